@@ -1,0 +1,60 @@
+# Which compilers will do, and what every target of ours is compiled with.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  message(
+    FATAL_ERROR
+      "GCC ${CMAKE_CXX_COMPILER_VERSION} miscompiles coroutines (objects are destroyed twice); Coax needs clang 19, or "
+      "GCC 13 or newer. With clang 19 installed: cmake --preset release, or -DCMAKE_CXX_COMPILER=clang++-19. "
+      "On Debian 12, ./dev build installs it.")
+elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
+  message(
+    FATAL_ERROR
+      "clang ${CMAKE_CXX_COMPILER_VERSION} has no std::expected with libstdc++; Coax needs clang 19 or newer, or GCC 13 "
+      "or newer. On Debian 12, ./dev build installs clang 19.")
+endif()
+
+set(CMAKE_CXX_STANDARD 23)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Debug or Release" FORCE)
+endif()
+
+if(PROJECT_IS_TOP_LEVEL)
+  # Precompiled headers are cached too; that asks ccache to trust the options that pch_defines and the like name.
+  find_program(CCACHE ccache)
+  if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        ${CMAKE_COMMAND} -E env
+        CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+  endif()
+endif()
+
+set(COAX_WARNINGS
+    -Wall
+    -Wextra
+    -Wpedantic
+    -Wshadow
+    -Wconversion
+    -Wno-sign-conversion
+    -Wnon-virtual-dtor
+    -Woverloaded-virtual
+    -Wold-style-cast
+    -Wcast-align
+    -Wimplicit-fallthrough
+    -Wextra-semi
+    -Wnull-dereference
+    -Wno-missing-field-initializers) # options are structs that are initialised by name, in part
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  list(APPEND COAX_WARNINGS -Wno-missing-designated-field-initializers -Wdeprecated -Wunreachable-code-break)
+endif()
+
+# The flags of one target of ours; nothing of this reaches those who use the library.
+function(coax_target target)
+  target_compile_options(${target} PRIVATE ${COAX_WARNINGS})
+  if(COAX_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${COAX_SANITIZE} -fno-sanitize-recover=all
+                                             -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${COAX_SANITIZE})
+  endif()
+endfunction()

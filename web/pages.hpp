@@ -1,0 +1,18 @@
+// The pages of the hub: every file of this folder, compiled into the program, so that one file is all there is to copy.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace coax::web {
+
+struct Page {
+  std::string_view path;          // as the request names it: "/" for index.html, "/style.css"
+  std::string_view content_type;  // as the Content-Type field has it
+  std::string_view body;          // the bytes of the file
+};
+
+// Sorted by the names of the files; all views live as long as the program. Any thread.
+std::span<const Page> pages();
+
+}  // namespace coax::web
