@@ -1,0 +1,185 @@
+// Endpoints to and from text and sockaddr; names through the system's resolver.
+#include "coax/address/endpoint.hpp"
+
+#include <arpa/inet.h>
+#include <fmt/core.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include "coax/base/error.hpp"
+
+namespace coax {
+
+namespace {
+
+std::optional<std::uint16_t> parse_port(std::string_view text) {
+  std::uint16_t port = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (text.empty() || failure != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+}  // namespace
+
+Endpoint Endpoint::from_native(const ::sockaddr* address) noexcept {
+  Endpoint endpoint;
+  if (address->sa_family == AF_INET) {
+    sockaddr_in in{};
+    std::memcpy(&in, address, sizeof in);
+    endpoint.family_ = Family::v4;
+    endpoint.port_ = ntohs(in.sin_port);
+    std::memcpy(endpoint.address_.data(), &in.sin_addr, 4);
+  } else if (address->sa_family == AF_INET6) {
+    sockaddr_in6 in{};
+    std::memcpy(&in, address, sizeof in);
+    endpoint.family_ = Family::v6;
+    endpoint.port_ = ntohs(in.sin6_port);
+    endpoint.scope_ = in.sin6_scope_id;
+    std::memcpy(endpoint.address_.data(), &in.sin6_addr, 16);
+  }
+  return endpoint;
+}
+
+unsigned Endpoint::to_native(NativeAddress& out) const noexcept {
+  if (family_ == Family::v4) {
+    sockaddr_in in{};
+    in.sin_family = AF_INET;
+    in.sin_port = htons(port_);
+    std::memcpy(&in.sin_addr, address_.data(), 4);
+    std::memcpy(out.bytes.data(), &in, sizeof in);
+    return sizeof in;
+  }
+  sockaddr_in6 in{};
+  in.sin6_family = AF_INET6;
+  in.sin6_port = htons(port_);
+  in.sin6_scope_id = scope_;
+  std::memcpy(&in.sin6_addr, address_.data(), 16);
+  std::memcpy(out.bytes.data(), &in, sizeof in);
+  return sizeof in;
+}
+
+std::optional<Endpoint> Endpoint::from_ip(std::string_view address, std::uint16_t port) {
+  if (address.size() >= 2 && address.front() == '[' && address.back() == ']') {
+    address = address.substr(1, address.size() - 2);
+  }
+  if (address.find('\0') != std::string_view::npos) return std::nullopt;
+  Endpoint endpoint;
+  endpoint.port_ = port;
+  const std::size_t percent = address.find('%');
+  const std::string ip(address.substr(0, percent));
+  if (percent == std::string_view::npos && inet_pton(AF_INET, ip.c_str(), endpoint.address_.data()) == 1) {
+    endpoint.family_ = Family::v4;
+    return endpoint;
+  }
+  if (inet_pton(AF_INET6, ip.c_str(), endpoint.address_.data()) != 1) return std::nullopt;
+  endpoint.family_ = Family::v6;
+  if (percent != std::string_view::npos) {
+    endpoint.scope_ = if_nametoindex(std::string(address.substr(percent + 1)).c_str());
+    if (endpoint.scope_ == 0) return std::nullopt;
+  }
+  return endpoint;
+}
+
+std::optional<Endpoint> Endpoint::parse(std::string_view text) {
+  const auto parts = parse_host_port(text);
+  if (!parts || !parts->port) return std::nullopt;
+  return from_ip(parts->host, *parts->port);
+}
+
+bool Endpoint::is_mapped_v4() const noexcept {
+  static constexpr std::array<std::uint8_t, 12> prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return family_ == Family::v6 && std::equal(prefix.begin(), prefix.end(), address_.begin());
+}
+
+bool Endpoint::is_loopback() const noexcept {
+  if (family_ == Family::v4) return address_[0] == 127;
+  if (is_mapped_v4()) return address_[12] == 127;
+  static constexpr std::array<std::uint8_t, 16> one{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+  return family_ == Family::v6 && address_ == one;
+}
+
+bool Endpoint::is_wildcard() const noexcept {
+  return family_ != Family::none && address_ == std::array<std::uint8_t, 16>{};
+}
+
+Endpoint Endpoint::host_key() const noexcept {
+  Endpoint key = *this;
+  key.port_ = 0;
+  if (is_mapped_v4()) {
+    key.family_ = Family::v4;
+    key.scope_ = 0;
+    key.address_ = {};
+    std::copy(address_.begin() + 12, address_.end(), key.address_.begin());
+  } else if (family_ == Family::v6) {
+    std::fill(key.address_.begin() + 8, key.address_.end(), std::uint8_t{0});
+    if (is_loopback()) key.address_ = address_;
+  }
+  return key;
+}
+
+std::string Endpoint::ip() const {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (family_ == Family::none) return "?";
+  inet_ntop(family_ == Family::v4 ? AF_INET : AF_INET6, address_.data(), text.data(), text.size());
+  std::string result = text.data();
+  std::array<char, IF_NAMESIZE> name{};
+  if (scope_ != 0 && if_indextoname(scope_, name.data()) != nullptr) result.append("%").append(name.data());
+  return result;
+}
+
+std::string Endpoint::to_string() const {
+  return family_ == Family::v6 ? fmt::format("[{}]:{}", ip(), port_) : fmt::format("{}:{}", ip(), port_);
+}
+
+std::optional<HostPort> parse_host_port(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  HostPort result;
+  std::string_view rest = text;
+  if (text.front() == '[') {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos) return std::nullopt;
+    result.host = text.substr(1, end - 1);
+    rest = text.substr(end + 1);
+    if (rest.empty()) return result;
+    if (rest.front() != ':') return std::nullopt;
+  } else {
+    const std::size_t colon = text.find(':');
+    const bool bare_v6 = colon != std::string_view::npos && text.find(':', colon + 1) != std::string_view::npos;
+    result.host = bare_v6 ? text : text.substr(0, colon);
+    if (bare_v6 || colon == std::string_view::npos) return result;
+    rest = text.substr(colon);
+  }
+  result.port = parse_port(rest.substr(1));
+  if (!result.port) return std::nullopt;
+  return result;
+}
+
+std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
+  if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
+  if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
+  if (host.find('\0') != std::string::npos) {
+    throw Error(ErrorKind::address, "resolve", "", "a host name has a NUL byte inside");
+  }
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int failure = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (failure != 0) {
+    throw Error(ErrorKind::address, "resolve", host, failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
+  std::vector<Endpoint> endpoints;
+  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
+    endpoints.push_back(Endpoint::from_native(entry->ai_addr));
+  }
+  return endpoints;
+}
+
+}  // namespace coax

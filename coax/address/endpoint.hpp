@@ -1,0 +1,68 @@
+// Endpoint: an IP address with a port, IPv4 or IPv6. A value of 24 bytes; names are for the resolver.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+struct sockaddr;
+
+namespace coax {
+
+class Endpoint {
+ public:
+  enum class Family : std::uint8_t { none, v4, v6 };
+
+  constexpr Endpoint() noexcept = default;
+  // "127.0.0.1:80", "[::1]:80", "[fe80::1%eth0]:80". Numeric only; anything else is nothing.
+  static std::optional<Endpoint> parse(std::string_view text);
+  // An address without a port: "127.0.0.1", "::1", "[::1]".
+  static std::optional<Endpoint> from_ip(std::string_view address, std::uint16_t port);
+  // Any other family than AF_INET and AF_INET6 gives an Endpoint of no family.
+  static Endpoint from_native(const ::sockaddr* address) noexcept;
+  // Fills what bind(2) and connect(2) take; returns its length.
+  unsigned to_native(struct NativeAddress& out) const noexcept;
+
+  [[nodiscard]] Family family() const noexcept { return family_; }
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  [[nodiscard]] bool is_loopback() const noexcept;  // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+  [[nodiscard]] bool is_wildcard() const noexcept;  // 0.0.0.0, ::
+  // The same without the port: one per host, for counting. ::ffff:a.b.c.d counts as a.b.c.d; IPv6 by its /64.
+  [[nodiscard]] Endpoint host_key() const noexcept;
+  [[nodiscard]] std::string ip() const;         // "127.0.0.1", "::1"
+  [[nodiscard]] std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
+
+  friend auto operator<=>(const Endpoint&, const Endpoint&) noexcept = default;
+
+ private:
+  [[nodiscard]] bool is_mapped_v4() const noexcept;
+
+  std::array<std::uint8_t, 16> address_{};  // network order; v4 in the first four
+  std::uint32_t scope_ = 0;
+  std::uint16_t port_ = 0;
+  Family family_ = Family::none;
+};
+
+// Room for any sockaddr that Endpoint knows.
+struct NativeAddress {
+  alignas(8) std::array<std::byte, 28> bytes{};
+  [[nodiscard]] ::sockaddr* get() noexcept { return reinterpret_cast<::sockaddr*>(bytes.data()); }
+};
+
+// What "HOST:PORT", "[V6]:PORT", ":PORT" and "HOST" say. The port is nothing when absent; port 0 is "any free one".
+struct HostPort {
+  std::string host;
+  std::optional<std::uint16_t> port;
+};
+// A port that is no number from 0 to 65535, an empty text or a bare IPv6 address with a port is nothing.
+std::optional<HostPort> parse_host_port(std::string_view text);
+
+// Blocks: numeric addresses at once, names through getaddrinfo(3), in its order (RFC 6724). An empty host is the
+// wildcard. Throws Error(address) with the resolver's reason.
+std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port);
+
+}  // namespace coax

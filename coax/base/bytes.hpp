@@ -1,0 +1,51 @@
+// Bytes: a borrowed run of bytes, what recv() lends and send() takes. It owns nothing; each function that returns one
+// says how long it lives.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace coax {
+
+class Bytes {
+ public:
+  constexpr Bytes() noexcept = default;
+  constexpr Bytes(const char* data, std::size_t size) noexcept : data_(data), size_(size) {}
+  Bytes(const std::byte* data, std::size_t size) noexcept : data_(reinterpret_cast<const char*>(data)), size_(size) {}
+  Bytes(const std::uint8_t* data, std::size_t size) noexcept
+      : data_(reinterpret_cast<const char*>(data)), size_(size) {}
+  constexpr Bytes(std::string_view text) noexcept : data_(text.data()), size_(text.size()) {}
+  Bytes(const std::string& text) noexcept : data_(text.data()), size_(text.size()) {}
+  template <std::size_t N>
+  constexpr Bytes(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
+  template <class Byte, std::size_t N>
+    requires(sizeof(Byte) == 1)
+  Bytes(std::span<Byte, N> bytes) noexcept : data_(reinterpret_cast<const char*>(bytes.data())), size_(bytes.size()) {}
+
+  // False when there is nothing, which from recv() means that the peer has finished.
+  constexpr explicit operator bool() const noexcept { return size_ != 0; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr const char* data() const noexcept { return data_; }
+  [[nodiscard]] const std::uint8_t* octets() const noexcept { return reinterpret_cast<const std::uint8_t*>(data_); }
+  [[nodiscard]] constexpr std::string_view text() const noexcept { return {data_, size_}; }
+  constexpr operator std::string_view() const noexcept { return text(); }
+  // As an owned copy.
+  [[nodiscard]] std::string string() const { return {data_, size_}; }
+
+  [[nodiscard]] constexpr Bytes first(std::size_t count) const noexcept { return {data_, count}; }
+  [[nodiscard]] constexpr Bytes from(std::size_t offset) const noexcept { return {data_ + offset, size_ - offset}; }
+  constexpr const char* begin() const noexcept { return data_; }
+  constexpr const char* end() const noexcept { return data_ + size_; }
+  constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
+
+ private:
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace coax

@@ -1,0 +1,68 @@
+// What goes wrong and what to do about it. Below (back-ends, codecs) errors are values; above they are these
+// exceptions. The end of a stream is never an error.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace coax {
+
+// Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), forget this peer
+// (disconnected, protocol), mend the call or the configuration (address, permission, invalid, unsupported).
+enum class ErrorKind : std::uint8_t {
+  timed_out,
+  refused,
+  unreachable,
+  disconnected,
+  overloaded,
+  address,
+  permission,
+  protocol,
+  invalid,
+  unsupported,
+  other,
+};
+
+std::string_view to_string(ErrorKind kind) noexcept;
+ErrorKind kind_of(int errno_value) noexcept;
+
+// Reads "connect to 127.0.0.1:9: Connection refused".
+class Error : public std::system_error {
+ public:
+  // operation: "connect to", "listen on", "recv from"; peer: the address or name it was tried on, may be empty.
+  Error(int errno_value, std::string_view operation, std::string_view peer = {}, std::string_view advice = {});
+  // Without a system error: the reason in words.
+  Error(ErrorKind kind, std::string_view operation, std::string_view peer, std::string_view reason);
+
+  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+  [[nodiscard]] ErrorKind kind() const noexcept { return kind_; }
+  [[nodiscard]] const std::string& operation() const noexcept { return operation_; }
+  [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
+
+ private:
+  ErrorKind kind_;
+  std::string operation_;
+  std::string peer_;
+  std::string text_;
+};
+
+// The stream ended before what was asked for had come; received() is what did come.
+class IncompleteRead : public Error {
+ public:
+  IncompleteRead(std::string_view peer, std::string received, std::size_t wanted);
+  [[nodiscard]] const std::string& received() const noexcept { return received_; }
+
+ private:
+  std::string received_;
+};
+
+// A task that is being cancelled: thrown by every await until the scope that was cancelled has ended. Not an Error, so
+// that `catch (const Error&)` never swallows it; let it pass.
+struct Cancelled final : std::exception {
+  [[nodiscard]] const char* what() const noexcept override { return "cancelled"; }
+};
+
+}  // namespace coax

@@ -1,0 +1,90 @@
+// The contract between the loop and a kernel interface. A back-end defines:
+//
+//   submit(op)   start it; true: it is finished already (op.result is set) and done() will not be called
+//   cancel(op)   ask it to end; done() is called in a later turn, with -ECANCELED or, when it was faster, its real result
+//   poll(until)  wait for events, at most until then; call done() of what finished
+//   wake()       end a poll() from another thread or a signal handler
+//
+// and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
+//
+// Rules that every back-end keeps:
+// - done() is called from poll() or through finish_later(), never inside submit() or cancel(): whoever starts an
+//   operation is never re-entered.
+// - At most one receiving (recv, recv_into, accept) and one sending (send, connect) operation per descriptor at a time.
+// - After done() the back-end does not touch the Op again.
+// - close() cancels what is waiting on the descriptor.
+// All calls but wake() belong to the loop's thread.
+#pragma once
+
+#include <cerrno>
+#include <expected>
+#include <memory>
+#include <optional>
+
+#include "coax/address/endpoint.hpp"
+#include "coax/base/units.hpp"
+#include "coax/loop/buffers.hpp"
+#include "coax/loop/op.hpp"
+
+namespace coax {
+
+struct ListenOptions {
+  int backlog = 4096;       // the kernel caps it at net.core.somaxconn
+  bool dual_stack = true;   // a listener on an IPv6 wildcard takes IPv4 clients too
+};
+
+class Backend {
+ public:
+  Backend() noexcept = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  virtual bool submit(Op& op) noexcept = 0;
+  virtual void cancel(Op& op) noexcept = 0;
+  virtual void poll(std::optional<TimePoint> until) noexcept = 0;
+  virtual void wake() noexcept = 0;
+
+  // Descriptors. Failures are errno values.
+  virtual std::expected<Descriptor, int> open(Endpoint::Family family) = 0;  // a TCP socket to connect with
+  virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
+  virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
+  virtual void close(Descriptor descriptor) noexcept = 0;
+  virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno
+  [[nodiscard]] virtual Endpoint local(Descriptor descriptor) const noexcept = 0;
+  [[nodiscard]] virtual Endpoint peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
+
+  [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
+  [[nodiscard]] virtual const char* name() const noexcept = 0;
+
+  // What is finished and waits for its turn; the loop calls done() of each.
+  void finish_later(Completion& completion) noexcept { finished_.push_back(completion); }
+  List<Completion>& finished() noexcept { return finished_; }
+  Buffers& buffers() noexcept { return buffers_; }
+
+  // Calls done(): whoever is resumed by it may finish `turn_budget` operations at once before the others have their turn.
+  void complete(Completion& completion) noexcept {
+    budget_ = turn_budget;
+    completion.done(completion);
+  }
+  // False when the one that runs has used its turn up; the loop then defers its operation.
+  [[nodiscard]] bool spend() noexcept { return budget_ != 0 && budget_-- != 0; }
+
+ protected:
+  // For cancel() and close(): the operation did nothing.
+  void finish_cancelled(Op& op) noexcept {
+    op.state = Op::State::finished;
+    op.result = -ECANCELED;
+    finish_later(op);
+  }
+
+ private:
+  static constexpr unsigned turn_budget = 32;
+  unsigned budget_ = turn_budget;
+  List<Completion> finished_;
+  Buffers buffers_;
+};
+
+std::unique_ptr<Backend> make_epoll_backend();  // throws Error
+
+}  // namespace coax

@@ -1,0 +1,372 @@
+// The epoll back-end: edge-triggered, registered once for both directions, system call first.
+//
+// Theory of operation. A slot remembers whether its descriptor is readable and writable. An operation tries its system
+// call at once when the slot says that it may succeed; on EAGAIN the flag falls and the operation waits in the slot until
+// an edge raises it again. Kernel facts that this rests on:
+// - A read that brings less than was asked for has drained the socket: the flag falls without an extra EAGAIN read. What
+//   arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its own,
+//   so once RDHUP was seen the flag stays up until the end has been read.
+// - A partial write means that the send buffer is full and that an edge follows when it has room.
+// - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
+//   carries the generation, and is dropped when it is not the slot's.
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "coax/base/error.hpp"
+#include "coax/loop/backend.hpp"
+
+namespace coax {
+
+namespace {
+
+constexpr std::uint32_t hang_up = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+void set_option(int fd, int level, int name, int value) noexcept { setsockopt(fd, level, name, &value, sizeof value); }
+
+class EpollBackend final : public Backend {
+ public:
+  EpollBackend();
+  ~EpollBackend() override;
+
+  bool submit(Op& op) noexcept override;
+  void cancel(Op& op) noexcept override;
+  void poll(std::optional<TimePoint> until) noexcept override;
+  void wake() noexcept override;
+
+  std::expected<Descriptor, int> open(Endpoint::Family family) override;
+  std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> adopt(int native) override;
+  void close(Descriptor descriptor) noexcept override;
+  int finish(Descriptor descriptor) noexcept override;
+  [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] const char* name() const noexcept override { return "epoll"; }
+
+ private:
+  struct Slot {
+    int fd = -1;
+    std::uint32_t generation = 0;
+    bool readable = false;
+    bool writable = true;
+    bool ended = false;  // RDHUP, HUP or ERR was seen
+    Op* reader = nullptr;
+    Op* writer = nullptr;
+  };
+  static constexpr std::uint64_t wake_tag = UINT64_MAX;
+
+  const Slot* find(Descriptor descriptor) const noexcept;
+  Slot* find(Descriptor descriptor) noexcept { return const_cast<Slot*>(std::as_const(*this).find(descriptor)); }
+  bool perform(Slot& slot, Op& op) noexcept;  // true: finished
+  bool perform_recv(Slot& slot, Op& op) noexcept;
+  bool perform_recv_into(Slot& slot, Op& op) noexcept;
+  bool perform_send(Slot& slot, Op& op) noexcept;
+  bool perform_accept(Slot& slot, Op& op) noexcept;
+  bool perform_connect(Slot& slot, Op& op) noexcept;
+  void dispatch(const epoll_event& event) noexcept;
+  void retry(Descriptor descriptor, Op* Slot::*waiting) noexcept;
+
+  static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
+  static bool finish_now(Op& op, std::int64_t result) noexcept {
+    op.result = result;
+    op.state = Op::State::finished;
+    return true;
+  }
+  // After a read of `got` of `asked` bytes: is there more to come without another edge?
+  static void note_read(Slot& slot, std::size_t got, std::size_t asked) noexcept {
+    if (got < asked && got > 0 && !slot.ended) slot.readable = false;
+  }
+
+  int epoll_ = -1;
+  int wake_ = -1;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::array<epoll_event, 128> events_{};
+};
+
+EpollBackend::EpollBackend() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = wake_tag}};
+  if (epoll_ < 0 || wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) != 0) {
+    const int reason = errno;
+    ::close(epoll_);
+    ::close(wake_);
+    throw Error(reason, "make an event loop", "epoll", "raise the limit on open files (ulimit -n)");
+  }
+}
+
+EpollBackend::~EpollBackend() {
+  for (const Slot& slot : slots_) {
+    if (slot.fd >= 0) ::close(slot.fd);
+  }
+  ::close(wake_);
+  ::close(epoll_);
+}
+
+const EpollBackend::Slot* EpollBackend::find(Descriptor descriptor) const noexcept {
+  if (descriptor.index >= slots_.size()) return nullptr;
+  const Slot& slot = slots_[descriptor.index];
+  return slot.generation == descriptor.generation && slot.fd >= 0 ? &slot : nullptr;
+}
+
+bool EpollBackend::submit(Op& op) noexcept {
+  Slot* slot = find(op.descriptor);
+  if (slot == nullptr) return finish_now(op, -EBADF);
+  Op*& waiting = receives(op) ? slot->reader : slot->writer;
+  if (waiting != nullptr) return finish_now(op, -EBUSY);
+  if (perform(*slot, op)) return true;
+  op.state = Op::State::waiting;
+  waiting = &op;
+  return false;
+}
+
+void EpollBackend::cancel(Op& op) noexcept {
+  if (op.state != Op::State::waiting) return;  // finished: its result is on its way
+  if (Slot* slot = find(op.descriptor)) {
+    if (slot->reader == &op) slot->reader = nullptr;
+    if (slot->writer == &op) slot->writer = nullptr;
+  }
+  finish_cancelled(op);
+}
+
+void EpollBackend::poll(std::optional<TimePoint> until) noexcept {
+  int timeout = -1;
+  if (until) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now()).count();
+    timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+  }
+  const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
+  for (int index = 0; index < count; ++index) dispatch(events_[static_cast<std::size_t>(index)]);
+}
+
+void EpollBackend::wake() noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+}
+
+void EpollBackend::dispatch(const epoll_event& event) noexcept {
+  if (event.data.u64 == wake_tag) {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const auto got = ::read(wake_, &count, sizeof count);
+    return;
+  }
+  const Descriptor descriptor{.index = static_cast<std::uint32_t>(event.data.u64),
+                              .generation = static_cast<std::uint32_t>(event.data.u64 >> 32)};
+  Slot* slot = find(descriptor);
+  if (slot == nullptr) return;
+  // Both flags first: whoever is resumed for the one may look at the other.
+  if (event.events & hang_up) slot->ended = true;
+  if (event.events & (EPOLLIN | hang_up)) slot->readable = true;
+  if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) slot->writable = true;
+  retry(descriptor, &Slot::reader);
+  retry(descriptor, &Slot::writer);
+}
+
+void EpollBackend::retry(Descriptor descriptor, Op* Slot::*waiting) noexcept {
+  Slot* slot = find(descriptor);  // again each time: the one resumed before may have closed it
+  if (slot == nullptr) return;
+  Op* op = slot->*waiting;
+  if (op == nullptr || !perform(*slot, *op)) return;
+  slot->*waiting = nullptr;
+  complete(*op);
+}
+
+bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
+  switch (op.kind) {
+    case Op::Kind::recv:
+      return slot.readable && perform_recv(slot, op);
+    case Op::Kind::recv_into:
+      return slot.readable && perform_recv_into(slot, op);
+    case Op::Kind::accept:
+      return slot.readable && perform_accept(slot, op);
+    case Op::Kind::send:
+      return slot.writable && perform_send(slot, op);
+    case Op::Kind::connect:
+      return perform_connect(slot, op);
+  }
+  return finish_now(op, -EINVAL);
+}
+
+bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
+  LentBuffer* buffer = buffers().take();
+  const ssize_t got = ::recv(slot.fd, buffer->data(), buffer->size(), 0);
+  const int reason = errno;
+  if (got > 0) {
+    op.lent = buffer;
+    const auto count = static_cast<std::size_t>(got);
+    if (count == buffer->size()) buffers().filled(*buffer);
+    note_read(slot, count, buffer->size());
+    return finish_now(op, got);
+  }
+  buffers().give_back(buffer);
+  op.lent = nullptr;
+  if (got == 0) return finish_now(op, 0);
+  if (reason == EAGAIN || reason == EINTR) {
+    slot.readable = reason == EINTR;
+    return false;
+  }
+  return finish_now(op, -reason);
+}
+
+bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
+  const ssize_t got = ::recv(slot.fd, op.into.data, op.into.size, 0);
+  if (got >= 0) {
+    note_read(slot, static_cast<std::size_t>(got), op.into.size);
+    return finish_now(op, got);
+  }
+  if (errno == EAGAIN) {
+    slot.readable = false;
+    return false;
+  }
+  return finish_now(op, -errno);
+}
+
+bool EpollBackend::perform_send(Slot& slot, Op& op) noexcept {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(op.gather.list);
+  message.msg_iovlen = op.gather.count;
+  const ssize_t sent = ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
+  if (sent >= 0) {
+    std::size_t asked = 0;
+    for (std::size_t index = 0; index < op.gather.count; ++index) asked += op.gather.list[index].iov_len;
+    if (static_cast<std::size_t>(sent) < asked) slot.writable = false;
+    return finish_now(op, sent);
+  }
+  if (errno == EAGAIN) {
+    slot.writable = false;
+    return false;
+  }
+  return finish_now(op, -errno);
+}
+
+bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
+  NativeAddress native;
+  for (int attempt = 0; attempt < 64; ++attempt) {
+    socklen_t length = sizeof native.bytes;
+    const int fd = ::accept4(slot.fd, native.get(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      if (op.endpoint != nullptr) *op.endpoint = Endpoint::from_native(native.get());
+      return finish_now(op, fd);
+    }
+    if (errno == EAGAIN) {
+      slot.readable = false;
+      return false;
+    }
+    // accept(2): errors of the connection that is waiting, gone with it.
+    const bool of_the_peer = errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == ENETDOWN ||
+                             errno == EHOSTUNREACH || errno == ENETUNREACH || errno == EPERM;
+    if (!of_the_peer) break;
+  }
+  return finish_now(op, -errno);
+}
+
+bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
+  if (op.state != Op::State::waiting) {
+    NativeAddress native;
+    const socklen_t length = op.endpoint->to_native(native);
+    slot.writable = false;
+    slot.ended = false;  // an unconnected socket hangs up as soon as it is registered
+    if (::connect(slot.fd, native.get(), length) == 0) {
+      slot.writable = true;
+      return finish_now(op, 0);
+    }
+    if (errno == EINPROGRESS || errno == EINTR) return false;
+    return finish_now(op, -errno);
+  }
+  if (!slot.writable) return false;
+  int reason = 0;
+  socklen_t length = sizeof reason;
+  getsockopt(slot.fd, SOL_SOCKET, SO_ERROR, &reason, &length);
+  return finish_now(op, -reason);
+}
+
+std::expected<Descriptor, int> EpollBackend::open(Endpoint::Family family) {
+  const int fd = ::socket(family == Endpoint::Family::v4 ? AF_INET : AF_INET6,
+                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::unexpected(errno);
+  return adopt(fd);
+}
+
+std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const ListenOptions& options) {
+  const bool v6 = at.family() == Endpoint::Family::v6;
+  const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::unexpected(errno);
+  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack && at.is_wildcard() ? 0 : 1);
+  NativeAddress native;
+  const socklen_t length = at.to_native(native);
+  if (::bind(fd, native.get(), length) != 0 || ::listen(fd, options.backlog) != 0) {
+    const int reason = errno;
+    ::close(fd);
+    return std::unexpected(reason);
+  }
+  return adopt(fd);
+}
+
+std::expected<Descriptor, int> EpollBackend::adopt(int native) {
+  set_option(native, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint32_t index = free_.back();
+  Slot& slot = slots_[index];
+  const std::uint64_t tag = std::uint64_t{slot.generation} << 32 | index;
+  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag}};
+  if (epoll_ctl(epoll_, EPOLL_CTL_ADD, native, &event) != 0) {
+    const int reason = errno;
+    ::close(native);
+    return std::unexpected(reason);
+  }
+  free_.pop_back();
+  slot = Slot{.fd = native, .generation = slot.generation};
+  return Descriptor{.index = index, .generation = slot.generation};
+}
+
+void EpollBackend::close(Descriptor descriptor) noexcept {
+  Slot* slot = find(descriptor);
+  if (slot == nullptr) return;
+  ::close(slot->fd);
+  slot->fd = -1;
+  ++slot->generation;
+  for (Op* op : {slot->reader, slot->writer}) {
+    if (op != nullptr) finish_cancelled(*op);
+  }
+  slot->reader = slot->writer = nullptr;
+  free_.push_back(descriptor.index);
+}
+
+int EpollBackend::finish(Descriptor descriptor) noexcept {
+  const Slot* slot = find(descriptor);
+  if (slot == nullptr) return EBADF;
+  return ::shutdown(slot->fd, SHUT_WR) == 0 ? 0 : errno;
+}
+
+Endpoint EpollBackend::local(Descriptor descriptor) const noexcept {
+  NativeAddress native;
+  socklen_t length = sizeof native.bytes;
+  const Slot* slot = find(descriptor);
+  if (slot == nullptr || getsockname(slot->fd, native.get(), &length) != 0) return {};
+  return Endpoint::from_native(native.get());
+}
+
+Endpoint EpollBackend::peer(Descriptor descriptor) const noexcept {
+  NativeAddress native;
+  socklen_t length = sizeof native.bytes;
+  const Slot* slot = find(descriptor);
+  if (slot == nullptr || getpeername(slot->fd, native.get(), &length) != 0) return {};
+  return Endpoint::from_native(native.get());
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_epoll_backend() { return std::make_unique<EpollBackend>(); }
+
+}  // namespace coax

@@ -1,0 +1,78 @@
+// Loop: the turn of one thread: events, timers, what other threads posted, what finished, and then one flush of all that
+// was queued for sending. Everything that is started on a loop belongs to it and to its thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "coax/loop/backend.hpp"
+#include "coax/loop/timers.hpp"
+
+namespace coax {
+
+// Something that has bytes queued and sends them at the end of the turn.
+struct Flush : ListHook {
+  using Run = void (*)(Flush&) noexcept;
+  explicit Flush(Run on_flush) noexcept : run(on_flush) {}
+  Run run;
+};
+
+class Loop {
+ public:
+  explicit Loop(std::unique_ptr<Backend> backend = make_epoll_backend());
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop();
+
+  // The loop that runs on this thread, or is alive on it and not yet run. There must be one.
+  static Loop& current() noexcept;
+  // All loops that run together, this one too; a loop alone is the only one.
+  [[nodiscard]] std::span<Loop* const> together() const noexcept { return together_; }
+  void set_together(std::span<Loop* const> loops) { together_.assign(loops.begin(), loops.end()); }
+
+  // Turns until done() is true; asked once per turn.
+  void run_until(const std::function<bool()>& done);
+
+  // Any thread: runs the function on this loop's thread in a later turn, in the order of the posts of one thread.
+  void post(std::move_only_function<void()> function);
+  // Any thread or signal handler: end the wait of the present turn.
+  void wake() noexcept { backend_->wake(); }
+
+  // The time at which this turn began.
+  [[nodiscard]] TimePoint now() const noexcept { return now_; }
+  Timers& timers() noexcept { return timers_; }
+  Backend& backend() noexcept { return *backend_; }
+
+  // Like the back-end's, with a fair share: a task that never has to wait is made to wait a turn now and then.
+  bool submit(Op& op) noexcept;
+  void cancel(Op& op) noexcept;
+  // Calls done() in this turn or, when it is at its end, the next.
+  void finish_later(Completion& completion) noexcept { backend_->finish_later(completion); }
+  void flush_later(Flush& flush) noexcept { flushes_.push_back(flush); }
+
+ private:
+  void turn();
+  void run_posted();
+  void run_finished() noexcept;
+  void run_deferred() noexcept;
+  void run_flushes() noexcept;
+  [[nodiscard]] bool has_work() noexcept;
+
+  std::unique_ptr<Backend> backend_;
+  Timers timers_;
+  TimePoint now_;
+  List<Completion> deferred_;
+  List<Flush> flushes_;
+  std::vector<Loop*> together_;
+  Loop* outer_;
+
+  std::mutex posted_mutex_;
+  std::vector<std::move_only_function<void()>> posted_;
+  std::atomic<bool> has_posted_ = false;
+};
+
+}  // namespace coax

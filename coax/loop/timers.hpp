@@ -1,0 +1,56 @@
+// Timers in a hierarchical wheel (Varghese and Lauck, 1987): start and stop are O(1) whatever their number, and a timer
+// that is stopped before it fires, as nearly every time limit is, never costs more than that.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "coax/base/list.hpp"
+#include "coax/base/units.hpp"
+
+namespace coax {
+
+// Lives in whoever wants to be called; stops itself when destroyed.
+struct Timer : ListHook {
+  using Fire = void (*)(Timer&) noexcept;
+  explicit Timer(Fire on_fire) noexcept : fire(on_fire) {}
+  Fire fire;
+  std::uint64_t tick = 0;
+};
+
+// Ticks are milliseconds; a timer never fires early, and at most one tick and the length of a loop turn late.
+class Timers {
+ public:
+  explicit Timers(TimePoint start) noexcept : start_(start) {}
+
+  void start(Timer& timer, TimePoint when) noexcept;
+  static void stop(Timer& timer) noexcept { timer.unlink(); }
+  // When the next timer may be due: never later than it is, perhaps earlier.
+  [[nodiscard]] std::optional<TimePoint> next() noexcept;
+  // Fires all that are due. A fired timer may start and stop any timer, itself too.
+  void advance(TimePoint now) noexcept;
+
+ private:
+  static constexpr unsigned levels = 6;
+  static constexpr unsigned slots = 64;
+  struct Level {
+    std::uint64_t occupied = 0;  // a bit per slot; may be stale when its timers were stopped
+    std::array<List<Timer>, slots> lists;
+  };
+  struct Due {
+    std::uint64_t tick;
+    unsigned level;
+    unsigned slot;
+  };
+
+  void insert(Timer& timer) noexcept;
+  std::optional<Due> next_due() noexcept;
+  void process(const Due& due) noexcept;
+
+  TimePoint start_;
+  std::uint64_t elapsed_ = 0;
+  std::array<Level, levels> wheel_;
+};
+
+}  // namespace coax

@@ -1,0 +1,77 @@
+// Free lists of coroutine frames in steps of 64 bytes up to 1 KiB; larger ones go to the heap. Under a sanitizer all go to
+// the heap, so that a use after the end is seen.
+#include "coax/task/frames.hpp"
+
+#include <array>
+#include <new>
+
+namespace coax::frames {
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool pooled = false;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr bool pooled = false;
+#else
+constexpr bool pooled = true;
+#endif
+#else
+constexpr bool pooled = true;
+#endif
+
+constexpr std::size_t step = 64;
+constexpr std::size_t classes = 16;
+constexpr std::size_t kept_max = 256;  // of each class and thread
+
+class Pool {
+ public:
+  ~Pool() {
+    for (std::size_t index = 0; index < classes; ++index) {
+      while (void* frame = take(index)) ::operator delete(frame);
+    }
+    alive = false;
+  }
+  void* take(std::size_t index) noexcept {
+    Free* head = heads_[index];
+    if (head == nullptr) return nullptr;
+    heads_[index] = head->next;
+    --counts_[index];
+    return head;
+  }
+  bool keep(std::size_t index, void* frame) noexcept {
+    if (!alive || counts_[index] == kept_max) return false;
+    heads_[index] = ::new (frame) Free{heads_[index]};
+    ++counts_[index];
+    return true;
+  }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+  std::array<Free*, classes> heads_{};
+  std::array<std::size_t, classes> counts_{};
+  bool alive = true;  // frames may be released while the thread ends
+};
+
+thread_local Pool pool;
+
+constexpr std::size_t class_of(std::size_t size) { return (size - 1) / step; }
+
+}  // namespace
+
+void* allocate(std::size_t size) {
+  const std::size_t index = class_of(size);
+  if (!pooled || index >= classes) return ::operator new(size);
+  if (void* frame = pool.take(index)) return frame;
+  return ::operator new((index + 1) * step);
+}
+
+void release(void* frame, std::size_t size) noexcept {
+  const std::size_t index = class_of(size);
+  if (!pooled || index >= classes || !pool.keep(index, frame)) ::operator delete(frame);
+}
+
+}  // namespace coax::frames

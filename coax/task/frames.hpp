@@ -1,0 +1,12 @@
+// Where coroutine frames come from: free lists by size, one set per thread, so that awaiting a task in the steady state
+// allocates nothing. A frame may be freed on another thread than the one that made it.
+#pragma once
+
+#include <cstddef>
+
+namespace coax::frames {
+
+void* allocate(std::size_t size);
+void release(void* frame, std::size_t size) noexcept;
+
+}  // namespace coax::frames

@@ -1,0 +1,140 @@
+// The root of all tasks: loops, threads and signals.
+#include "coax/task/run.hpp"
+
+#include <fmt/core.h>
+#include <signal.h>
+
+#include <atomic>
+#include <csignal>
+#include <list>
+#include <optional>
+#include <thread>
+
+#include "coax/loop/loop.hpp"
+
+namespace coax {
+
+namespace {
+
+struct RootContext : Context {
+  RootContext() noexcept
+      : Context([](Context& self) noexcept -> std::coroutine_handle<> {
+          static_cast<RootContext&>(self).has_ended = true;
+          return std::noop_coroutine();
+        }) {}
+  bool has_ended = false;
+};
+
+// The signal handler may only set a flag and wake the loop; the loop looks at the flag in each turn.
+std::atomic<int> signal_seen = 0;
+std::atomic<Loop*> signal_loop = nullptr;
+
+extern "C" void on_signal(int number) {
+  if (signal_seen.exchange(number) != 0) {  // the second one: at once, as by default
+    signal(number, SIG_DFL);
+    raise(number);
+    return;
+  }
+  const int saved = errno;
+  if (Loop* loop = signal_loop.load()) loop->wake();
+  errno = saved;
+}
+
+class Signals {
+ public:
+  explicit Signals(Loop& loop) {
+    signal_seen = 0;
+    signal_loop = &loop;
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, &interrupt_);
+    sigaction(SIGTERM, &action, &terminate_);
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  ~Signals() {
+    sigaction(SIGINT, &interrupt_, nullptr);
+    sigaction(SIGTERM, &terminate_, nullptr);
+    signal_loop = nullptr;
+  }
+
+ private:
+  struct sigaction interrupt_ {};
+  struct sigaction terminate_ {};
+};
+
+// The other loops of this run: each turns on its thread until all is over.
+class Workers {
+ public:
+  Workers(Loop& main, unsigned count) {
+    std::vector<Loop*> loops{&main};
+    for (unsigned index = 0; index < count; ++index) loops.push_back(start_one());
+    // Before any task can post to them, so that nobody sees a half-made set.
+    for (Loop* loop : loops) loop->set_together(loops);
+  }
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers() {
+    for (Worker& worker : workers_) {
+      worker.loop->post([&over = worker.over] { over = true; });
+    }
+    workers_.clear();
+  }
+
+ private:
+  struct Worker {
+    Loop* loop = nullptr;
+    bool over = false;
+    std::jthread thread;
+  };
+
+  Loop* start_one() {
+    Worker& worker = workers_.emplace_back();
+    std::atomic<Loop*> made = nullptr;
+    worker.thread = std::jthread([&worker, &made, backend = make_epoll_backend()]() mutable {
+      Loop loop(std::move(backend));
+      made = &loop;
+      made.notify_one();
+      loop.run_until([&worker] { return worker.over; });
+    });
+    made.wait(nullptr);
+    worker.loop = made;
+    return worker.loop;
+  }
+
+  std::list<Worker> workers_;
+};
+
+void turn_until_ended(Task<> task, const RunOptions& options, bool with_signals) {
+  Loop loop;
+  RootContext root;
+  const unsigned threads = std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
+  std::optional<Signals> signals;
+  if (with_signals) signals.emplace(loop);
+  const Workers workers(loop, threads - 1);
+  loop.post([&] { task.start(root); });
+  loop.run_until([&] {
+    if (with_signals && signal_seen.load(std::memory_order_relaxed) != 0) root.cancel();
+    return root.has_ended;
+  });
+  task.take();
+}
+
+}  // namespace
+
+int run(Task<> task, RunOptions options) {
+  try {
+    turn_until_ended(std::move(task), options, true);
+  } catch (const Cancelled&) {
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+  return 0;
+}
+
+void run_to_end(Task<> task, RunOptions options) { turn_until_ended(std::move(task), options, false); }
+
+}  // namespace coax

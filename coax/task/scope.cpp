@@ -1,0 +1,212 @@
+// Task groups, sleeping, events, and tasks on another loop.
+#include "coax/task/scope.hpp"
+
+#include <cassert>
+
+namespace coax {
+
+// --- TaskGroup ---
+
+struct TaskGroup::Child : ListHook {
+  explicit Child(TaskGroup& of, Task<> body) : group(of), context(*this), task(std::move(body)) {}
+
+  struct ChildOf : Context {
+    explicit ChildOf(Child& of) noexcept
+        : Context([](Context& self) noexcept -> std::coroutine_handle<> {
+            Child& child = static_cast<ChildOf&>(self).child;
+            child.group.ended(child);
+            return std::noop_coroutine();
+          }),
+          child(of) {}
+    Child& child;
+  };
+  TaskGroup& group;
+  ChildOf context;
+  Task<> task;
+};
+
+TaskGroup::~TaskGroup() { assert(size_ == 0 && "a TaskGroup must be joined"); }
+
+void TaskGroup::spawn(Task<> task) {
+  auto child = std::make_unique<Child>(*this, std::move(task));
+  if (cancelled_) child->context.cancel();
+  Child& started = *child.release();  // owned by itself: ended() deletes it
+  children_.push_back(started);
+  ++size_;
+  started.task.start(started.context);
+}
+
+void TaskGroup::cancel() noexcept {
+  cancelled_ = true;
+  children_.for_each([](Child& child) { child.context.cancel(); });
+}
+
+void TaskGroup::ended(Child& child) noexcept {
+  const std::unique_ptr<Child> owned(&child);
+  child.unlink();
+  --size_;
+  if (const std::exception_ptr& error = child.task.error(); error && !error_) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const Cancelled&) {  // as asked
+    } catch (...) {
+      error_ = error;
+      cancel();
+    }
+  }
+  if (size_ == 0 && joiner_ != nullptr) Loop::current().finish_later(*std::exchange(joiner_, nullptr));
+}
+
+TaskGroup::Join::Join(TaskGroup& group) noexcept
+    : Waiting([](Waiting& self) noexcept { static_cast<Join&>(self).group_.cancel(); }),
+      Completion([](Completion& self) noexcept {
+        Join& join = static_cast<Join&>(self);
+        if (join.group_.size_ != 0) {  // somebody has come since
+          join.group_.joiner_ = &join;
+          return;
+        }
+        join.context_->wait_for(nullptr);
+        join.parent_.resume();
+      }),
+      group_(group) {}
+
+void TaskGroup::Join::await_resume() const {
+  if (group_.error_) std::rethrow_exception(std::exchange(group_.error_, nullptr));
+  if (context_->cancelled()) throw Cancelled();
+}
+
+Task<> task_group(std::function<Task<>(TaskGroup&)> body) {
+  TaskGroup group;
+  group.spawn(body(group));
+  co_await group.join();
+}
+
+// --- Sleep ---
+
+Sleep::Sleep(TimePoint until) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& sleep = static_cast<Sleep&>(self);
+        if (!sleep.Timer::linked()) return;
+        Timers::stop(sleep);
+        sleep.woken_.sleep = &sleep;
+        Loop::current().finish_later(sleep.woken_);
+      }),
+      Timer([](Timer& self) noexcept { static_cast<Sleep&>(self).resume(); }),
+      until_(until),
+      woken_([](Completion& self) noexcept { static_cast<Woken&>(self).sleep->resume(); }) {}
+
+bool Sleep::start() noexcept {
+  Loop::current().timers().start(*this, until_);
+  return false;
+}
+
+void Sleep::finish() const {
+  if (woken_.sleep != nullptr) throw Cancelled();
+}
+
+Sleep sleep_until(TimePoint when) noexcept { return Sleep(when); }
+Sleep sleep(Duration duration) noexcept { return Sleep(Loop::current().backend().now() + duration); }
+
+// --- Event ---
+
+void Event::set() noexcept {
+  set_ = true;
+  while (!waits_.empty()) Loop::current().finish_later(waits_.pop_front());
+}
+
+Event::Wait::Wait(Event& event) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        Wait& wait = static_cast<Wait&>(self);
+        if (wait.event_.set_ || wait.cancelled_) return;  // on its way already
+        wait.cancelled_ = true;
+        wait.unlink();
+        Loop::current().finish_later(wait);
+      }),
+      Completion([](Completion& self) noexcept { static_cast<Wait&>(self).resume(); }),
+      event_(event) {}
+
+bool Event::Wait::start() noexcept {
+  if (event_.set_) return true;
+  event_.waits_.push_back(*this);
+  return false;
+}
+
+void Event::Wait::finish() const {
+  if (cancelled_) throw Cancelled();
+}
+
+// --- run_on ---
+
+namespace {
+
+// Home: the loop of the one who waits. Away: where the task runs. Each side touches its own members; messages go by
+// post(). A request to cancel is acknowledged, so that it can never arrive after the awaiter has gone.
+class Away : public Waiting {
+ public:
+  Away(Loop& away, Task<> task)
+      : Waiting([](Waiting& self) noexcept { static_cast<Away&>(self).ask_cancel(); }),
+        home_(Loop::current()),
+        away_(away),
+        task_(std::move(task)) {}
+
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    context_ = parent.promise().context;
+    refused_ = context_->cancelled();
+    if (refused_) return false;
+    parent_ = parent;
+    child_.scope = this;
+    context_->wait_for(this);
+    away_.post([this] { task_.start(child_); });
+    return true;
+  }
+  void await_resume() {
+    if (refused_) throw Cancelled();
+    task_.take();
+  }
+
+  std::coroutine_handle<> child_ended(Context&) noexcept {
+    home_.post([this] {
+      ended_ = true;
+      resume_when_settled();
+    });
+    return std::noop_coroutine();
+  }
+
+ private:
+  void ask_cancel() noexcept {
+    asked_ = true;
+    away_.post([this] {
+      child_.cancel();
+      home_.post([this] {
+        asked_ = false;
+        resume_when_settled();
+      });
+    });
+  }
+  void resume_when_settled() {
+    if (!ended_ || asked_) return;
+    context_->wait_for(nullptr);
+    parent_.resume();
+  }
+
+  Loop& home_;
+  Loop& away_;
+  Task<> task_;
+  detail::ChildContext<Away> child_;
+  Context* context_ = nullptr;
+  std::coroutine_handle<> parent_;
+  bool ended_ = false;
+  bool asked_ = false;
+  bool refused_ = false;
+};
+
+}  // namespace
+
+Task<> run_on(Loop& loop, Task<> task) {
+  Away away(loop, std::move(task));
+  co_await away;
+}
+
+}  // namespace coax

@@ -1,0 +1,409 @@
+// Scopes: several tasks at once, and tasks with a time limit, whose end is the end of all that ran in them.
+//
+//   co_await race(a, b)          the first to end cancels the others; its result, when all have ended
+//   co_await all(a, b)           all results; the first error cancels the others and is thrown
+//   co_await timeout(5s, a)      a's result, or Error(timed_out)
+//   co_await shield(a)           a, whatever is asked of the one who waits: for cleaning up
+//   co_await sleep(1s)
+//   TaskGroup                    any number of tasks, see below
+//
+// Cancelling the one who waits cancels what runs inside and waits for its end. a and b may be tasks or operations
+// (stream.recv()).
+#pragma once
+
+#include <array>
+#include <functional>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <variant>
+
+#include "coax/loop/loop.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+namespace detail {
+
+template <class Awaitable>
+struct AwaitResult {
+  static decltype(auto) probe(Awaitable& awaitable) {
+    if constexpr (requires { std::move(awaitable).operator co_await(); }) {
+      return std::move(awaitable).operator co_await().await_resume();
+    } else {
+      return awaitable.await_resume();
+    }
+  }
+  using type = std::decay_t<decltype(probe(std::declval<Awaitable&>()))>;
+};
+template <class Awaitable>
+using await_result_t = typename AwaitResult<Awaitable>::type;
+
+template <class T>
+Task<T> as_task(Task<T> task) {
+  return task;
+}
+template <class Operation>
+Task<await_result_t<Operation>> as_task(Operation operation) {
+  co_return co_await operation;
+}
+template <class Awaitable>
+using task_of = Task<await_result_t<Awaitable>>;
+
+template <class T>
+using no_void = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+// The context of one task of a scope, that knows the scope.
+template <class Scope>
+struct ChildContext : Context {
+  ChildContext() noexcept
+      : Context([](Context& self) noexcept { return static_cast<ChildContext&>(self).scope->child_ended(self); }) {}
+  Scope* scope = nullptr;
+};
+
+// Several tasks side by side; who is awaited, and when the others are cancelled, is the Policy's:
+// policy(index, error) -> cancel the others now?
+template <bool first_wins, class... T>
+class Together : public Waiting {
+ public:
+  explicit Together(Task<T>... tasks)
+      : Waiting([](Waiting& self) noexcept { static_cast<Together&>(self).cancel_all(); }), tasks_(std::move(tasks)...) {}
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    context_ = parent.promise().context;
+    refused_ = context_->cancelled();
+    if (refused_) return false;
+    parent_ = parent;
+    start_all(std::index_sequence_for<T...>{});
+    if (--running_ == 0) return false;
+    context_->wait_for(this);
+    return true;
+  }
+
+  std::coroutine_handle<> child_ended(Context& child) noexcept {
+    const auto index = static_cast<std::size_t>(static_cast<ChildContext<Together>*>(&child) - contexts_.data());
+    if (decided_ == undecided && (first_wins || failed(index))) {
+      decided_ = index;
+      cancel_all();
+    }
+    if (--running_ != 0) return std::noop_coroutine();
+    context_->wait_for(nullptr);
+    return parent_;
+  }
+
+ protected:
+  static constexpr std::size_t undecided = SIZE_MAX;
+
+  void check_refused() const {
+    if (refused_) throw Cancelled();
+  }
+  std::tuple<Task<T>...> tasks_;
+  std::size_t decided_ = undecided;
+
+ private:
+  template <std::size_t... I>
+  void start_all(std::index_sequence<I...>) {
+    (
+        [&] {
+          ++running_;
+          contexts_[I].scope = this;
+          if (decided_ != undecided) contexts_[I].cancel();  // it ends at its first wait
+          std::get<I>(tasks_).start(contexts_[I]);
+        }(),
+        ...);
+  }
+  void cancel_all() noexcept {
+    for (auto& context : contexts_) context.cancel();
+  }
+  bool failed(std::size_t index) noexcept {
+    bool result = false;
+    std::size_t at = 0;
+    std::apply([&](auto&... task) { ((result = result || (at++ == index && task.error() != nullptr)), ...); }, tasks_);
+    return result;
+  }
+
+  std::array<ChildContext<Together>, sizeof...(T)> contexts_;
+  Context* context_ = nullptr;
+  std::coroutine_handle<> parent_;
+  std::size_t running_ = 1;  // one for the start itself: a task may end before the last has begun
+  bool refused_ = false;
+};
+
+template <class... T>
+class Race : public Together<true, T...> {
+ public:
+  using Together<true, T...>::Together;
+  // All void: the index of the first to end. Else a variant with its result, monostate for a void one.
+  using Result = std::conditional_t<(std::is_void_v<T> && ...), std::size_t, std::variant<no_void<T>...>>;
+  Result await_resume() {
+    this->check_refused();
+    return pick<0>();
+  }
+
+ private:
+  template <std::size_t I>
+  Result pick() {
+    if constexpr (I < sizeof...(T)) {
+      if (this->decided_ != I) return pick<I + 1>();
+      auto& task = std::get<I>(this->tasks_);
+      if constexpr ((std::is_void_v<T> && ...)) {
+        task.take();
+        return I;
+      } else if constexpr (std::is_void_v<std::tuple_element_t<I, std::tuple<T...>>>) {
+        task.take();
+        return Result(std::in_place_index<I>);
+      } else {
+        return Result(std::in_place_index<I>, task.take());
+      }
+    } else {
+      throw Cancelled();  // no task at all
+    }
+  }
+};
+
+template <class... T>
+class All : public Together<false, T...> {
+ public:
+  using Together<false, T...>::Together;
+  auto await_resume() {
+    this->check_refused();
+    rethrow(std::index_sequence_for<T...>{});
+    if constexpr (!(std::is_void_v<T> && ...)) {
+      return std::apply([](auto&... task) { return std::tuple(value(task)...); }, this->tasks_);
+    }
+  }
+
+ private:
+  template <std::size_t... I>
+  void rethrow(std::index_sequence<I...>) {
+    ((this->decided_ == I ? std::rethrow_exception(std::get<I>(this->tasks_).error()) : void()), ...);
+  }
+  template <class U>
+  static no_void<U> value(Task<U>& task) {
+    if constexpr (std::is_void_v<U>) {
+      return {};
+    } else {
+      return task.take();
+    }
+  }
+};
+
+// One task in a context of its own, with an optional time limit.
+template <class T>
+class Guarded : public Waiting {
+ public:
+  Guarded(Task<T> task, std::optional<Duration> limit, bool shielded)
+      : Waiting([](Waiting& self) noexcept {
+          auto& scope = static_cast<Guarded&>(self);
+          if (!scope.shielded_) scope.child_.cancel();
+        }),
+        task_(std::move(task)),
+        limit_(limit),
+        shielded_(shielded) {}
+  Guarded(const Guarded&) = delete;
+  Guarded& operator=(const Guarded&) = delete;
+
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    context_ = parent.promise().context;
+    refused_ = context_->cancelled() && !shielded_;
+    if (refused_) return false;
+    parent_ = parent;
+    child_.scope = this;
+    if (limit_) {
+      Loop& loop = Loop::current();
+      timer_.scope = this;
+      loop.timers().start(timer_, loop.backend().now() + *limit_);
+    }
+    task_.start(child_);
+    if (--running_ == 0) return false;
+    context_->wait_for(this);
+    return true;
+  }
+  T await_resume() {
+    if (refused_) throw Cancelled();
+    if (timed_out_ && task_.error()) rethrow_as_timeout();
+    return task_.take();
+  }
+
+  std::coroutine_handle<> child_ended(Context&) noexcept {
+    timer_.unlink();
+    if (--running_ != 0) return std::noop_coroutine();
+    context_->wait_for(nullptr);
+    return parent_;
+  }
+
+ private:
+  struct Limit : Timer {
+    Limit() noexcept
+        : Timer([](Timer& self) noexcept {
+            Guarded& scope = *static_cast<Limit&>(self).scope;
+            scope.timed_out_ = !scope.child_.cancelled();
+            scope.child_.cancel();
+          }) {}
+    Guarded* scope = nullptr;
+  };
+  void rethrow_as_timeout() const {
+    try {
+      std::rethrow_exception(task_.error());
+    } catch (const Cancelled&) {
+      throw Error(ErrorKind::timed_out, "wait", "", "the time limit of " + format_duration(*limit_) + " has passed");
+    }
+  }
+
+  Task<T> task_;
+  ChildContext<Guarded> child_;
+  Limit timer_;
+  std::optional<Duration> limit_;
+  Context* context_ = nullptr;
+  std::coroutine_handle<> parent_;
+  int running_ = 2;  // the task and its start
+  bool shielded_;
+  bool timed_out_ = false;
+  bool refused_ = false;
+};
+
+}  // namespace detail
+
+// The first to end decides: its result is returned, or its error thrown, when the others, which are cancelled, have ended
+// too. What they returned or threw is dropped. Returns the index of the first when all are void, else a variant.
+template <class... Awaitable>
+auto race(Awaitable... awaitable) {
+  return detail::Race<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
+}
+
+// Waits for all. Returns nothing when all are void, else a tuple (monostate for a void one). The first error cancels the
+// others and is thrown when they have ended.
+template <class... Awaitable>
+auto all(Awaitable... awaitable) {
+  return detail::All<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
+}
+
+// Throws Error(timed_out) when the limit was reached and the task ended because of it; a task that was done in the same
+// moment gives its result.
+template <class Awaitable>
+auto timeout(Duration limit, Awaitable awaitable) {
+  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, false);
+}
+
+// The one who waits cannot be cancelled until the task has ended, not even before it begins.
+template <class Awaitable>
+auto shield(Awaitable awaitable) {
+  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), std::nullopt, true);
+}
+// Both: shielded from outside, limited in time.
+template <class Awaitable>
+auto shield(Duration limit, Awaitable awaitable) {
+  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, true);
+}
+
+// Any number of tasks that end together. A child's error cancels the others and is thrown by join(). All calls on the
+// loop's thread. The group must have been joined before it is destroyed; task_group() sees to that.
+class TaskGroup {
+ public:
+  TaskGroup() noexcept = default;
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+  ~TaskGroup();
+
+  // Runs the task up to its first wait, now. In a cancelled group it is cancelled at that wait.
+  void spawn(Task<> task);
+  void cancel() noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  class Join;
+  // Until no child is left. Cancelling the one who waits cancels the children.
+  Join join() noexcept;
+
+ private:
+  struct Child;
+  void ended(Child& child) noexcept;
+
+  List<Child> children_;
+  std::size_t size_ = 0;
+  std::exception_ptr error_;
+  bool cancelled_ = false;
+  Join* joiner_ = nullptr;
+};
+
+class TaskGroup::Join : public Waiting, public Completion {
+ public:
+  explicit Join(TaskGroup& group) noexcept;
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> parent) {
+    context_ = parent.promise().context;
+    if (context_->cancelled()) group_.cancel();
+    if (group_.size_ == 0) return false;
+    parent_ = parent;
+    group_.joiner_ = this;
+    context_->wait_for(this);
+    return true;
+  }
+  void await_resume() const;
+
+ private:
+  TaskGroup& group_;
+  Context* context_ = nullptr;
+  std::coroutine_handle<> parent_;
+};
+
+inline TaskGroup::Join TaskGroup::join() noexcept { return Join(*this); }
+
+// Runs body(group) as the first child of a new group; ends when all children have ended.
+Task<> task_group(std::function<Task<>(TaskGroup&)> body);
+
+class Sleep : public Leaf<Sleep>, private Timer {
+ public:
+  explicit Sleep(TimePoint until) noexcept;
+  bool start() noexcept;
+  void finish() const;
+
+ private:
+  struct Woken : Completion {
+    using Completion::Completion;
+    Sleep* sleep = nullptr;
+  };
+  TimePoint until_;
+  Woken woken_;  // by a cancellation
+};
+Sleep sleep_until(TimePoint when) noexcept;
+Sleep sleep(Duration duration) noexcept;
+
+// A flag that tasks of one loop can wait for. Stays set until clear().
+class Event {
+ public:
+  class Wait;
+  void set() noexcept;
+  void clear() noexcept { set_ = false; }
+  [[nodiscard]] bool is_set() const noexcept { return set_; }
+  Wait wait() noexcept;
+
+ private:
+  List<Wait> waits_;
+  bool set_ = false;
+};
+
+class Event::Wait : public Leaf<Event::Wait>, public Completion {
+ public:
+  explicit Wait(Event& event) noexcept;
+  bool start() noexcept;
+  void finish() const;
+
+ private:
+  friend class Event;
+  Event& event_;
+  bool cancelled_ = false;
+};
+
+inline Event::Wait Event::wait() noexcept { return Wait(*this); }
+
+// Runs a task on another loop of this process and waits for its end here. Cancelling the one who waits cancels it there.
+Task<> run_on(Loop& loop, Task<> task);
+
+}  // namespace coax

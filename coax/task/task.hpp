@@ -1,0 +1,156 @@
+// Task<T>: a coroutine that starts when it is awaited and ends before whoever awaits it goes on. It runs on the loop and
+// in the context of its awaiter; see context.hpp for what cancelling means.
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "coax/base/error.hpp"
+#include "coax/task/context.hpp"
+#include "coax/task/frames.hpp"
+
+namespace coax {
+
+class PromiseBase {
+ public:
+  Context* context = nullptr;
+  std::coroutine_handle<> awaiter;  // none: the task is the root of its context
+  std::exception_ptr error;
+
+  static void* operator new(std::size_t size) { return frames::allocate(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { frames::release(frame, size); }
+
+  struct Final {
+    static bool await_ready() noexcept { return false; }
+    template <class Promise>
+    static std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {
+      PromiseBase& promise = self.promise();
+      return promise.awaiter ? promise.awaiter : promise.context->ended(*promise.context);
+    }
+    static void await_resume() noexcept {}
+  };
+  static std::suspend_always initial_suspend() noexcept { return {}; }
+  static Final final_suspend() noexcept { return {}; }
+  void unhandled_exception() noexcept { error = std::current_exception(); }
+};
+
+template <class T>
+class Promise;
+
+template <class T = void>
+class [[nodiscard("a Task does nothing until it is awaited")]] Task {
+ public:
+  using promise_type = Promise<T>;
+  using value_type = T;
+
+  Task() noexcept = default;
+  explicit Task(std::coroutine_handle<Promise<T>> handle) noexcept : handle_(handle) {}
+  Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+  Task& operator=(Task&& other) noexcept {
+    if (this != &other) {
+      reset();
+      handle_ = std::exchange(other.handle_, {});
+    }
+    return *this;
+  }
+  ~Task() { reset(); }
+
+  [[nodiscard]] bool done() const noexcept { return handle_ && handle_.done(); }
+
+  struct Await {
+    std::coroutine_handle<Promise<T>> child;
+    static bool await_ready() noexcept { return false; }
+    template <class P>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> parent) noexcept {
+      child.promise().context = parent.promise().context;
+      child.promise().awaiter = parent;
+      return child;
+    }
+    T await_resume() { return child.promise().take(); }
+  };
+  // Await once.
+  Await operator co_await() const& noexcept { return {handle_}; }
+  Await operator co_await() const&& noexcept { return {handle_}; }
+
+  // For scopes: runs it as the root of `context` up to its first wait; and, when it has ended, its result.
+  void start(Context& context) {
+    handle_.promise().context = &context;
+    handle_.resume();
+  }
+  T take() { return handle_.promise().take(); }
+  [[nodiscard]] const std::exception_ptr& error() const noexcept { return handle_.promise().error; }
+
+ private:
+  void reset() noexcept {
+    if (handle_) std::exchange(handle_, {}).destroy();
+  }
+  std::coroutine_handle<Promise<T>> handle_;
+};
+
+template <class T>
+class Promise : public PromiseBase {
+ public:
+  Task<T> get_return_object() noexcept { return Task<T>(std::coroutine_handle<Promise>::from_promise(*this)); }
+  template <class U>
+    requires std::convertible_to<U&&, T>
+  void return_value(U&& value) {
+    value_.emplace(std::forward<U>(value));
+  }
+  T take() {
+    if (error) std::rethrow_exception(error);
+    return std::move(*value_);
+  }
+
+ private:
+  std::optional<T> value_;
+};
+
+template <>
+class Promise<void> : public PromiseBase {
+ public:
+  Task<> get_return_object() noexcept { return Task<>(std::coroutine_handle<Promise>::from_promise(*this)); }
+  static void return_void() noexcept {}
+  void take() const {
+    if (error) std::rethrow_exception(error);
+  }
+};
+
+// Base of what a task can wait for itself: start() begins it (true: finished at once), cancel asks it to end, and
+// resume() is called once when it has ended. Derived gives `bool start()` and `T finish()`; finish() throws what went
+// wrong. A context that is cancelled already does not even start it.
+template <class Derived>
+class Leaf : public Waiting {
+ public:
+  explicit Leaf(Cancel on_cancel) noexcept : Waiting(on_cancel) {}
+
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> task) {
+    context_ = task.promise().context;
+    refused_ = context_->cancelled();
+    if (refused_) return false;
+    task_ = task;
+    if (static_cast<Derived*>(this)->start()) return false;
+    context_->wait_for(this);
+    return true;
+  }
+  decltype(auto) await_resume() {
+    if (refused_) throw Cancelled();
+    return static_cast<Derived*>(this)->finish();
+  }
+
+ protected:
+  void resume() noexcept {
+    context_->wait_for(nullptr);
+    task_.resume();
+  }
+
+ private:
+  Context* context_ = nullptr;
+  std::coroutine_handle<> task_;
+  bool refused_ = false;
+};
+
+}  // namespace coax
