@@ -1,0 +1,108 @@
+// From errno values to reactions, and the text of an Error.
+#include "coax/base/error.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+namespace coax {
+
+namespace {
+
+struct Kind {
+  std::string_view name;
+  int errno_value;  // for the code() of errors that no system call reported
+};
+
+// In the order of ErrorKind.
+constexpr std::array<Kind, 11> kinds{{{"timed_out", ETIMEDOUT},
+                                      {"refused", ECONNREFUSED},
+                                      {"unreachable", EHOSTUNREACH},
+                                      {"disconnected", ECONNRESET},
+                                      {"overloaded", EAGAIN},
+                                      {"address", EADDRNOTAVAIL},
+                                      {"permission", EACCES},
+                                      {"protocol", EPROTO},
+                                      {"invalid", EINVAL},
+                                      {"unsupported", EOPNOTSUPP},
+                                      {"other", EIO}}};
+
+const Kind& row_of(ErrorKind kind) noexcept { return kinds[static_cast<std::size_t>(kind)]; }
+
+std::string sentence(std::string_view operation, std::string_view peer, std::string_view reason,
+                     std::string_view advice) {
+  std::string text(operation);
+  if (!peer.empty()) text.append(" ").append(peer);
+  text.append(": ").append(reason);
+  if (!advice.empty()) text.append("; ").append(advice);
+  return text;
+}
+
+}  // namespace
+
+std::string_view to_string(ErrorKind kind) noexcept { return row_of(kind).name; }
+
+ErrorKind kind_of(int errno_value) noexcept {
+  switch (errno_value) {
+    case ETIMEDOUT: return ErrorKind::timed_out;
+    case ECONNREFUSED: return ErrorKind::refused;
+    case EHOSTUNREACH:
+    case EHOSTDOWN:
+    case ENETUNREACH:
+    case ENETDOWN: return ErrorKind::unreachable;
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ENETRESET:
+    case EPIPE: return ErrorKind::disconnected;
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return ErrorKind::overloaded;
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case ENOENT:  // a unix socket that is not there
+      return ErrorKind::address;
+    case EACCES:
+    case EPERM: return ErrorKind::permission;
+    case EPROTO:
+    case EBADMSG: return ErrorKind::protocol;
+    case EBADF:
+    case EDESTADDRREQ:
+    case EFAULT:
+    case EINVAL:
+    case EISCONN:
+    case EMSGSIZE:
+    case ENOTCONN:
+    case ENOTSOCK: return ErrorKind::invalid;
+    case EAFNOSUPPORT:
+    case ENOPROTOOPT:
+    case ENOSYS:
+    case EOPNOTSUPP:
+    case EPROTONOSUPPORT:
+    case ESOCKTNOSUPPORT: return ErrorKind::unsupported;
+    default: return ErrorKind::other;
+  }
+}
+
+Error::Error(int errno_value, std::string_view operation, std::string_view peer, std::string_view advice)
+    : std::system_error(errno_value, std::generic_category()),
+      kind_(kind_of(errno_value)),
+      operation_(operation),
+      peer_(peer),
+      text_(sentence(operation, peer, code().message(), advice)) {}
+
+Error::Error(ErrorKind kind, std::string_view operation, std::string_view peer, std::string_view reason)
+    : std::system_error(row_of(kind).errno_value, std::generic_category()),
+      kind_(kind),
+      operation_(operation),
+      peer_(peer),
+      text_(sentence(operation, peer, reason, {})) {}
+
+IncompleteRead::IncompleteRead(std::string_view peer, std::string received, std::size_t wanted)
+    : Error(ErrorKind::disconnected, "recv from", peer,
+            "the stream ended after " + std::to_string(received.size()) + " of " + std::to_string(wanted) + " bytes"),
+      received_(std::move(received)) {}
+
+}  // namespace coax
