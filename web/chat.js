@@ -1,0 +1,707 @@
+// The hub's page: one seat in the room, over the WebSocket protocol of docs/protocols.md.
+//
+// Seat keeps the connection, and makes a new one when it breaks. Log, People and Outbox each own one list on the page.
+// The rest of the file wires them. What peers wrote reaches the page as text nodes only, never as markup.
+
+const limits = {
+  nickCharacters: 32,
+  textBytes: 4096,
+  counterFromBytes: 3600, // from here on the counter shows
+  linesKept: 1000,
+};
+
+const times = {
+  welcomeWithin: 8_000, // open and be let in
+  echoWithin: 15_000, // our own message comes back, or the connection counts as dead
+  retryFirst: 500, // back-off: doubles up to the last, half of it random
+  retryLast: 15_000,
+  steadyAfter: 5_000, // a connection that held this long starts the back-off anew
+  ghostFor: 45_000, // the hub lets a silent connection go after 30 s; until then our nickname is taken, by us
+  groupWithin: 5 * 60_000, // one sender's messages share a heading
+};
+
+const closeCode = { shutdown: 1001, policy: 1008 };
+const finalCloseCodes = new Set([1002, 1003, 1007, closeCode.policy, 1009]); // trying again would end the same way
+
+// ---------------------------------------------------------------------------------------------------- small tools
+
+const byId = (id) => document.getElementById(id);
+
+function element(tag, className, ...children) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+const utf8 = new TextEncoder();
+const byteCount = (text) => utf8.encode(text).length;
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
+
+/** What the hub takes as a message: one line, no control characters, whole code points. */
+const singleLine = (text) => text.replace(/\r\n|[\p{Cc}\u2028\u2029]/gu, ' ').replace(/\p{Surrogate}/gu, '\ufffd');
+
+/** Storage that a browser may forbid: then nothing is remembered, and nothing breaks. */
+const memory = {
+  get nick() { try { return localStorage.getItem('coax.nick') ?? ''; } catch { return ''; } },
+  set nick(nick) { try { localStorage.setItem('coax.nick', nick); } catch { /* not remembered */ } },
+};
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+
+function moment(time) {
+  const when = new Date(time);
+  return Number.isNaN(when.getTime()) ? new Date() : when;
+}
+
+const inUtc = (when) => when.toISOString().replace('T', ' ').replace('Z', ' UTC');
+
+function timeElement(when) {
+  const made = element('time', '', clock.format(when));
+  made.dateTime = when.toISOString();
+  made.title = inUtc(when);
+  return made;
+}
+
+/** A nickname's own hue, the same on every page (FNV-1a); the style sheet picks lightness for contrast. */
+function hue(nick) {
+  let hash = 0x811c9dc5;
+  for (const byte of utf8.encode(nick.toLowerCase())) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return (hash ^ (hash >>> 15)) % 360;
+}
+
+function rings(nick) {
+  const made = element('span', 'rings');
+  made.ariaHidden = 'true';
+  made.style.setProperty('--hue', hue(nick));
+  return made;
+}
+
+function nickElement(nick) {
+  const made = element('bdi', 'nick', nick);
+  made.style.setProperty('--hue', hue(nick));
+  return made;
+}
+
+/** An address without the punctuation of the sentence around it; a bracket stays if it was opened inside. */
+function addressOnly(found) {
+  const opened = { ')': '(', ']': '[', '}': '{' };
+  let end = found.length;
+  for (; end > 0; --end) {
+    const last = found[end - 1];
+    const inside = found.slice(0, end);
+    if (opened[last] && inside.split(opened[last]).length >= inside.split(last).length) break;
+    if (!opened[last] && !'.,;:!?\'"…»”’*'.includes(last)) break;
+  }
+  return found.slice(0, end);
+}
+
+/** The text, with its http and https addresses as links. */
+function withLinks(text) {
+  const made = document.createDocumentFragment();
+  let done = 0;
+  for (const match of text.matchAll(/https?:\/\/[^\s<>"`]+/giu)) {
+    const address = addressOnly(match[0]);
+    let url;
+    try { url = new URL(address); } catch { continue; }
+    const link = element('a', '', address);
+    link.href = url.href;
+    link.target = '_blank';
+    link.rel = 'noopener noreferrer';
+    made.append(text.slice(done, match.index), link);
+    done = match.index + address.length;
+  }
+  made.append(text.slice(done));
+  return made;
+}
+
+// ----------------------------------------------------------------------------------------------------- connection
+
+/**
+ * One seat in the room under one nickname, kept across broken connections. It calls, on the object it was given:
+ * welcomed(welcome), heard(event), rejected(error), waiting({ why, delay }) before each new try, trying(),
+ * refused(error) when the nickname cannot be had, ended({ code, reason, wasSeated }) when it will not try again by itself.
+ */
+class Seat {
+  #on; #socket = null; #timer = 0; #nick = '';
+  #seated = false; #known = false; #seatedAt = 0; #lostAt = 0; #tries = 0;
+
+  constructor(on) { this.#on = on; }
+
+  get seated() { return this.#seated; }
+  get waiting() { return this.#timer !== 0 && this.#socket === null; }
+
+  take(nick) {
+    this.leave();
+    this.#nick = nick;
+    this.#known = false;
+    this.#tries = 0;
+    this.#open();
+  }
+
+  leave() {
+    this.#drop();
+  }
+
+  /** Only while seated; the answer is our own message, heard like everybody's. */
+  send(text) {
+    this.#socket.send(JSON.stringify({ type: 'message', text }));
+  }
+
+  tryNow() {
+    if (this.waiting) this.#open();
+  }
+
+  /** The connection is silent where it should have answered: treat it as broken. */
+  giveUpConnection() {
+    this.#broken(0, '');
+  }
+
+  #open() {
+    this.#drop();
+    this.#on.trying();
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = new WebSocket(`${scheme}//${location.host}/ws`);
+    const current = (act) => (event) => { if (socket === this.#socket) act(event); };
+    this.#socket = socket;
+    this.#timer = setTimeout(() => this.#broken(0, ''), times.welcomeWithin);
+    socket.onopen = current(() => socket.send(JSON.stringify({ type: 'join', nick: this.#nick })));
+    socket.onmessage = current(({ data }) => this.#hear(data));
+    socket.onclose = current(({ code, reason }) => this.#broken(code, reason));
+  }
+
+  #drop() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#seated = false;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(1000);
+  }
+
+  #hear(data) {
+    let event;
+    try { event = JSON.parse(data); } catch { return; }
+    if (event?.type === 'welcome') this.#sit(event);
+    else if (event?.type !== 'error') this.#on.heard(event);
+    else if (event.code === 'nick_taken' || event.code === 'nick_invalid') this.#nickRefused(event);
+    else this.#on.rejected(event);
+  }
+
+  #sit(welcome) {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#seated = true;
+    this.#known = true;
+    this.#seatedAt = Date.now();
+    this.#nick = welcome.nick;
+    this.#on.welcomed(welcome);
+  }
+
+  // Each try has a connection of its own: the hub closes after a second refusal.
+  #nickRefused(error) {
+    this.#drop();
+    const ghost = this.#known && error.code === 'nick_taken' && Date.now() - this.#lostAt < times.ghostFor;
+    if (ghost) this.#again('held');
+    else this.#on.refused(error);
+  }
+
+  #broken(code, reason) {
+    const wasSeated = this.#seated;
+    this.#drop();
+    if (wasSeated) {
+      this.#lostAt = Date.now();
+      if (this.#lostAt - this.#seatedAt > times.steadyAfter) this.#tries = 0;
+    }
+    if (this.#known && !finalCloseCodes.has(code)) this.#again(code === closeCode.shutdown ? 'shutdown' : 'lost');
+    else this.#on.ended({ code, reason, wasSeated: this.#known });
+  }
+
+  #again(why) {
+    const longest = Math.min(times.retryLast, times.retryFirst * 2 ** this.#tries++);
+    const delay = longest * (0.5 + Math.random() / 2);
+    this.#timer = setTimeout(() => this.#open(), delay);
+    this.#on.waiting({ why, delay });
+  }
+}
+
+// ----------------------------------------------------------------------------------------------------- the lists
+
+/** Who is here, ourselves first. */
+class People {
+  #list = byId('people-list'); #items = new Map(); #me = '';
+  #order = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' });
+
+  reset(nicks, me) {
+    this.#me = me;
+    this.#items.clear();
+    const sorted = [...new Set(nicks)].sort((a, b) => this.#compare(a, b));
+    this.#list.replaceChildren(...sorted.map((nick) => this.#item(nick)));
+    this.#count();
+  }
+
+  add(nick) {
+    if (this.#items.has(nick)) return;
+    const before = [...this.#list.children].find((item) => this.#compare(nick, item.dataset.nick) < 0) ?? null;
+    this.#list.insertBefore(this.#item(nick), before);
+    this.#count();
+  }
+
+  remove(nick) {
+    this.#items.get(nick)?.remove();
+    this.#items.delete(nick);
+    this.#count();
+  }
+
+  #compare(a, b) {
+    return (b === this.#me) - (a === this.#me) || this.#order.compare(a, b) || (a < b ? -1 : 1);
+  }
+
+  #item(nick) {
+    const made = element('li', '', rings(nick), element('bdi', '', nick));
+    made.dataset.nick = nick;
+    if (nick === this.#me) made.append(element('span', 'you', 'you'));
+    this.#items.set(nick, made);
+    return made;
+  }
+
+  #count() {
+    for (const shown of document.querySelectorAll('.count')) shown.textContent = this.#items.size;
+  }
+}
+
+/** What happened in the room. It follows the end only while the reader is there, and keeps the last lines only. */
+class Log {
+  #view = byId('view'); #lines = byId('lines'); #pill = byId('pill');
+  #last = null; #atEnd = true; #top = 0; #below = 0; #unread = 0; #frame = 0;
+
+  constructor() {
+    this.#view.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.settle()).observe(this.#view);
+    this.#pill.addEventListener('click', () => this.toEnd());
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return;
+      this.#unread = 0;
+      this.#title();
+      this.settle();
+    });
+  }
+
+  message({ nick, text, time }, own) {
+    const when = moment(time);
+    this.#day(when);
+    const follows = this.#last?.nick === nick && when - this.#last.when < times.groupWithin;
+    const body = element('p', 'text', withLinks(text));
+    body.dir = 'auto';
+    body.title = inUtc(when);
+    const head = element('p', 'head', nickElement(nick), ' ', timeElement(when));
+    this.#add(element('li', `message${own ? ' own' : ''}${follows ? ' follow' : ''}`, rings(nick), head, body));
+    this.#last = { nick, when };
+    if (!byId('empty').hidden) this.#atEnd = true;
+    byId('empty').hidden = true;
+    if (!this.#atEnd) ++this.#below;
+    if (document.hidden) ++this.#unread;
+    this.#title();
+    this.#showPill();
+  }
+
+  presence({ nick, time }, what) {
+    const when = moment(time);
+    this.#day(when);
+    this.#add(element('li', 'presence', nickElement(nick), ` ${what} `, timeElement(when)));
+    this.#last = { when };
+  }
+
+  note(text) {
+    this.#add(element('li', 'note', text));
+    this.#last = { when: this.#last?.when };
+  }
+
+  toEnd() {
+    this.#atEnd = true;
+    this.settle();
+  }
+
+  /** Once per frame at most: drop the oldest lines, then stay at the end if the reader is there. */
+  settle() {
+    this.#frame = 0;
+    this.#trim();
+    if (!this.#atEnd) return;
+    this.#view.scrollTop = byId('empty').hidden ? this.#view.scrollHeight : 0;
+    this.#top = this.#view.scrollTop;
+    this.#below = 0;
+    this.#showPill();
+  }
+
+  #day(when) {
+    const before = this.#last?.when;
+    if (before && before.toDateString() !== when.toDateString()) this.note(calendar.format(when));
+  }
+
+  #add(line) {
+    this.#lines.append(line);
+    if (document.hidden) this.#trim();
+    else this.#frame ||= requestAnimationFrame(() => this.settle());
+  }
+
+  #trim() {
+    while (this.#lines.childElementCount > limits.linesKept) this.#lines.firstElementChild.remove();
+    this.#lines.firstElementChild?.classList.remove('follow');
+  }
+
+  // New lines alone never move the reader away from the end: only scrolling up does.
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#view;
+    if (scrollHeight - scrollTop - clientHeight < 40) this.#atEnd = true;
+    else if (scrollTop < this.#top) this.#atEnd = false;
+    this.#top = scrollTop;
+    if (this.#atEnd) this.#below = 0;
+    this.#showPill();
+  }
+
+  #showPill() {
+    this.#pill.hidden = this.#below === 0;
+    if (this.#below) this.#pill.textContent = `${plural(this.#below, 'new message')} ↓`;
+  }
+
+  #title() {
+    document.title = `${this.#unread ? `(${this.#unread}) ` : ''}Coax · ${byId('room').textContent}`;
+  }
+}
+
+/** What we sent and have not heard back, in order; then what was lost, to send again or to remove. */
+class Outbox {
+  #list = byId('outbox'); #sent = []; #timer = 0; #sendAgain; #silent;
+
+  constructor({ sendAgain, silent }) {
+    this.#sendAgain = sendAgain;
+    this.#silent = silent;
+  }
+
+  sent(text) {
+    const line = element('li', 'message own', element('p', 'text', text), element('p', 'fate', 'Sending…'));
+    this.#list.append(line);
+    this.#sent.push({ text, line });
+    this.#watch();
+  }
+
+  /** Our own message came back: the one with this text, else the oldest. */
+  confirmed(text) {
+    const found = this.#sent.findIndex((item) => item.text === text);
+    this.#sent.splice(Math.max(found, 0), 1).forEach(({ line }) => line.remove());
+    this.#watch();
+  }
+
+  rejected(why) {
+    const item = this.#sent.shift();
+    if (item) this.#failed(item, why);
+    this.#watch();
+    return Boolean(item);
+  }
+
+  /** The connection is gone, and with it the answers; returns how many messages that leaves open. */
+  lost() {
+    const open = this.#sent.splice(0);
+    for (const item of open) this.#failed(item, 'Probably not delivered.');
+    this.#watch();
+    return open.length;
+  }
+
+  #failed({ text, line }, why) {
+    const again = element('button', 'small', 'Send again');
+    again.addEventListener('click', () => { if (this.#sendAgain(text)) line.remove(); });
+    const remove = element('button', 'small quiet', 'Remove');
+    remove.addEventListener('click', () => { line.remove(); byId('text').focus(); });
+    for (const button of [again, remove]) button.type = 'button';
+    line.classList.add('failed');
+    line.lastElementChild.replaceChildren(element('span', '', why), ' ', again, ' ', remove);
+  }
+
+  #watch() {
+    clearTimeout(this.#timer);
+    if (this.#sent.length) this.#timer = setTimeout(this.#silent, times.echoWithin);
+  }
+}
+
+// -------------------------------------------------------------------------------------------------- the status line
+
+/** Says in words how the connection is; the count-down beside it is for the eye only. */
+class LinkStatus {
+  #text = byId('status'); #countdown = byId('countdown'); #action = byId('link-action'); #rename = byId('rename');
+  #ticker = 0;
+
+  constructor(onRename) { this.#rename.addEventListener('click', onRename); }
+
+  /** state: 'up', 'trying' or 'down'. action: { label, run }. */
+  show(state, text, { retryIn, action, rename = false } = {}) {
+    document.body.dataset.link = state;
+    if (this.#text.textContent !== text) this.#text.textContent = text; // told once, not at every try
+    byId('send').ariaDisabled = String(state !== 'up');
+    if (!action && [this.#action, this.#rename].includes(document.activeElement)) composer.input.focus();
+    this.#action.hidden = !action;
+    if (action) this.#action.textContent = action.label;
+    this.#action.onclick = action?.run ?? null;
+    this.#rename.hidden = !rename;
+    this.#count(retryIn);
+  }
+
+  trying() {
+    clearInterval(this.#ticker);
+    this.#countdown.textContent = 'Trying now…';
+  }
+
+  #count(retryIn) {
+    clearInterval(this.#ticker);
+    const until = Date.now() + retryIn;
+    const tick = () => { this.#countdown.textContent = `Next try in ${Math.max(1, Math.ceil((until - Date.now()) / 1000))} s.`; };
+    if (retryIn === undefined) { this.#countdown.textContent = ''; return; }
+    tick();
+    this.#ticker = setInterval(tick, 1000);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------- the wiring
+
+const people = new People();
+const log = new Log();
+const composer = { form: byId('composer'), input: byId('text'), error: byId('text-error'), counter: byId('counter') };
+const joining = { form: byId('join-form'), input: byId('nick'), error: byId('nick-error'), button: byId('join-button') };
+let me = '';
+let lastSeq = null; // of the last event seen; null before the first welcome
+
+const tryNow = { label: 'Try now', run: () => seat.tryNow() };
+const joinAgain = { label: 'Join again', run: () => seat.take(me) };
+const link = new LinkStatus(() => showJoin());
+const outbox = new Outbox({ sendAgain: send, silent: () => seat.giveUpConnection() });
+
+const seat = new Seat({
+  welcomed(welcome) {
+    me = welcome.nick;
+    memory.nick = me;
+    byId('room').textContent = welcome.room;
+    people.reset(welcome.users, me);
+    if (lastSeq !== null) log.note(backAgain(welcome.seq));
+    lastSeq = welcome.seq;
+    link.show('up', `Connected as ${me}.`);
+    textError('');
+    if (byId('chat').hidden) showChat();
+  },
+
+  heard(event) {
+    if (Number.isInteger(event.seq)) {
+      if (event.seq > lastSeq + 1) log.note('Some messages may be missing here.');
+      lastSeq = event.seq;
+    }
+    if (event.type === 'message') {
+      if (event.nick === me) outbox.confirmed(event.text);
+      log.message(event, event.nick === me);
+    } else if (event.type === 'joined') {
+      people.add(event.nick);
+      log.presence(event, 'joined');
+    } else if (event.type === 'left') {
+      people.remove(event.nick);
+      log.presence(event, 'left');
+    }
+  },
+
+  rejected(error) {
+    const why = wording[error.code] ?? `The hub says: ${sentence(error.message || error.code)}`;
+    if (!outbox.rejected(why)) textError(why);
+  },
+
+  waiting({ why, delay }) {
+    const text = {
+      lost: 'Connection lost. Reconnecting.',
+      shutdown: 'The hub is shutting down. Reconnecting when it is back.',
+      held: `“${me}” is still taken, probably by your lost connection. Trying again.`,
+    }[why];
+    link.show('trying', text + whatWasLost(), { retryIn: delay, action: tryNow, rename: why === 'held' });
+  },
+
+  trying() { link.trying(); },
+
+  refused({ code }) { showJoin(wording[code]); },
+
+  ended({ code, reason, wasSeated }) {
+    const why = endWording(code, reason);
+    if (!wasSeated) showJoin(why);
+    else link.show('down', why + whatWasLost(), { action: joinAgain, rename: true });
+  },
+});
+
+const wording = {
+  nick_taken: 'Somebody here has this nickname already. Choose another.',
+  nick_invalid: 'The hub does not take this nickname: 1 to 32 characters, and not only spaces.',
+  text_invalid: 'Not sent: it contains characters that the hub does not take.',
+  text_too_long: `Not sent: longer than ${limits.textBytes} bytes.`,
+  not_joined: 'Not sent: the hub does not know you yet.',
+  bad_message: 'Not sent: the hub did not understand this page. Reload it.',
+};
+
+function endWording(code, reason) {
+  if (code === closeCode.policy) return `The hub closed the connection: ${sentence(reason || 'it gave no reason')}`;
+  if (finalCloseCodes.has(code)) return `The hub closed the connection: ${sentence(reason || 'protocol error')} (${code})`;
+  if (code === closeCode.shutdown) return 'The hub is shutting down. Try again in a moment.';
+  return `The hub at ${location.host} does not answer. Is it running?`;
+}
+
+function whatWasLost() {
+  const open = outbox.lost();
+  return open ? ` ${plural(open, 'message')} probably not delivered.` : '';
+}
+
+/** Our own leaving is one event; whatever else happened while we were away, we did not see. */
+function backAgain(seq) {
+  if (seq < lastSeq) return 'You are back. The hub was restarted; you may have missed messages while away.';
+  if (seq > lastSeq + 1) return 'You are back. You may have missed messages while away.';
+  return 'You are back.';
+}
+
+function showJoin(error = '') {
+  seat.leave();
+  outbox.lost();
+  closePeople();
+  byId('chat').hidden = true;
+  byId('join').hidden = false;
+  document.body.dataset.link = 'none';
+  joining.button.textContent = 'Join';
+  joining.button.ariaDisabled = 'false';
+  nickError(error);
+  joining.input.focus();
+  joining.input.select();
+}
+
+function showChat() {
+  byId('join').hidden = true;
+  byId('chat').hidden = false;
+  nickError('');
+  log.toEnd();
+  composer.input.focus();
+}
+
+function nickError(text) {
+  joining.error.textContent = text;
+  joining.input.ariaInvalid = String(Boolean(text));
+}
+
+function join(event) {
+  event.preventDefault();
+  const nick = singleLine(joining.input.value).trim();
+  const characters = [...nick].length;
+  if (!characters) return showJoin('Choose a nickname first.');
+  if (characters > limits.nickCharacters) {
+    return showJoin(`That is ${characters} characters; a nickname has at most ${limits.nickCharacters}.`);
+  }
+  nickError('');
+  joining.button.textContent = 'Joining…';
+  joining.button.ariaDisabled = 'true';
+  seat.take(nick);
+}
+
+/** True if it went out. Otherwise the reader is told, and keeps the text. */
+function send(text) {
+  if (!seat.seated) {
+    textError('Not sent: there is no connection right now. Your text stays here.');
+    return false;
+  }
+  seat.send(text);
+  outbox.sent(text);
+  log.toEnd();
+  return true;
+}
+
+function submitText(event) {
+  event.preventDefault();
+  const text = singleLine(composer.input.value);
+  if (!text.trim()) return;
+  if (byteCount(text) > limits.textBytes) return textError(wording.text_too_long);
+  if (!send(text)) return;
+  composer.input.value = '';
+  measureText();
+  composer.input.focus();
+}
+
+function textError(text) {
+  composer.error.textContent = text;
+}
+
+function measureText() {
+  const bytes = byteCount(composer.input.value);
+  const left = limits.textBytes - bytes;
+  textError('');
+  composer.counter.textContent = bytes < limits.counterFromBytes ? ''
+    : left >= 0 ? `${plural(left, 'byte')} left` : `${plural(-left, 'byte')} too many`;
+  composer.counter.classList.toggle('over', left < 0);
+  composer.input.ariaInvalid = String(left < 0);
+}
+
+/** Line ends in pasted or dropped text become spaces; a browser by itself would glue the lines together. */
+function keepOneLine(event) {
+  const text = event.data ?? event.dataTransfer?.getData('text/plain') ?? '';
+  const { selectionStart, selectionEnd } = composer.input;
+  if (event.inputType !== 'insertFromPaste' && event.inputType !== 'insertFromDrop') return;
+  if (singleLine(text) === text) return;
+  event.preventDefault();
+  composer.input.setRangeText(singleLine(text.trim()), selectionStart, selectionEnd, 'end');
+  measureText();
+}
+
+function closePeople() {
+  byId('people').classList.remove('open');
+  byId('people-toggle').ariaExpanded = 'false';
+}
+
+function togglePeople() {
+  const open = byId('people').classList.toggle('open');
+  byId('people-toggle').ariaExpanded = String(open);
+}
+
+async function showOtherWays() {
+  const host = location.hostname.replace(/^\[|\]$/g, '');
+  let port = 12345;
+  try {
+    const answer = await fetch('/hub.json');
+    if (answer.ok) port = Number((await answer.json()).tcp_port) || port;
+  } catch { /* an older hub: the usual port */ }
+  const ways = {
+    nc: `nc ${host} ${port}`,
+    terminal: `coax chat ${location.hostname}:${port}`,
+    python: `import socket
+
+room = socket.create_connection(
+    ("${host}", ${port}))
+room.recv(4)  # NICK
+room.sendall(b"snake\\n")
+room.sendall(b"hello from Python\\n")
+for line in room.makefile():
+    print(line, end="")`,
+  };
+  for (const place of document.querySelectorAll('div.ways')) {
+    place.replaceChildren(byId('ways').content.cloneNode(true));
+    for (const [way, text] of Object.entries(ways)) place.querySelector(`[data-way=${way}]`).textContent = text;
+  }
+}
+
+joining.form.addEventListener('submit', join);
+joining.input.addEventListener('input', () => nickError(''));
+composer.form.addEventListener('submit', submitText);
+composer.input.addEventListener('input', measureText);
+composer.input.addEventListener('beforeinput', keepOneLine);
+byId('leave').addEventListener('click', () => showJoin());
+byId('people-toggle').addEventListener('click', togglePeople);
+document.addEventListener('keydown', ({ key }) => {
+  if (key !== 'Escape' || !byId('people').classList.contains('open')) return;
+  closePeople();
+  byId('people-toggle').focus();
+});
+document.addEventListener('click', ({ target }) => {
+  if (!target.closest('#people, #people-toggle')) closePeople();
+});
+addEventListener('online', () => seat.tryNow());
+document.addEventListener('visibilitychange', () => { if (!document.hidden) seat.tryNow(); });
+
+joining.input.value = memory.nick;
+joining.input.focus();
+showOtherWays();
