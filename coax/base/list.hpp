@@ -36,7 +36,7 @@ class List {
   List(const List&) = delete;
   List& operator=(const List&) = delete;
   ~List() {
-    while (!empty()) pop_front();
+    while (head_.linked()) head_.next_->unlink();
   }
 
   [[nodiscard]] bool empty() const noexcept { return !head_.linked(); }

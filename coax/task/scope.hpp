@@ -403,6 +403,19 @@ class Event::Wait : public Leaf<Event::Wait>, public Completion {
 
 inline Event::Wait Event::wait() noexcept { return Wait(*this); }
 
+// The context that the task which awaits this runs in, to cancel it from outside. It lives as long as its root task.
+struct ThisContext {
+  Context* context = nullptr;
+  static bool await_ready() noexcept { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> task) noexcept {
+    context = task.promise().context;
+    return false;
+  }
+  [[nodiscard]] Context& await_resume() const noexcept { return *context; }
+};
+inline ThisContext this_context() noexcept { return {}; }
+
 // Runs a task on another loop of this process and waits for its end here. Cancelling the one who waits cancels it there.
 Task<> run_on(Loop& loop, Task<> task);
 

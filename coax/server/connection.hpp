@@ -1,0 +1,83 @@
+// Connection: what serve() gives to a handler: the stream, who the peer is, and how the server and the handler agree on
+// the end of it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "coax/address/endpoint.hpp"
+#include "coax/stream/stream.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+// Why a connection ended. In the log, and for the service to tell others.
+enum class CloseReason : std::uint8_t {
+  finished,       // the handler returned
+  disconnected,   // the peer reset it or went away
+  idle,           // nothing came or went for too long
+  stuck,          // the peer did not read for too long
+  overflow,       // the peer read too slowly and its outbox was full
+  protocol,       // the peer broke the protocol
+  timed_out,      // something that must come in time did not
+  shutting_down,  // the server drains
+  failed,         // the handler threw something that is not the peer's fault
+};
+std::string_view to_string(CloseReason reason) noexcept;
+
+// Belongs to its loop's thread and lives as long as the handler runs.
+class Connection : public ListHook {
+ public:
+  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id) noexcept
+      : stream_(stream), peer_(peer), id_(id) {}
+
+  [[nodiscard]] Stream& stream() noexcept { return stream_; }
+  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
+
+  // The server drains: finish what is begun, begin nothing new.
+  [[nodiscard]] bool draining() const noexcept { return draining_; }
+  // While a handler is busy with something that must not be cut (a request), draining leaves its input open; otherwise
+  // its recv() gives the end.
+  void set_busy(bool busy) noexcept;
+
+  // Ends the connection from outside its handler, which sees Cancelled. The first reason stands.
+  void end(CloseReason reason) noexcept;
+  // What the log will say, for a handler that ends by itself.
+  void set_reason(CloseReason reason) noexcept;
+  [[nodiscard]] CloseReason reason() const noexcept { return reason_; }
+
+ private:
+  friend class ServerPart;
+  void drain() noexcept;
+
+  Stream& stream_;
+  Endpoint peer_;
+  std::uint64_t id_;
+  Context* context_ = nullptr;
+  CloseReason reason_ = CloseReason::finished;
+  bool busy_ = false;
+  bool draining_ = false;
+};
+
+// A function or lambda that takes Connection& or Stream& and returns Task<>. It is kept for as long as the server runs,
+// so that a lambda's captures outlive the tasks that it starts; on several loops it runs on several threads.
+class Handler {
+ public:
+  template <class F>
+    requires std::is_invocable_r_v<Task<>, F&, Connection&>
+  Handler(F function) : function_(std::move(function)) {}
+  template <class F>
+    requires(std::is_invocable_r_v<Task<>, F&, Stream&> && !std::is_invocable_v<F&, Connection&>)
+  Handler(F function)
+      : function_([inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); }) {}
+
+  Task<> operator()(Connection& connection) const { return function_(connection); }
+
+ private:
+  std::function<Task<>(Connection&)> function_;
+};
+
+}  // namespace coax

@@ -1,0 +1,370 @@
+// One listener on the loop of the one who serves, and a part of the server on every loop. Each accepted connection is
+// handed to the loop that has the fewest; where the handshake of a service is longer than an accept(2), that spreads load
+// more evenly than SO_REUSEPORT does, keeps the counting for limits on one thread, and a second server on the same port
+// is refused by the kernel as it should be.
+#include "coax/server/serve.hpp"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+#include <memory>
+
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/stream/tcp.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax {
+
+using namespace std::chrono_literals;
+
+std::string_view to_string(CloseReason reason) noexcept {
+  switch (reason) {
+    case CloseReason::finished:
+      return "finished";
+    case CloseReason::disconnected:
+      return "disconnected";
+    case CloseReason::idle:
+      return "idle for too long";
+    case CloseReason::stuck:
+      return "did not read for too long";
+    case CloseReason::overflow:
+      return "read too slowly";
+    case CloseReason::protocol:
+      return "broke the protocol";
+    case CloseReason::timed_out:
+      return "timed out";
+    case CloseReason::shutting_down:
+      return "the server shuts down";
+    case CloseReason::failed:
+      return "failed";
+  }
+  return "?";
+}
+
+// --- Connection ---
+
+void Connection::set_busy(bool busy) noexcept {
+  busy_ = busy;
+  if (draining_ && !busy_) stream_.end_input();
+}
+
+void Connection::drain() noexcept {
+  draining_ = true;
+  if (!busy_) stream_.end_input();
+}
+
+void Connection::set_reason(CloseReason reason) noexcept {
+  if (reason_ == CloseReason::finished) reason_ = reason;
+}
+
+void Connection::end(CloseReason reason) noexcept {
+  set_reason(reason);
+  if (context_ != nullptr) context_->cancel();
+}
+
+// --- who may come in: on the server's loop ---
+
+namespace {
+
+class Admission {
+ public:
+  explicit Admission(const Limits& limits) : limits_(limits) {}
+
+  [[nodiscard]] bool full() const noexcept { return limits_.connections_max && open_ >= *limits_.connections_max; }
+  bool enter(const Endpoint& peer) {
+    if (!peer.is_loopback() && limits_.connections_per_host_max) {
+      std::size_t& count = per_host_[peer.host_key()];
+      if (count >= *limits_.connections_per_host_max) return false;
+      ++count;
+    }
+    ++open_;
+    return true;
+  }
+  void leave(const Endpoint& peer) {
+    const auto host = per_host_.find(peer.host_key());
+    if (host != per_host_.end() && --host->second == 0) per_host_.erase(host);
+    --open_;
+    left_.set();
+  }
+  Task<> wait_for_room() {
+    while (full()) {
+      left_.clear();
+      co_await left_.wait();
+    }
+  }
+
+ private:
+  const Limits& limits_;
+  std::map<Endpoint, std::size_t> per_host_;
+  std::size_t open_ = 0;
+  Event left_;
+};
+
+// A message at most once in ten seconds, however often it happens.
+class Seldom {
+ public:
+  bool now(TimePoint time) noexcept {
+    if (last_ && time - *last_ < 10s) return false;
+    last_ = time;
+    return true;
+  }
+
+ private:
+  std::optional<TimePoint> last_;
+};
+
+}  // namespace
+
+// --- a loop's part of the server ---
+
+class ServerPart {
+ public:
+  ServerPart(Loop& loop, const ServeOptions& options, const Handler& handler, std::function<void(const Endpoint&)> on_left)
+      : loop_(loop), options_(options), handler_(handler), on_left_(std::move(on_left)) {}
+
+  [[nodiscard]] Loop& loop() noexcept { return loop_; }
+  // The number of connections, as the server's loop knows it.
+  std::size_t count = 0;
+
+  void take(int native, const Endpoint& peer, std::uint64_t id) { group_.spawn(handle(native, peer, id)); }
+  void stop() noexcept { stopping_.set(); }
+  Task<> run();
+
+ private:
+  Task<> handle(int native, Endpoint peer, std::uint64_t id);
+  Task<> attend(Connection& connection);
+  Task<> close(Stream& stream, bool politely) const;
+  Task<> sweep();
+  void sweep(Connection& connection) const noexcept;
+
+  Loop& loop_;
+  const ServeOptions& options_;
+  const Handler& handler_;
+  std::function<void(const Endpoint&)> on_left_;
+  List<Connection> live_;
+  TaskGroup group_;
+  Event stopping_;
+};
+
+Task<> ServerPart::run() {
+  co_await race(stopping_.wait(), sweep());
+  live_.for_each([](Connection& connection) { connection.drain(); });
+  try {
+    co_await timeout(options_.drain, group_.join());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    log::warning("connections were cut: they had not come to their end within {}", format_duration(options_.drain));
+  }
+}
+
+Task<> ServerPart::sweep() {
+  if (!options_.limits.idle && !options_.limits.stuck) {
+    Event never;
+    co_await never.wait();
+  }
+  while (true) {
+    co_await sleep(1s);
+    live_.for_each([this](Connection& connection) { sweep(connection); });
+  }
+}
+
+void ServerPart::sweep(Connection& connection) const noexcept {
+  const Stream& stream = connection.stream();
+  const Limits& limits = options_.limits;
+  if (limits.stuck && stream.stuck() > *limits.stuck) {
+    connection.end(CloseReason::stuck);
+  } else if (limits.idle && loop_.now() - stream.last_active() > *limits.idle) {
+    connection.end(CloseReason::idle);
+  }
+}
+
+Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
+  const auto descriptor = loop_.backend().adopt(native);
+  if (descriptor) {
+    TcpStream stream(*descriptor);
+    Connection connection(stream, peer, id);
+    connection.context_ = &co_await this_context();
+    live_.push_back(connection);
+    if (stopping_.is_set()) connection.drain();
+    co_await attend(connection);
+    if (log::enabled(log::Level::debug)) log::debug("{} closed: {}", peer.to_string(), to_string(connection.reason()));
+    const CloseReason why = connection.reason();
+    const bool peer_is_there = why != CloseReason::disconnected && why != CloseReason::stuck &&
+                               why != CloseReason::overflow;
+    if (peer_is_there) co_await shield(2s, close(stream, !connection.draining()));
+  }
+  on_left_(peer);
+}
+
+Task<> ServerPart::attend(Connection& connection) {
+  try {
+    co_await handler_(connection);
+  } catch (const Cancelled&) {
+    connection.set_reason(CloseReason::shutting_down);
+  } catch (const Error& error) {
+    const bool gone = error.kind() == ErrorKind::disconnected;
+    const bool late = error.kind() == ErrorKind::timed_out;
+    const bool wrong = error.kind() == ErrorKind::protocol;
+    connection.set_reason(gone    ? CloseReason::disconnected
+                          : late  ? CloseReason::timed_out
+                          : wrong ? CloseReason::protocol
+                                  : CloseReason::failed);
+    if (!gone) log::warning("{}: {}", connection.peer().to_string(), error.what());
+  } catch (const std::exception& error) {
+    connection.set_reason(CloseReason::failed);
+    log::error("{}: the handler failed: {}", connection.peer().to_string(), error.what());
+  }
+}
+
+// A close(2) with unread input sends a reset, which may destroy our last answer on its way. So: our end first, and what
+// still comes is read away for a moment.
+Task<> ServerPart::close(Stream& stream, bool politely) const {
+  try {
+    co_await stream.finish();
+    std::size_t ignored = 0;
+    while (politely && ignored < 256_KiB) {
+      const Bytes bytes = co_await stream.recv();
+      if (!bytes) break;
+      ignored += bytes.size();
+    }
+  } catch (const Error&) {  // gone: as good as closed
+  } catch (const Cancelled&) {
+  }
+}
+
+// --- the server ---
+
+namespace {
+
+class Server {
+ public:
+  Server(ServeOptions options, Handler handler)
+      : options_(std::move(options)), handler_(std::move(handler)), admission_(options_.limits) {}
+
+  Task<> run();
+
+ private:
+  void listen();
+  void make_parts();
+  Task<> accept_from(TcpListener& listener);
+  Task<> accept_from_all();
+  Task<> back_off(int reason);
+
+  ServeOptions options_;
+  Handler handler_;
+  Admission admission_;
+  std::vector<std::unique_ptr<TcpListener>> listeners_;
+  std::vector<std::unique_ptr<ServerPart>> parts_;
+  std::uint64_t last_id_ = 0;
+  Seldom tell_exhausted_;
+  Seldom tell_full_;
+  Seldom tell_crowded_;
+};
+
+Task<> Server::run() {
+  listen();
+  make_parts();
+  TaskGroup parts;
+  for (auto& part : parts_) parts.spawn(run_on(part->loop(), part->run()));
+  std::exception_ptr end;
+  try {
+    co_await accept_from_all();
+  } catch (...) {
+    end = std::current_exception();
+  }
+  listeners_.clear();
+  if (options_.on_drain) options_.on_drain();
+  // Posts to one loop keep their order: each part has taken all that was accepted before it stops.
+  for (auto& part : parts_) part->loop().post([&part] { part->stop(); });
+  co_await shield(parts.join());
+  if (end) std::rethrow_exception(end);
+}
+
+void Server::listen() {
+  const auto target = parse_host_port(options_.listen);
+  if (!target || !target->port) {
+    throw Error(ErrorKind::invalid, "listen on", options_.listen, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
+  }
+  std::uint16_t port = *target->port;
+  for (Endpoint address : resolve(target->host, port)) {
+    if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);  // all addresses of a name: one port
+    listeners_.push_back(std::make_unique<TcpListener>(address, options_.socket));
+    port = listeners_.back()->local().port();
+    if (options_.on_listen) options_.on_listen(listeners_.back()->local());
+  }
+}
+
+void Server::make_parts() {
+  Loop& home = Loop::current();
+  for (Loop* loop : home.together()) {
+    const std::size_t index = parts_.size();
+    parts_.push_back(std::make_unique<ServerPart>(*loop, options_, handler_, [this, &home, index](const Endpoint& peer) {
+      home.post([this, peer, index] {
+        --parts_[index]->count;
+        admission_.leave(peer);
+      });
+    }));
+  }
+}
+
+Task<> Server::accept_from_all() {
+  co_await task_group([this](TaskGroup& group) -> Task<> {
+    for (auto& listener : listeners_) group.spawn(accept_from(*listener));
+    co_return;
+  });
+}
+
+Task<> Server::accept_from(TcpListener& listener) {
+  while (true) {
+    if (admission_.full()) {
+      if (tell_full_.now(Loop::current().now())) {
+        log::warning("{} connections are open, the limit: newcomers wait", *options_.limits.connections_max);
+      }
+      co_await admission_.wait_for_room();
+    }
+    const TcpListener::Accepted accepted = co_await listener.accept();
+    if (accepted.error != 0) {
+      co_await back_off(accepted.error);
+    } else if (!admission_.enter(accepted.peer)) {
+      ::close(accepted.native);
+      if (tell_crowded_.now(Loop::current().now())) {
+        log::warning("refused {}: {} connections from there are open, the limit", accepted.peer.ip(),
+                     *options_.limits.connections_per_host_max);
+      }
+    } else {
+      const auto least = std::ranges::min_element(parts_, {}, [](const auto& part) { return part->count; });
+      ServerPart& part = **least;
+      ++part.count;
+      part.loop().post([&part, accepted, id = ++last_id_] { part.take(accepted.native, accepted.peer, id); });
+    }
+  }
+}
+
+Task<> Server::back_off(int reason) {
+  if (tell_exhausted_.now(Loop::current().now())) {
+    log::error("{}; newcomers wait", Error(reason, "accept", "", "raise the limit on open files (ulimit -n)").what());
+  }
+  co_await sleep(100ms);
+}
+
+}  // namespace
+
+Task<> serve(ServeOptions options, Handler handler) {
+  Server server(std::move(options), std::move(handler));
+  co_await server.run();
+}
+
+std::size_t raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+}  // namespace coax

@@ -1,0 +1,43 @@
+// serve(): listens, takes connections within limits, spreads them over the loops, runs a handler for each, and drains.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "coax/loop/backend.hpp"
+#include "coax/server/connection.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+// "No limit" is std::nullopt.
+struct Limits {
+  // Reached: nobody is accepted until one leaves; newcomers wait in the kernel's backlog.
+  std::optional<std::size_t> connections_max = 10'000;
+  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback is not counted: proxies and the programs of
+  // this machine share it.
+  std::optional<std::size_t> connections_per_host_max = 256;
+  std::optional<Duration> idle = std::chrono::minutes(10);   // nothing came or went; checked once a second
+  std::optional<Duration> stuck = std::chrono::seconds(30);  // there is something to send and the peer takes nothing
+};
+
+struct ServeOptions {
+  std::string listen = "127.0.0.1:0";  // "HOST:PORT"; a name is resolved; port 0 is any free one
+  Limits limits = {};
+  Duration drain = std::chrono::seconds(10);            // after cancelling: for handlers to come to their end
+  std::function<void(const Endpoint&)> on_listen = {};  // called with each address that is listened on
+  std::function<void()> on_drain = {};                  // called on the server's loop when draining begins
+  ListenOptions socket = {};
+};
+
+// Runs until cancelled (run() does that on SIGINT and SIGTERM), then drains: it stops listening, ends the input of
+// connections that are not busy, lets the handlers finish within `drain`, and cancels those that are left. Then throws
+// Cancelled. What a handler throws ends its own connection only. Throws Error when it cannot listen.
+// The handler runs on all loops of this run(); each connection stays on one.
+Task<> serve(ServeOptions options, Handler handler);
+
+// Raises the soft limit on open files to the hard one and returns it.
+std::size_t raise_descriptor_limit() noexcept;
+
+}  // namespace coax

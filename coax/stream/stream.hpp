@@ -1,0 +1,140 @@
+// Stream: bytes both ways, over TCP, memory or whatever else keeps its promises (tests/contract). The operations are
+// values that live in the coroutine that awaits them; no call allocates for the I/O itself.
+//
+// One task receives at a time; several may send: each send goes out whole, in the order of the calls. All calls belong to
+// the loop's thread.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
+#include "coax/loop/op.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+class Stream;
+
+// What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are the
+// receiver's alone, who may change them in place.
+class Received : public Bytes {
+ public:
+  Received() noexcept = default;
+  explicit Received(std::span<char> bytes) noexcept : Bytes(bytes) {}
+  [[nodiscard]] std::span<char> writable() const noexcept { return {const_cast<char*>(data()), size()}; }
+};
+
+// An operation as the stream sees it. `result` is a count of bytes or -errno.
+class RecvOp : public Op {
+ public:
+  using Op::Op;
+  Received received;  // of Kind::recv, once it is finished
+};
+
+struct SendOp : Completion {
+  explicit SendOp(Done on_done) noexcept : Completion(on_done) {}
+  enum class Then : std::uint8_t { nothing, flush, finish };
+  std::span<const Bytes> pieces;
+  std::size_t total = 0;
+  std::size_t sent = 0;
+  int error = 0;              // errno
+  Then then = Then::nothing;  // flush: done when the kernel has it; finish: and the sending side is shut down
+  bool asked_to_cancel = false;
+  bool settled = false;
+};
+
+class Stream {
+ public:
+  Stream() noexcept = default;
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  virtual ~Stream() = default;
+
+  class Recv;
+  class RecvInto;
+  class Send;
+
+  // What there is, at least one byte; empty: the peer has finished, now and at every further call. Throws
+  // Error(disconnected) after a reset. Cancelled: nothing was taken.
+  [[nodiscard]] Recv recv() noexcept;
+  // The same into the caller's buffer; returns the count. An empty buffer gives 0 at once.
+  [[nodiscard]] RecvInto recv(std::span<char> into) noexcept;
+  // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. Cancelled: what had come
+  // is lost.
+  Task<std::string> recv_exactly(std::size_t count);
+
+  // All of it. Small sends are copied, queued and leave together in one system call at the end of the loop's turn; the
+  // call waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws Error(disconnected)
+  // when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or the stream is broken
+  // for sending when a part had gone.
+  [[nodiscard]] Send send(Bytes bytes) noexcept;
+  // Several pieces as one; the array and what it points to must live until it returns.
+  [[nodiscard]] Send send(std::span<const Bytes> pieces) noexcept;
+  // Until the kernel has everything that was queued.
+  [[nodiscard]] Send flush() noexcept;
+  // Flush, then half-close: the peer reads the end, and may still send.
+  [[nodiscard]] Send finish() noexcept;
+
+  // Now. What is queued is tried once more without waiting. Further calls fail with EBADF.
+  virtual void close() noexcept = 0;
+  // From now on recv() gives the end, as if the peer had finished; a waiting one too. Sending goes on. For draining.
+  virtual void end_input() noexcept = 0;
+  // For error messages and logs: "127.0.0.1:4711".
+  [[nodiscard]] virtual std::string peer_name() const = 0;
+  // When something was last received or the peer last took bytes; and how long sending has been stuck, zero: it is not.
+  [[nodiscard]] virtual TimePoint last_active() const noexcept = 0;
+  [[nodiscard]] virtual Duration stuck() const noexcept = 0;
+
+ protected:
+  // True: finished already. Else done() is called from a later turn, and for a RecvOp settle() just before.
+  virtual bool start(RecvOp& op) noexcept = 0;
+  virtual void settle(RecvOp& op) noexcept = 0;
+  virtual void cancel(RecvOp& op) noexcept = 0;
+  virtual bool start(SendOp& op) noexcept = 0;
+  virtual void cancel(SendOp& op) noexcept = 0;
+};
+
+class Stream::Recv : public Leaf<Recv>, public RecvOp {
+ public:
+  explicit Recv(Stream& stream) noexcept;
+  bool start() noexcept { return stream_.start(*this); }
+  Received finish() const;
+
+ private:
+  Stream& stream_;
+};
+
+class Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
+ public:
+  RecvInto(Stream& stream, std::span<char> buffer) noexcept;
+  bool start() noexcept;
+  std::size_t finish() const;
+
+ private:
+  Stream& stream_;
+};
+
+class Stream::Send : public Leaf<Send>, public SendOp {
+ public:
+  Send(Stream& stream, Bytes bytes) noexcept;
+  Send(Stream& stream, std::span<const Bytes> many) noexcept;
+  Send(Stream& stream, Then what) noexcept;
+  bool start() noexcept;
+  void finish() const;
+
+ private:
+  Stream& stream_;
+  Bytes single_;
+  bool is_single_ = false;
+};
+
+inline Stream::Recv Stream::recv() noexcept { return Recv(*this); }
+inline Stream::RecvInto Stream::recv(std::span<char> into) noexcept { return {*this, into}; }
+inline Stream::Send Stream::send(Bytes bytes) noexcept { return {*this, bytes}; }
+inline Stream::Send Stream::send(std::span<const Bytes> pieces) noexcept { return {*this, pieces}; }
+inline Stream::Send Stream::flush() noexcept { return {*this, SendOp::Then::flush}; }
+inline Stream::Send Stream::finish() noexcept { return {*this, SendOp::Then::finish}; }
+
+}  // namespace coax

@@ -1,0 +1,190 @@
+// TCP streams, connecting and listening.
+#include "coax/stream/tcp.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "coax/base/error.hpp"
+#include "coax/stream/tcp_writer.hpp"
+
+namespace coax {
+
+TcpStream::TcpStream(Descriptor descriptor) noexcept
+    : loop_(Loop::current()), descriptor_(descriptor), last_active_(loop_.now()) {}
+
+TcpStream::~TcpStream() { close(); }
+
+std::unique_ptr<TcpStream> TcpStream::adopt(int native) {
+  const auto descriptor = Loop::current().backend().adopt(native);
+  if (!descriptor) throw Error(descriptor.error(), "take over a connection");
+  return std::make_unique<TcpStream>(*descriptor);
+}
+
+void TcpStream::close() noexcept {
+  if (!descriptor_) return;
+  give_back_lent();
+  if (writer_) writer_->push();
+  loop_.backend().close(std::exchange(descriptor_, {}));
+  send_error_ = EBADF;
+  if (writer_) {
+    writer_->abandon();
+    TcpWriter::give_back_if_idle(writer_);
+  }
+}
+
+void TcpStream::end_input() noexcept {
+  input_ended_ = true;
+  if (receiving_ != nullptr) loop_.cancel(*receiving_);
+}
+
+Duration TcpStream::stuck() const noexcept {
+  const auto since = writer_ ? writer_->stuck_since() : std::nullopt;
+  return since ? loop_.now() - *since : Duration::zero();
+}
+
+void TcpStream::give_back_lent() noexcept {
+  if (lent_ != nullptr) loop_.backend().buffers().give_back(std::exchange(lent_, nullptr));
+}
+
+bool TcpStream::start(RecvOp& op) noexcept {
+  give_back_lent();
+  if (input_ended_) {
+    op.result = 0;
+    return true;
+  }
+  if (op.kind == Op::Kind::recv) op.lent = nullptr;
+  op.descriptor = descriptor_;
+  receiving_ = &op;
+  if (!loop_.submit(op)) return false;
+  settle(op);
+  return true;
+}
+
+void TcpStream::settle(RecvOp& op) noexcept {
+  receiving_ = nullptr;
+  if (op.result == -ECANCELED && input_ended_) op.result = 0;
+  if (op.result <= 0) return;
+  last_active_ = loop_.now();
+  if (op.kind != Op::Kind::recv) return;
+  lent_ = op.lent;
+  op.received = Received(std::span(lent_->data(), static_cast<std::size_t>(op.result)));
+}
+
+void TcpStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
+
+bool TcpStream::start(SendOp& op) noexcept {
+  if (send_error_ != 0) {
+    op.error = send_error_;
+    return true;
+  }
+  if (!writer_) writer_ = TcpWriter::take(*this);
+  return writer_->start(op);
+}
+
+void TcpStream::cancel(SendOp& op) noexcept {
+  if (writer_) writer_->cancel(op);
+}
+
+// --- connecting ---
+
+namespace {
+
+class Connect : public Leaf<Connect>, public Op {
+ public:
+  Connect(Descriptor to, const Endpoint& address) noexcept
+      : Leaf([](Waiting& self) noexcept { Loop::current().cancel(static_cast<Connect&>(self)); }),
+        Op(Kind::connect, [](Completion& self) noexcept { static_cast<Connect&>(self).resume(); }),
+        address_(address) {
+    descriptor = to;
+  }
+  bool start() noexcept {
+    endpoint = &address_;
+    return Loop::current().submit(*this);
+  }
+  int finish() const {
+    if (result == -ECANCELED) throw Cancelled();
+    return static_cast<int>(-result);
+  }
+
+ private:
+  Endpoint address_;
+};
+
+Task<std::unique_ptr<TcpStream>> connect_one(Endpoint address) {
+  const auto descriptor = Loop::current().backend().open(address.family());
+  if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
+  auto stream = std::make_unique<TcpStream>(*descriptor);  // closes it, whatever happens
+  const int reason = co_await Connect(*descriptor, address);
+  if (reason != 0) throw Error(reason, "connect to", address.to_string());
+  co_return stream;
+}
+
+}  // namespace
+
+Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses) {
+  std::exception_ptr last = std::make_exception_ptr(Error(ErrorKind::address, "connect", "", "no address to connect to"));
+  for (const Endpoint& address : addresses) {
+    try {
+      co_return co_await connect_one(address);
+    } catch (const Error&) {
+      last = std::current_exception();
+    }
+  }
+  std::rethrow_exception(last);
+}
+
+Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port) {
+  const auto target = parse_host_port(host_and_port);
+  if (!target || !target->port) {
+    throw Error(ErrorKind::invalid, "connect to", host_and_port, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
+  }
+  co_return co_await connect(resolve(target->host.empty() ? "localhost" : target->host, *target->port));
+}
+
+// --- listening ---
+
+namespace {
+
+std::string_view listen_advice(int reason, const Endpoint& at) {
+  if (reason == EADDRINUSE) return "another program listens there: stop it or choose another port";
+  if (reason == EACCES && at.port() != 0 && at.port() < 1024) {
+    return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
+  }
+  if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
+  return {};
+}
+
+}  // namespace
+
+TcpListener::TcpListener(const Endpoint& at, const ListenOptions& options) : loop_(Loop::current()) {
+  const auto descriptor = loop_.backend().listen(at, options);
+  if (!descriptor) {
+    throw Error(descriptor.error(), "listen on", at.to_string(), listen_advice(descriptor.error(), at));
+  }
+  descriptor_ = *descriptor;
+}
+
+TcpListener::Accept::Accept(TcpListener& listener) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& accept = static_cast<Accept&>(self);
+        accept.loop_.cancel(accept);
+      }),
+      Op(Kind::accept, [](Completion& self) noexcept { static_cast<Accept&>(self).resume(); }),
+      loop_(listener.loop_) {
+  descriptor = listener.descriptor_;
+}
+
+bool TcpListener::Accept::start() noexcept {
+  endpoint = &peer_;
+  return loop_.submit(*this);
+}
+
+TcpListener::Accepted TcpListener::Accept::finish() const {
+  if (result == -ECANCELED) throw Cancelled();
+  if (result == -EBADF) throw Error(EBADF, "accept on", "a closed listener");
+  if (result < 0) return {.native = -1, .peer = {}, .error = static_cast<int>(-result)};
+  return {.native = static_cast<int>(result), .peer = peer_, .error = 0};
+}
+
+}  // namespace coax

@@ -1,0 +1,95 @@
+// TCP on the loop: connecting, listening, and the stream itself.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "coax/loop/loop.hpp"
+#include "coax/stream/stream.hpp"
+
+namespace coax {
+
+class TcpWriter;
+
+class TcpStream final : public Stream {
+ public:
+  // Takes over a connected descriptor of the current loop.
+  explicit TcpStream(Descriptor descriptor) noexcept;
+  // A connected socket from elsewhere (another loop's accept); owns it, on failure too. Throws Error.
+  static std::unique_ptr<TcpStream> adopt(int native);
+  ~TcpStream() override;
+
+  void close() noexcept override;
+  void end_input() noexcept override;
+  [[nodiscard]] std::string peer_name() const override { return peer().to_string(); }
+  [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
+  [[nodiscard]] Duration stuck() const noexcept override;
+  [[nodiscard]] Endpoint peer() const noexcept { return loop_.backend().peer(descriptor_); }
+  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_); }
+
+ protected:
+  bool start(RecvOp& op) noexcept override;
+  void cancel(RecvOp& op) noexcept override;
+  bool start(SendOp& op) noexcept override;
+  void cancel(SendOp& op) noexcept override;
+
+ private:
+  friend class TcpWriter;
+  void settle(RecvOp& op) noexcept override;
+  void give_back_lent() noexcept;
+
+  Loop& loop_;
+  Descriptor descriptor_;
+  LentBuffer* lent_ = nullptr;
+  std::unique_ptr<TcpWriter> writer_;  // only while something is unsent
+  RecvOp* receiving_ = nullptr;
+  TimePoint last_active_;
+  int send_error_ = 0;
+  bool input_ended_ = false;
+};
+
+// Tries the addresses in their order until one answers. Throws the last error. Cancelled: no connection is left behind.
+Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses);
+// "host:port". Names are resolved first, which blocks the loop for as long as the resolver takes.
+Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port);
+
+class TcpListener {
+ public:
+  // On the current loop. Throws Error that says what to do when the port is taken or not permitted.
+  explicit TcpListener(const Endpoint& at, const ListenOptions& options = {});
+  TcpListener(const TcpListener&) = delete;
+  TcpListener& operator=(const TcpListener&) = delete;
+  ~TcpListener() { close(); }
+
+  struct Accepted {
+    int native = -1;  // give it to TcpStream::adopt() on any loop, or close it
+    Endpoint peer;
+    int error = 0;  // errno of a failure of ours, such as EMFILE; native is -1 then
+  };
+  class Accept;
+  // The next connection. Failures of the connecting side are passed over; our own (no descriptors left) are in `error`.
+  // Throws Error(EBADF) when it is closed. Cancelled: nothing was accepted.
+  [[nodiscard]] Accept accept() noexcept;
+  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_); }
+  void close() noexcept { loop_.backend().close(std::exchange(descriptor_, {})); }
+
+ private:
+  Loop& loop_;
+  Descriptor descriptor_;
+};
+
+class TcpListener::Accept : public Leaf<Accept>, public Op {
+ public:
+  explicit Accept(TcpListener& listener) noexcept;
+  bool start() noexcept;
+  Accepted finish() const;
+
+ private:
+  Loop& loop_;
+  Endpoint peer_;
+};
+
+inline TcpListener::Accept TcpListener::accept() noexcept { return Accept(*this); }
+
+}  // namespace coax

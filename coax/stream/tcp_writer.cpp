@@ -1,0 +1,178 @@
+// How TCP streams send. Small sends are copied into the queue and leave at the end of the loop's turn in one gathered
+// system call; a send that does not fit waits, and its bytes are sent from where they are. The queue always stands before
+// those that wait, so the order of the calls is the order on the wire.
+#include "coax/stream/tcp_writer.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace coax {
+
+namespace {
+thread_local std::vector<std::unique_ptr<TcpWriter>> spare_writers;
+constexpr std::size_t spare_max = 64;
+}  // namespace
+
+TcpWriter::TcpWriter()
+    : op_(Op::Kind::send,
+          [](Completion& self) noexcept {
+            TcpWriter& writer = *static_cast<SendNow&>(self).writer;
+            writer.in_flight_ = false;
+            writer.note_sent(writer.op_.result);
+            writer.push();
+            give_back_if_idle(writer.stream_->writer_);
+          }),
+      end_of_turn_([](Flush& self) noexcept {
+        TcpWriter& writer = *static_cast<EndOfTurn&>(self).writer;
+        writer.push();
+        give_back_if_idle(writer.stream_->writer_);
+      }) {
+  op_.writer = this;
+  end_of_turn_.writer = this;
+}
+
+std::unique_ptr<TcpWriter> TcpWriter::take(TcpStream& stream) {
+  std::unique_ptr<TcpWriter> writer;
+  if (spare_writers.empty()) {
+    writer.reset(new TcpWriter);
+  } else {
+    writer = std::move(spare_writers.back());
+    spare_writers.pop_back();
+  }
+  writer->stream_ = &stream;
+  writer->op_.descriptor = stream.descriptor_;
+  return writer;
+}
+
+void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
+  if (writer->in_flight_ || writer->queue_begin_ != writer->queue_end_ || !writer->waits_.empty()) return;
+  writer->end_of_turn_.unlink();
+  writer->stream_ = nullptr;
+  if (spare_writers.size() < spare_max) spare_writers.push_back(std::move(writer));
+  writer.reset();
+}
+
+std::optional<TimePoint> TcpWriter::stuck_since() const noexcept {
+  return in_flight_ ? std::optional(since_) : std::nullopt;
+}
+
+bool TcpWriter::start(SendOp& op) noexcept {
+  if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
+  const bool small = op.then == SendOp::Then::nothing && op.total <= queue_bytes_max - queue_end_;
+  if (small && waits_.empty()) {
+    enqueue(op);
+    return true;
+  }
+  waits_.push_back(op);
+  starting_ = &op;
+  push();
+  return std::exchange(starting_, nullptr) == nullptr;
+}
+
+void TcpWriter::enqueue(const SendOp& op) noexcept {
+  for (const Bytes& piece : op.pieces) {
+    std::memcpy(queue_.data() + queue_end_, piece.data(), piece.size());
+    queue_end_ += piece.size();
+  }
+}
+
+void TcpWriter::push() noexcept {
+  settle_what_is_sent();
+  while (!in_flight_) {
+    const std::size_t count = gather();
+    if (count == 0) return;
+    op_.gather = {.list = vectors_.data(), .count = count};
+    op_.state = Op::State::idle;
+    if (loop().backend().submit(op_)) {
+      note_sent(op_.result);
+    } else {
+      in_flight_ = true;
+      since_ = loop().now();
+    }
+  }
+}
+
+std::size_t TcpWriter::gather() noexcept {
+  std::size_t count = 0;
+  if (queue_begin_ != queue_end_) vectors_[count++] = {queue_.data() + queue_begin_, queue_end_ - queue_begin_};
+  waits_.for_each([&](const SendOp& op) {
+    std::size_t skip = op.sent;
+    for (const Bytes& piece : op.pieces) {
+      const std::size_t skipped = std::min(skip, piece.size());
+      skip -= skipped;
+      if (skipped == piece.size() || count == vectors_max) continue;
+      vectors_[count++] = {const_cast<char*>(piece.data()) + skipped, piece.size() - skipped};
+    }
+  });
+  return count;
+}
+
+void TcpWriter::note_sent(std::int64_t result) noexcept {
+  if (result >= 0) {
+    stream_->last_active_ = loop().now();
+    consume(static_cast<std::size_t>(result));
+    settle_what_is_sent();
+  } else if (result != -ECANCELED) {
+    fail(static_cast<int>(-result));
+  }
+  drop_cancelled();
+}
+
+void TcpWriter::consume(std::size_t count) noexcept {
+  const std::size_t queued = std::min(count, queue_end_ - queue_begin_);
+  queue_begin_ += queued;
+  if (queue_begin_ == queue_end_) queue_begin_ = queue_end_ = 0;
+  count -= queued;
+  waits_.for_each([&](SendOp& op) {
+    const std::size_t taken = std::min(count, op.total - op.sent);
+    op.sent += taken;
+    count -= taken;
+  });
+}
+
+void TcpWriter::settle_what_is_sent() noexcept {
+  while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total) {
+    SendOp& op = waits_.front();
+    settle(op, op.then == SendOp::Then::finish ? loop().backend().finish(stream_->descriptor_) : 0);
+  }
+}
+
+void TcpWriter::settle(SendOp& op, int error) noexcept {
+  op.unlink();
+  op.error = error;
+  op.settled = true;
+  if (&op == starting_) {
+    starting_ = nullptr;
+  } else {
+    loop().finish_later(op);
+  }
+}
+
+void TcpWriter::cancel(SendOp& op) noexcept {
+  if (op.settled) return;
+  op.asked_to_cancel = true;
+  if (in_flight_) return loop().backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
+  drop_cancelled();
+}
+
+void TcpWriter::drop_cancelled() noexcept {
+  waits_.for_each([&](SendOp& op) {
+    if (!op.asked_to_cancel) return;
+    if (op.sent != 0) stream_->send_error_ = EPIPE;  // the peer has half of it: nothing sensible can follow
+    settle(op, ECANCELED);
+  });
+}
+
+void TcpWriter::fail(int reason) noexcept {
+  stream_->send_error_ = reason;
+  queue_begin_ = queue_end_ = 0;
+  while (!waits_.empty()) settle(waits_.front(), reason);
+}
+
+void TcpWriter::abandon() noexcept {
+  op_.unlink();
+  in_flight_ = false;
+  fail(EBADF);
+}
+
+}  // namespace coax

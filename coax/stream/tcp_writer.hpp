@@ -1,0 +1,65 @@
+// TcpWriter: what a TCP stream has only while something is unsent: the queue of small sends, the larger ones that wait,
+// and the one operation that the back-end has. Writers are kept for reuse, so that idle connections hold none.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <array>
+
+#include "coax/stream/tcp.hpp"
+
+namespace coax {
+
+class TcpWriter {
+ public:
+  static std::unique_ptr<TcpWriter> take(TcpStream& stream);
+  // Back to the spare ones, unless it still has something to send.
+  static void give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept;
+
+  // True: done with it (queued, sent, or failed: op.error).
+  bool start(SendOp& op) noexcept;
+  void cancel(SendOp& op) noexcept;
+  // One more try without waiting, then the end: who still waits gets EBADF. Call Backend::close() before abandon().
+  void push() noexcept;
+  void abandon() noexcept;
+  // Since when the peer has taken nothing, although there is something to send.
+  [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept;
+
+ private:
+  static constexpr std::size_t queue_bytes_max = 16 * 1024;
+  static constexpr std::size_t vectors_max = 64;
+
+  struct SendNow : Op {
+    using Op::Op;
+    TcpWriter* writer = nullptr;
+  };
+  struct EndOfTurn : Flush {
+    using Flush::Flush;
+    TcpWriter* writer = nullptr;
+  };
+
+  TcpWriter();
+  [[nodiscard]] Loop& loop() const noexcept { return stream_->loop_; }
+  void enqueue(const SendOp& op) noexcept;
+  std::size_t gather() noexcept;
+  void note_sent(std::int64_t result) noexcept;
+  void consume(std::size_t count) noexcept;
+  void settle_what_is_sent() noexcept;
+  void settle(SendOp& op, int error) noexcept;
+  void drop_cancelled() noexcept;
+  void fail(int reason) noexcept;
+
+  TcpStream* stream_ = nullptr;
+  SendNow op_;
+  EndOfTurn end_of_turn_;
+  List<SendOp> waits_;           // in the order of the calls
+  SendOp* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
+  TimePoint since_;
+  bool in_flight_ = false;
+  std::size_t queue_begin_ = 0;
+  std::size_t queue_end_ = 0;
+  std::array<iovec, vectors_max> vectors_;
+  std::array<char, queue_bytes_max> queue_;
+};
+
+}  // namespace coax
