@@ -1,7 +1,10 @@
-// The hub's page: one seat in the room, over the WebSocket protocol of docs/protocols.md.
-//
-// Seat keeps the connection, and makes a new one when it breaks. Log, People and Outbox each own one list on the page.
-// The rest of the file wires them. What peers wrote reaches the page as text nodes only, never as markup.
+// The hub's page. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the seat in the
+// room (seat.js). What peers wrote reaches the page through format.js only.
+
+import {
+  byteCount, calendar, element, inUtc, moment, nickElement, plural, rings, sentence, singleLine, timeElement, withLinks,
+} from './format.js';
+import { Seat, closeCode, finalCloseCodes } from './seat.js';
 
 const limits = {
   nickCharacters: 32,
@@ -11,221 +14,17 @@ const limits = {
 };
 
 const times = {
-  welcomeWithin: 8_000, // open and be let in
   echoWithin: 15_000, // our own message comes back, or the connection counts as dead
-  retryFirst: 500, // back-off: doubles up to the last, half of it random
-  retryLast: 15_000,
-  steadyAfter: 5_000, // a connection that held this long starts the back-off anew
-  ghostFor: 45_000, // the hub lets a silent connection go after 30 s; until then our nickname is taken, by us
   groupWithin: 5 * 60_000, // one sender's messages share a heading
 };
 
-const closeCode = { shutdown: 1001, policy: 1008 };
-const finalCloseCodes = new Set([1002, 1003, 1007, closeCode.policy, 1009]); // trying again would end the same way
-
-// ---------------------------------------------------------------------------------------------------- small tools
-
 const byId = (id) => document.getElementById(id);
-
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
-}
-
-const utf8 = new TextEncoder();
-const byteCount = (text) => utf8.encode(text).length;
-const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
-const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
-
-/** What the hub takes as a message: one line, no control characters, whole code points. */
-const singleLine = (text) => text.replace(/\r\n|[\p{Cc}\u2028\u2029]/gu, ' ').replace(/\p{Surrogate}/gu, '\ufffd');
 
 /** Storage that a browser may forbid: then nothing is remembered, and nothing breaks. */
 const memory = {
   get nick() { try { return localStorage.getItem('coax.nick') ?? ''; } catch { return ''; } },
   set nick(nick) { try { localStorage.setItem('coax.nick', nick); } catch { /* not remembered */ } },
 };
-
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-
-function moment(time) {
-  const when = new Date(time);
-  return Number.isNaN(when.getTime()) ? new Date() : when;
-}
-
-const inUtc = (when) => when.toISOString().replace('T', ' ').replace('Z', ' UTC');
-
-function timeElement(when) {
-  const made = element('time', '', clock.format(when));
-  made.dateTime = when.toISOString();
-  made.title = inUtc(when);
-  return made;
-}
-
-/** A nickname's own hue, the same on every page (FNV-1a); the style sheet picks lightness for contrast. */
-function hue(nick) {
-  let hash = 0x811c9dc5;
-  for (const byte of utf8.encode(nick.toLowerCase())) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return (hash ^ (hash >>> 15)) % 360;
-}
-
-function rings(nick) {
-  const made = element('span', 'rings');
-  made.ariaHidden = 'true';
-  made.style.setProperty('--hue', hue(nick));
-  return made;
-}
-
-function nickElement(nick) {
-  const made = element('bdi', 'nick', nick);
-  made.style.setProperty('--hue', hue(nick));
-  return made;
-}
-
-/** An address without the punctuation of the sentence around it; a bracket stays if it was opened inside. */
-function addressOnly(found) {
-  const opened = { ')': '(', ']': '[', '}': '{' };
-  let end = found.length;
-  for (; end > 0; --end) {
-    const last = found[end - 1];
-    const inside = found.slice(0, end);
-    if (opened[last] && inside.split(opened[last]).length >= inside.split(last).length) break;
-    if (!opened[last] && !'.,;:!?\'"…»”’*'.includes(last)) break;
-  }
-  return found.slice(0, end);
-}
-
-/** The text, with its http and https addresses as links. */
-function withLinks(text) {
-  const made = document.createDocumentFragment();
-  let done = 0;
-  for (const match of text.matchAll(/https?:\/\/[^\s<>"`]+/giu)) {
-    const address = addressOnly(match[0]);
-    let url;
-    try { url = new URL(address); } catch { continue; }
-    const link = element('a', '', address);
-    link.href = url.href;
-    link.target = '_blank';
-    link.rel = 'noopener noreferrer';
-    made.append(text.slice(done, match.index), link);
-    done = match.index + address.length;
-  }
-  made.append(text.slice(done));
-  return made;
-}
-
-// ----------------------------------------------------------------------------------------------------- connection
-
-/**
- * One seat in the room under one nickname, kept across broken connections. It calls, on the object it was given:
- * welcomed(welcome), heard(event), rejected(error), waiting({ why, delay }) before each new try, trying(),
- * refused(error) when the nickname cannot be had, ended({ code, reason, wasSeated }) when it will not try again by itself.
- */
-class Seat {
-  #on; #socket = null; #timer = 0; #nick = '';
-  #seated = false; #known = false; #seatedAt = 0; #lostAt = 0; #tries = 0;
-
-  constructor(on) { this.#on = on; }
-
-  get seated() { return this.#seated; }
-  get waiting() { return this.#timer !== 0 && this.#socket === null; }
-
-  take(nick) {
-    this.leave();
-    this.#nick = nick;
-    this.#known = false;
-    this.#tries = 0;
-    this.#open();
-  }
-
-  leave() {
-    this.#drop();
-  }
-
-  /** Only while seated; the answer is our own message, heard like everybody's. */
-  send(text) {
-    this.#socket.send(JSON.stringify({ type: 'message', text }));
-  }
-
-  tryNow() {
-    if (this.waiting) this.#open();
-  }
-
-  /** The connection is silent where it should have answered: treat it as broken. */
-  giveUpConnection() {
-    this.#broken(0, '');
-  }
-
-  #open() {
-    this.#drop();
-    this.#on.trying();
-    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    const socket = new WebSocket(`${scheme}//${location.host}/ws`);
-    const current = (act) => (event) => { if (socket === this.#socket) act(event); };
-    this.#socket = socket;
-    this.#timer = setTimeout(() => this.#broken(0, ''), times.welcomeWithin);
-    socket.onopen = current(() => socket.send(JSON.stringify({ type: 'join', nick: this.#nick })));
-    socket.onmessage = current(({ data }) => this.#hear(data));
-    socket.onclose = current(({ code, reason }) => this.#broken(code, reason));
-  }
-
-  #drop() {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
-    this.#seated = false;
-    const socket = this.#socket;
-    this.#socket = null;
-    socket?.close(1000);
-  }
-
-  #hear(data) {
-    let event;
-    try { event = JSON.parse(data); } catch { return; }
-    if (event?.type === 'welcome') this.#sit(event);
-    else if (event?.type !== 'error') this.#on.heard(event);
-    else if (event.code === 'nick_taken' || event.code === 'nick_invalid') this.#nickRefused(event);
-    else this.#on.rejected(event);
-  }
-
-  #sit(welcome) {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
-    this.#seated = true;
-    this.#known = true;
-    this.#seatedAt = Date.now();
-    this.#nick = welcome.nick;
-    this.#on.welcomed(welcome);
-  }
-
-  // Each try has a connection of its own: the hub closes after a second refusal.
-  #nickRefused(error) {
-    this.#drop();
-    const ghost = this.#known && error.code === 'nick_taken' && Date.now() - this.#lostAt < times.ghostFor;
-    if (ghost) this.#again('held');
-    else this.#on.refused(error);
-  }
-
-  #broken(code, reason) {
-    const wasSeated = this.#seated;
-    this.#drop();
-    if (wasSeated) {
-      this.#lostAt = Date.now();
-      if (this.#lostAt - this.#seatedAt > times.steadyAfter) this.#tries = 0;
-    }
-    if (this.#known && !finalCloseCodes.has(code)) this.#again(code === closeCode.shutdown ? 'shutdown' : 'lost');
-    else this.#on.ended({ code, reason, wasSeated: this.#known });
-  }
-
-  #again(why) {
-    const longest = Math.min(times.retryLast, times.retryFirst * 2 ** this.#tries++);
-    const delay = longest * (0.5 + Math.random() / 2);
-    this.#timer = setTimeout(() => this.#open(), delay);
-    this.#on.waiting({ why, delay });
-  }
-}
 
 // ----------------------------------------------------------------------------------------------------- the lists
 
@@ -454,9 +253,13 @@ class LinkStatus {
 
   #count(retryIn) {
     clearInterval(this.#ticker);
+    this.#countdown.textContent = '';
+    if (retryIn === undefined) return;
     const until = Date.now() + retryIn;
-    const tick = () => { this.#countdown.textContent = `Next try in ${Math.max(1, Math.ceil((until - Date.now()) / 1000))} s.`; };
-    if (retryIn === undefined) { this.#countdown.textContent = ''; return; }
+    const tick = () => {
+      const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
+      this.#countdown.textContent = `Next try in ${seconds} s.`;
+    };
     tick();
     this.#ticker = setInterval(tick, 1000);
   }
@@ -467,7 +270,9 @@ class LinkStatus {
 const people = new People();
 const log = new Log();
 const composer = { form: byId('composer'), input: byId('text'), error: byId('text-error'), counter: byId('counter') };
-const joining = { form: byId('join-form'), input: byId('nick'), error: byId('nick-error'), button: byId('join-button') };
+const joining = {
+  form: byId('join-form'), input: byId('nick'), error: byId('nick-error'), button: byId('join-button'),
+};
 let me = '';
 let lastSeq = null; // of the last event seen; null before the first welcome
 
@@ -541,8 +346,10 @@ const wording = {
 };
 
 function endWording(code, reason) {
-  if (code === closeCode.policy) return `The hub closed the connection: ${sentence(reason || 'it gave no reason')}`;
-  if (finalCloseCodes.has(code)) return `The hub closed the connection: ${sentence(reason || 'protocol error')} (${code})`;
+  if (finalCloseCodes.has(code)) {
+    const unsaid = code === closeCode.policy ? 'it gave no reason' : `protocol error ${code}`;
+    return `The hub closed the connection: ${sentence(reason || unsaid)}`;
+  }
   if (code === closeCode.shutdown) return 'The hub is shutting down. Try again in a moment.';
   return `The hub at ${location.host} does not answer. Is it running?`;
 }
