@@ -1,0 +1,68 @@
+// Scans each byte once: only what was just fed is searched for a line end, never what is held.
+#include "coax/codec/lines.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace coax {
+
+LineDecoder::LineDecoder(std::size_t line_bytes_max) noexcept
+    : line_bytes_max_(static_cast<std::uint32_t>(
+          std::min<std::size_t>(line_bytes_max, std::numeric_limits<std::uint32_t>::max()))) {}
+
+void LineDecoder::feed(Bytes bytes) noexcept { lent_ = bytes; }
+
+std::optional<LineEvent> LineDecoder::next() {
+  release();
+  while (lent_) {
+    const std::size_t length = lent_.text().find('\n');
+    if (length == std::string_view::npos) return hold();
+    const Bytes piece = lent_.first(length);
+    lent_ = lent_.from(length + 1);
+    saw_line_end_ = true;
+    if (!std::exchange(dropping_, false)) return finish_line(piece);
+  }
+  return std::nullopt;
+}
+
+std::optional<LineEvent> LineDecoder::rest() {
+  release();
+  if (std::exchange(dropping_, false) || held_.empty()) return std::nullopt;
+  held_was_lent_ = true;
+  // By one byte: a CR that waited for its LF.
+  if (held_.size() > line_bytes_max_) return LineEvent{LineEvent::Kind::too_long, {}};
+  return LineEvent{LineEvent::Kind::line, std::span(held_)};
+}
+
+std::optional<LineEvent> LineDecoder::finish_line(Bytes last_piece) {
+  Bytes line = last_piece;
+  if (!held_.empty()) {
+    held_.insert(held_.end(), last_piece.begin(), last_piece.end());
+    held_was_lent_ = true;
+    line = std::span(held_);
+  }
+  if (line && line[line.size() - 1] == '\r') line = line.first(line.size() - 1);
+  if (line.size() > line_bytes_max_) return LineEvent{LineEvent::Kind::too_long, {}};
+  return LineEvent{LineEvent::Kind::line, line};
+}
+
+// Keeps the start of a line, which is all that is left of the lent bytes.
+std::optional<LineEvent> LineDecoder::hold() {
+  const Bytes start = std::exchange(lent_, {});
+  if (dropping_) return std::nullopt;
+  const std::size_t maybe_end = start[start.size() - 1] == '\r' ? 1 : 0;
+  if (held_.size() + start.size() - maybe_end > line_bytes_max_) {
+    dropping_ = true;
+    held_ = std::vector<char>();
+    return LineEvent{LineEvent::Kind::too_long, {}};
+  }
+  held_.insert(held_.end(), start.begin(), start.end());
+  return std::nullopt;
+}
+
+void LineDecoder::release() {
+  if (std::exchange(held_was_lent_, false)) held_ = std::vector<char>();
+}
+
+}  // namespace coax

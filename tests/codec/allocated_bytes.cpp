@@ -1,0 +1,28 @@
+// Counts what stands allocated, for the promise that an idle decoder holds no memory.
+#include <malloc.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "tests/codec/pieces.hpp"
+
+namespace {
+std::atomic<std::size_t> allocated = 0;
+}
+
+void* operator new(std::size_t size) {
+  void* block = std::malloc(size);
+  if (block == nullptr) throw std::bad_alloc();
+  allocated += malloc_usable_size(block);
+  return block;
+}
+
+void operator delete(void* block) noexcept {
+  allocated -= malloc_usable_size(block);
+  std::free(block);
+}
+
+void operator delete(void* block, std::size_t) noexcept { operator delete(block); }
+
+std::size_t coax::test::allocated_bytes() { return allocated; }
