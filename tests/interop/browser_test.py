@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+# Runs the tests of the hub's page, tests/interop/browser/*.test.mjs, in a real browser against the program that COAX
+# names. Each of them starts a hub of its own, since some stop it and start it again.
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "browser"
+BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]
+NODE_MAJOR_MIN = 18
+INSTALL_S_MAX = 60
+TESTS_S_MAX = 110
+
+
+def missing() -> str | None:
+    """What this machine lacks for the tests, in words."""
+    if not any(os.access(path, os.X_OK) for path in [os.environ.get("CHROMIUM", ""), *BROWSERS]):
+        return "no Chromium: install it, or name it in CHROMIUM"
+    if not shutil.which("node") or not shutil.which("npm"):
+        return "no node or no npm in PATH"
+    version = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+    if int(re.match(r"v(\d+)", version)[1]) < NODE_MAJOR_MIN:
+        return f"node {version} is too old: {NODE_MAJOR_MIN} or later"
+    if not (FOLDER / "node_modules" / "playwright-core").is_dir():
+        if run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], INSTALL_S_MAX) != 0:
+            return f"npm ci failed in {FOLDER}"
+    return None
+
+
+def run(command: list[str], seconds_max: float) -> int:
+    """The exit code. When the time is over, ends the command with all that it started, hubs and browsers too."""
+    with subprocess.Popen(command, cwd=FOLDER, start_new_session=True) as process:
+        try:
+            return process.wait(seconds_max)
+        except subprocess.TimeoutExpired:
+            print(f"{command[0]} took more than {seconds_max} s", file=sys.stderr)
+            os.killpg(process.pid, signal.SIGKILL)
+            return 1
+
+
+class Browser(unittest.TestCase):
+    def test_the_page_of_the_hub(self) -> None:
+        self.assertIn("COAX", os.environ, "COAX must name the program to test")
+        if lack := missing():
+            if os.environ.get("CI"):
+                self.fail(lack)
+            self.skipTest(lack)
+        tests = sorted(path.name for path in FOLDER.glob("*.test.mjs"))
+        self.assertTrue(tests)
+        code = run(["node", "--test", "--test-reporter=spec", *tests], TESTS_S_MAX)
+        self.assertEqual(code, 0, "a test of the page failed; the lines above tell which")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
