@@ -8,8 +8,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
 elseif(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 19)
   message(
     FATAL_ERROR
-      "clang ${CMAKE_CXX_COMPILER_VERSION} has no std::expected with libstdc++; Coax needs clang 19 or newer, or GCC 13 "
-      "or newer. On Debian 12, ./dev build installs clang 19.")
+      "clang ${CMAKE_CXX_COMPILER_VERSION} has no std::expected with libstdc++; Coax needs clang 19 or newer, or GCC "
+      "13 or newer. On Debian 12, ./dev build installs clang 19.")
 endif()
 
 set(CMAKE_CXX_STANDARD 23)

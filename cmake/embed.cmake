@@ -52,7 +52,8 @@ function(write_source)
     set(path "/${path}")
     string(REGEX REPLACE "/index\\.html$" "/" path "${path}")
     string(APPEND arrays "constexpr char page_${index}[] = {\n    ${bytes}'\\0'};\n")
-    string(APPEND entries "    {.path = \"${path}\", .content_type = \"${content_type}\", .body = {page_${index}, ${size}}},\n")
+    string(APPEND entries "    {.path = \"${path}\",\n     .content_type = \"${content_type}\",\n"
+           "     .body = {page_${index}, ${size}}},\n")
     math(EXPR index "${index} + 1")
   endforeach()
   file(
