@@ -101,7 +101,8 @@ def main() -> int:
     for file in set(cache.iterdir()) - set(passed.values()) - {cache / "compile_commands.json"}:
         file.unlink(missing_ok=True)
     failed = sum(not file.exists() for file in passed.values())
-    print(f"clang-tidy: {len(paths)} sources, {len(changed)} checked in {time.monotonic() - start:.0f} s, {failed} to mend")
+    seconds = time.monotonic() - start
+    print(f"clang-tidy: {len(paths)} sources, {len(changed)} checked in {seconds:.0f} s, {failed} to mend")
     return 1 if failed else 0
 
 

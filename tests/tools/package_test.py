@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+# A program outside this tree uses the installed library, found by CMake and by pkg-config; its source includes every
+# public header. And CMake refuses the compiler that miscompiles.
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("COAX_SOURCE", pathlib.Path(__file__).resolve().parent.parent.parent))
+BUILD = pathlib.Path(os.environ.get("COAX_BUILD", ROOT / "build" / "release"))
+COMPILER = "clang++-19"
+
+CMAKE_LISTS = """
+cmake_minimum_required(VERSION 3.25)
+project(consumer LANGUAGES CXX)
+find_package(Coax REQUIRED)
+add_executable(consumer consumer.cpp)
+target_link_libraries(consumer PRIVATE Coax::coax)
+"""
+# Links the log, thus a library that ours uses and users do not name.
+MAIN = """
+int main() {
+  coax::log::info("{}", coax::format_size(coax::parse_size("64KiB").value()));
+  return coax::has_control("plain") ? 1 : 0;
+}
+"""
+
+
+def run(*command, **options) -> subprocess.CompletedProcess:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} failed:\n{done.stdout}{done.stderr}")
+    return done
+
+
+class Installed(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="coax-package-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.root = pathlib.Path(folder.name)
+        cls.prefix = cls.root / "prefix"
+        run("cmake", "--install", BUILD, "--prefix", cls.prefix, "--component", "library")
+        include = cls.prefix / "include"
+        headers = sorted(header.relative_to(include) for header in include.rglob("*.hpp"))
+        cls.headers = headers
+        source = "".join(f"#include <{header}>\n" for header in headers) + MAIN
+        (cls.root / "consumer.cpp").write_text(source)
+        (cls.root / "CMakeLists.txt").write_text(CMAKE_LISTS)
+
+    def assert_runs(self, program: pathlib.Path) -> None:
+        libraries = next(self.prefix.rglob("libcoax.*")).parent
+        self.assertIn("64KiB", run(program, env=os.environ | {"LD_LIBRARY_PATH": str(libraries)}).stderr)
+
+    def test_headers_lie_under_include_coax(self) -> None:
+        self.assertIn(pathlib.Path("coax/base/bytes.hpp"), self.headers)
+        self.assertEqual({header.parts[0] for header in self.headers}, {"coax"})
+
+    def test_found_by_cmake(self) -> None:
+        build = self.root / "build"
+        run("cmake", "-G", "Ninja", "-S", self.root, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DCMAKE_CXX_COMPILER={COMPILER}")
+        run("cmake", "--build", build)
+        self.assert_runs(build / "consumer")
+
+    def test_found_by_pkg_config(self) -> None:
+        path = next(self.prefix.rglob("coax.pc")).parent
+        flags = run("pkg-config", "--cflags", "--libs", "coax", env=os.environ | {"PKG_CONFIG_PATH": str(path)})
+        program = self.root / "consumer-pkg-config"
+        run(COMPILER, "-std=c++23", self.root / "consumer.cpp", "-o", program, *flags.stdout.split())
+        self.assert_runs(program)
+
+
+class Compiler(unittest.TestCase):
+    @unittest.skipUnless(shutil.which("g++-12"), "there is no g++-12 here")
+    def test_cmake_refuses_gcc_12(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="coax-gcc-") as build:
+            command = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", build, "-DCMAKE_CXX_COMPILER=g++-12"]
+            refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("miscompiles coroutines", refused.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
