@@ -1,0 +1,78 @@
+// Segments are decoded before dots are looked at, so that %2e%2e is not a way around.
+#include "coax/codec/url.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace coax {
+
+namespace {
+
+// Nothing when a percent is malformed or stands for NUL.
+std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  for (std::size_t index = 0; index < text.size(); ++index) {
+    if (text[index] != '%') {
+      out.push_back(plus_is_space && text[index] == '+' ? ' ' : text[index]);
+      continue;
+    }
+    const std::string_view digits = text.substr(index + 1, 2);
+    unsigned char byte = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+    if (digits.size() < 2 || error != std::errc{} || end != digits.data() + 2 || byte == 0) return std::nullopt;
+    out.push_back(static_cast<char>(byte));
+    index += 2;
+  }
+  return out;
+}
+
+// Calls f(part) for each part between separators; stops and returns false when f does.
+template <class F>
+bool for_each_part(std::string_view text, char separator, F&& f) {
+  for (;;) {
+    const std::size_t end = text.find(separator);
+    if (!f(text.substr(0, end))) return false;
+    if (end == std::string_view::npos) return true;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::optional<std::string> parse_path(std::string_view text) {
+  std::string path = "/";  // ends with '/' as long as segments follow
+  const bool good = for_each_part(text.substr(1), '/', [&](std::string_view part) {
+    const auto segment = decode(part, false);
+    if (!segment || segment->contains('/')) return false;
+    if (path.back() != '/') path.push_back('/');
+    if (*segment == "..") {
+      path.erase(path.rfind('/', std::max<std::size_t>(path.size(), 2) - 2) + 1);
+    } else if (*segment != ".") {
+      path.append(*segment);
+    }
+    return true;
+  });
+  if (!good) return std::nullopt;
+  return path;
+}
+
+}  // namespace
+
+std::optional<Target> parse_target(std::string_view target) {
+  if (!target.starts_with('/') || target.contains('#') || target.contains('\0')) return std::nullopt;
+  const std::size_t question = std::min(target.find('?'), target.size());
+  auto path = parse_path(target.substr(0, question));
+  if (!path) return std::nullopt;
+  Target result{.path = std::move(*path), .query = {}};
+  const bool good =
+      for_each_part(target.substr(std::min(question + 1, target.size())), '&', [&](std::string_view part) {
+        const std::size_t equals = std::min(part.find('='), part.size());
+        auto name = decode(part.substr(0, equals), true);
+        auto value = decode(part.substr(std::min(equals + 1, part.size())), true);
+        if (!name || !value) return false;
+        if (!part.empty()) result.query.emplace_back(std::move(*name), std::move(*value));
+        return true;
+      });
+  if (!good) return std::nullopt;
+  return result;
+}
+
+}  // namespace coax

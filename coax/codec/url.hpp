@@ -1,0 +1,24 @@
+// What the target of a request says (RFC 3986, RFC 9112 section 3.2.1): a path and a query, decoded.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace coax {
+
+struct Target {
+  // Starts with '/'. Decoded once, without empty segments and without "." and "..", which do not lead above the root;
+  // ends with '/' where the target's path does.
+  std::string path;
+  // As they stand, as forms write them: '+' is a space, a name without '=' has an empty value.
+  std::vector<std::pair<std::string, std::string>> query;
+};
+
+// "/a%20b/../c?x=1&y=2" -> "/c", {x, 1}, {y, 2}. Nothing when it does not start with '/', has a malformed percent, a
+// fragment, or what would mislead those who use the result: a NUL, or an encoded '/' in the path.
+std::optional<Target> parse_target(std::string_view target);
+
+}  // namespace coax

@@ -1,0 +1,78 @@
+// Targets of requests: path and query, decoded.
+#include "coax/codec/url.hpp"
+
+#include <gtest/gtest.h>
+
+using coax::parse_target;
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+
+namespace {
+
+std::string path_of(std::string_view target) {
+  const auto parsed = parse_target(target);
+  return parsed ? parsed->path : "(nothing)";
+}
+
+Pairs query_of(std::string_view target) {
+  const auto parsed = parse_target(target);
+  return parsed ? parsed->query : Pairs{{"(nothing)", ""}};
+}
+
+}  // namespace
+
+TEST(Path, is_decoded_once) {
+  EXPECT_EQ(path_of("/"), "/");
+  EXPECT_EQ(path_of("/a/b.html"), "/a/b.html");
+  EXPECT_EQ(path_of("/a%20b"), "/a b");
+  EXPECT_EQ(path_of("/caf%C3%A9%c3%a9"), "/caféé");
+  EXPECT_EQ(path_of("/%2541"), "/%41");
+  EXPECT_EQ(path_of("/a+b"), "/a+b");
+}
+
+TEST(Path, keeps_the_slash_at_its_end) {
+  EXPECT_EQ(path_of("/a/"), "/a/");
+  EXPECT_EQ(path_of("/a/."), "/a/");
+  EXPECT_EQ(path_of("/a/b/.."), "/a/");
+}
+
+TEST(Path, has_no_dot_segments_and_no_empty_ones) {
+  EXPECT_EQ(path_of("/a/./b"), "/a/b");
+  EXPECT_EQ(path_of("/a/../b"), "/b");
+  EXPECT_EQ(path_of("/a/b/c/../../d"), "/a/d");
+  EXPECT_EQ(path_of("//a///b"), "/a/b");
+  EXPECT_EQ(path_of("/a//../b"), "/b");
+  EXPECT_EQ(path_of("/.a/..b/..."), "/.a/..b/...");
+}
+
+TEST(Path, does_not_lead_above_the_root) {
+  EXPECT_EQ(path_of("/.."), "/");
+  EXPECT_EQ(path_of("/../../etc/passwd"), "/etc/passwd");
+  EXPECT_EQ(path_of("/a/../../../b"), "/b");
+  EXPECT_EQ(path_of("/%2e%2e/%2E./b"), "/b");
+  EXPECT_EQ(path_of("/a/%2e/b"), "/a/b");
+}
+
+TEST(Path, refuses_what_would_mislead) {
+  for (const char* target : {"/a%2Fb", "/..%2f..%2Fetc", "/a%00", "/%", "/%4", "/%4g", "/%g4", "/%+1", "/% 1", "/%-1",
+                             "/a#b", "", "a", "*", "?", "http://a/b", "a:80"}) {
+    EXPECT_EQ(path_of(target), "(nothing)") << target;
+  }
+  EXPECT_EQ(path_of(std::string_view("/a\0b", 4)), "(nothing)");
+}
+
+TEST(Query, is_pairs_as_forms_write_them) {
+  EXPECT_EQ(query_of("/"), Pairs{});
+  EXPECT_EQ(query_of("/?"), Pairs{});
+  EXPECT_EQ(query_of("/?a=1&b=2"), (Pairs{{"a", "1"}, {"b", "2"}}));
+  EXPECT_EQ(query_of("/?a=1&a=2"), (Pairs{{"a", "1"}, {"a", "2"}}));
+  EXPECT_EQ(query_of("/?a&b=&=c"), (Pairs{{"a", ""}, {"b", ""}, {"", "c"}}));
+  EXPECT_EQ(query_of("/?&a=1&&"), (Pairs{{"a", "1"}}));
+  EXPECT_EQ(query_of("/?a=b=c?d/.."), (Pairs{{"a", "b=c?d/.."}}));
+  EXPECT_EQ(query_of("/?a+b=c%20d%26%3D%2Fe%2B"), (Pairs{{"a b", "c d&=/e+"}}));
+}
+
+TEST(Query, refuses_a_malformed_percent_and_nul) {
+  for (const char* target : {"/?%", "/?a=%4", "/?a=%zz", "/?%00=a", "/?a=%00"}) {
+    EXPECT_EQ(parse_target(target), std::nullopt) << target;
+  }
+}
