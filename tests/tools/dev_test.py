@@ -10,7 +10,7 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PLAIN_TOOLS = ["bash", "env", "grep", "sort", "awk", "tr", "dirname", "readlink", "cat", "head", "find", "rm", "chmod",
-               "nproc", "printf", "true"]
+               "nproc", "printf", "true", "mkdir"]
 
 
 class Machine(unittest.TestCase):
