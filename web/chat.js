@@ -474,7 +474,7 @@ async function showOtherWays() {
   } catch { /* an older hub: the usual port */ }
   const ways = {
     nc: `nc ${host} ${port}`,
-    terminal: `coax chat ${location.hostname}:${port}`,
+    terminal: `coax chat ${location.hostname}:${port} --nick NAME`,
     python: `import socket
 
 room = socket.create_connection(

@@ -76,8 +76,8 @@ export class Hub {
 
   #readPorts(said) {
     const text = said.join('\n');
-    const web = /http:\/\/127\.0\.0\.1:(\d+)/.exec(text);
-    const tcp = /tcp:\/\/127\.0\.0\.1:(\d+)/.exec(text);
+    const web = /listening +http +127\.0\.0\.1:(\d+)/.exec(text);
+    const tcp = /listening +tcp +127\.0\.0\.1:(\d+)/.exec(text);
     if (web && tcp) [this.webPort, this.tcpPort] = [Number(web[1]), Number(tcp[1])];
     return web && tcp;
   }
@@ -122,7 +122,7 @@ export class ChatPage {
     this.page = page;
     this.watched = watched;
     this.nick = page.getByRole('textbox', { name: 'Nickname' });
-    this.text = page.getByRole('textbox', { name: 'Message' });
+    this.text = page.getByRole('textbox', { name: 'Message', exact: true });
     this.log = page.getByRole('log', { name: 'Messages' });
     this.messages = this.log.locator('.message .text');
     this.status = page.locator('#status');

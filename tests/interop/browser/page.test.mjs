@@ -5,7 +5,13 @@ import { RawClient, browserTest } from './browser.mjs';
 
 const phone = { viewport: { width: 320, height: 568 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
-const sidewaysScroll = (page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+/** Whatever is wider than its place: it would scroll sideways, or be cut off. */
+const tooWide = (page) => page.evaluate(() => {
+  const places = document.querySelectorAll('html, .join-card > :not(.waves), .bar, #view, .text, .people');
+  return [...places]
+    .filter((one) => one.scrollWidth > one.clientWidth || one.getBoundingClientRect().right > innerWidth)
+    .map((one) => one.outerHTML.slice(0, 60));
+});
 
 browserTest('the keyboard alone is enough', async ({ hub, open }) => {
   const alice = await open();
@@ -54,7 +60,7 @@ browserTest('everything that can be used has a name, and every region too', asyn
   assert.deepEqual(await unnamed(), []);
   for (const [role, options] of [
     ['region', { name: 'Conversation' }], ['complementary', { name: /^Here now 2/ }], ['banner', {}], ['main', {}],
-    ['status', {}], ['heading', { name: 'Coax lobby' }], ['button', { name: 'Send' }], ['button', { name: 'Leave' }],
+    ['status', {}], ['heading', { name: 'Coax lobby' }], ['textbox', { name: 'Message', exact: true }], ['button', { name: 'Send' }], ['button', { name: 'Leave' }],
   ]) {
     assert.equal(await alice.page.getByRole(role, options).count(), 1, `${role} ${JSON.stringify(options)}`);
   }
@@ -66,16 +72,16 @@ browserTest('everything that can be used has a name, and every region too', asyn
 for (const colorScheme of ['light', 'dark']) {
   browserTest(`a narrow phone, ${colorScheme}: nothing scrolls sideways`, async ({ hub, open }) => {
     const alice = await open({ context: { ...phone, colorScheme } });
-    assert.equal(await sidewaysScroll(alice.page), 0);
+    assert.deepEqual(await tooWide(alice.page), []);
     const fields = alice.page.locator('input');
     const fonts = await fields.evaluateAll((all) => all.map((one) => getComputedStyle(one).fontSize));
     assert.deepEqual(fonts, ['16px', '16px']); // less, and phones zoom in
     await alice.join('alice');
-    assert.equal(await sidewaysScroll(alice.page), 0);
+    assert.deepEqual(await tooWide(alice.page), []);
     const bob = await RawClient.join(hub, 'b'.repeat(32));
     bob.send('x'.repeat(400), `http://one.example/${'y'.repeat(300)}`);
     await alice.log.getByRole('link').waitFor();
-    assert.equal(await sidewaysScroll(alice.page), 0);
+    assert.deepEqual(await tooWide(alice.page), []);
 
     const toggle = alice.button('2 here');
     await toggle.focus();
@@ -83,7 +89,7 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await alice.peopleHere(), ['alice', 'b'.repeat(32)]);
     await alice.page.getByText('Join from elsewhere').click();
     await alice.page.locator('#people').getByText(`nc 127.0.0.1 ${hub.tcpPort}`).waitFor();
-    assert.equal(await sidewaysScroll(alice.page), 0);
+    assert.deepEqual(await tooWide(alice.page), []);
     assert.equal(await toggle.getAttribute('aria-expanded'), 'true');
     await alice.page.keyboard.press('Escape');
     await alice.people.waitFor({ state: 'hidden' });
