@@ -60,7 +60,8 @@ browserTest('everything that can be used has a name, and every region too', asyn
   assert.deepEqual(await unnamed(), []);
   for (const [role, options] of [
     ['region', { name: 'Conversation' }], ['complementary', { name: /^Here now 2/ }], ['banner', {}], ['main', {}],
-    ['status', {}], ['heading', { name: 'Coax lobby' }], ['textbox', { name: 'Message', exact: true }], ['button', { name: 'Send' }], ['button', { name: 'Leave' }],
+    ['status', {}], ['heading', { name: 'Coax lobby' }], ['textbox', { name: 'Message', exact: true }],
+    ['button', { name: 'Send' }], ['button', { name: 'Leave' }],
   ]) {
     assert.equal(await alice.page.getByRole(role, options).count(), 1, `${role} ${JSON.stringify(options)}`);
   }
