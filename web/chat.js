@@ -477,11 +477,11 @@ async function showOtherWays() {
     terminal: `coax chat ${location.hostname}:${port} --nick NAME`,
     python: `import socket
 
-room = socket.create_connection(
-    ("${host}", ${port}))
+at = ("${host}", ${port})
+room = socket.create_connection(at)
 room.recv(4)  # NICK
 room.sendall(b"snake\\n")
-room.sendall(b"hello from Python\\n")
+room.sendall(b"hello\\n")
 for line in room.makefile():
     print(line, end="")`,
   };
