@@ -31,6 +31,7 @@ namespace coax {
 struct ListenOptions {
   int backlog = 4096;       // the kernel caps it at net.core.somaxconn
   bool dual_stack = true;   // a listener on an IPv6 wildcard takes IPv4 clients too
+  bool keep_alive = true;   // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
 };
 
 class Backend {

@@ -26,12 +26,14 @@ class LentBuffer {
 class Buffers {
  public:
   LentBuffer* take() {
+    ++lent_;
     if (free_.empty()) return new LentBuffer(size_);
     LentBuffer* buffer = free_.back().release();
     free_.pop_back();
     return buffer;
   }
   void give_back(LentBuffer* buffer) noexcept {
+    --lent_;
     std::unique_ptr<LentBuffer> owned(buffer);
     if (owned->size() == size_ && free_.size() < free_max) free_.push_back(std::move(owned));
   }
@@ -41,6 +43,8 @@ class Buffers {
     size_ *= 2;
     free_.clear();
   }
+  // How many are lent at this moment.
+  [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
 
  private:
   static constexpr std::size_t size_min = 64_KiB;
@@ -48,6 +52,7 @@ class Buffers {
   static constexpr std::size_t free_max = 8;
 
   std::size_t size_ = size_min;
+  std::size_t lent_ = 0;
   std::vector<std::unique_ptr<LentBuffer>> free_;
 };
 

@@ -291,6 +291,7 @@ std::expected<Descriptor, int> EpollBackend::open(Endpoint::Family family) {
   const int fd = ::socket(family == Endpoint::Family::v4 ? AF_INET : AF_INET6,
                           SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno);
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
   return adopt(fd);
 }
 
@@ -299,6 +300,14 @@ std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const Li
   const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno);
   set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  // What is set on a listener is inherited by what it accepts.
+  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (options.keep_alive) {
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
+  }
   if (v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack && at.is_wildcard() ? 0 : 1);
   NativeAddress native;
   const socklen_t length = at.to_native(native);
@@ -311,7 +320,6 @@ std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const Li
 }
 
 std::expected<Descriptor, int> EpollBackend::adopt(int native) {
-  set_option(native, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
   if (free_.empty()) {
     free_.push_back(static_cast<std::uint32_t>(slots_.size()));
     slots_.emplace_back();

@@ -200,6 +200,25 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
   on_left_(peer);
 }
 
+namespace {
+
+CloseReason reason_of(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::disconnected:
+      return CloseReason::disconnected;
+    case ErrorKind::timed_out:
+      return CloseReason::timed_out;
+    case ErrorKind::protocol:
+      return CloseReason::protocol;
+    case ErrorKind::overloaded:
+      return CloseReason::overflow;
+    default:
+      return CloseReason::failed;
+  }
+}
+
+}  // namespace
+
 Task<> ServerPart::attend(Connection& connection) {
   try {
     co_await handler_(connection);
@@ -207,12 +226,7 @@ Task<> ServerPart::attend(Connection& connection) {
     connection.set_reason(CloseReason::shutting_down);
   } catch (const Error& error) {
     const bool gone = error.kind() == ErrorKind::disconnected;
-    const bool late = error.kind() == ErrorKind::timed_out;
-    const bool wrong = error.kind() == ErrorKind::protocol;
-    connection.set_reason(gone    ? CloseReason::disconnected
-                          : late  ? CloseReason::timed_out
-                          : wrong ? CloseReason::protocol
-                                  : CloseReason::failed);
+    connection.set_reason(reason_of(error.kind()));
     if (!gone) log::warning("{}: {}", connection.peer().to_string(), error.what());
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);
@@ -296,6 +310,7 @@ void Server::listen() {
     port = listeners_.back()->local().port();
     if (options_.on_listen) options_.on_listen(listeners_.back()->local());
   }
+  if (options_.on_ready) options_.on_ready();
 }
 
 void Server::make_parts() {

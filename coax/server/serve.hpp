@@ -27,6 +27,7 @@ struct ServeOptions {
   Limits limits = {};
   Duration drain = std::chrono::seconds(10);            // after cancelling: for handlers to come to their end
   std::function<void(const Endpoint&)> on_listen = {};  // called with each address that is listened on
+  std::function<void()> on_ready = {};                  // called when it listens on all
   std::function<void()> on_drain = {};                  // called on the server's loop when draining begins
   ListenOptions socket = {};
 };

@@ -61,15 +61,15 @@ struct ChildContext : Context {
   Scope* scope = nullptr;
 };
 
-// Several tasks side by side; who is awaited, and when the others are cancelled, is the Policy's:
-// policy(index, error) -> cancel the others now?
+// Several tasks side by side. The first that ends, or the first that fails, decides: the others are then cancelled.
 template <bool first_wins, class... T>
 class Together : public Waiting {
  public:
   explicit Together(Task<T>... tasks)
       : Waiting([](Waiting& self) noexcept { static_cast<Together&>(self).cancel_all(); }), tasks_(std::move(tasks)...) {}
-  Together(const Together&) = delete;
-  Together& operator=(const Together&) = delete;
+  // Before it is awaited, as an argument of another scope.
+  Together(Together&& other) noexcept : Waiting(other.cancel), tasks_(std::move(other.tasks_)) {}
+  Together& operator=(Together&&) = delete;
 
   static bool await_ready() noexcept { return false; }
   template <class P>
@@ -204,8 +204,9 @@ class Guarded : public Waiting {
         task_(std::move(task)),
         limit_(limit),
         shielded_(shielded) {}
-  Guarded(const Guarded&) = delete;
-  Guarded& operator=(const Guarded&) = delete;
+  // Before it is awaited, as an argument of another scope.
+  Guarded(Guarded&& other) noexcept : Guarded(std::move(other.task_), other.limit_, other.shielded_) {}
+  Guarded& operator=(Guarded&&) = delete;
 
   static bool await_ready() noexcept { return false; }
   template <class P>

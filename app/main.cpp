@@ -1,0 +1,30 @@
+// coax: one program made of the library. Wiring only.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "app/commands.hpp"
+#include "app/version.hpp"
+
+int main(int argc, char** argv) {
+  using namespace coax::app;
+  CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
+  program.set_version_flag("--version", COAX_VERSION);
+  program.require_subcommand(1);
+  program.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong options or configuration, 3 the address cannot be listened on or nobody "
+      "answers.\n\nExamples:\n  coax serve                      open the hub on this machine\n"
+      "  coax chat --nick alice          join it from a terminal\n"
+      "  coax serve --help               everything about one command");
+  Chosen chosen;
+  add_serve(program, chosen);
+  add_chat(program, chosen);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);
+    fmt::print(stderr, "coax: {}\nTry: coax --help\n", error.what());
+    return usage;
+  }
+  return chosen();
+}

@@ -1,0 +1,227 @@
+// coax serve: the hub. One room, reached over plain TCP and, through the page or any other client, over WebSocket.
+#include <fmt/core.h>
+
+#include <memory>
+#include <thread>
+
+#include "app/commands.hpp"
+#include "app/settings.hpp"
+#include "app/version.hpp"
+#include "coax/coax.hpp"
+#include "coax/http/app.hpp"
+#include "services/chat/chat.hpp"
+#include "web/pages.hpp"
+
+namespace coax::app {
+
+namespace {
+
+struct HubOptions {
+  std::string listen;
+  std::uint16_t port = 0;
+  std::uint16_t web_port = 0;
+  unsigned threads = 1;
+  Duration drain{};
+  Limits limits;
+  chat::ChatLimits chat;
+};
+
+bool only_this_machine(const std::vector<Endpoint>& addresses) {
+  return std::ranges::all_of(addresses, &Endpoint::is_loopback);
+}
+
+// What a person on this machine types to reach it.
+std::string reachable(const Endpoint& at) {
+  if (!at.is_wildcard()) return at.to_string();
+  return fmt::format("{}:{}", at.family() == Endpoint::Family::v6 ? "[::1]" : "127.0.0.1", at.port());
+}
+
+class Hub {
+ public:
+  explicit Hub(HubOptions options) : options_(std::move(options)) {}
+
+  Task<> run();
+  [[nodiscard]] bool opened() const noexcept { return opened_; }
+
+ private:
+  Task<> serve_both();
+  Task<> serve_lines();
+  Task<> serve_web();
+  Task<> close_room_in_time();
+  http::App pages();
+  ServeOptions serve_options(std::uint16_t port, std::vector<Endpoint>& listening);
+  void listening();
+  void server_drains();
+
+  HubOptions options_;
+  chat::Room room_{"lobby"};
+  std::vector<Endpoint> lines_at_;
+  std::vector<Endpoint> web_at_;
+  bool opened_ = false;
+  int draining_ = 0;
+  Event both_ended_;
+};
+
+Task<> Hub::run() { co_await all(serve_lines(), serve_web(), close_room_in_time()); }
+
+// The end of the room waits for those who still talk. Should one of them hang, the others must not wait until all are cut.
+Task<> Hub::close_room_in_time() {
+  try {
+    Event never;
+    co_await never.wait();
+  } catch (const Cancelled&) {
+  }
+  co_await shield(race(both_ended_.wait(), sleep(options_.drain / 2)));
+  room_.close();
+}
+
+ServeOptions Hub::serve_options(std::uint16_t port, std::vector<Endpoint>& listening_at) {
+  return {.listen = fmt::format("{}:{}", options_.listen.contains(':') ? "[" + options_.listen + "]" : options_.listen, port),
+          .limits = options_.limits,
+          .drain = options_.drain,
+          .on_listen = [&listening_at](const Endpoint& at) { listening_at.push_back(at); },
+          .on_ready = [this] { listening(); },
+          .on_drain = [this] { server_drains(); }};
+}
+
+Task<> Hub::serve_lines() {
+  // Whoever only reads is silent for hours and still there: the kernel asks (TCP keep-alive).
+  ServeOptions options = serve_options(options_.port, lines_at_);
+  options.limits.idle = std::nullopt;
+  co_await serve(std::move(options),
+                 [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); });
+}
+
+Task<> Hub::serve_web() {
+  const auto options = serve_options(options_.web_port, web_at_);
+  co_await serve(options, http::handler(pages()));
+}
+
+http::App Hub::pages() {
+  http::AppOptions options;
+  options.websocket.message_bytes_max = 16_KiB;
+  options.headers.emplace_back("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
+  options.headers.emplace_back("Referrer-Policy", "no-referrer");
+  const auto addresses = resolve(options_.listen, 0);
+  if (only_this_machine(addresses)) options.hosts = {"localhost", options_.listen};
+  http::App app(std::move(options));
+  for (const web::Page& page : web::pages()) app.file({page.path, page.content_type, page.body});
+  app.get("/hub.json", [this](http::Request&) {
+    const std::uint16_t port = lines_at_.empty() ? 0 : lines_at_.front().port();
+    return http::Response::json(fmt::format(R"({{"tcp_port":{},"version":"{}"}})", port, COAX_VERSION));
+  });
+  app.websocket("/ws", [this](ws::Connection& socket) { return chat::talk_json(socket, room_, options_.chat); });
+  return app;
+}
+
+void Hub::server_drains() {
+  if (++draining_ == 2) room_.drain();
+}
+
+// Standard output, once both doors are open: what a person needs to know.
+void Hub::listening() {
+  if (lines_at_.empty() || web_at_.empty()) return;
+  opened_ = true;
+  const Endpoint& lines = lines_at_.front();
+  const std::string host = reachable(lines).substr(0, reachable(lines).rfind(':'));
+  fmt::print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
+             only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
+                                          : ", for everybody who can reach this machine");
+  for (const Endpoint& at : lines_at_) fmt::print("  listening  tcp   {}\n", at.to_string());
+  for (const Endpoint& at : web_at_) fmt::print("  listening  http  {}\n", at.to_string());
+  fmt::print("\n  browser    http://{}/\n", reachable(web_at_.front()));
+  fmt::print("  terminal   coax chat {} --nick NAME\n", reachable(lines));
+  fmt::print("  nc         nc {} {}\n", host, lines.port());
+  fmt::print(
+      "  Python     s = socket.create_connection((\"{}\", {})); s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n"
+      "\n  Ctrl-C closes it.\n",
+      host, lines.port());
+  std::fflush(stdout);
+}
+
+HubOptions read(const Settings& settings) {
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  HubOptions options{.listen = settings.text("listen"),
+                     .port = settings.port("port"),
+                     .web_port = settings.port("web-port"),
+                     .threads = settings.count_or_none("threads", "all").value_or(cores),
+                     .drain = settings.duration("drain"),
+                     .limits = {},
+                     .chat = {}};
+  options.limits.connections_max = settings.count("connections-max");
+  options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
+  options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
+  if (options.threads > 1024) settings.refuse("threads", "a number from 1 to 1024, or all");
+  const std::string& level = settings.text("log-level");
+  if (level == "debug") {
+    log::set_level(log::Level::debug);
+  } else if (level == "warning") {
+    log::set_level(log::Level::warning);
+  } else if (level == "error") {
+    log::set_level(log::Level::error);
+  } else if (level != "info") {
+    settings.refuse("log-level", "one of debug, info, warning, error");
+  }
+  return options;
+}
+
+// Each connection needs a descriptor, and so do the loops, the listeners and the log.
+void fit_to_descriptors(HubOptions& options) {
+  constexpr std::size_t reserve = 64;
+  const std::size_t limit = raise_descriptor_limit();
+  const std::size_t usable = limit > 2 * reserve ? limit - reserve : reserve;
+  if (*options.limits.connections_max <= usable) return;
+  log::warning("at most {} connections, not {}: this process may open {} files (ulimit -n)", usable,
+               *options.limits.connections_max, limit);
+  options.limits.connections_max = usable;
+}
+
+Task<> open(Hub& hub, int& code) {
+  try {
+    co_await hub.run();
+  } catch (const Error& error) {
+    fmt::print(stderr, "coax serve: {}\n", error.what());
+    code = hub.opened() ? failed : unavailable;
+  }
+}
+
+int serve_hub(Settings& settings) {
+  HubOptions options;
+  try {
+    settings.resolve();
+    options = read(settings);
+  } catch (const Error& error) {
+    fmt::print(stderr, "coax serve: {}\n", error.what());
+    return usage;
+  }
+  fit_to_descriptors(options);
+  const RunOptions run_options{.threads = options.threads};
+  Hub hub(std::move(options));
+  int code = done;
+  const int ran = run(open(hub, code), run_options);
+  if (code == done && ran == 0) log::info("the hub is closed");
+  return code != done ? code : ran;
+}
+
+}  // namespace
+
+void add_serve(CLI::App& program, Chosen& chosen) {
+  CLI::App* command = program.add_subcommand("serve", "Open the hub: a chat room for nc, Python, terminals and browsers");
+  auto settings = std::make_shared<Settings>(*command);
+  settings->add("listen", "ADDRESS", "127.0.0.1", "Where to listen: an address of this machine, 0.0.0.0 or :: for all");
+  settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");
+  settings->add("web-port", "PORT", "8080", "The port for browsers and WebSockets; 0 for any free one");
+  settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
+  settings->add("drain", "TIME", "10s", "How long a shutdown waits for what is being sent");
+  settings->add("connections-max", "N", "8000", "Connections at a time, on each port; more wait");
+  settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
+  settings->add("outbox-bytes-max", "SIZE", "256KiB", "What may wait for a slow reader before it is disconnected");
+  settings->add("log-level", "LEVEL", "info", "What goes to standard error: debug, info, warning, error");
+  command->footer(
+      "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
+      "web_port, ...). Flags beat the environment, which beats the file.\n\nExamples:\n  coax serve\n"
+      "  coax serve --listen 0.0.0.0 --port 7000\n  coax serve --config hub.toml");
+  command->callback([settings, &chosen] { chosen = [settings] { return serve_hub(*settings); }; });
+}
+
+}  // namespace coax::app

@@ -1,0 +1,134 @@
+// Where a setting's value comes from.
+#include "app/settings.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <toml++/toml.h>
+
+#include "coax/base/error.hpp"
+
+namespace coax::app {
+
+namespace {
+
+std::string with_underscores(std::string name) {
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
+std::string variable_of(const std::string& name) {
+  std::string variable = "COAX_" + with_underscores(name);
+  std::ranges::transform(variable, variable.begin(), [](char c) { return c >= 'a' && c <= 'z' ? c - 32 : c; });
+  return variable;
+}
+
+[[noreturn]] void refuse_file(const std::string& file, std::string_view reason) {
+  throw Error(ErrorKind::invalid, "read", file, reason);
+}
+
+}  // namespace
+
+Settings::Settings(CLI::App& command) : command_(command) {
+  command_.add_option("--config", config_, "Read settings from a TOML file: port = 12345, drain = \"10s\", ...")
+      ->type_name("FILE");
+}
+
+void Settings::add(std::string name, std::string placeholder, std::string fallback, std::string what) {
+  Setting& setting = settings_.emplace_back();
+  setting.name = std::move(name);
+  setting.value = std::move(fallback);
+  setting.origin = "the default";
+  setting.option = command_.add_option("--" + setting.name, setting.flag, fmt::format("{} [{}]", what, setting.value));
+  setting.option->type_name(std::move(placeholder));
+}
+
+void Settings::resolve() {
+  if (!config_.empty()) read_file();
+  for (Setting& setting : settings_) {
+    const std::string variable = variable_of(setting.name);
+    if (const char* value = std::getenv(variable.c_str()); value != nullptr && *value != '\0') {
+      setting.value = value;
+      setting.origin = variable;
+    }
+    if (setting.option->count() != 0) {
+      setting.value = setting.flag;
+      setting.origin = "--" + setting.name;
+    }
+  }
+}
+
+void Settings::read_file() {
+  toml::table table;
+  try {
+    table = toml::parse_file(config_);
+  } catch (const toml::parse_error& error) {
+    const auto line = error.source().begin.line;
+    refuse_file(config_, line == 0 ? std::string(error.description())
+                                   : fmt::format("line {}: {}", line, error.description()));
+  }
+  for (const auto& [key, node] : table) {
+    const auto setting = std::ranges::find_if(
+        settings_, [&](const Setting& each) { return with_underscores(each.name) == std::string_view(key.str()); });
+    const auto line = node.source().begin.line;
+    if (setting == settings_.end()) refuse_file(config_, fmt::format("line {}: there is no setting {}", line, key.str()));
+    if (const auto* text = node.as_string()) {
+      setting->value = text->get();
+    } else if (const auto* number = node.as_integer()) {
+      setting->value = std::to_string(number->get());
+    } else {
+      refuse_file(config_, fmt::format("line {}: {} must be a text or a whole number", line, key.str()));
+    }
+    setting->origin = fmt::format("{} in {}, line {},", key.str(), config_, line);
+  }
+}
+
+const Settings::Setting& Settings::find(std::string_view name) const {
+  return *std::ranges::find(settings_, name, &Setting::name);
+}
+
+const std::string& Settings::text(std::string_view name) const { return find(name).value; }
+
+void Settings::refuse(std::string_view name, std::string_view expected) const {
+  const Setting& setting = find(name);
+  throw Error(ErrorKind::invalid, setting.origin, "", fmt::format("\"{}\" is not {}", setting.value, expected));
+}
+
+std::uint16_t Settings::port(std::string_view name) const {
+  const std::string& value = text(name);
+  std::uint16_t port = 0;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), port);
+  if (failure != std::errc{} || end != value.data() + value.size()) {
+    refuse(name, "a port: a number from 0 to 65535, 0 for any free one");
+  }
+  return port;
+}
+
+unsigned Settings::count(std::string_view name) const {
+  const std::string& value = text(name);
+  unsigned count = 0;
+  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), count);
+  if (failure != std::errc{} || end != value.data() + value.size() || count == 0) refuse(name, "a number from 1 on");
+  return count;
+}
+
+std::optional<unsigned> Settings::count_or_none(std::string_view name, std::string_view none) const {
+  if (text(name) == none) return std::nullopt;
+  return count(name);
+}
+
+std::size_t Settings::size(std::string_view name) const {
+  const auto size = parse_size(text(name));
+  if (!size) refuse(name, "a size, such as 64KiB or 1MiB");
+  return *size;
+}
+
+Duration Settings::duration(std::string_view name) const {
+  const auto duration = parse_duration(text(name));
+  if (!duration) refuse(name, "a duration, such as 500ms, 30s or 5m");
+  return *duration;
+}
+
+}  // namespace coax::app

@@ -1,0 +1,140 @@
+// Routing, and the answers that need no route.
+#include "coax/http/app.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/codec/url.hpp"
+
+namespace coax::http {
+
+namespace {
+
+std::vector<std::string> split_path(std::string_view path) {
+  std::vector<std::string> segments;
+  std::size_t begin = 1;
+  while (begin <= path.size()) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    segments.emplace_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return segments;
+}
+
+bool is_parameter(std::string_view segment) {
+  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+}
+
+Response plain(int status) {
+  return Response::text(fmt::format("{} {}\n", status, http1::reason_phrase(status)), status);
+}
+
+// FNV-1a: it only has to tell one build's page from another's.
+std::string etag_of(std::string_view body) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : body) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
+  return fmt::format("\"{:016x}\"", hash);
+}
+
+bool names_host(std::string_view host, const std::vector<std::string>& allowed) {
+  const auto parts = parse_host_port(host);
+  if (!parts) return false;
+  if (Endpoint::from_ip(parts->host, 0)) return true;
+  return std::ranges::any_of(allowed, [&](const std::string& name) { return equal_ignoring_case(name, parts->host); });
+}
+
+}  // namespace
+
+bool App::parse(Request& request) {
+  auto target = parse_target(request.head_.target);
+  if (!target) return false;
+  request.path_ = std::move(target->path);
+  request.query_ = std::move(target->query);
+  return true;
+}
+
+App& App::add(std::string_view method, std::string_view pattern, Action action) {
+  routes_.push_back({.method = std::string(method), .segments = split_path(pattern), .action = std::move(action), .socket = {}});
+  return *this;
+}
+
+App& App::websocket(std::string_view pattern, SocketAction function) {
+  routes_.push_back({.method = "GET", .segments = split_path(pattern), .action = {}, .socket = std::move(function)});
+  return *this;
+}
+
+App& App::file(const MemoryFile& file) {
+  return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
+    Response response{.status = 200, .headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
+    if (request.header("If-None-Match") == etag) {
+      response.status = 304;
+      return response;
+    }
+    response.header("Content-Type", std::string(file.content_type));
+    response.lasting = file.body;
+    return response;
+  });
+}
+
+bool App::matches(const Route& route, std::string_view path, Pairs& parameters) {
+  parameters.clear();
+  std::size_t begin = 1;
+  for (const std::string& expected : route.segments) {
+    if (begin > path.size()) return false;
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view segment = path.substr(begin, end - begin);
+    if (is_parameter(expected)) {
+      if (segment.empty()) return false;
+      parameters.emplace_back(expected.substr(1, expected.size() - 2), segment);
+    } else if (segment != expected) {
+      return false;
+    }
+    begin = end + 1;
+  }
+  return begin > path.size();
+}
+
+bool App::is_for_us(const Request& request) const {
+  return options_.hosts.empty() || names_host(request.header("Host"), options_.hosts);
+}
+
+const App::SocketAction* App::find_websocket(Request& request) const {
+  if (!is_for_us(request)) return nullptr;
+  for (const Route& route : routes_) {
+    if (route.socket && matches(route, request.path_, request.parameters_)) return &route.socket;
+  }
+  return nullptr;
+}
+
+Task<Response> App::answer(Request& request) const {
+  if (!is_for_us(request)) co_return plain(421);
+  const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
+  for (const Route& route : routes_) {
+    if (!route.action || route.method != method) continue;
+    if (matches(route, request.path_, request.parameters_)) co_return co_await route.action(request);
+  }
+  co_return refusal(request);
+}
+
+// There is no such path, or it is there for other methods.
+Response App::refusal(Request& request) const {
+  std::set<std::string> methods;
+  bool is_socket = false;
+  for (const Route& route : routes_) {
+    if (!matches(route, request.path_, request.parameters_)) continue;
+    is_socket = is_socket || route.socket != nullptr;
+    methods.insert(route.method);
+  }
+  if (methods.empty()) return plain(404);
+  if (is_socket && request.method() == "GET") return plain(426).header("Upgrade", "websocket");
+  if (methods.contains("GET")) methods.insert("HEAD");
+  std::string allow;
+  for (const std::string& method : methods) allow += (allow.empty() ? "" : ", ") + method;
+  return plain(405).header("Allow", allow);
+}
+
+}  // namespace coax::http

@@ -1,0 +1,44 @@
+// Lines: a stream read line by line.
+#pragma once
+
+#include <optional>
+
+#include "coax/base/units.hpp"
+#include "coax/codec/lines.hpp"
+#include "coax/stream/stream.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+struct LinesOptions {
+  std::size_t line_bytes_max = 64_KiB;  // of a line without its LF or CRLF
+  // For peers that send no line ends (each of their sends is a message): until the first line end comes, what came is a
+  // line as soon as nothing more follows for so long.
+  std::optional<Duration> pause = {};
+};
+
+class Lines {
+ public:
+  // Nothing else may receive from the stream meanwhile.
+  explicit Lines(Stream& stream, const LinesOptions& options = {}) noexcept
+      : stream_(stream), decoder_(options.line_bytes_max), pause_(options.pause) {}
+
+  // The next line without its line end, valid until the next call; at the end of the stream what stands without one, then
+  // nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. Cancelled: nothing is lost.
+  Task<std::optional<Bytes>> next();
+  // The stream has ended: the line that next() gave last had no line end.
+  [[nodiscard]] bool at_end() const noexcept { return ended_; }
+
+ private:
+  Task<Bytes> recv_until_pause();
+  std::optional<Bytes> take(const LineEvent& event) const;
+
+  Stream& stream_;
+  LineDecoder decoder_;
+  std::optional<Duration> pause_;
+  bool unfinished_ = false;  // something may stand without a line end
+  bool paused_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace coax

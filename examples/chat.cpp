@@ -1,0 +1,33 @@
+// chat PORT [HOST]: the tutorials' chat room over plain TCP: `NICK`, a nickname, then each line goes to everybody.
+#include "coax/coax.hpp"
+
+using namespace coax::literals;
+using namespace std::chrono_literals;
+
+coax::Topic room;
+
+struct Presence {
+  explicit Presence(std::string name) : nick(std::move(name)) { room.publish(nick + " joined the chat!\n"); }
+  ~Presence() { room.publish(nick + " left the chat!\n"); }
+  std::string nick;
+};
+
+coax::Task<> talk(coax::Lines& lines, const std::string& nick) {
+  while (auto line = co_await lines.next()) room.publish(fmt::format("{}: {}\n", nick, line->text()));
+}
+
+coax::Task<> chat(coax::Stream& client) {
+  co_await client.send("NICK");
+  coax::Lines lines(client, {.line_bytes_max = 4_KiB, .pause = 50ms});
+  const auto nick = co_await lines.next();
+  if (!nick) co_return;
+  coax::Outbox outbox({.bytes_max = 256_KiB});  // a reader that is too slow is disconnected; nobody waits for it
+  const auto seat = room.join(outbox);          // leaves in its destructor
+  const Presence presence(nick->string());
+  co_await coax::race(talk(lines, presence.nick), drain(outbox, client));  // the first to end cancels the other
+}
+
+int main(int argc, char** argv) {
+  if (argc < 2) return fmt::print(stderr, "usage: chat PORT [HOST]\n"), 2;
+  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])}, chat));
+}

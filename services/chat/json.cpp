@@ -1,0 +1,170 @@
+// The chat over WebSocket: JSON messages, for the page and for programs.
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/http/websocket.hpp"
+#include "coax/server/outbox.hpp"
+#include "coax/task/scope.hpp"
+#include "services/chat/chat.hpp"
+
+namespace coax::chat {
+
+namespace {
+
+constexpr int nick_tries = 2;
+constexpr int errors_max = 10;  // in a row
+
+struct Wish {
+  std::string type;
+  std::string argument;  // the nick of "join", the text of "message"
+};
+
+std::expected<Wish, Refusal> parse(Bytes message) {
+  const auto refuse = [](std::string_view text) { return std::unexpected(Refusal{"bad_message", std::string(text)}); };
+  boost::json::error_code failure;
+  const auto value = boost::json::parse({message.data(), message.size()}, failure);
+  if (failure || !value.is_object()) return refuse("that is not a JSON object");
+  const auto text = [&](const char* name) -> const boost::json::string* {
+    const auto* member = value.get_object().if_contains(name);
+    return member != nullptr ? member->if_string() : nullptr;
+  };
+  const auto* type = text("type");
+  if (type == nullptr) return refuse("it has no type");
+  const auto* argument = *type == "join" ? text("nick") : *type == "message" ? text("text") : nullptr;
+  if (*type != "join" && *type != "message") return refuse("its type is neither join nor message");
+  if (argument == nullptr) return refuse(*type == "join" ? "it has no nick" : "it has no text");
+  return Wish{std::string(*type), std::string(*argument)};
+}
+
+std::string error_text(const Refusal& refusal) {
+  return boost::json::serialize(
+      boost::json::object{{"type", "error"}, {"code", refusal.code}, {"message", refusal.text}});
+}
+
+class JsonClient {
+ public:
+  JsonClient(ws::Connection& socket, Room& room, const ChatLimits& limits)
+      : socket_(socket),
+        room_(room),
+        limits_(limits),
+        outbox_({.bytes_max = limits.outbox_bytes_max, .form = websocket}) {}
+
+  Task<> talk();
+
+ private:
+  Task<> enter();
+  Task<> read();
+  Task<bool> is_text(const ws::Message& message);
+  std::optional<Refusal> try_join(const std::expected<Wish, Refusal>& wish);
+  std::optional<Refusal> take(const std::expected<Wish, Refusal>& wish);
+  Task<> tell(const Refusal& refusal);
+
+  ws::Connection& socket_;
+  Room& room_;
+  const ChatLimits& limits_;
+  Outbox outbox_;
+  std::optional<Member> member_;
+};
+
+Task<> JsonClient::talk() {
+  bool late = false;
+  try {
+    co_await timeout(limits_.nick, enter());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    late = true;
+  }
+  if (late) {
+    log::info("{} refused: no nickname within {}", socket_.below().peer().to_string(), format_duration(limits_.nick));
+    socket_.below().set_reason(CloseReason::timed_out);
+    co_await socket_.close(1008, "no nickname came in time");
+  }
+  if (!member_) co_return;
+  co_await stay(socket_.below(), member_->nick(), read(), drain(outbox_, socket_.stream()));
+}
+
+// Ends when it is in the room, or when it is over.
+Task<> JsonClient::enter() {
+  int nicks_refused = 0;
+  int errors = 0;
+  while (!member_) {
+    const ws::Message message = co_await socket_.recv();
+    if (!message || !co_await is_text(message)) co_return;
+    const auto refusal = try_join(parse(message.data));
+    if (!refusal) co_return;
+    co_await tell(*refusal);
+    if (refusal->code.starts_with("nick_")) ++nicks_refused;
+    if (nicks_refused == nick_tries || refusal->code == "shutting_down" || ++errors == errors_max) {
+      log::info("{} refused: {}", socket_.below().peer().to_string(), refusal->text);
+      socket_.below().set_reason(CloseReason::protocol);
+      co_await socket_.close(refusal->code == "shutting_down" ? 1001 : 1008, refusal->text);
+      co_return;
+    }
+  }
+}
+
+Task<bool> JsonClient::is_text(const ws::Message& message) {
+  if (message.is_text()) co_return true;
+  co_await socket_.close(1003, "messages here are text");
+  co_return false;
+}
+
+std::optional<Refusal> JsonClient::try_join(const std::expected<Wish, Refusal>& wish) {
+  if (!wish) return wish.error();
+  if (wish->type != "join") return Refusal{"not_joined", "join first"};
+  const auto nick = check_nick(wish->argument);
+  if (!nick) return nick.error();
+  const auto joined = room_.join(*nick, outbox_, member_);
+  return joined ? std::nullopt : std::optional(joined.error());
+}
+
+Task<> JsonClient::read() {
+  int errors = 0;
+  while (const ws::Message message = co_await socket_.recv()) {
+    if (!co_await is_text(message)) break;
+    const auto refusal = take(parse(message.data));
+    errors = refusal ? errors + 1 : 0;
+    if (refusal) co_await tell(*refusal);
+    if (errors == errors_max) {
+      co_await socket_.close(1008, "too many errors");
+      break;
+    }
+  }
+  if (socket_.below().draining() && !socket_.close_sent()) {
+    member_->retire();  // and the end of the room finishes the outbox, after all that was accepted from others
+    co_return;
+  }
+  member_.reset();
+  outbox_.abandon();
+}
+
+std::optional<Refusal> JsonClient::take(const std::expected<Wish, Refusal>& wish) {
+  if (!wish) return wish.error();
+  if (wish->type != "message") return Refusal{"already_joined", "you are in the room already"};
+  if (auto refusal = check_text(wish->argument)) return refusal;
+  member_->say(wish->argument);
+  return std::nullopt;
+}
+
+Task<> JsonClient::tell(const Refusal& refusal) {
+  const std::string text = error_text(refusal);
+  if (!member_) {
+    co_await socket_.send_text(text);
+    co_return;
+  }
+  std::string frame;  // through the outbox, to keep its place among the messages
+  ws::append_frame(frame, ws::Opcode::text, text);
+  outbox_.push(std::move(frame));
+}
+
+}  // namespace
+
+Task<> talk_json(ws::Connection& socket, Room& room, const ChatLimits& limits) {
+  JsonClient client(socket, room, limits);
+  co_await client.talk();
+}
+
+}  // namespace coax::chat

@@ -1,0 +1,145 @@
+// The room. Its mutex makes the order: whoever joins, speaks or leaves does it in one step, number, roster and
+// publication together, so that a welcome and the events after it never contradict each other.
+#include "services/chat/room.hpp"
+
+#include <fmt/core.h>
+
+#include <boost/json.hpp>
+#include <chrono>
+#include <ctime>
+
+#include "coax/base/text.hpp"
+#include "coax/codec/websocket.hpp"
+
+namespace coax::chat {
+
+namespace {
+
+std::string json(std::string_view text) {
+  return boost::json::serialize(boost::json::value(boost::json::string_view(text.data(), text.size())));
+}
+
+// RFC 3339, UTC, milliseconds.
+std::string timestamp() {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec, now.time_since_epoch().count() % 1000);
+}
+
+std::string text_frame(std::string_view payload) {
+  std::string frame;
+  ws::append_frame(frame, ws::Opcode::text, payload);
+  return frame;
+}
+
+}  // namespace
+
+std::expected<std::string, Refusal> check_nick(Bytes nick) {
+  const auto refuse = [](std::string text) { return std::unexpected(Refusal{"nick_invalid", std::move(text)}); };
+  if (!is_utf8(nick)) return refuse("a nickname must be UTF-8");
+  const std::string_view trimmed = trim(nick);
+  if (trimmed.empty()) return refuse("a nickname must not be empty");
+  if (count_characters(trimmed) > nick_characters_max) {
+    return refuse(fmt::format("a nickname has at most {} characters", nick_characters_max));
+  }
+  if (has_control(trimmed)) return refuse("a nickname must not have control characters");
+  return std::string(trimmed);
+}
+
+std::optional<Refusal> check_text(Bytes text) {
+  if (text.empty()) return Refusal{"text_invalid", "a message must not be empty"};
+  if (text.size() > text_bytes_max) {
+    return Refusal{"text_too_long", fmt::format("a message has at most {} bytes", text_bytes_max)};
+  }
+  if (!is_utf8(text)) return Refusal{"text_invalid", "a message must be UTF-8"};
+  if (has_control(text)) return Refusal{"text_invalid", "a message must not have control characters"};
+  return std::nullopt;
+}
+
+// --- Member ---
+
+Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick_(std::move(nick)) {
+  seat_.emplace(room_.topic_, outbox);
+}
+
+Member::~Member() { room_.leave(*this); }
+
+void Member::say(std::string_view text) { room_.say(*this, text); }
+
+void Member::retire() { room_.retire(*this); }
+
+// --- Room ---
+
+std::expected<void, Refusal> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member) {
+  std::string folded = fold_case(nick);
+  const std::scoped_lock lock(mutex_);
+  if (draining_) return std::unexpected(Refusal{"shutting_down", "the hub shuts down"});
+  if (present_.contains(folded)) {
+    return std::unexpected(Refusal{"nick_taken", fmt::format("the nickname {} is taken", nick)});
+  }
+  present_.emplace(std::move(folded), nick);
+  ++talking_;
+  if (outbox.form() == websocket) outbox.push(text_frame(welcome(nick)));
+  member.emplace(*this, nick, outbox);
+  publish("joined", fmt::format("{} joined the chat!\n", nick), fmt::format(R"("nick":{})", json(nick)));
+  return {};
+}
+
+std::string Room::welcome(std::string_view nick) const {
+  boost::json::array users;
+  for (const auto& [folded, name] : present_) users.emplace_back(name);
+  return boost::json::serialize(boost::json::object{
+      {"type", "welcome"}, {"room", name_}, {"nick", nick}, {"seq", sequence_}, {"users", std::move(users)}});
+}
+
+void Room::publish(std::string_view type, std::string_view line, std::string_view json_members) {
+  ++sequence_;
+  const std::string frame = text_frame(
+      fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_, timestamp(), json_members));
+  const std::array<Bytes, forms> encoded{line, frame};
+  topic_.publish(encoded);
+}
+
+void Room::say(const Member& member, std::string_view text) {
+  const std::string line = fmt::format("{}: {}\n", member.nick_, text);
+  const std::string members = fmt::format(R"("nick":{},"text":{})", json(member.nick_), json(text));
+  const std::scoped_lock lock(mutex_);
+  publish("message", line, members);
+}
+
+void Room::leave(Member& member) {
+  const std::scoped_lock lock(mutex_);
+  member.seat_.reset();
+  present_.erase(fold_case(member.nick_));
+  publish("left", fmt::format("{} left the chat!\n", member.nick_), fmt::format(R"("nick":{})", json(member.nick_)));
+  if (!std::exchange(member.retired_, true)) --talking_;
+  close_when_quiet();
+}
+
+void Room::retire(Member& member) {
+  const std::scoped_lock lock(mutex_);
+  if (!std::exchange(member.retired_, true)) --talking_;
+  close_when_quiet();
+}
+
+void Room::drain() {
+  const std::scoped_lock lock(mutex_);
+  draining_ = true;
+  close_when_quiet();
+}
+
+void Room::close() { topic_.close(); }
+
+void Room::close_when_quiet() {
+  if (draining_ && talking_ == 0) topic_.close();
+}
+
+std::size_t Room::size() const {
+  const std::scoped_lock lock(mutex_);
+  return present_.size();
+}
+
+}  // namespace coax::chat

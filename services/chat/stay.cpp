@@ -1,0 +1,25 @@
+// What both wires have in common: the stay of a member in the room, and what the log says of it.
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/task/scope.hpp"
+#include "services/chat/chat.hpp"
+
+namespace coax::chat {
+
+Task<> stay(Connection& connection, std::string nick, Task<> read, Task<> write) {
+  const std::string peer = connection.peer().to_string();
+  log::info("{} joined from {}", nick, peer);
+  try {
+    co_await all(std::move(read), std::move(write));
+  } catch (const Cancelled&) {
+    connection.set_reason(CloseReason::shutting_down);
+    log::info("{} left: {}", nick, to_string(connection.reason()));
+    throw;
+  } catch (const std::exception& error) {
+    log::info("{} left: {}", nick, error.what());
+    throw;
+  }
+  log::info("{} left: {}", nick, connection.draining() ? to_string(CloseReason::shutting_down) : "it finished");
+}
+
+}  // namespace coax::chat
