@@ -1,0 +1,113 @@
+// One state for each place in the grammar, so that it does not matter how the bytes are cut and nothing is buffered.
+#include "coax/codec/chunked.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "coax/codec/token.hpp"
+
+namespace coax::http1 {
+
+namespace {
+
+// A peer that sends more of what is thrown away than this is not after sending a body.
+constexpr std::uint32_t overhead_bytes_max = 16 * 1024;
+
+// The value of a hexadecimal digit, 16 when it is none.
+unsigned digit_of(char c) noexcept {
+  if (c >= '0' && c <= '9') return static_cast<unsigned>(c - '0');
+  const char lower = static_cast<char>(c | 0x20);
+  if (lower >= 'a' && lower <= 'f') return static_cast<unsigned>(lower - 'a') + 10;
+  return 16;
+}
+
+}  // namespace
+
+std::expected<Bytes, std::string_view> ChunkedDecoder::next(Bytes& bytes) {
+  while (bytes && state_ != State::done) {
+    if (state_ == State::data) {
+      const Bytes data = bytes.first(std::min<std::uint64_t>(bytes.size(), chunk_bytes_));
+      bytes = bytes.from(data.size());
+      chunk_bytes_ -= data.size();
+      if (chunk_bytes_ == 0) state_ = State::data_cr;
+      return data;
+    }
+    const Result state = after(bytes[0]);
+    if (!state) return std::unexpected(state.error());
+    state_ = *state;
+    bytes = bytes.from(1);
+  }
+  return Bytes{};
+}
+
+ChunkedDecoder::Result ChunkedDecoder::after(char c) {
+  switch (state_) {
+    case State::size_first:
+    case State::size:
+    case State::space: return after_size(c);
+    case State::extension:
+      if (c == '\r') return State::size_lf;
+      if (is_field_char(c) && ++overhead_bytes_ <= overhead_bytes_max) return State::extension;
+      return std::unexpected("a chunk extension that is malformed or too long");
+    case State::size_lf:
+      if (c == '\n') return after_size_line();
+      return std::unexpected("a chunk size that no CRLF follows");
+    case State::data_cr:
+      if (c == '\r') return State::data_lf;
+      return std::unexpected("a chunk that is longer than its size");
+    case State::data_lf:
+      if (c == '\n') return State::size_first;
+      return std::unexpected("a chunk that is longer than its size");
+    case State::trailer_start:
+      if (c == '\r') return State::end_lf;
+      [[fallthrough]];
+    case State::trailer_name:
+      if (c == ':' && state_ == State::trailer_name) return State::trailer_value;
+      if (is_token_char(c) && ++overhead_bytes_ <= overhead_bytes_max) return State::trailer_name;
+      return std::unexpected("trailers that are malformed or too long");
+    case State::trailer_value:
+      if (c == '\r') return State::trailer_lf;
+      if (is_field_char(c) && ++overhead_bytes_ <= overhead_bytes_max) return State::trailer_value;
+      return std::unexpected("trailers that are malformed or too long");
+    case State::trailer_lf:
+      if (c == '\n') return State::trailer_start;
+      return std::unexpected("a trailer that no CRLF follows");
+    case State::end_lf:
+      if (c == '\n') return State::done;
+      return std::unexpected("a last chunk that no CRLF follows");
+    case State::data:
+    case State::done: break;
+  }
+  return state_;
+}
+
+ChunkedDecoder::Result ChunkedDecoder::after_size(char c) {
+  const unsigned digit = digit_of(c);
+  if (digit < 16 && state_ != State::space) return after_digit(digit);
+  if (state_ != State::size_first) {
+    if (c == ';') return State::extension;
+    if (c == '\r' && state_ == State::size) return State::size_lf;
+    if ((c == ' ' || c == '\t') && ++overhead_bytes_ <= overhead_bytes_max) return State::space;
+  }
+  return std::unexpected("a chunk size that is not hexadecimal");
+}
+
+ChunkedDecoder::Result ChunkedDecoder::after_digit(unsigned digit) {
+  if (chunk_bytes_ > std::numeric_limits<std::uint64_t>::max() / 16)
+    return std::unexpected("a chunk size that is too large");
+  if (state_ == State::size && chunk_bytes_ == 0 && ++overhead_bytes_ > overhead_bytes_max)
+    return std::unexpected("a chunk size of too many digits");
+  chunk_bytes_ = chunk_bytes_ * 16 + digit;
+  return State::size;
+}
+
+ChunkedDecoder::Result ChunkedDecoder::after_size_line() {
+  if (chunk_bytes_ == 0) return State::trailer_start;
+  if (chunk_bytes_ > std::numeric_limits<std::uint64_t>::max() - announced_bytes_) {
+    return std::unexpected("a chunk size that is too large");
+  }
+  announced_bytes_ += chunk_bytes_;
+  return State::data;
+}
+
+}  // namespace coax::http1

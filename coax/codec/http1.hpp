@@ -1,0 +1,142 @@
+// HTTP/1.0 and 1.1 messages (RFC 9112): bytes in, a head and a body out, and heads written. Pure: no descriptor, no
+// clock.
+//
+// Stricter than the RFC asks, since each leniency is a way to smuggle a second request past a proxy that reads the
+// bytes otherwise: only CRLF ends a line, no field is folded, the length is said once or the body is chunked and
+// nothing else.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coax/base/bytes.hpp"
+#include "coax/codec/chunked.hpp"
+
+namespace coax::http1 {
+
+struct Field {
+  std::string_view name;
+  std::string_view value;  // without white space at both ends
+};
+
+// What is wrong with a message. After it the connection can only be closed, as where the next message starts is not
+// known.
+struct Failure {
+  int status;               // to answer with; 502 when it is a response that is wrong
+  std::string_view reason;  // for a log; lives as long as the program
+};
+
+struct Limits {
+  std::size_t start_line_bytes_max = 8 * 1024;  // with its CRLF; above: 414
+  std::size_t head_bytes_max = 16 * 1024;       // start line and fields; above: 431
+  std::size_t fields_max = 100;                 // above: 431
+  std::size_t body_bytes_max = 1024 * 1024;     // without the framing of chunks; above: 413
+};
+
+struct Head {
+  std::string_view method;  // of a request
+  std::string_view target;
+  int status = 0;  // of a response
+  std::string_view reason;
+  int version_minor = 0;      // HTTP/1.0 or 1.1
+  std::vector<Field> fields;  // as they came
+  std::optional<std::uint64_t> content_length;
+  bool chunked = false;
+  bool keep_alive = false;  // another message may follow on this connection (RFC 9112, section 9.3)
+
+  // The first field of that name, whatever its case.
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
+  // A field of that name has the token in its comma-separated list, whatever its case: ("Connection", "upgrade").
+  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
+};
+
+// What the two parsers have in common. A parser stays where it is, as its head has views into it.
+class Parser {
+ public:
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+
+  // Takes bytes of at most one message and tells how many; the rest belongs to the next one, after reset(). Once done()
+  // takes none. After a Failure every call gives the same one. Borrows the bytes for the call only.
+  std::expected<std::size_t, Failure> feed(Bytes bytes);
+  // Some byte of the message has come.
+  [[nodiscard]] bool started() const noexcept { return state_ != State::head || !raw_.empty(); }
+  [[nodiscard]] bool head_done() const noexcept { return state_ > State::head; }
+  [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
+  // Complete when head_done(). Its views live until reset() or the parser's end.
+  [[nodiscard]] const Head& head() const noexcept { return head_; }
+  // What came of the body. May be taken out after each feed(), to stream a long one; the limit stays on the whole.
+  [[nodiscard]] std::string& body() noexcept { return body_; }
+
+ protected:
+  enum class Kind : std::uint8_t { request, response, response_to_head, response_to_connect };
+  enum class State : std::uint8_t { failed, head, sized_body, chunked_body, body_until_end, done };
+
+  Parser(Kind kind, const Limits& limits) noexcept : limits_(limits), kind_(kind) {}
+  ~Parser() = default;
+  void reset(Kind kind) noexcept;
+  void fail(int status, std::string_view reason) noexcept;
+
+  std::optional<Failure> failure_;
+  std::uint64_t body_bytes_ = 0;  // that came
+  State state_ = State::head;
+
+ private:
+  std::size_t take_head(Bytes bytes);
+  void check_limits(std::size_t head_bytes) noexcept;
+  void end_head();
+  void frame_body();
+  [[nodiscard]] bool may_have_body() const noexcept;
+  std::size_t take_body(Bytes bytes);
+  std::size_t take_chunks(Bytes bytes);
+
+  Limits limits_;
+  std::string raw_;  // the head as it comes
+  Head head_;
+  std::string body_;
+  ChunkedDecoder chunks_;
+  std::size_t line_start_ = 0;  // in raw_, of the line that is not complete
+  std::size_t lines_ = 0;       // that are complete
+  bool skipped_line_ = false;
+  Kind kind_;
+};
+
+class RequestParser : public Parser {
+ public:
+  explicit RequestParser(const Limits& limits = {}) noexcept : Parser(Kind::request, limits) {}
+  // The client waits for "100 Continue" before it sends the body (RFC 9110, section 10.1.1).
+  [[nodiscard]] bool expects_continue() const noexcept;
+  // For the next request on the connection; keeps the memory that the head took.
+  void reset() noexcept { Parser::reset(Kind::request); }
+};
+
+class ResponseParser : public Parser {
+ public:
+  // The method of the request that is answered: the responses to HEAD and CONNECT have no body.
+  explicit ResponseParser(std::string_view request_method, const Limits& limits = {}) noexcept;
+  // The connection has ended, which completes a body without a length; a Failure when the message is cut short.
+  std::expected<void, Failure> finish();
+  // For the next response on the connection, which after a status 1xx answers the same request.
+  void reset(std::string_view request_method) noexcept;
+
+ private:
+  static Kind kind_of_response(std::string_view request_method) noexcept;
+};
+
+// "Not Found" of 404; empty when the status has no name.
+std::string_view reason_phrase(int status) noexcept;
+
+// Appends "HTTP/1.1 200 OK" and the fields with the empty line after them. Throws Error (invalid), with `out` as it
+// was, when a name is not a token or a value has control characters: nothing that is written can start another field.
+void append_response_head(std::string& out, int status, std::span<const Field> fields);
+// Appends "GET /path HTTP/1.1" and the fields, with the same care.
+void append_request_head(std::string& out, std::string_view method, std::string_view target,
+                         std::span<const Field> fields);
+
+}  // namespace coax::http1
