@@ -12,7 +12,7 @@
 //   operation is never re-entered.
 // - At most one receiving (recv, recv_into, accept) and one sending (send, connect) operation per descriptor at a time.
 // - After done() the back-end does not touch the Op again.
-// - close() cancels what is waiting on the descriptor.
+// - close() ends what is waiting on the descriptor with -EBADF, as later calls end.
 // All calls but wake() belong to the loop's thread.
 #pragma once
 
@@ -51,7 +51,8 @@ class Backend {
   virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
   virtual void close(Descriptor descriptor) noexcept = 0;
-  virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno
+  virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when the
+                                                           // connection is gone
   [[nodiscard]] virtual Endpoint local(Descriptor descriptor) const noexcept = 0;
   [[nodiscard]] virtual Endpoint peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
 
@@ -73,9 +74,9 @@ class Backend {
 
  protected:
   // For cancel() and close(): the operation did nothing.
-  void finish_cancelled(Op& op) noexcept {
+  void finish_undone(Op& op, int reason) noexcept {
     op.state = Op::State::finished;
-    op.result = -ECANCELED;
+    op.result = -reason;
     finish_later(op);
   }
 

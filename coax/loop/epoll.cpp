@@ -133,7 +133,7 @@ void EpollBackend::cancel(Op& op) noexcept {
     if (slot->reader == &op) slot->reader = nullptr;
     if (slot->writer == &op) slot->writer = nullptr;
   }
-  finish_cancelled(op);
+  finish_undone(op, ECANCELED);
 }
 
 void EpollBackend::poll(std::optional<TimePoint> until) noexcept {
@@ -345,7 +345,7 @@ void EpollBackend::close(Descriptor descriptor) noexcept {
   slot->fd = -1;
   ++slot->generation;
   for (Op* op : {slot->reader, slot->writer}) {
-    if (op != nullptr) finish_cancelled(*op);
+    if (op != nullptr) finish_undone(*op, EBADF);
   }
   slot->reader = slot->writer = nullptr;
   free_.push_back(descriptor.index);
@@ -354,7 +354,8 @@ void EpollBackend::close(Descriptor descriptor) noexcept {
 int EpollBackend::finish(Descriptor descriptor) noexcept {
   const Slot* slot = find(descriptor);
   if (slot == nullptr) return EBADF;
-  return ::shutdown(slot->fd, SHUT_WR) == 0 ? 0 : errno;
+  if (::shutdown(slot->fd, SHUT_WR) == 0) return 0;
+  return errno == ENOTCONN ? EPIPE : errno;
 }
 
 Endpoint EpollBackend::local(Descriptor descriptor) const noexcept {

@@ -185,7 +185,7 @@ void ServerPart::sweep(Connection& connection) const noexcept {
 Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
   const auto descriptor = loop_.backend().adopt(native);
   if (descriptor) {
-    TcpStream stream(*descriptor);
+    TcpStream stream(*descriptor, peer);
     Connection connection(stream, peer, id);
     connection.context_ = &co_await this_context();
     live_.push_back(connection);

@@ -10,15 +10,16 @@
 
 namespace coax {
 
-TcpStream::TcpStream(Descriptor descriptor) noexcept
-    : loop_(Loop::current()), descriptor_(descriptor), last_active_(loop_.now()) {}
+TcpStream::TcpStream(Descriptor descriptor, const Endpoint& peer) noexcept
+    : loop_(Loop::current()), descriptor_(descriptor), peer_(peer), last_active_(loop_.now()) {}
 
 TcpStream::~TcpStream() { close(); }
 
 std::unique_ptr<TcpStream> TcpStream::adopt(int native) {
-  const auto descriptor = Loop::current().backend().adopt(native);
+  Backend& backend = Loop::current().backend();
+  const auto descriptor = backend.adopt(native);
   if (!descriptor) throw Error(descriptor.error(), "take over a connection");
-  return std::make_unique<TcpStream>(*descriptor);
+  return std::make_unique<TcpStream>(*descriptor, backend.peer(*descriptor));
 }
 
 void TcpStream::close() noexcept {
@@ -49,7 +50,7 @@ void TcpStream::give_back_lent() noexcept {
 
 bool TcpStream::start(RecvOp& op) noexcept {
   give_back_lent();
-  if (input_ended_) {
+  if (input_ended_ && descriptor_) {
     op.result = 0;
     return true;
   }
@@ -64,6 +65,8 @@ bool TcpStream::start(RecvOp& op) noexcept {
 void TcpStream::settle(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
+  if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) recv_error_ = static_cast<int>(-op.result);
+  if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
   last_active_ = loop_.now();
   if (op.kind != Op::Kind::recv) return;
@@ -75,7 +78,8 @@ void TcpStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
 
 bool TcpStream::start(SendOp& op) noexcept {
   if (send_error_ != 0) {
-    op.error = send_error_;
+    const bool is_done = finished_ && descriptor_ && op.then != SendOp::Then::nothing;
+    op.error = is_done ? 0 : send_error_;
     return true;
   }
   if (!writer_) writer_ = TcpWriter::take(*this);
@@ -114,7 +118,7 @@ class Connect : public Leaf<Connect>, public Op {
 Task<std::unique_ptr<TcpStream>> connect_one(Endpoint address) {
   const auto descriptor = Loop::current().backend().open(address.family());
   if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
-  auto stream = std::make_unique<TcpStream>(*descriptor);  // closes it, whatever happens
+  auto stream = std::make_unique<TcpStream>(*descriptor, address);  // closes it, whatever happens
   const int reason = co_await Connect(*descriptor, address);
   if (reason != 0) throw Error(reason, "connect to", address.to_string());
   co_return stream;
@@ -123,7 +127,8 @@ Task<std::unique_ptr<TcpStream>> connect_one(Endpoint address) {
 }  // namespace
 
 Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses) {
-  std::exception_ptr last = std::make_exception_ptr(Error(ErrorKind::address, "connect", "", "no address to connect to"));
+  std::exception_ptr last =
+      std::make_exception_ptr(Error(ErrorKind::address, "connect", "", "no address to connect to"));
   for (const Endpoint& address : addresses) {
     try {
       co_return co_await connect_one(address);

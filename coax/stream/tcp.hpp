@@ -14,18 +14,18 @@ class TcpWriter;
 
 class TcpStream final : public Stream {
  public:
-  // Takes over a connected descriptor of the current loop.
-  explicit TcpStream(Descriptor descriptor) noexcept;
+  // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it.
+  TcpStream(Descriptor descriptor, const Endpoint& peer) noexcept;
   // A connected socket from elsewhere (another loop's accept); owns it, on failure too. Throws Error.
   static std::unique_ptr<TcpStream> adopt(int native);
   ~TcpStream() override;
 
   void close() noexcept override;
   void end_input() noexcept override;
-  [[nodiscard]] std::string peer_name() const override { return peer().to_string(); }
+  [[nodiscard]] std::string peer_name() const override { return peer_.to_string(); }
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;
-  [[nodiscard]] Endpoint peer() const noexcept { return loop_.backend().peer(descriptor_); }
+  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_); }
 
  protected:
@@ -41,12 +41,15 @@ class TcpStream final : public Stream {
 
   Loop& loop_;
   Descriptor descriptor_;
+  Endpoint peer_;
   LentBuffer* lent_ = nullptr;
   std::unique_ptr<TcpWriter> writer_;  // only while something is unsent
   RecvOp* receiving_ = nullptr;
   TimePoint last_active_;
   int send_error_ = 0;
+  int recv_error_ = 0;  // the kernel tells a reset once, to whoever asks first; recv() goes on telling it
   bool input_ended_ = false;
+  bool finished_ = false;
 };
 
 // Tries the addresses in their order until one answers. Throws the last error. Cancelled: no connection is left behind.

@@ -1,6 +1,6 @@
 // How TCP streams send. Small sends are copied into the queue and leave at the end of the loop's turn in one gathered
-// system call; a send that does not fit waits, and its bytes are sent from where they are. The queue always stands before
-// those that wait, so the order of the calls is the order on the wire.
+// system call; a send that does not fit waits, and its bytes are sent from where they are. The queue always stands
+// before those that wait, so the order of the calls is the order on the wire.
 #include "coax/stream/tcp_writer.hpp"
 
 #include <cerrno>
@@ -47,13 +47,10 @@ std::unique_ptr<TcpWriter> TcpWriter::take(TcpStream& stream) {
 void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
   if (writer->in_flight_ || writer->queue_begin_ != writer->queue_end_ || !writer->waits_.empty()) return;
   writer->end_of_turn_.unlink();
+  writer->stuck_since_.reset();
   writer->stream_ = nullptr;
   if (spare_writers.size() < spare_max) spare_writers.push_back(std::move(writer));
   writer.reset();
-}
-
-std::optional<TimePoint> TcpWriter::stuck_since() const noexcept {
-  return in_flight_ ? std::optional(since_) : std::nullopt;
 }
 
 bool TcpWriter::start(SendOp& op) noexcept {
@@ -87,7 +84,7 @@ void TcpWriter::push() noexcept {
       note_sent(op_.result);
     } else {
       in_flight_ = true;
-      since_ = loop().now();
+      if (!stuck_since_) stuck_since_ = loop().now();
     }
   }
 }
@@ -95,7 +92,10 @@ void TcpWriter::push() noexcept {
 std::size_t TcpWriter::gather() noexcept {
   std::size_t count = 0;
   if (queue_begin_ != queue_end_) vectors_[count++] = {queue_.data() + queue_begin_, queue_end_ - queue_begin_};
+  bool finishing = false;
   waits_.for_each([&](const SendOp& op) {
+    if (finishing) return;
+    finishing = op.then == SendOp::Then::finish;
     std::size_t skip = op.sent;
     for (const Bytes& piece : op.pieces) {
       const std::size_t skipped = std::min(skip, piece.size());
@@ -110,6 +110,7 @@ std::size_t TcpWriter::gather() noexcept {
 void TcpWriter::note_sent(std::int64_t result) noexcept {
   if (result >= 0) {
     stream_->last_active_ = loop().now();
+    stuck_since_.reset();
     consume(static_cast<std::size_t>(result));
     settle_what_is_sent();
   } else if (result != -ECANCELED) {
@@ -133,7 +134,14 @@ void TcpWriter::consume(std::size_t count) noexcept {
 void TcpWriter::settle_what_is_sent() noexcept {
   while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total) {
     SendOp& op = waits_.front();
-    settle(op, op.then == SendOp::Then::finish ? loop().backend().finish(stream_->descriptor_) : 0);
+    if (op.then != SendOp::Then::finish) {
+      settle(op, 0);
+      continue;
+    }
+    const int failure = loop().backend().finish(stream_->descriptor_);
+    stream_->finished_ = failure == 0;
+    settle(op, failure);
+    fail(EPIPE);  // what was to follow
   }
 }
 
@@ -156,15 +164,19 @@ void TcpWriter::cancel(SendOp& op) noexcept {
 }
 
 void TcpWriter::drop_cancelled() noexcept {
+  bool broken = false;  // the peer has half of one: nothing sensible can follow
   waits_.for_each([&](SendOp& op) {
     if (!op.asked_to_cancel) return;
-    if (op.sent != 0) stream_->send_error_ = EPIPE;  // the peer has half of it: nothing sensible can follow
+    broken = broken || op.sent != 0;
     settle(op, ECANCELED);
   });
+  if (broken) fail(EPIPE);
 }
 
 void TcpWriter::fail(int reason) noexcept {
   stream_->send_error_ = reason;
+  stuck_since_.reset();
+  if (reason == ECONNRESET || reason == ETIMEDOUT) stream_->recv_error_ = reason;
   queue_begin_ = queue_end_ = 0;
   while (!waits_.empty()) settle(waits_.front(), reason);
 }

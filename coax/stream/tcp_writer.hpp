@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <optional>
 
 #include "coax/stream/tcp.hpp"
 
@@ -23,7 +24,7 @@ class TcpWriter {
   void push() noexcept;
   void abandon() noexcept;
   // Since when the peer has taken nothing, although there is something to send.
-  [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept;
+  [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept { return stuck_since_; }
 
  private:
   static constexpr std::size_t queue_bytes_max = 16 * 1024;
@@ -52,9 +53,9 @@ class TcpWriter {
   TcpStream* stream_ = nullptr;
   SendNow op_;
   EndOfTurn end_of_turn_;
-  List<SendOp> waits_;           // in the order of the calls
+  List<SendOp> waits_;          // in the order of the calls
   SendOp* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
-  TimePoint since_;
+  std::optional<TimePoint> stuck_since_;
   bool in_flight_ = false;
   std::size_t queue_begin_ = 0;
   std::size_t queue_end_ = 0;

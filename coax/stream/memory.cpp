@@ -1,0 +1,217 @@
+// Two pipes, one each way. Bytes are taken out of a pipe only when the receiver is resumed, so that a recv() which is
+// cancelled in the same turn takes nothing.
+#include "coax/stream/memory.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace coax {
+
+struct MemoryStream::Pipe {
+  explicit Pipe(std::size_t capacity) : bytes(new char[capacity]), size(capacity) {}
+
+  // Copies what there is room for; returns the count.
+  std::size_t put(Bytes from) noexcept {
+    const std::size_t count = std::min(from.size(), size - used);
+    for (std::size_t done = 0; done < count;) {
+      const std::size_t at = (begin + used) % size;
+      const std::size_t part = std::min(count - done, size - at);
+      std::memcpy(bytes.get() + at, from.data() + done, part);
+      used += part;
+      done += part;
+    }
+    return count;
+  }
+  std::size_t take(std::span<char> to) noexcept {
+    const std::size_t count = std::min(to.size(), used);
+    for (std::size_t done = 0; done < count;) {
+      const std::size_t part = std::min(count - done, size - begin);
+      std::memcpy(to.data() + done, bytes.get() + begin, part);
+      begin = (begin + part) % size;
+      used -= part;
+      done += part;
+    }
+    return count;
+  }
+
+  std::unique_ptr<char[]> bytes;
+  std::size_t size;
+  std::size_t begin = 0;
+  std::size_t used = 0;
+  MemoryStream* sender = nullptr;  // null when it is closed
+  MemoryStream* receiver = nullptr;
+  bool finished = false;  // no more comes
+  bool reset = false;
+};
+
+MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out) noexcept
+    : loop_(Loop::current()), in_(std::move(in)), out_(std::move(out)), last_active_(loop_.now()) {
+  in_->receiver = this;
+  out_->sender = this;
+}
+
+MemoryStream::~MemoryStream() { close(); }
+
+std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> memory_stream_pair(std::size_t capacity) {
+  auto there = std::make_shared<MemoryStream::Pipe>(capacity);
+  auto back = std::make_shared<MemoryStream::Pipe>(capacity);
+  return {std::make_unique<MemoryStream>(back, there), std::make_unique<MemoryStream>(there, back)};
+}
+
+void MemoryStream::close() noexcept {
+  if (closed_) return;
+  closed_ = true;
+  give_back_lent();
+  finish_waiting_recv();
+  fail_sends(EBADF);
+  out_->finished = true;
+  out_->sender = nullptr;
+  in_->receiver = nullptr;
+  if (out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
+  if (in_->sender != nullptr) in_->sender->fail_sends(EPIPE);
+}
+
+void MemoryStream::reset() noexcept {
+  if (closed_) return;
+  out_->reset = true;
+  out_->used = 0;
+  close();
+}
+
+void MemoryStream::end_input() noexcept {
+  input_ended_ = true;
+  finish_waiting_recv();
+}
+
+Duration MemoryStream::stuck() const noexcept { return stuck_since_ ? loop_.now() - *stuck_since_ : Duration::zero(); }
+
+void MemoryStream::give_back_lent() noexcept {
+  if (lent_ != nullptr) loop_.backend().buffers().give_back(std::exchange(lent_, nullptr));
+}
+
+// --- receiving ---
+
+bool MemoryStream::can_settle() const noexcept {
+  return closed_ || input_ended_ || in_->reset || in_->used != 0 || in_->finished;
+}
+
+bool MemoryStream::start(RecvOp& op) noexcept {
+  give_back_lent();
+  if (receiving_ != nullptr) {
+    op.result = -EBUSY;
+    return true;
+  }
+  const bool ready = can_settle();
+  if (ready && loop_.backend().spend()) {
+    settle(op);
+    return true;
+  }
+  receiving_ = &op;
+  if (ready) finish_waiting_recv();  // it never has to wait: let the others have their turn
+  return false;
+}
+
+void MemoryStream::finish_waiting_recv() noexcept {
+  if (receiving_ != nullptr && !receiving_->linked()) loop_.finish_later(*receiving_);
+}
+
+void MemoryStream::cancel(RecvOp& op) noexcept {
+  op.result = -ECANCELED;
+  finish_waiting_recv();
+}
+
+void MemoryStream::settle(RecvOp& op) noexcept {
+  receiving_ = nullptr;
+  if (op.result == -ECANCELED) return;
+  if (closed_) {
+    op.result = -EBADF;
+  } else if (in_->reset) {
+    op.result = -ECONNRESET;
+  } else if (input_ended_ || in_->used == 0) {
+    op.result = 0;
+  } else {
+    take_bytes(op);
+  }
+}
+
+void MemoryStream::take_bytes(RecvOp& op) noexcept {
+  std::span<char> to;
+  if (op.kind == Op::Kind::recv) {
+    lent_ = loop_.backend().buffers().take();
+    to = {lent_->data(), lent_->size()};
+  } else {
+    to = {op.into.data, op.into.size};
+  }
+  const std::size_t count = in_->take(to.first(std::min(to.size(), recv_bytes_max_)));
+  op.result = static_cast<std::int64_t>(count);
+  if (op.kind == Op::Kind::recv) op.received = Received(to.first(count));
+  last_active_ = loop_.now();
+  if (in_->sender != nullptr) in_->sender->push();
+}
+
+// --- sending ---
+
+bool MemoryStream::start(SendOp& op) noexcept {
+  const bool after_finish = out_->finished && op.then != SendOp::Then::nothing;
+  if (!closed_ && after_finish) return true;
+  if (send_error_ != 0 || out_->finished) {
+    op.error = send_error_ != 0 ? send_error_ : EPIPE;
+    return true;
+  }
+  sends_.push_back(op);
+  starting_ = &op;
+  push();
+  return std::exchange(starting_, nullptr) == nullptr;
+}
+
+void MemoryStream::push() noexcept {
+  while (!sends_.empty()) {
+    SendOp& op = sends_.front();
+    std::size_t skip = op.sent;
+    std::size_t put = 0;
+    for (const Bytes& piece : op.pieces) {
+      const std::size_t skipped = std::min(skip, piece.size());
+      skip -= skipped;
+      put += out_->put(piece.from(skipped));
+    }
+    op.sent += put;
+    if (put != 0) last_active_ = loop_.now();
+    const bool all = op.sent == op.total;
+    if (!all && (put != 0 || !stuck_since_)) stuck_since_ = loop_.now();
+    if (put != 0 && out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
+    if (!all) return;
+    if (op.then == SendOp::Then::finish) out_->finished = true;
+    if (out_->finished && out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
+    settle_send(op, 0);
+    if (out_->finished) return fail_sends(EPIPE);
+  }
+  stuck_since_.reset();
+}
+
+void MemoryStream::settle_send(SendOp& op, int error) noexcept {
+  op.unlink();
+  op.error = error;
+  op.settled = true;
+  if (&op == starting_) {
+    starting_ = nullptr;
+  } else {
+    loop_.finish_later(op);
+  }
+}
+
+void MemoryStream::fail_sends(int error) noexcept {
+  send_error_ = error;
+  stuck_since_.reset();
+  while (!sends_.empty()) settle_send(sends_.front(), error);
+}
+
+void MemoryStream::cancel(SendOp& op) noexcept {
+  if (op.settled) return;
+  const bool broken = op.sent != 0;  // the peer has half of it: nothing sensible can follow
+  settle_send(op, ECANCELED);
+  if (broken) return fail_sends(EPIPE);
+  push();
+}
+
+}  // namespace coax

@@ -1,0 +1,85 @@
+// Pairs of connected streams, one row for each kind: what the contract runs on.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <ostream>
+
+#include "coax/stream/memory.hpp"
+#include "coax/stream/tcp.hpp"
+#include "tests/support/run.hpp"
+
+namespace coax::test {
+
+struct StreamPair {
+  std::unique_ptr<Stream> near;
+  std::unique_ptr<Stream> far;
+  // Breaks the connection as if far's machine had lost it.
+  std::function<void(StreamPair&)> reset_far;
+};
+
+struct StreamKind {
+  const char* name;
+  Task<StreamPair> (*make)();
+  friend void PrintTo(const StreamKind& kind, std::ostream* out) { *out << kind.name; }
+};
+
+inline void set_socket_option(int native, int name, int value) {
+  setsockopt(native, SOL_SOCKET, name, &value, sizeof value);
+}
+
+inline StreamPair tcp_pair_of(std::unique_ptr<TcpStream> near, int far) {
+  return {.near = std::move(near), .far = TcpStream::adopt(far), .reset_far = [far](StreamPair& self) {
+            const linger at_once{.l_onoff = 1, .l_linger = 0};
+            setsockopt(far, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+            self.far.reset();
+          }};
+}
+
+// As a server and its client have it.
+inline Task<StreamPair> tcp_pair() {
+  TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+  auto near = co_await connect(std::vector{listener.local()});
+  const auto accepted = co_await listener.accept();
+  co_return tcp_pair_of(std::move(near), accepted.native);
+}
+
+// Small socket buffers: many partial sends.
+inline Task<StreamPair> narrow_tcp_pair() {
+  NativeAddress address;
+  socklen_t length = Endpoint::parse("127.0.0.1:0")->to_native(address);
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int near = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  for (const int native : {listener, near}) {
+    set_socket_option(native, SO_SNDBUF, 16 * 1024);
+    set_socket_option(native, SO_RCVBUF, 32 * 1024);
+  }
+  ::bind(listener, address.get(), length);
+  ::listen(listener, 1);
+  ::getsockname(listener, address.get(), &length);
+  ::connect(near, address.get(), length);
+  const int far = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  ::close(listener);
+  ::fcntl(near, F_SETFL, O_NONBLOCK);
+  co_return tcp_pair_of(TcpStream::adopt(near), far);
+}
+
+inline StreamPair memory_pair_of(std::size_t capacity, std::size_t recv_bytes_max) {
+  auto [near, far] = memory_stream_pair(capacity);
+  near->set_recv_bytes_max(recv_bytes_max);
+  far->set_recv_bytes_max(recv_bytes_max);
+  return {.near = std::move(near), .far = std::move(far), .reset_far = [](StreamPair& self) {
+            static_cast<MemoryStream&>(*self.far).reset();
+          }};
+}
+inline Task<StreamPair> memory_pair() { co_return memory_pair_of(64_KiB, SIZE_MAX); }
+inline Task<StreamPair> narrow_memory_pair() { co_return memory_pair_of(4000, 999); }
+
+inline constexpr StreamKind stream_kinds[] = {
+    {"tcp", tcp_pair}, {"narrow_tcp", narrow_tcp_pair}, {"memory", memory_pair}, {"narrow_memory", narrow_memory_pair}};
+
+}  // namespace coax::test
