@@ -62,7 +62,15 @@ class Hub {
   Event both_ended_;
 };
 
-Task<> Hub::run() { co_await all(serve_lines(), serve_web(), close_room_in_time()); }
+Task<> Hub::run() { co_await all(serve_both(), close_room_in_time()); }
+
+Task<> Hub::serve_both() {
+  const struct Ending {
+    Event& event;
+    ~Ending() { event.set(); }
+  } ending{both_ended_};
+  co_await all(serve_lines(), serve_web());
+}
 
 // The end of the room waits for those who still talk. Should one of them hang, the others must not wait until all are cut.
 Task<> Hub::close_room_in_time() {

@@ -81,8 +81,10 @@ Seat::Seat(Topic& topic, Outbox& outbox) : outbox_(outbox) {
   part_->seats.push_back(*this);
 }
 
-Seat::~Seat() {
-  part_->deliver();
+void Seat::catch_up() { part_->deliver(); }
+
+void Seat::leave() {
+  catch_up();
   unlink();
   const std::scoped_lock lock(*part_->mutex);
   --part_->seats_of_form[outbox_.form()];

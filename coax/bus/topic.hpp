@@ -23,13 +23,17 @@ class Seat : private ListHook {
   Seat(const Seat&) = delete;
   Seat& operator=(const Seat&) = delete;
   // Everything that was published before is in the outbox.
-  ~Seat();
+  ~Seat() { leave(); }
+  // Puts what was published until now into the outboxes of this loop at once, for whoever wants to add something of his
+  // own after it.
+  void catch_up();
 
  private:
   friend class Topic;
   template <class T>
   friend class List;
   struct Part;
+  void leave();
   std::shared_ptr<Part> part_;
   Outbox& outbox_;
 };

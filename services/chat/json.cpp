@@ -157,7 +157,7 @@ Task<> JsonClient::tell(const Refusal& refusal) {
   }
   std::string frame;  // through the outbox, to keep its place among the messages
   ws::append_frame(frame, ws::Opcode::text, text);
-  outbox_.push(std::move(frame));
+  member_->tell(std::move(frame));
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class LineClient {
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
   void take(std::string_view text);
-  void tell(std::string_view text) { outbox_.push(fmt::format("error: {}\n", text)); }
+  void tell(std::string_view text) { member_->tell(fmt::format("error: {}\n", text)); }
 
   Stream& stream() { return connection_.stream(); }
 

@@ -61,13 +61,18 @@ std::optional<Refusal> check_text(Bytes text) {
 
 // --- Member ---
 
-Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick_(std::move(nick)) {
+Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick_(std::move(nick)), outbox_(outbox) {
   seat_.emplace(room_.topic_, outbox);
 }
 
 Member::~Member() { room_.leave(*this); }
 
 void Member::say(std::string_view text) { room_.say(*this, text); }
+
+void Member::tell(std::string encoded) {
+  seat_->catch_up();
+  outbox_.push(std::move(encoded));
+}
 
 void Member::retire() { room_.retire(*this); }
 

@@ -43,6 +43,8 @@ class Member {
   [[nodiscard]] const std::string& nick() const noexcept { return nick_; }
   // To everybody, oneself too. The text has been checked.
   void say(std::string_view text);
+  // To this one alone, after all that was said so far; encoded for its wire.
+  void tell(std::string encoded);
   // It will say no more, and only stays to read what has been accepted from others. See Room::drain().
   void retire();
 
@@ -50,6 +52,7 @@ class Member {
   friend class Room;
   Room& room_;
   std::string nick_;
+  Outbox& outbox_;
   std::optional<Seat> seat_;
   bool retired_ = false;
 };
