@@ -42,11 +42,10 @@ class HeadReader final : public beast::basic_parser<is_request> {
     Code code;
     const std::size_t taken = this->put(boost::asio::buffer(raw), code);
     if (failure_) return failure_;
-    if (code == beast::error::bad_version && has_other_version(raw))
-      return Failure{505, "a version other than 1.0 and 1.1"};
-    if (code == beast::error::bad_method || code == beast::error::bad_target || code == beast::error::bad_version ||
-        code == beast::error::bad_status || code == beast::error::bad_reason) {
-      return Failure{400, "a malformed start line"};
+    if (code == beast::error::bad_version && has_other_version(raw)) return Failure{505, "a version not spoken here"};
+    for (const auto error : {beast::error::bad_method, beast::error::bad_target, beast::error::bad_version,
+                             beast::error::bad_status, beast::error::bad_reason}) {
+      if (code == error) return Failure{400, "a malformed start line"};
     }
     if (code || taken != raw.size()) return Failure{400, "a malformed field"};
     return check_head();
@@ -97,9 +96,8 @@ class HeadReader final : public beast::basic_parser<is_request> {
     head_.content_length = length;
   }
 
-  // Beast takes any coding, and then reads a body that is not chunked.
+  // Beast takes any coding, and then reads a body that is not chunked. It refuses a second one, and a length beside it.
   void read_transfer_encoding(std::string_view value, Code& code) {
-    if (head_.chunked) return fail({400, "more than one Transfer-Encoding"}, code);
     if (!equal_ignoring_case(value, "chunked")) return fail({501, "a Transfer-Encoding other than chunked"}, code);
     head_.chunked = true;
   }
@@ -124,7 +122,6 @@ class HeadReader final : public beast::basic_parser<is_request> {
 
   // What only the whole head tells.
   std::optional<Failure> check_head() {
-    if (head_.chunked && head_.content_length) return Failure{400, "both Content-Length and Transfer-Encoding"};
     if (head_.chunked && head_.version_minor == 0) return Failure{400, "Transfer-Encoding in HTTP/1.0"};
     if (is_request && head_.version_minor == 1 && !saw_host_) return Failure{400, "no Host"};
     head_.keep_alive = !says_close_ && (says_keep_alive_ || head_.version_minor == 1);
