@@ -72,7 +72,8 @@ Task<> Hub::serve_both() {
   co_await all(serve_lines(), serve_web());
 }
 
-// The end of the room waits for those who still talk. Should one of them hang, the others must not wait until all are cut.
+// The end of the room waits for those who still talk. Should one of them hang, the others must not wait until all are
+// cut.
 Task<> Hub::close_room_in_time() {
   try {
     Event never;
@@ -84,7 +85,8 @@ Task<> Hub::close_room_in_time() {
 }
 
 ServeOptions Hub::serve_options(std::uint16_t port, std::vector<Endpoint>& listening_at) {
-  return {.listen = fmt::format("{}:{}", options_.listen.contains(':') ? "[" + options_.listen + "]" : options_.listen, port),
+  return {.listen =
+              fmt::format("{}:{}", options_.listen.contains(':') ? "[" + options_.listen + "]" : options_.listen, port),
           .limits = options_.limits,
           .drain = options_.drain,
           .on_listen = [&listening_at](const Endpoint& at) { listening_at.push_back(at); },
@@ -108,7 +110,8 @@ Task<> Hub::serve_web() {
 http::App Hub::pages() {
   http::AppOptions options;
   options.websocket.message_bytes_max = 16_KiB;
-  options.headers.emplace_back("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
+  options.headers.emplace_back("Content-Security-Policy",
+                               "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
   options.headers.emplace_back("Referrer-Policy", "no-referrer");
   const auto addresses = resolve(options_.listen, 0);
   if (only_this_machine(addresses)) options.hosts = {"localhost", options_.listen};
@@ -214,7 +217,8 @@ int serve_hub(Settings& settings) {
 }  // namespace
 
 void add_serve(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("serve", "Open the hub: a chat room for nc, Python, terminals and browsers");
+  CLI::App* command =
+      program.add_subcommand("serve", "Open the hub: a chat room for nc, Python, terminals and browsers");
   auto settings = std::make_shared<Settings>(*command);
   settings->add("listen", "ADDRESS", "127.0.0.1", "Where to listen: an address of this machine, 0.0.0.0 or :: for all");
   settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");

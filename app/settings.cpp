@@ -2,11 +2,11 @@
 #include "app/settings.hpp"
 
 #include <fmt/core.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <toml++/toml.h>
 
 #include "coax/base/error.hpp"
 
@@ -66,14 +66,15 @@ void Settings::read_file() {
     table = toml::parse_file(config_);
   } catch (const toml::parse_error& error) {
     const auto line = error.source().begin.line;
-    refuse_file(config_, line == 0 ? std::string(error.description())
-                                   : fmt::format("line {}: {}", line, error.description()));
+    refuse_file(config_,
+                line == 0 ? std::string(error.description()) : fmt::format("line {}: {}", line, error.description()));
   }
   for (const auto& [key, node] : table) {
     const auto setting = std::ranges::find_if(
         settings_, [&](const Setting& each) { return with_underscores(each.name) == std::string_view(key.str()); });
     const auto line = node.source().begin.line;
-    if (setting == settings_.end()) refuse_file(config_, fmt::format("line {}: there is no setting {}", line, key.str()));
+    if (setting == settings_.end())
+      refuse_file(config_, fmt::format("line {}: there is no setting {}", line, key.str()));
     if (const auto* text = node.as_string()) {
       setting->value = text->get();
     } else if (const auto* number = node.as_integer()) {

@@ -12,8 +12,8 @@
 
 namespace coax::app {
 
-// Each setting is the option --NAME, the variable COAX_NAME (upper case, _ for -) and the key NAME of the file (_ for -).
-// Whatever is wrong with one throws Error(invalid) that names where it came from.
+// Each setting is the option --NAME, the variable COAX_NAME (upper case, _ for -) and the key NAME of the file (_ for
+// -). Whatever is wrong with one throws Error(invalid) that names where it came from.
 class Settings {
  public:
   // Adds --config FILE (TOML) to the command.
@@ -26,7 +26,7 @@ class Settings {
 
   [[nodiscard]] const std::string& text(std::string_view name) const;
   [[nodiscard]] std::uint16_t port(std::string_view name) const;
-  [[nodiscard]] unsigned count(std::string_view name) const;               // 1 or more
+  [[nodiscard]] unsigned count(std::string_view name) const;  // 1 or more
   [[nodiscard]] std::optional<unsigned> count_or_none(std::string_view name, std::string_view none) const;
   [[nodiscard]] std::size_t size(std::string_view name) const;
   [[nodiscard]] Duration duration(std::string_view name) const;

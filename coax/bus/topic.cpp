@@ -1,6 +1,6 @@
-// A part of the topic stands on each loop. Publishing appends the encoded bytes to the inbox of each part, under one lock,
-// which makes the order; the loop then takes its inbox as one block and shares it among its seats. However many messages
-// came since, that is one push per seat, and one send.
+// A part of the topic stands on each loop. Publishing appends the encoded bytes to the inbox of each part, under one
+// lock, which makes the order; the loop then takes its inbox as one block and shares it among its seats. However many
+// messages came since, that is one push per seat, and one send.
 #include "coax/bus/topic.hpp"
 
 #include <algorithm>

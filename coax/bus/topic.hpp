@@ -62,7 +62,7 @@ class Topic {
 
   std::size_t forms_;
   std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();  // of the parts, too: they may outlive us
-  std::vector<std::shared_ptr<Seat::Part>> parts_;  // one per loop that has, or had, a seat
+  std::vector<std::shared_ptr<Seat::Part>> parts_;                      // one per loop that has, or had, a seat
   bool closed_ = false;
 };
 

@@ -58,7 +58,8 @@ bool App::parse(Request& request) {
 }
 
 App& App::add(std::string_view method, std::string_view pattern, Action action) {
-  routes_.push_back({.method = std::string(method), .segments = split_path(pattern), .action = std::move(action), .socket = {}});
+  routes_.push_back(
+      {.method = std::string(method), .segments = split_path(pattern), .action = std::move(action), .socket = {}});
   return *this;
 }
 

@@ -23,7 +23,8 @@ std::string_view date() {
     std::tm utc{};
     gmtime_r(&now, &utc);
     static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     text = fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[static_cast<std::size_t>(utc.tm_wday)],
                        utc.tm_mday, months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour,
                        utc.tm_min, utc.tm_sec);
@@ -189,9 +190,8 @@ Task<Response> HttpConnection::call(Request& request) {
 Task<> HttpConnection::refuse(http1::Failure failure) {
   log::info("{} refused: {} {}", connection_.peer().to_string(), failure.status, failure.reason);
   connection_.set_reason(CloseReason::protocol);
-  Response response = Response::text(fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status),
-                                                 failure.reason),
-                                     failure.status);
+  Response response = Response::text(
+      fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
   if (failure.status == 426) response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
   co_await send(response, false, false);
   failure_ = failure;

@@ -53,7 +53,9 @@ struct Response {
   static Response html(std::string body, int status = 200);
   static Response json(std::string body, int status = 200);
   Response& header(std::string name, std::string value) &;
-  Response&& header(std::string name, std::string value) && { return std::move(this->header(std::move(name), std::move(value))); }
+  Response&& header(std::string name, std::string value) && {
+    return std::move(this->header(std::move(name), std::move(value)));
+  }
 };
 
 }  // namespace coax::http

@@ -30,9 +30,7 @@ Task<Message> Connection::recv() {
 
 Task<> Connection::take(const Event& event) {
   switch (event.kind) {
-    case Event::Kind::ping:
-      co_await send(Opcode::pong, event.payload);
-      break;
+    case Event::Kind::ping: co_await send(Opcode::pong, event.payload); break;
     case Event::Kind::close:
       ended_ = true;
       co_await close(event.code == close_code::none ? close_code::normal : event.code);
@@ -52,7 +50,8 @@ Task<Received> Connection::recv_or_ping() {
   bool pinged = false;
   while (true) {
     try {
-      const Received bytes = co_await timeout(pinged ? options_.silent - options_.ping : options_.ping, stream().recv());
+      const Received bytes =
+          co_await timeout(pinged ? options_.silent - options_.ping : options_.ping, stream().recv());
       co_return bytes;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::timed_out || pinged) throw;

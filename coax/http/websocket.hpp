@@ -32,9 +32,9 @@ class Connection {
   // early: bytes that came with the request for the upgrade.
   Connection(coax::Connection& below, const Options& options, std::string early = {}) noexcept;
 
-  // The next text or binary message. Answers pings and the peer's close; after a close, and when the peer is gone or the
-  // server drains, an empty Message, again and again. A peer that breaks the protocol is sent a close with the code that
-  // the RFC names, and Error(protocol) is thrown; a silent one Error(timed_out). Cancelled: nothing was taken.
+  // The next text or binary message. Answers pings and the peer's close; after a close, and when the peer is gone or
+  // the server drains, an empty Message, again and again. A peer that breaks the protocol is sent a close with the code
+  // that the RFC names, and Error(protocol) is thrown; a silent one Error(timed_out). Cancelled: nothing was taken.
   Task<Message> recv();
   Task<> send_text(Bytes utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }

@@ -1,9 +1,9 @@
 // The contract between the loop and a kernel interface. A back-end defines:
 //
 //   submit(op)   start it; true: it is finished already (op.result is set) and done() will not be called
-//   cancel(op)   ask it to end; done() is called in a later turn, with -ECANCELED or, when it was faster, its real result
-//   poll(until)  wait for events, at most until then; call done() of what finished
-//   wake()       end a poll() from another thread or a signal handler
+//   cancel(op)   ask it to end; done() is called in a later turn, with -ECANCELED or, when it was faster, its real
+//   result poll(until)  wait for events, at most until then; call done() of what finished wake()       end a poll()
+//   from another thread or a signal handler
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
 //
@@ -29,9 +29,10 @@
 namespace coax {
 
 struct ListenOptions {
-  int backlog = 4096;       // the kernel caps it at net.core.somaxconn
-  bool dual_stack = true;   // a listener on an IPv6 wildcard takes IPv4 clients too
-  bool keep_alive = true;   // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
+  int backlog = 4096;      // the kernel caps it at net.core.somaxconn
+  bool dual_stack = true;  // a listener on an IPv6 wildcard takes IPv4 clients too
+  bool keep_alive =
+      true;  // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
 };
 
 class Backend {
@@ -51,8 +52,8 @@ class Backend {
   virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
   virtual void close(Descriptor descriptor) noexcept = 0;
-  virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when the
-                                                           // connection is gone
+  virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when
+                                                           // the connection is gone
   [[nodiscard]] virtual Endpoint local(Descriptor descriptor) const noexcept = 0;
   [[nodiscard]] virtual Endpoint peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
 
@@ -64,7 +65,8 @@ class Backend {
   List<Completion>& finished() noexcept { return finished_; }
   Buffers& buffers() noexcept { return buffers_; }
 
-  // Calls done(): whoever is resumed by it may finish `turn_budget` operations at once before the others have their turn.
+  // Calls done(): whoever is resumed by it may finish `turn_budget` operations at once before the others have their
+  // turn.
   void complete(Completion& completion) noexcept {
     budget_ = turn_budget;
     completion.done(completion);

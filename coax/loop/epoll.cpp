@@ -1,9 +1,10 @@
 // The epoll back-end: edge-triggered, registered once for both directions, system call first.
 //
 // Theory of operation. A slot remembers whether its descriptor is readable and writable. An operation tries its system
-// call at once when the slot says that it may succeed; on EAGAIN the flag falls and the operation waits in the slot until
-// an edge raises it again. Kernel facts that this rests on:
-// - A read that brings less than was asked for has drained the socket: the flag falls without an extra EAGAIN read. What
+// call at once when the slot says that it may succeed; on EAGAIN the flag falls and the operation waits in the slot
+// until an edge raises it again. Kernel facts that this rests on:
+// - A read that brings less than was asked for has drained the socket: the flag falls without an extra EAGAIN read.
+// What
 //   arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its own,
 //   so once RDHUP was seen the flag stays up until the end has been read.
 // - A partial write means that the send buffer is full and that an edge follows when it has room.
@@ -72,7 +73,7 @@ class EpollBackend final : public Backend {
   bool perform_accept(Slot& slot, Op& op) noexcept;
   bool perform_connect(Slot& slot, Op& op) noexcept;
   void dispatch(const epoll_event& event) noexcept;
-  void retry(Descriptor descriptor, Op* Slot::*waiting) noexcept;
+  void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
 
   static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
   static bool finish_now(Op& op, std::int64_t result) noexcept {
@@ -169,7 +170,7 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
   retry(descriptor, &Slot::writer);
 }
 
-void EpollBackend::retry(Descriptor descriptor, Op* Slot::*waiting) noexcept {
+void EpollBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
   Slot* slot = find(descriptor);  // again each time: the one resumed before may have closed it
   if (slot == nullptr) return;
   Op* op = slot->*waiting;
@@ -180,16 +181,11 @@ void EpollBackend::retry(Descriptor descriptor, Op* Slot::*waiting) noexcept {
 
 bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
   switch (op.kind) {
-    case Op::Kind::recv:
-      return slot.readable && perform_recv(slot, op);
-    case Op::Kind::recv_into:
-      return slot.readable && perform_recv_into(slot, op);
-    case Op::Kind::accept:
-      return slot.readable && perform_accept(slot, op);
-    case Op::Kind::send:
-      return slot.writable && perform_send(slot, op);
-    case Op::Kind::connect:
-      return perform_connect(slot, op);
+    case Op::Kind::recv: return slot.readable && perform_recv(slot, op);
+    case Op::Kind::recv_into: return slot.readable && perform_recv_into(slot, op);
+    case Op::Kind::accept: return slot.readable && perform_accept(slot, op);
+    case Op::Kind::send: return slot.writable && perform_send(slot, op);
+    case Op::Kind::connect: return perform_connect(slot, op);
   }
   return finish_now(op, -EINVAL);
 }
@@ -288,8 +284,8 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
 }
 
 std::expected<Descriptor, int> EpollBackend::open(Endpoint::Family family) {
-  const int fd = ::socket(family == Endpoint::Family::v4 ? AF_INET : AF_INET6,
-                          SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int fd =
+      ::socket(family == Endpoint::Family::v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return std::unexpected(errno);
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
   return adopt(fd);

@@ -8,7 +8,11 @@ thread_local Loop* current_loop = nullptr;
 }
 
 Loop::Loop(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)), timers_(backend_->now()), now_(backend_->now()), together_{this}, outer_(current_loop) {
+    : backend_(std::move(backend)),
+      timers_(backend_->now()),
+      now_(backend_->now()),
+      together_{this},
+      outer_(current_loop) {
   current_loop = this;
 }
 

@@ -1,5 +1,5 @@
-// Loop: the turn of one thread: events, timers, what other threads posted, what finished, and then one flush of all that
-// was queued for sending. Everything that is started on a loop belongs to it and to its thread.
+// Loop: the turn of one thread: events, timers, what other threads posted, what finished, and then one flush of all
+// that was queued for sending. Everything that is started on a loop belongs to it and to its thread.
 #pragma once
 
 #include <atomic>

@@ -21,8 +21,8 @@ struct Completion : ListHook {
   Done done;
 };
 
-// Names a descriptor of one back-end. The generation tells a new owner of the same slot from the old one, so that a late
-// event or a late call never reaches the wrong connection.
+// Names a descriptor of one back-end. The generation tells a new owner of the same slot from the old one, so that a
+// late event or a late call never reaches the wrong connection.
 struct Descriptor {
   std::uint32_t index = UINT32_MAX;
   std::uint32_t generation = 0;

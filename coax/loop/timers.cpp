@@ -1,5 +1,5 @@
-// The wheel: level n has 64 slots of 64^n ticks each. A timer stands on the level of the highest digit (base 64) in which
-// its tick differs from the present one; when time reaches its slot it fires (level 0) or moves down.
+// The wheel: level n has 64 slots of 64^n ticks each. A timer stands on the level of the highest digit (base 64) in
+// which its tick differs from the present one; when time reaches its slot it fires (level 0) or moves down.
 #include "coax/loop/timers.hpp"
 
 #include <algorithm>
@@ -36,7 +36,8 @@ std::optional<Timers::Due> Timers::next_due() noexcept {
     const auto now_slot = static_cast<unsigned>((elapsed_ >> shift) & digit_mask);
     while (row.occupied != 0) {
       // The first occupied slot at or after the present one, around the circle.
-      const auto distance = static_cast<unsigned>(std::countr_zero(std::rotr(row.occupied, static_cast<int>(now_slot))));
+      const auto distance =
+          static_cast<unsigned>(std::countr_zero(std::rotr(row.occupied, static_cast<int>(now_slot))));
       const unsigned slot = (now_slot + distance) & digit_mask;
       if (row.lists[slot].empty()) {
         row.occupied &= ~(std::uint64_t{1} << slot);

@@ -30,8 +30,7 @@ std::string_view to_string(CloseReason reason) noexcept;
 // Belongs to its loop's thread and lives as long as the handler runs.
 class Connection : public ListHook {
  public:
-  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id) noexcept
-      : stream_(stream), peer_(peer), id_(id) {}
+  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id) noexcept : stream_(stream), peer_(peer), id_(id) {}
 
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
@@ -72,7 +71,8 @@ class Handler {
   template <class F>
     requires(std::is_invocable_r_v<Task<>, F&, Stream&> && !std::is_invocable_v<F&, Connection&>)
   Handler(F function)
-      : function_([inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); }) {}
+      : function_(
+            [inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); }) {}
 
   Task<> operator()(Connection& connection) const { return function_(connection); }
 

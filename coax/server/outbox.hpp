@@ -1,6 +1,6 @@
-// Outbox: what waits to be sent to one peer of many, bounded. Whoever publishes never waits for a slow reader: bytes that
-// went to everybody are shared, and a reader that lets its outbox overflow is disconnected, so that it costs its own bound
-// and nobody else anything.
+// Outbox: what waits to be sent to one peer of many, bounded. Whoever publishes never waits for a slow reader: bytes
+// that went to everybody are shared, and a reader that lets its outbox overflow is disconnected, so that it costs its
+// own bound and nobody else anything.
 #pragma once
 
 #include <memory>
@@ -77,8 +77,8 @@ class Outbox {
   bool overflowed_ = false;
 };
 
-// Sends what comes into the outbox, everything that waits in one call, until finish(). Throws Error(overloaded) as soon as
-// the outbox overflows, even while it waits for the peer. Cancelled: what was not sent stays unsent.
+// Sends what comes into the outbox, everything that waits in one call, until finish(). Throws Error(overloaded) as soon
+// as the outbox overflows, even while it waits for the peer. Cancelled: what was not sent stays unsent.
 Task<> drain(Outbox& outbox, Stream& stream);
 
 }  // namespace coax

@@ -1,7 +1,7 @@
 // One listener on the loop of the one who serves, and a part of the server on every loop. Each accepted connection is
-// handed to the loop that has the fewest; where the handshake of a service is longer than an accept(2), that spreads load
-// more evenly than SO_REUSEPORT does, keeps the counting for limits on one thread, and a second server on the same port
-// is refused by the kernel as it should be.
+// handed to the loop that has the fewest; where the handshake of a service is longer than an accept(2), that spreads
+// load more evenly than SO_REUSEPORT does, keeps the counting for limits on one thread, and a second server on the same
+// port is refused by the kernel as it should be.
 #include "coax/server/serve.hpp"
 
 #include <sys/resource.h>
@@ -23,24 +23,15 @@ using namespace std::chrono_literals;
 
 std::string_view to_string(CloseReason reason) noexcept {
   switch (reason) {
-    case CloseReason::finished:
-      return "finished";
-    case CloseReason::disconnected:
-      return "disconnected";
-    case CloseReason::idle:
-      return "idle for too long";
-    case CloseReason::stuck:
-      return "did not read for too long";
-    case CloseReason::overflow:
-      return "read too slowly";
-    case CloseReason::protocol:
-      return "broke the protocol";
-    case CloseReason::timed_out:
-      return "timed out";
-    case CloseReason::shutting_down:
-      return "the server shuts down";
-    case CloseReason::failed:
-      return "failed";
+    case CloseReason::finished: return "finished";
+    case CloseReason::disconnected: return "disconnected";
+    case CloseReason::idle: return "idle for too long";
+    case CloseReason::stuck: return "did not read for too long";
+    case CloseReason::overflow: return "read too slowly";
+    case CloseReason::protocol: return "broke the protocol";
+    case CloseReason::timed_out: return "timed out";
+    case CloseReason::shutting_down: return "the server shuts down";
+    case CloseReason::failed: return "failed";
   }
   return "?";
 }
@@ -123,7 +114,8 @@ class Seldom {
 
 class ServerPart {
  public:
-  ServerPart(Loop& loop, const ServeOptions& options, const Handler& handler, std::function<void(const Endpoint&)> on_left)
+  ServerPart(Loop& loop, const ServeOptions& options, const Handler& handler,
+             std::function<void(const Endpoint&)> on_left)
       : loop_(loop), options_(options), handler_(handler), on_left_(std::move(on_left)) {}
 
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
@@ -193,8 +185,8 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
     co_await attend(connection);
     if (log::enabled(log::Level::debug)) log::debug("{} closed: {}", peer.to_string(), to_string(connection.reason()));
     const CloseReason why = connection.reason();
-    const bool peer_is_there = why != CloseReason::disconnected && why != CloseReason::stuck &&
-                               why != CloseReason::overflow;
+    const bool peer_is_there =
+        why != CloseReason::disconnected && why != CloseReason::stuck && why != CloseReason::overflow;
     if (peer_is_there) co_await shield(2s, close(stream, !connection.draining()));
   }
   on_left_(peer);
@@ -204,16 +196,11 @@ namespace {
 
 CloseReason reason_of(ErrorKind kind) noexcept {
   switch (kind) {
-    case ErrorKind::disconnected:
-      return CloseReason::disconnected;
-    case ErrorKind::timed_out:
-      return CloseReason::timed_out;
-    case ErrorKind::protocol:
-      return CloseReason::protocol;
-    case ErrorKind::overloaded:
-      return CloseReason::overflow;
-    default:
-      return CloseReason::failed;
+    case ErrorKind::disconnected: return CloseReason::disconnected;
+    case ErrorKind::timed_out: return CloseReason::timed_out;
+    case ErrorKind::protocol: return CloseReason::protocol;
+    case ErrorKind::overloaded: return CloseReason::overflow;
+    default: return CloseReason::failed;
   }
 }
 
@@ -317,12 +304,13 @@ void Server::make_parts() {
   Loop& home = Loop::current();
   for (Loop* loop : home.together()) {
     const std::size_t index = parts_.size();
-    parts_.push_back(std::make_unique<ServerPart>(*loop, options_, handler_, [this, &home, index](const Endpoint& peer) {
-      home.post([this, peer, index] {
-        --parts_[index]->count;
-        admission_.leave(peer);
-      });
-    }));
+    parts_.push_back(
+        std::make_unique<ServerPart>(*loop, options_, handler_, [this, &home, index](const Endpoint& peer) {
+          home.post([this, peer, index] {
+            --parts_[index]->count;
+            admission_.leave(peer);
+          });
+        }));
   }
 }
 

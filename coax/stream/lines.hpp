@@ -23,8 +23,9 @@ class Lines {
   explicit Lines(Stream& stream, const LinesOptions& options = {}) noexcept
       : stream_(stream), decoder_(options.line_bytes_max), pause_(options.pause) {}
 
-  // The next line without its line end, valid until the next call; at the end of the stream what stands without one, then
-  // nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. Cancelled: nothing is lost.
+  // The next line without its line end, valid until the next call; at the end of the stream what stands without one,
+  // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. Cancelled: nothing
+  // is lost.
   Task<std::optional<Bytes>> next();
   // The stream has ended: the line that next() gave last had no line end.
   [[nodiscard]] bool at_end() const noexcept { return ended_; }

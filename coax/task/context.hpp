@@ -1,6 +1,7 @@
 // Context: one line of awaits, from a root task down to the operation that it waits for at this moment. Cancelling a
-// context asks that operation to end; from then on every await of the context throws Cancelled, until its scope has ended.
-// Scopes (race, timeout, TaskGroup, shield) make new contexts inside a waiting one and pass the request on to them.
+// context asks that operation to end; from then on every await of the context throws Cancelled, until its scope has
+// ended. Scopes (race, timeout, TaskGroup, shield) make new contexts inside a waiting one and pass the request on to
+// them.
 #pragma once
 
 #include <coroutine>

@@ -1,5 +1,5 @@
-// Free lists of coroutine frames in steps of 64 bytes up to 1 KiB; larger ones go to the heap. Under a sanitizer all go to
-// the heap, so that a use after the end is seen.
+// Free lists of coroutine frames in steps of 64 bytes up to 1 KiB; larger ones go to the heap. Under a sanitizer all go
+// to the heap, so that a use after the end is seen.
 #include "coax/task/frames.hpp"
 
 #include <array>

@@ -45,7 +45,7 @@ class Signals {
   explicit Signals(Loop& loop) {
     signal_seen = 0;
     signal_loop = &loop;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, &interrupt_);
@@ -60,8 +60,8 @@ class Signals {
   }
 
  private:
-  struct sigaction interrupt_ {};
-  struct sigaction terminate_ {};
+  struct sigaction interrupt_{};
+  struct sigaction terminate_{};
 };
 
 // The other loops of this run: each turns on its thread until all is over.

@@ -12,12 +12,13 @@ struct RunOptions {
   std::optional<unsigned> threads = 1;
 };
 
-// Runs the task to its end and returns the exit code for main(): 0; or 1 after an error, which is told on standard error.
-// SIGINT and SIGTERM cancel the task: a server then drains, and the exit code is 0. A second such signal ends the process
-// at once.
+// Runs the task to its end and returns the exit code for main(): 0; or 1 after an error, which is told on standard
+// error. SIGINT and SIGTERM cancel the task: a server then drains, and the exit code is 0. A second such signal ends
+// the process at once.
 int run(Task<> task, RunOptions options = {});
 
-// The same for tests and for programs with a main loop of their own: no signals, no output; throws what the task throws.
+// The same for tests and for programs with a main loop of their own: no signals, no output; throws what the task
+// throws.
 void run_to_end(Task<> task, RunOptions options = {});
 
 }  // namespace coax

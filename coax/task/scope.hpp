@@ -66,7 +66,8 @@ template <bool first_wins, class... T>
 class Together : public Waiting {
  public:
   explicit Together(Task<T>... tasks)
-      : Waiting([](Waiting& self) noexcept { static_cast<Together&>(self).cancel_all(); }), tasks_(std::move(tasks)...) {}
+      : Waiting([](Waiting& self) noexcept { static_cast<Together&>(self).cancel_all(); }),
+        tasks_(std::move(tasks)...) {}
   // Before it is awaited, as an argument of another scope.
   Together(Together&& other) noexcept : Waiting(other.cancel), tasks_(std::move(other.tasks_)) {}
   Together& operator=(Together&&) = delete;
@@ -271,15 +272,15 @@ class Guarded : public Waiting {
 
 }  // namespace detail
 
-// The first to end decides: its result is returned, or its error thrown, when the others, which are cancelled, have ended
-// too. What they returned or threw is dropped. Returns the index of the first when all are void, else a variant.
+// The first to end decides: its result is returned, or its error thrown, when the others, which are cancelled, have
+// ended too. What they returned or threw is dropped. Returns the index of the first when all are void, else a variant.
 template <class... Awaitable>
 auto race(Awaitable... awaitable) {
   return detail::Race<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
 }
 
-// Waits for all. Returns nothing when all are void, else a tuple (monostate for a void one). The first error cancels the
-// others and is thrown when they have ended.
+// Waits for all. Returns nothing when all are void, else a tuple (monostate for a void one). The first error cancels
+// the others and is thrown when they have ended.
 template <class... Awaitable>
 auto all(Awaitable... awaitable) {
   return detail::All<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
@@ -417,7 +418,8 @@ struct ThisContext {
 };
 inline ThisContext this_context() noexcept { return {}; }
 
-// Runs a task on another loop of this process and waits for its end here. Cancelling the one who waits cancels it there.
+// Runs a task on another loop of this process and waits for its end here. Cancelling the one who waits cancels it
+// there.
 Task<> run_on(Loop& loop, Task<> task);
 
 }  // namespace coax

@@ -1,5 +1,5 @@
-// Task<T>: a coroutine that starts when it is awaited and ends before whoever awaits it goes on. It runs on the loop and
-// in the context of its awaiter; see context.hpp for what cancelling means.
+// Task<T>: a coroutine that starts when it is awaited and ends before whoever awaits it goes on. It runs on the loop
+// and in the context of its awaiter; see context.hpp for what cancelling means.
 #pragma once
 
 #include <coroutine>

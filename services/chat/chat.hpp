@@ -13,7 +13,7 @@ namespace coax::chat {
 
 struct ChatLimits {
   std::size_t outbox_bytes_max = 256_KiB;
-  Duration nick = std::chrono::seconds(10);         // for choosing a nickname
+  Duration nick = std::chrono::seconds(10);        // for choosing a nickname
   Duration pause = std::chrono::milliseconds(50);  // ends a message of a client that sends no line ends
 };
 

@@ -1,11 +1,12 @@
 // The chat over plain TCP: `NICK`, a nickname, then lines, or what a tutorial's script sends in their place.
+#include "coax/stream/lines.hpp"
+
 #include <fmt/core.h>
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/server/outbox.hpp"
-#include "coax/stream/lines.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
 

@@ -102,8 +102,8 @@ std::string Room::welcome(std::string_view nick) const {
 
 void Room::publish(std::string_view type, std::string_view line, std::string_view json_members) {
   ++sequence_;
-  const std::string frame = text_frame(
-      fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_, timestamp(), json_members));
+  const std::string frame =
+      text_frame(fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_, timestamp(), json_members));
   const std::array<Bytes, forms> encoded{line, frame};
   topic_.publish(encoded);
 }

@@ -64,8 +64,8 @@ class Room {
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 
-  // On the loop of the outbox. The nickname has been checked; it may be taken. Puts the welcome, for the forms that have
-  // one, and then everything from `joined` on into the outbox.
+  // On the loop of the outbox. The nickname has been checked; it may be taken. Puts the welcome, for the forms that
+  // have one, and then everything from `joined` on into the outbox.
   std::expected<void, Refusal> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
 
   // The hub shuts down: nobody joins any more, and as soon as the last member has retired or left, all outboxes are
