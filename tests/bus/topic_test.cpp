@@ -1,0 +1,179 @@
+// Topics and outboxes: one order for everybody, nothing lost before an end, and slow readers that cost only themselves.
+#include "coax/bus/topic.hpp"
+
+#include <atomic>
+
+#include "coax/stream/memory.hpp"
+#include "tests/support/run.hpp"
+
+namespace coax {
+namespace {
+
+using test::outcome;
+using test::run;
+using namespace std::chrono_literals;
+
+// Everything that a stream's other end gets, up to its end.
+Task<std::string> read_all(Stream& stream) {
+  std::string all;
+  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  co_return all;
+}
+
+Task<> drain_and_finish(Outbox& outbox, Stream& stream) {
+  co_await drain(outbox, stream);
+  co_await stream.finish();
+}
+
+// A seat whose outbox is drained into a memory stream; the result is all that came.
+Task<std::string> listen(Topic& topic, std::size_t form, std::function<void()> seated) {
+  auto [near, far] = memory_stream_pair();
+  Outbox outbox({.form = form});
+  const Seat seat = topic.join(outbox);
+  seated();
+  auto [nothing, all_of_it] = co_await all(drain_and_finish(outbox, *near), read_all(*far));
+  co_return all_of_it;
+}
+
+TEST(Topic, gives_a_seat_what_is_published_while_it_is_there) {
+  run([]() -> Task<> {
+    Topic topic;
+    topic.publish("before ");
+    const auto publish = [&]() -> Task<> {
+      topic.publish("one ");
+      topic.publish("two");
+      topic.close();
+      topic.publish("after");
+      co_return;
+    };
+    auto [heard, nothing] = co_await all(listen(topic, 0, [] {}), publish());
+    EXPECT_EQ(heard, "one two");
+  });
+}
+
+TEST(Topic, gives_each_outbox_the_form_that_it_names) {
+  run([]() -> Task<> {
+    Topic topic(2);
+    const auto publish = [&]() -> Task<> {
+      const std::array<Bytes, 2> forms{"line", "frame"};
+      topic.publish(forms);
+      topic.close();
+      co_return;
+    };
+    auto [line, frame, nothing] = co_await all(listen(topic, 0, [] {}), listen(topic, 1, [] {}), publish());
+    EXPECT_EQ(line, "line");
+    EXPECT_EQ(frame, "frame");
+    Outbox wrong({.form = 2});
+    EXPECT_THROW((void)topic.join(wrong), Error);
+  });
+}
+
+TEST(Topic, what_was_published_before_a_seat_leaves_is_in_its_outbox) {
+  run([]() -> Task<> {
+    Topic topic;
+    Outbox outbox;
+    {
+      const Seat seat = topic.join(outbox);
+      topic.publish("last words");
+    }
+    topic.publish("too late");
+    EXPECT_EQ(outbox.bytes(), std::string_view("last words").size());
+    co_return;
+  });
+}
+
+TEST(Topic, catching_up_puts_what_was_said_before_what_is_told) {
+  run([]() -> Task<> {
+    Topic topic;
+    auto [near, far] = memory_stream_pair();
+    Outbox outbox;
+    Seat seat = topic.join(outbox);
+    topic.publish("said ");
+    seat.catch_up();
+    outbox.push("told");
+    outbox.finish();
+    co_await drain_and_finish(outbox, *near);
+    EXPECT_EQ(co_await read_all(*far), "said told");
+  });
+}
+
+TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
+  static constexpr int each = 2000;
+  run(
+      []() -> Task<> {
+        Topic topic;
+        std::atomic<int> seated = 0;
+        std::atomic<int> publishing = 2;
+        const auto publish = [&](char name) -> Task<> {
+          while (seated.load() < 4) co_await sleep(1ms);
+          for (int number = 0; number < each; ++number) {
+            topic.publish(fmt::format("{}{} ", name, number));
+            if (number % 100 == 0) co_await test::next_turn();
+          }
+          if (--publishing == 0) topic.close();
+        };
+        const auto on_loop = [&](Loop& loop, std::string& heard) -> Task<> {
+          co_await run_on(loop, [](Topic& t, std::atomic<int>& s, std::string& h) -> Task<> {
+            h = co_await listen(t, 0, [&s] { ++s; });
+          }(topic, seated, heard));
+        };
+        Loop& here = *Loop::current().together()[0];
+        Loop& there = *Loop::current().together()[1];
+        std::array<std::string, 4> heard;
+        co_await all(on_loop(here, heard[0]), on_loop(here, heard[1]), on_loop(there, heard[2]),
+                     on_loop(there, heard[3]), publish('a'), run_on(there, publish('b')));
+        for (const std::string& each_heard : heard) EXPECT_EQ(each_heard, heard[0]);
+        std::string a;
+        for (int number = 0; number < each; ++number) a += fmt::format("a{} ", number);
+        std::string only_a;
+        for (std::size_t at = 0; at < heard[0].size();) {
+          const std::size_t end = heard[0].find(' ', at) + 1;
+          if (heard[0][at] == 'a') only_a += heard[0].substr(at, end - at);
+          at = end;
+        }
+        EXPECT_EQ(only_a, a);
+        EXPECT_EQ(heard[0].size(), 2 * a.size());
+      },
+      {.threads = 2});
+}
+
+TEST(Outbox, that_overflows_ends_its_drain_even_while_the_peer_does_not_read) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair(1000);
+    Outbox outbox({.bytes_max = 5000});
+    const auto fill = [&]() -> Task<> {
+      for (int count = 0; count < 100; ++count) {
+        outbox.push(std::string(1000, 'x'));
+        co_await test::next_turn();
+      }
+    };
+    const auto drained = [&]() -> Task<> {
+      EXPECT_EQ(co_await outcome(drain(outbox, *near)), to_string(ErrorKind::overloaded));
+    };
+    co_await all(drained(), fill());
+    EXPECT_TRUE(outbox.overflowed());
+  });
+}
+
+TEST(Outbox, that_is_abandoned_drops_what_waits) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Outbox outbox;
+    outbox.push("never");
+    outbox.abandon();
+    outbox.push("neither");
+    co_await drain_and_finish(outbox, *near);
+    EXPECT_EQ(co_await read_all(*far), "");
+  });
+}
+
+TEST(Outbox, drain_ends_when_it_is_cancelled) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Outbox outbox;
+    EXPECT_EQ(co_await race(drain(outbox, *near), sleep(1ms)), 1U);
+  });
+}
+
+}  // namespace
+}  // namespace coax

@@ -1,0 +1,234 @@
+// HTTP on a connection: literal bytes in, literal bytes out.
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "coax/http/app.hpp"
+#include "coax/stream/memory.hpp"
+#include "tests/support/run.hpp"
+
+namespace coax {
+namespace {
+
+using http::App;
+using http::Request;
+using http::Response;
+using test::run;
+using namespace std::chrono_literals;
+
+App make_app(http::AppOptions options = {}) {
+  options.headers.clear();
+  App app(std::move(options));
+  app.get("/hello", [](Request&) { return Response::text("Hello world!"); });
+  app.get("/hello/{name}", [](Request& request) { return Response::text(std::string(request.parameter("name"))); });
+  app.get("/later", [](Request& request) -> Task<Response> {
+    co_await sleep(1ms);
+    co_return Response::text(std::string(request.query("x")));
+  });
+  app.post("/echo", [](Request& request) { return Response::text(std::move(request.body())); });
+  app.get("/fails", [](Request&) -> Response { throw std::runtime_error("on purpose"); });
+  app.file({.path = "/file", .content_type = "text/css", .body = "body {}"});
+  app.websocket("/echo", [](ws::Connection& socket) -> Task<> {
+    while (auto message = co_await socket.recv()) co_await socket.send(message);
+  });
+  return app;
+}
+
+Task<std::string> read_all(Stream& stream) {
+  std::string all;
+  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
+}
+
+// What comes back when the client sends this, in pieces of so many bytes, and finishes.
+std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http::AppOptions options = {}) {
+  std::string result;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const auto serve_one = [&]() -> Task<> {
+      Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+      const Handler handler = http::handler(make_app(options));
+      co_await test::outcome(handler(connection));
+      co_await server->finish();
+    };
+    const auto send = [&]() -> Task<> {
+      for (std::size_t at = 0; at < request.size(); at += std::min(piece, request.size())) {
+        co_await client->send(request.substr(at, piece));
+        co_await test::next_turn();
+      }
+      co_await client->finish();
+    };
+    auto [served, sent, text] = co_await all(serve_one(), send(), read_all(*client));
+    result = text;
+  });
+  return result;
+}
+
+TEST(Http, a_get_is_answered) {
+  EXPECT_EQ(answer("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Length: 12\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello world!");
+}
+
+TEST(Http, however_the_bytes_are_cut) {
+  const std::string_view two =
+      "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /hello/%C3%BC HTTP/1.1\r\nHost: a\r\n\r\n";
+  const std::string whole = answer(two);
+  EXPECT_NE(whole.find("\r\n\r\nabcHTTP/1.1 200 OK"), std::string::npos);
+  EXPECT_TRUE(whole.ends_with("\r\n\r\nü"));
+  EXPECT_EQ(answer(two, 1), whole);
+  EXPECT_EQ(answer(two, 7), whole);
+}
+
+TEST(Http, a_chunked_body_is_put_together) {
+  EXPECT_TRUE(
+      answer("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+          .ends_with("Content-Length: 3\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nabc"));
+}
+
+TEST(Http, who_expects_100_continue_gets_it) {
+  const std::string text =
+      answer("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", 1);
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")) << text;
+}
+
+TEST(Http, a_handler_that_waits_holds_the_order) {
+  const std::string text = answer("GET /later?x=1 HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_LT(text.find("\r\n\r\n1"), text.find("Hello world!"));
+}
+
+TEST(Http, head_has_the_length_and_no_body) {
+  const std::string text = answer("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(text.find("Content-Length: 12"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\r\n\r\n"));
+}
+
+TEST(Http, http_1_0_and_connection_close_end_the_connection) {
+  for (const std::string_view request :
+       {"GET /hello HTTP/1.0\r\n\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"}) {
+    const std::string text = answer(std::string(request) + "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_NE(text.find("Connection: close"), std::string::npos);
+    EXPECT_EQ(text.find("HTTP/1.1", 1), std::string::npos) << "only one answer";
+  }
+}
+
+TEST(Http, what_is_not_there_is_404_405_or_426) {
+  EXPECT_TRUE(answer("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 404 Not Found\r\n"));
+  const std::string wrong_method = answer("DELETE /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(wrong_method.starts_with("HTTP/1.1 405 "));
+  EXPECT_NE(wrong_method.find("Allow: GET, HEAD\r\n"), std::string::npos);
+  EXPECT_TRUE(answer("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 426 "));
+}
+
+TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {
+  const std::string text = answer("GET /fails HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));
+  EXPECT_TRUE(text.ends_with("Hello world!"));
+  EXPECT_EQ(text.find("on purpose"), std::string::npos) << "what went wrong is for the log alone";
+}
+
+TEST(Http, a_request_that_is_wrong_is_refused_and_the_connection_ends) {
+  for (const auto& [request, status] :
+       {std::pair("GET /hello HTTP/1.1\r\n\r\n", "400"), std::pair("GET /hello HTTP/2.0\r\nHost: a\r\n\r\n", "505"),
+        std::pair("GET hello HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        std::pair("GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        std::pair("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999\r\n\r\n", "413"),
+        std::pair("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "400")}) {
+    const std::string text = answer(std::string(request) + "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(text.starts_with(std::string("HTTP/1.1 ") + status)) << request << text;
+    EXPECT_EQ(text.find("Hello"), std::string::npos) << request;
+  }
+}
+
+TEST(Http, a_head_that_does_not_come_in_time_is_408) {
+  std::string text;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const auto serve_one = [&]() -> Task<> {
+      Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+      const Handler handler = http::handler(make_app({.head = 20ms}));
+      co_await handler(connection);
+      co_await server->finish();
+    };
+    co_await client->send("GET /hel");
+    auto [served, got] = co_await all(serve_one(), read_all(*client));
+    text = got;
+  });
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 408 ")) << text;
+}
+
+TEST(Http, a_file_is_fetched_once) {
+  const std::string text = answer("GET /file HTTP/1.1\r\nHost: a\r\n\r\n");
+  std::smatch etag;
+  ASSERT_TRUE(std::regex_search(text, etag, std::regex("ETag: (\"[^\"]*\")")));
+  EXPECT_TRUE(text.ends_with("body {}"));
+  const std::string again = answer("GET /file HTTP/1.1\r\nHost: a\r\nIf-None-Match: " + etag[1].str() + "\r\n\r\n");
+  EXPECT_TRUE(again.starts_with("HTTP/1.1 304 ")) << again;
+  EXPECT_TRUE(again.ends_with("\r\n\r\n"));
+}
+
+TEST(Http, a_host_that_is_not_ours_is_421) {
+  const http::AppOptions local{.hosts = {"localhost"}};
+  const auto status = [&](std::string_view host) {
+    return answer(fmt::format("GET /hello HTTP/1.1\r\nHost: {}\r\n\r\n", host), SIZE_MAX, local).substr(9, 3);
+  };
+  EXPECT_EQ(status("evil.example"), "421");
+  EXPECT_EQ(status("localhost:8080"), "200");
+  EXPECT_EQ(status("127.0.0.1:8080"), "200");
+  EXPECT_EQ(status("[::1]:8080"), "200");
+}
+
+constexpr std::string_view upgrade =
+    "GET /echo HTTP/1.1\r\nHost: a:1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+constexpr std::string_view switching =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+TEST(WebSocket, echoes_and_answers_the_close) {
+  using namespace std::string_literals;
+  // "Hello", masked (RFC 6455, section 5.7), then a ping "x", then close 1000; masks of zeros.
+  const std::string frames =
+      "\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"s + "\x89\x81\0\0\0\0x"s + "\x88\x82\0\0\0\0\x03\xe8"s;
+  const std::string request = std::string(upgrade) + "\r\n" + frames;
+  const std::string expected = std::string(switching) + "\x81\x05Hello"s + "\x8a\x01x"s + "\x88\x02\x03\xe8"s;
+  EXPECT_EQ(answer(request), expected) << "frames that come with the request are not lost";
+  EXPECT_EQ(answer(request, 1), expected);
+}
+
+TEST(WebSocket, a_frame_without_a_mask_is_closed_with_1002) {
+  using namespace std::string_literals;
+  const std::string text = answer(std::string(upgrade) + "\r\n" + "\x81\x05Hello"s);
+  ASSERT_TRUE(text.starts_with(switching));
+  EXPECT_EQ(text.substr(switching.size(), 1), "\x88"s);
+  EXPECT_EQ(text.substr(switching.size() + 2, 2), "\x03\xea"s);
+}
+
+TEST(WebSocket, a_page_of_another_origin_is_refused) {
+  EXPECT_TRUE(answer(std::string(upgrade) + "Origin: http://evil.example\r\n\r\n").starts_with("HTTP/1.1 403 "));
+  EXPECT_TRUE(answer(std::string(upgrade) + "Origin: http://a:1\r\n\r\n").starts_with(switching));
+  EXPECT_TRUE(answer(std::string(upgrade) + "Origin: null\r\n\r\n").starts_with("HTTP/1.1 403 "));
+}
+
+TEST(WebSocket, a_silent_peer_is_pinged_and_then_given_up) {
+  using namespace std::string_literals;
+  std::string got;
+  std::string how;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const auto serve_one = [&]() -> Task<> {
+      Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+      const Handler handler = http::handler(make_app({.websocket = {.ping = 10ms, .silent = 30ms}}));
+      how = co_await test::outcome(handler(connection));
+      co_await server->finish();
+    };
+    const std::string request = std::string(upgrade) + "\r\n";
+    co_await client->send(request);
+    auto [served, text] = co_await all(serve_one(), read_all(*client));
+    got = text;
+  });
+  EXPECT_EQ(got, std::string(switching) + "\x89\x00"s);
+  EXPECT_EQ(how, "timed_out");
+}
+
+}  // namespace
+}  // namespace coax
