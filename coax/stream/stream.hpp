@@ -1,8 +1,8 @@
 // Stream: bytes both ways, over TCP, memory or whatever else keeps its promises (tests/contract). The operations are
 // values that live in the coroutine that awaits them; no call allocates for the I/O itself.
 //
-// One task receives at a time; several may send: each send goes out whole, in the order of the calls. All calls belong to
-// the loop's thread.
+// One task receives at a time; several may send: each send goes out whole, in the order of the calls. All calls belong
+// to the loop's thread.
 #pragma once
 
 #include <span>
@@ -17,8 +17,8 @@ namespace coax {
 
 class Stream;
 
-// What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are the
-// receiver's alone, who may change them in place.
+// What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are
+// the receiver's alone, who may change them in place.
 class Received : public Bytes {
  public:
   Received() noexcept = default;
@@ -66,9 +66,9 @@ class Stream {
   Task<std::string> recv_exactly(std::size_t count);
 
   // All of it. Small sends are copied, queued and leave together in one system call at the end of the loop's turn; the
-  // call waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws Error(disconnected)
-  // when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or the stream is broken
-  // for sending when a part had gone.
+  // call waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws
+  // Error(disconnected) when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or
+  // the stream is broken for sending when a part had gone.
   [[nodiscard]] Send send(Bytes bytes) noexcept;
   // Several pieces as one; the array and what it points to must live until it returns.
   [[nodiscard]] Send send(std::span<const Bytes> pieces) noexcept;
