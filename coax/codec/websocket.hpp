@@ -1,0 +1,142 @@
+// WebSocket (RFC 6455): frames in, messages out, and the other way round; and the handshake. Pure: no descriptor, no
+// clock, no randomness. No extension is spoken.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/text.hpp"
+#include "coax/codec/http1.hpp"
+
+namespace coax::ws {
+
+enum class Role : std::uint8_t { server, client };
+
+// RFC 6455, section 5.2.
+enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+// RFC 6455, section 5.3.
+using Mask = std::array<char, 4>;
+
+// RFC 6455, section 7.4.1.
+namespace close_code {
+inline constexpr std::uint16_t normal = 1000;
+inline constexpr std::uint16_t going_away = 1001;
+inline constexpr std::uint16_t protocol_error = 1002;
+inline constexpr std::uint16_t unsupported = 1003;
+inline constexpr std::uint16_t none = 1005;  // never sent: the peer's close had no code
+inline constexpr std::uint16_t not_utf8 = 1007;
+inline constexpr std::uint16_t policy = 1008;
+inline constexpr std::uint16_t too_big = 1009;
+}  // namespace close_code
+
+struct Event {
+  enum class Kind : std::uint8_t {
+    text,    // a whole message, UTF-8
+    binary,  // a whole message
+    ping,    // to be answered by a pong with the same payload
+    pong,
+    close,    // `code` is close_code::none when there was none; the payload is the reason, UTF-8
+    failure,  // the peer broke the protocol: `code` to close with, the payload says why
+  };
+  Kind kind;
+  Bytes payload;  // valid until the next call of feed() or next()
+  std::uint16_t code = 0;
+};
+
+// Feed, then call next() until it returns nothing; only then may the fed bytes go away or more be fed:
+//   decoder.feed(bytes);
+//   while (auto event = decoder.next()) ...
+// Unmasks in place, so the lent bytes change. A message that came whole in one frame is lent from there; what is cut or
+// fragmented is put together in memory that is held until the message has been lent. After a close or a failure the
+// decoder ignores all that comes.
+class MessageDecoder {
+ public:
+  // role: which side this is. message_bytes_max: of all fragments together; above it the failure is 1009, told before
+  // the payload comes. What is above 4 GiB counts as 4 GiB.
+  MessageDecoder(Role role, std::size_t message_bytes_max) noexcept;
+
+  void feed(std::span<char> lent) noexcept;
+  std::optional<Event> next();
+
+ private:
+  struct Header;
+  enum class State : std::uint8_t { header, payload, ended };
+
+  std::optional<Event> take_header();
+  std::optional<Event> start_frame(const Header& header);
+  std::optional<Event> take_payload();
+  std::optional<Event> take_data(std::span<char> piece);
+  std::optional<Event> take_control(std::span<char> piece);
+  Event end_close(Bytes payload);
+  Event fail(std::uint16_t code, std::string_view reason);
+  void hold(std::span<const char> bytes);
+  void release();
+  void drop_tail();
+
+  std::span<char> lent_;
+  // Of the message that is not complete; after it the tail: what is cut of a header or of a control frame.
+  std::vector<char> held_;
+  std::uint64_t frame_left_ = 0;
+  Mask mask_{};  // turned, so that it starts at the next byte of the payload
+  std::uint32_t message_bytes_max_;
+  Utf8Check utf8_;
+  Role role_;
+  State state_ = State::header;
+  Opcode frame_ = Opcode::continuation;    // of the frame
+  Opcode message_ = Opcode::continuation;  // of the message that has started; continuation when none has
+  bool final_ = false;
+  bool held_was_lent_ = false;
+  std::uint8_t tail_bytes_ = 0;
+};
+
+static_assert(sizeof(MessageDecoder) <= 64);
+
+// What stands before a payload, so that the payload can be sent from where it is.
+class FrameHeader {
+ public:
+  // Of a whole message or a control frame. A client gives a mask, a server none. bytes() lives as long as the header.
+  FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask = std::nullopt) noexcept;
+  [[nodiscard]] Bytes bytes() const noexcept { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<char, 14> bytes_{};
+  std::size_t size_ = 0;
+};
+
+// Appends a frame, the payload masked if there is a mask.
+void append_frame(std::string& out, Opcode opcode, Bytes payload, std::optional<Mask> mask = std::nullopt);
+// For a close frame: empty when the code is close_code::none; the reason is cut to the 123 bytes that there are for it.
+std::string close_payload(std::uint16_t code, std::string_view reason_utf8 = {});
+
+// The handshake (RFC 6455, section 4).
+
+struct Upgrade {
+  std::string accept;                       // the value of Sec-WebSocket-Accept
+  std::vector<std::string_view> protocols;  // that the client offers; views of the head's fields
+};
+
+// What a request asks for. A Failure of status 426 is to be answered with the field `Sec-WebSocket-Version: 13`.
+std::expected<Upgrade, http1::Failure> check_upgrade(const http1::Head& request);
+// Of the value of Sec-WebSocket-Key.
+std::string accept_key(std::string_view key);
+
+// The value of Sec-WebSocket-Key of a client: 16 random bytes, new ones for each connection.
+std::string client_key(const std::array<std::uint8_t, 16>& random);
+// Appends the request of a client. Throws Error (invalid) as http1::append_request_head does.
+void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,
+                            std::span<const std::string_view> protocols = {});
+// Whether a response accepts the upgrade that was asked for with this key and these protocols: the protocol that the
+// server chose (empty for none, a view of the head's field), or why it does not.
+std::expected<std::string_view, std::string_view> check_accept(const http1::Head& response, std::string_view key,
+                                                               std::span<const std::string_view> protocols = {});
+
+}  // namespace coax::ws
