@@ -409,7 +409,12 @@ void Chat::compare_with_sent(std::string_view message) {
 
 // --- the command ---
 
-Task<> hold(Chat& chat) { co_await chat.run(); }
+// Everything that belongs to the loop ends before it does.
+Task<> chat_on_loop(std::string nick, std::vector<Endpoint> server, Exit& code) {
+  Chat chat(std::move(nick), std::move(server));
+  co_await chat.run();
+  code = chat.code();
+}
 
 int chat_with(const std::string& server, const std::string& nick) {
   const auto target = parse_host_port(server);
@@ -428,9 +433,10 @@ int chat_with(const std::string& server, const std::string& nick) {
     chosen = *checked;
   }
   try {
-    Chat chat(chosen, resolve(target->host, target->port.value_or(default_port)));
-    const int ran = run(hold(chat));
-    return ran != 0 ? ran : chat.code();
+    auto addresses = resolve(target->host, target->port.value_or(default_port));
+    Exit code = done;
+    const int ran = run(chat_on_loop(chosen, std::move(addresses), code));
+    return ran != 0 ? ran : code;
   } catch (const Error& error) {
     fmt::print(stderr, "coax chat: {}\n", error.what());
     return unavailable;
