@@ -11,20 +11,20 @@ namespace coax {
 namespace {
 constexpr unsigned digit_bits = 6;
 constexpr std::uint64_t digit_mask = 63;
-constexpr std::uint64_t ticks_max = (std::uint64_t{1} << (digit_bits * 6)) - 1;  // two years
+constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * 6 - 1);  // a year; what is later moves along with it
 }  // namespace
 
 void Timers::start(Timer& timer, TimePoint when) noexcept {
   const auto ticks = std::chrono::ceil<std::chrono::milliseconds>(when - start_).count();
-  timer.tick = ticks <= 0 ? 0 : static_cast<std::uint64_t>(ticks);
-  timer.tick = std::clamp(timer.tick, elapsed_ + 1, elapsed_ + ticks_max / 2);
+  timer.tick = std::max(elapsed_ + 1, static_cast<std::uint64_t>(std::max<std::int64_t>(ticks, 0)));
   insert(timer);
 }
 
 void Timers::insert(Timer& timer) noexcept {
-  const std::uint64_t differs = (elapsed_ ^ timer.tick) | 1;
+  const std::uint64_t tick = std::min(timer.tick, elapsed_ + horizon);
+  const std::uint64_t differs = (elapsed_ ^ tick) | 1;
   const unsigned level = std::min<unsigned>((63 - std::countl_zero(differs)) / digit_bits, levels - 1);
-  const auto slot = static_cast<unsigned>((timer.tick >> (level * digit_bits)) & digit_mask);
+  const auto slot = static_cast<unsigned>((tick >> (level * digit_bits)) & digit_mask);
   wheel_[level].lists[slot].push_back(timer);
   wheel_[level].occupied |= std::uint64_t{1} << slot;
 }

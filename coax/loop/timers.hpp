@@ -19,6 +19,11 @@ struct Timer : ListHook {
   std::uint64_t tick = 0;
 };
 
+// `duration` after `time`; the end of all time when that is too far away to be told.
+inline TimePoint later(TimePoint time, Duration duration) noexcept {
+  return duration < TimePoint::max() - time ? time + duration : TimePoint::max();
+}
+
 // Ticks are milliseconds; a timer never fires early, and at most one tick and the length of a loop turn late.
 class Timers {
  public:

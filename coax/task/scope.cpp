@@ -105,20 +105,24 @@ void Sleep::finish() const {
 }
 
 Sleep sleep_until(TimePoint when) noexcept { return Sleep(when); }
-Sleep sleep(Duration duration) noexcept { return Sleep(Loop::current().backend().now() + duration); }
+Sleep sleep(Duration duration) noexcept { return Sleep(later(Loop::current().backend().now(), duration)); }
 
 // --- Event ---
 
 void Event::set() noexcept {
   set_ = true;
-  while (!waits_.empty()) Loop::current().finish_later(waits_.pop_front());
+  while (!waits_.empty()) {
+    Wait& wait = waits_.pop_front();
+    wait.over_ = true;
+    Loop::current().finish_later(wait);
+  }
 }
 
 Event::Wait::Wait(Event& event) noexcept
     : Leaf([](Waiting& self) noexcept {
         Wait& wait = static_cast<Wait&>(self);
-        if (wait.event_.set_ || wait.cancelled_) return;  // on its way already
-        wait.cancelled_ = true;
+        if (wait.over_) return;
+        wait.over_ = wait.cancelled_ = true;
         wait.unlink();
         Loop::current().finish_later(wait);
       }),

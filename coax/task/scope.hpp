@@ -79,10 +79,11 @@ class Together : public Waiting {
     refused_ = context_->cancelled();
     if (refused_) return false;
     parent_ = parent;
+    context_->wait_for(this);  // before the start, in which a task may cancel the one who waits
     start_all(std::index_sequence_for<T...>{});
-    if (--running_ == 0) return false;
-    context_->wait_for(this);
-    return true;
+    if (--running_ != 0) return true;
+    context_->wait_for(nullptr);
+    return false;
   }
 
   std::coroutine_handle<> child_ended(Context& child) noexcept {
@@ -220,12 +221,13 @@ class Guarded : public Waiting {
     if (limit_) {
       Loop& loop = Loop::current();
       timer_.scope = this;
-      loop.timers().start(timer_, loop.backend().now() + *limit_);
+      loop.timers().start(timer_, later(loop.backend().now(), *limit_));
     }
+    context_->wait_for(this);  // before the start, in which the task may cancel the one who waits
     task_.start(child_);
-    if (--running_ == 0) return false;
-    context_->wait_for(this);
-    return true;
+    if (--running_ != 0) return true;
+    context_->wait_for(nullptr);
+    return false;
   }
   T await_resume() {
     if (refused_) throw Cancelled();
@@ -400,6 +402,7 @@ class Event::Wait : public Leaf<Event::Wait>, public Completion {
  private:
   friend class Event;
   Event& event_;
+  bool over_ = false;  // set or cancelled: on its way, and the event may be gone
   bool cancelled_ = false;
 };
 
