@@ -474,7 +474,7 @@ async function showOtherWays() {
   } catch { /* an older hub: the usual port */ }
   const ways = {
     nc: `nc ${host} ${port}`,
-    terminal: `coax chat ${location.hostname}:${port} --nick NAME`,
+    terminal: `coax chat ${location.hostname}:${port}`,
     python: `import socket
 
 at = ("${host}", ${port})

@@ -38,7 +38,7 @@ export function timeElement(when) {
 function hue(nick) {
   let hash = 0x811c9dc5;
   for (const byte of utf8.encode(nick.toLowerCase())) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return (hash ^ (hash >>> 15)) % 360;
+  return ((hash ^ (hash >>> 15)) >>> 0) % 360;
 }
 
 export function rings(nick) {
