@@ -214,7 +214,8 @@ Task<> HttpConnection::send(const Response& response, bool keep_alive, bool head
   co_await stream().send(pieces);
 }
 
-Task<Upgraded> speak_http(coax::Connection& connection, const App& app) {
+// Not inlined: its frame would become part of the one that lives as long as the WebSocket does.
+[[gnu::noinline]] Task<Upgraded> speak_http(coax::Connection& connection, const App& app) {
   HttpConnection http(connection, app);
   co_return co_await http.serve();
 }

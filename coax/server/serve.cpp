@@ -130,6 +130,7 @@ class ServerPart {
   Task<> handle(int native, Endpoint peer, std::uint64_t id);
   Task<> attend(Connection& connection);
   Task<> close(Stream& stream, bool politely) const;
+  Task<> read_away(Stream& stream, bool politely) const;
   Task<> sweep();
   void sweep(Connection& connection) const noexcept;
 
@@ -187,7 +188,7 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
     const CloseReason why = connection.reason();
     const bool peer_is_there =
         why != CloseReason::disconnected && why != CloseReason::stuck && why != CloseReason::overflow;
-    if (peer_is_there) co_await shield(2s, close(stream, !connection.draining()));
+    if (peer_is_there) co_await close(stream, !connection.draining());
   }
   on_left_(peer);
 }
@@ -223,7 +224,7 @@ Task<> ServerPart::attend(Connection& connection) {
 
 // A close(2) with unread input sends a reset, which may destroy our last answer on its way. So: our end first, and what
 // still comes is read away for a moment.
-Task<> ServerPart::close(Stream& stream, bool politely) const {
+Task<> ServerPart::read_away(Stream& stream, bool politely) const {
   try {
     co_await stream.finish();
     std::size_t ignored = 0;
@@ -235,6 +236,11 @@ Task<> ServerPart::close(Stream& stream, bool politely) const {
   } catch (const Error&) {  // gone: as good as closed
   } catch (const Cancelled&) {
   }
+}
+
+// Not inlined: its frame would become part of the one that lives as long as the connection does.
+[[gnu::noinline]] Task<> ServerPart::close(Stream& stream, bool politely) const {
+  co_await shield(2s, read_away(stream, politely));
 }
 
 // --- the server ---

@@ -1,4 +1,4 @@
-// Free lists of coroutine frames in steps of 64 bytes up to 1 KiB; larger ones go to the heap. Under a sanitizer all go
+// Free lists of coroutine frames in steps of 64 bytes up to 4 KiB; larger ones go to the heap. Under a sanitizer all go
 // to the heap, so that a use after the end is seen.
 #include "coax/task/frames.hpp"
 
@@ -22,7 +22,7 @@ constexpr bool pooled = true;
 #endif
 
 constexpr std::size_t step = 64;
-constexpr std::size_t classes = 16;
+constexpr std::size_t classes = 64;
 constexpr std::size_t kept_max = 256;  // of each class and thread
 
 class Pool {
