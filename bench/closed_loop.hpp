@@ -1,0 +1,188 @@
+// A closed loop: each connection keeps `depth` messages under way and sends a new one for each answer. Two protocols:
+// echo, and HTTP. Every byte that comes back is looked at.
+#pragma once
+
+#include <random>
+
+#include "bench/generator.hpp"
+
+namespace bench {
+
+// An endless stream of bytes that do not repeat at any power of two, entered at another place by each connection: what
+// is lost, doubled, altered, or another connection's does not fit.
+class EchoProtocol {
+ public:
+  struct State {};
+
+  explicit EchoProtocol(std::size_t message_bytes) : message_bytes_(message_bytes) {
+    std::mt19937 random(1);
+    for (char& byte : stream_) byte = static_cast<char>(random());
+    std::copy_n(stream_.begin(), window, stream_.begin() + period);
+  }
+  [[nodiscard]] std::size_t message_bytes() const { return message_bytes_; }
+  [[nodiscard]] std::string_view outgoing(std::size_t connection, std::uint64_t position, std::uint64_t count) const {
+    return {stream_.data() + place(connection, position), std::min<std::size_t>(window, count)};
+  }
+  // How many messages are finished by these bytes, which came at that position.
+  std::size_t take(State&, std::size_t connection, std::uint64_t position, std::string_view bytes) const {
+    for (std::size_t done = 0; done < bytes.size();) {
+      const std::string_view expected = outgoing(connection, position + done, bytes.size() - done);
+      if (bytes.substr(done, expected.size()) != expected) throw std::runtime_error("the echo is wrong");
+      done += expected.size();
+    }
+    return (position + bytes.size()) / message_bytes_ - position / message_bytes_;
+  }
+
+ private:
+  static constexpr std::size_t period = 65521;
+  static constexpr std::size_t window = 512UL << 10;
+  static std::size_t place(std::size_t connection, std::uint64_t position) {
+    return (position + connection * 7919) % period;
+  }
+
+  std::size_t message_bytes_;
+  std::vector<char> stream_ = std::vector<char>(period + window);
+};
+
+// GET of one path; each answer must be a 200 with the expected body.
+class HttpProtocol {
+ public:
+  struct State {
+    std::string begun;  // of an answer
+  };
+
+  HttpProtocol(const std::string& host, const std::string& path, std::string body)
+      : request_("GET " + path + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n"), body_("\r\n\r\n" + std::move(body)) {
+    while (requests_.size() < 64UL << 10) requests_ += request_;
+  }
+  [[nodiscard]] std::size_t message_bytes() const { return request_.size(); }
+  [[nodiscard]] std::string_view outgoing(std::size_t, std::uint64_t position, std::uint64_t count) const {
+    return std::string_view(requests_).substr(position % request_.size(), count);
+  }
+  std::size_t take(State& state, std::size_t, std::uint64_t, std::string_view bytes) {
+    if (!state.begun.empty()) {
+      state.begun.append(bytes);
+      bytes = state.begun;
+    }
+    std::size_t answers = 0;
+    while (const std::size_t size = answer_size(bytes)) {
+      bytes.remove_prefix(size);
+      ++answers;
+    }
+    state.begun = std::string(bytes);
+    return answers;
+  }
+
+ private:
+  // 0: it is not whole yet. Nearly all answers are as long as the one before.
+  std::size_t answer_size(std::string_view bytes) {
+    constexpr std::string_view start = "HTTP/1.1 200 ";
+    if (bytes.size() < start.size()) return 0;
+    if (!bytes.starts_with(start)) throw std::runtime_error("not a 200: " + std::string(bytes.substr(0, 80)));
+    if (usual_size_ != 0 && bytes.substr(0, usual_size_).ends_with(body_)) return usual_size_;
+    const std::size_t head = bytes.find("\r\n\r\n");
+    if (head == std::string_view::npos || bytes.size() < head + body_.size()) return 0;
+    if (bytes.substr(head, body_.size()) != body_) throw std::runtime_error("the body is not the expected one");
+    return usual_size_ = head + body_.size();
+  }
+
+  std::string request_;
+  std::string body_;  // with the empty line before it
+  std::string requests_;
+  std::size_t usual_size_ = 0;
+};
+
+template <typename Protocol>
+class ClosedLoop {
+ public:
+  ClosedLoop(const Options& options, Protocol protocol)
+      : protocol_(std::move(protocol)),
+        depth_(options.count("depth", 1)),
+        connections_(options.count("connections", 1)),
+        meter_(options) {
+    for (std::size_t index = 0; index < connections_.size(); ++index) {
+      connections_[index].fd = connect_to(options.target(), index);
+      connections_[index].asked_at.resize(depth_);
+      epoll_.add(connections_[index].fd, static_cast<std::uint32_t>(index));
+    }
+  }
+
+  void run() {
+    for (std::size_t index = 0; index < connections_.size(); ++index) ask(index, depth_, now());
+    while (meter_.turn(answered_)) {
+      for (const epoll_event& event : epoll_.wait(100)) {
+        const std::size_t index = event.data.u32;
+        if ((event.events & EPOLLOUT) != 0) send(index);
+        if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
+      }
+    }
+    meter_.print();
+  }
+
+ private:
+  struct Connection {
+    int fd = -1;
+    std::uint64_t asked = 0;
+    std::uint64_t answered = 0;
+    std::uint64_t sent_bytes = 0;
+    std::uint64_t received_bytes = 0;
+    std::vector<std::uint64_t> asked_at;  // when; of the last `depth`
+    typename Protocol::State state;
+  };
+
+  void receive(std::size_t index, bool ended) {
+    Connection& connection = connections_[index];
+    const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+      const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
+      connection.received_bytes += bytes.size();
+      if (finished > connection.asked - connection.answered) throw std::runtime_error("more answers than questions");
+      const std::uint64_t time = now();
+      for (std::size_t count = 0; count < finished; ++count) {
+        meter_.latency.add(time - connection.asked_at[connection.answered++ % depth_]);
+      }
+      answered_ += finished;
+      ask(index, finished, time);
+      return true;
+    });
+    if (!open) throw std::runtime_error("the server closed a connection");
+  }
+
+  void ask(std::size_t index, std::size_t count, std::uint64_t time) {
+    Connection& connection = connections_[index];
+    for (; count != 0; --count) connection.asked_at[connection.asked++ % depth_] = time;
+    send(index);
+  }
+
+  void send(std::size_t index) {
+    Connection& connection = connections_[index];
+    while (const std::uint64_t left = connection.asked * protocol_.message_bytes() - connection.sent_bytes) {
+      const std::string_view bytes = protocol_.outgoing(index, connection.sent_bytes, left);
+      const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno == EAGAIN) return;
+      if (sent < 0) fail_with_errno("send");
+      connection.sent_bytes += static_cast<std::uint64_t>(sent);
+    }
+  }
+
+  Protocol protocol_;
+  std::size_t depth_;
+  std::vector<Connection> connections_;
+  Meter meter_;
+  Epoll epoll_;
+  ReceiveBuffer buffer_;
+  std::uint64_t answered_ = 0;
+};
+
+inline int run_echo(const Options& options) {
+  ClosedLoop(options, EchoProtocol(options.count("bytes", 64))).run();
+  return 0;
+}
+
+inline int run_http(const Options& options) {
+  ClosedLoop(options, HttpProtocol(options.text("host", "127.0.0.1"), options.text("path", "/hello"),
+                                   options.text("body", "Hello world!")))
+      .run();
+  return 0;
+}
+
+}  // namespace bench

@@ -1,0 +1,175 @@
+// Many connections that do nothing. Each has been in use once: it has had one message echoed, or has joined the hub.
+// Says `ready` when that is so of all, and holds them, answering pings, until its standard input is closed.
+#pragma once
+
+#include "bench/generator.hpp"
+
+namespace bench {
+
+// One connection's way to being ready. Bytes in; what has to be sent is left in `out`.
+class Arrival {
+ public:
+  Arrival(bool websocket, bool join, std::size_t index)
+      : websocket_(websocket), join_(join), nick_("m" + std::to_string(index)) {}
+
+  [[nodiscard]] bool ready() const noexcept { return ready_; }
+
+  // What is sent as soon as it is connected.
+  std::string greeting() const {
+    if (websocket_) {
+      return std::string("GET ") + (join_ ? "/ws" : "/") +
+             " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    }
+    return join_ ? nick_ + "\n" : "?";
+  }
+
+  std::string take(std::string_view bytes) {
+    if (websocket_) return take_websocket(bytes);
+    if (ready_) return {};  // what the others say
+    begun_.append(bytes);
+    ready_ = join_ ? begun_.contains(nick_ + " joined the chat!\n") : begun_ == "?";
+    if (!join_ && !ready_) throw std::runtime_error("the echo is wrong");
+    if (ready_) std::string().swap(begun_);
+    return {};
+  }
+
+ private:
+  std::string take_websocket(std::string_view bytes) {
+    begun_.append(bytes);
+    std::string out;
+    if (!upgraded_) {
+      const std::size_t end = begun_.find("\r\n\r\n");
+      if (end == std::string::npos) return {};
+      if (!begun_.starts_with("HTTP/1.1 101 ")) throw std::runtime_error("no upgrade: " + begun_.substr(0, end));
+      begun_.erase(0, end + 4);
+      upgraded_ = true;
+      out += masked(text, join_ ? R"({"type":"join","nick":")" + nick_ + "\"}" : "?");
+    }
+    std::size_t taken = 0;
+    while (const std::size_t size = frame(std::string_view(begun_).substr(taken), out)) taken += size;
+    begun_.erase(0, taken);
+    if (begun_.empty()) std::string().swap(begun_);
+    return out;
+  }
+
+  // Takes one frame (RFC 6455, section 5.2) and returns its size; 0: it is not whole yet.
+  std::size_t frame(std::string_view bytes, std::string& out) {
+    if (bytes.size() < 2) return 0;
+    const auto at = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
+    std::size_t head = 2;
+    std::uint64_t length = at(1);
+    if (length >= 126) {
+      head += length == 126 ? 2 : 8;
+      if (bytes.size() < head) return 0;
+      length = 0;
+      for (std::size_t index = 2; index < head; ++index) length = length << 8 | at(index);
+    }
+    if (bytes.size() - head < length) return 0;
+    const std::string_view payload = bytes.substr(head, length);
+    const unsigned opcode = at(0) & 15U;
+    if (opcode == ping) out += masked(pong, payload);
+    if (opcode == close) throw std::runtime_error("the server closed a WebSocket: " + std::string(payload));
+    if (opcode == text && !ready_) {
+      ready_ = join_ ? payload.starts_with(R"({"type":"welcome")") : payload == "?";
+      if (!ready_) throw std::runtime_error("unexpected: " + std::string(payload));
+    }
+    return head + length;
+  }
+
+  // Masked with zeros, which changes nothing.
+  static std::string masked(unsigned opcode, std::string_view payload) {
+    std::string frame{static_cast<char>(0x80U | opcode), static_cast<char>(0x80U | payload.size())};
+    return frame.append(4, '\0').append(payload);
+  }
+
+  static constexpr unsigned text = 1;
+  static constexpr unsigned close = 8;
+  static constexpr unsigned ping = 9;
+  static constexpr unsigned pong = 10;
+
+  bool websocket_;
+  bool join_;
+  std::string nick_;
+  std::string begun_;
+  bool upgraded_ = false;
+  bool ready_ = false;
+};
+
+class Idle {
+ public:
+  explicit Idle(const Options& options)
+      : target_(options.target()),
+        count_(options.count("connections", 1000)),
+        websocket_(options.has("websocket")),
+        join_(options.has("join")) {}
+
+  void run() {
+    std::uint64_t progress_at = now();
+    for (std::size_t before = 0; ready_ < count_; before = ready_) {
+      while (connections_.size() < count_ && connections_.size() - ready_ < arriving_max) open_one();
+      receive(100);
+      if (ready_ != before) progress_at = now();
+      if (now() - progress_at > stall_max) {
+        throw std::runtime_error("only " + std::to_string(ready_) + " of " + std::to_string(count_) + " became ready");
+      }
+    }
+    std::puts("ready");
+    std::fflush(stdout);
+    check(fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
+    char byte = 0;
+    while (read(STDIN_FILENO, &byte, 1) != 0) receive(20);
+  }
+
+ private:
+  struct Connection {
+    int fd;
+    Arrival arrival;
+  };
+
+  void open_one() {
+    const std::size_t index = connections_.size();
+    connections_.push_back({connect_to(target_, index), Arrival(websocket_, join_, index)});
+    say(connections_.back(), connections_.back().arrival.greeting());
+    epoll_.add(connections_.back().fd, static_cast<std::uint32_t>(index));
+  }
+
+  static void say(const Connection& connection, std::string_view text) {
+    if (text.empty()) return;
+    const ssize_t sent = send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (sent != static_cast<ssize_t>(text.size())) throw std::runtime_error("the server does not read");
+  }
+
+  void receive(int timeout_ms) {
+    for (const epoll_event& event : epoll_.wait(timeout_ms)) {
+      if ((event.events & (EPOLLIN | ended_events)) == 0) continue;
+      Connection& connection = connections_[event.data.u32];
+      const bool was_ready = connection.arrival.ready();
+      const bool ended = (event.events & ended_events) != 0;
+      const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+        say(connection, connection.arrival.take(bytes));
+        return true;
+      });
+      if (!open) throw std::runtime_error("the server closed a connection");
+      if (!was_ready && connection.arrival.ready()) ++ready_;
+    }
+  }
+
+  static constexpr std::size_t arriving_max = 32;  // a hub tells everybody of each: not more than an outbox takes
+
+  sockaddr_in target_;
+  std::size_t count_;
+  bool websocket_;
+  bool join_;
+  std::vector<Connection> connections_;
+  std::size_t ready_ = 0;
+  Epoll epoll_;
+  ReceiveBuffer buffer_;
+};
+
+inline int run_idle(const Options& options) {
+  Idle(options).run();
+  return 0;
+}
+
+}  // namespace bench

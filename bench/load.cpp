@@ -1,0 +1,34 @@
+// load VERB --port PORT ...: the load generator of bench/run.py: one thread, epoll by hand. Prints one line of JSON:
+// what was done in the measured interval, what it cost, how long it took. Whatever is not as it should be ends it with
+// an error.
+#include "bench/broadcast.hpp"
+#include "bench/closed_loop.hpp"
+#include "bench/generator.hpp"
+#include "bench/idle.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: load echo      --port P [--connections N] [--bytes B] [--depth D]       each connection keeps D under way\n"
+    "       load http      --port P [--connections N] [--depth D] [--path /hello] [--body 'Hello world!']\n"
+    "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K]   one member publishes to all\n"
+    "       load idle      --port P [--connections N] [--websocket] [--join]        holds them until stdin is closed\n"
+    "all:   [--host 127.0.0.1]; all but idle: [--seconds 2] [--server-pid PID]\n"
+    "--join speaks the hub's protocol (docs/protocols.md); without it idle expects an echo server.\n";
+
+int run(int argc, char** argv) {
+  const std::string_view verb = argc > 1 ? argv[1] : "";
+  const bench::Options options(argc, argv);
+  if (verb == "echo") return bench::run_echo(options);
+  if (verb == "http") return bench::run_http(options);
+  if (verb == "broadcast") return bench::run_broadcast(options);
+  if (verb == "idle") return bench::run_idle(options);
+  std::fputs(usage, stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return bench::guarded("load", [&] { return run(argc, argv); });
+}

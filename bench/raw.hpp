@@ -1,0 +1,187 @@
+// What the raw servers and the load generator share: sockets and epoll by hand, nothing of the library, so that the
+// limit it is held against, and the ruler itself, do not change with it.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+namespace bench {
+
+constexpr std::uint32_t ended_events = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+[[noreturn]] inline void fail_with_errno(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+inline int check(int result, const char* what) {
+  if (result < 0) fail_with_errno(what);
+  return result;
+}
+
+template <typename Number>
+Number number_of(std::string_view text) {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw std::invalid_argument("not a number: " + std::string(text));
+  }
+  return number;
+}
+
+inline sockaddr_in address_of(const std::string& host, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) {
+    throw std::invalid_argument("not an IPv4 address: " + host);
+  }
+  return address;
+}
+
+inline const sockaddr* generic(const sockaddr_in& address) {
+  return static_cast<const sockaddr*>(static_cast<const void*>(&address));
+}
+
+inline void set_no_delay(int fd) {
+  const int on = 1;
+  check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+}
+
+inline int listen_on(const sockaddr_in& address) {
+  const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+  const int on = 1;
+  check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+  set_no_delay(fd);  // inherited by what is accepted
+  check(bind(fd, generic(address), sizeof address), "bind");
+  check(listen(fd, 4096), "listen");
+  return fd;
+}
+
+// Edge-triggered; each descriptor is registered once, for both directions.
+class Epoll {
+ public:
+  Epoll() : epoll_(check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
+  Epoll(const Epoll&) = delete;
+  Epoll& operator=(const Epoll&) = delete;
+  ~Epoll() { close(epoll_); }
+
+  void add(int fd, std::uint32_t tag) const {
+    epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u32 = tag}};
+    check(epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
+  }
+  // timeout_ms -1: for as long as it takes.
+  std::span<const epoll_event> wait(int timeout_ms) {
+    const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_ms);
+    if (count < 0 && errno != EINTR) fail_with_errno("epoll_wait");
+    return {events_.data(), count < 0 ? 0U : static_cast<std::size_t>(count)};
+  }
+
+ private:
+  int epoll_;
+  std::array<epoll_event, 1024> events_{};
+};
+
+// One receive buffer for all connections of a program.
+class ReceiveBuffer {
+ public:
+  // Reads until the socket is drained or `take` returns false (then false). A read that brings less than was asked for
+  // has drained it, and saves the read that says EAGAIN; once the peer's end was announced only the end itself will do.
+  // At the end and on errors: false.
+  template <typename Take>
+  bool drain(int fd, bool ended, const Take& take) {
+    while (true) {
+      const ssize_t got = recv(fd, bytes_.data(), bytes_.size(), 0);
+      if (got < 0 && errno == EAGAIN) return true;
+      if (got <= 0) return false;
+      const auto count = static_cast<std::size_t>(got);
+      if (!take(std::string_view(bytes_.data(), count))) return false;
+      if (count < bytes_.size() && !ended) return true;
+    }
+  }
+
+ private:
+  std::vector<char> bytes_ = std::vector<char>(512UL << 10);
+};
+
+// What a peer that does not read makes wait. False: the peer is gone.
+class Unsent {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
+  bool send(int fd, std::string_view bytes) {
+    if (bytes_.empty()) {
+      const ssize_t sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno != EAGAIN) return false;
+      bytes.remove_prefix(sent < 0 ? 0U : static_cast<std::size_t>(sent));
+    }
+    bytes_.append(bytes);
+    return true;
+  }
+  bool flush(int fd) {
+    if (bytes_.empty()) return true;
+    std::string waiting;
+    waiting.swap(bytes_);
+    return send(fd, waiting);
+  }
+
+ private:
+  std::string bytes_;
+};
+
+// A server on one thread, from main's `PORT [HOST]` on. Server has opened(fd); event(fd, events), false: close it;
+// closed(fd), just before; and turn_ended().
+template <typename Server>
+int run_server(int argc, char** argv, Server& server) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s PORT [HOST]\n", argv[0]);
+    return 2;
+  }
+  const int listener = listen_on(address_of(argc > 2 ? argv[2] : "127.0.0.1", number_of<std::uint16_t>(argv[1])));
+  Epoll epoll;
+  epoll.add(listener, static_cast<std::uint32_t>(listener));
+  while (true) {
+    for (const epoll_event& event : epoll.wait(-1)) {
+      const int fd = static_cast<int>(event.data.u32);
+      if (fd == listener) {
+        int accepted = -1;
+        while ((accepted = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+          server.opened(accepted);
+          epoll.add(accepted, static_cast<std::uint32_t>(accepted));
+        }
+      } else if (!server.event(fd, event.events)) {
+        server.closed(fd);
+        close(fd);
+      }
+    }
+    server.turn_ended();
+  }
+}
+
+// Runs main's body; what it throws goes to standard error. Returns the exit code.
+template <typename Body>
+int guarded(const char* program, const Body& body) {
+  try {
+    return body();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s: %s\n", program, error.what());
+    return 1;
+  }
+}
+
+}  // namespace bench
