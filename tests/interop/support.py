@@ -1,0 +1,235 @@
+# What the tests of this folder share: a hub of one's own, on ports that nobody else has, and a TCP client. Everything
+# waits for events, and nothing waits for ever.
+
+import functools
+import os
+import pathlib
+import re
+import resource
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+import unittest
+from collections.abc import Mapping
+from typing import IO
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+WAIT_S = 30.0  # for what comes at once, on a busy machine and under a sanitizer
+LOCALHOST = "127.0.0.1"
+
+
+def coax() -> str:
+    """The program to test."""
+    assert "COAX" in os.environ, "COAX must name the program to test"
+    return os.environ["COAX"]
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours, without what would change what the program does."""
+    own = {name: value for name, value in os.environ.items() if not re.match(r"COAX|NO_COLOR$|LC_|LANG", name)}
+    return {**own, "TERM": "xterm", **(extra or {})}
+
+
+def run(*arguments: str, extra: Mapping[str, str] | None = None, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The program from start to end, with `given` as its standard input."""
+    return subprocess.run([coax(), *arguments], input=given, capture_output=True, timeout=WAIT_S, check=False,
+                          env=environment(extra))
+
+
+class Output:
+    """What a program writes, line by line, and a way to wait for it."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._thread = threading.Thread(target=self._read, args=(pipe,), daemon=True)
+        self._thread.start()
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe:
+            for line in pipe:
+                with self._changed:
+                    self.lines.append(line.decode(errors="replace").rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def text(self) -> str:
+        with self._changed:
+            return "\n".join(self.lines)
+
+    def wait_for(self, part: str, times: int = 1) -> str:
+        """The line that has `part` inside, when it has come so many times."""
+        def found() -> list[str]:
+            return [line for line in self.lines if part in line]
+
+        with self._changed:
+            self._changed.wait_for(lambda: len(found()) >= times or self._ended, WAIT_S)
+            if len(found()) < times:
+                raise AssertionError(f"{part!r} did not come {times} times; what came:\n" + "\n".join(self.lines))
+            return found()[times - 1]
+
+    def wait_for_end(self) -> str:
+        self._thread.join(WAIT_S)
+        return self.text()
+
+
+class Hub:
+    """`coax serve` as a child of ours. Leaving the `with` ends it, if that has not happened yet, and it must end well."""
+
+    def __init__(self, *flags: str, extra: Mapping[str, str] | None = None, ports: bool = True,
+                 descriptors_max: int | None = None) -> None:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
+
+        any_ports = ["--port", "0", "--web-port", "0"] if ports else []
+        self.process = subprocess.Popen([coax(), "serve", *any_ports, *flags], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(extra),
+                                        preexec_fn=limit if descriptors_max else None)
+        self.output = Output(self.process.stdout)
+        self.log = Output(self.process.stderr)
+
+    def __enter__(self) -> "Hub":
+        try:
+            self.output.wait_for("Ctrl-C closes it")
+        except AssertionError as failure:
+            self.kill()
+            raise AssertionError(f"{failure}\non standard error:\n{self.log.wait_for_end()}") from None
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            code = self.stop() if self.process.poll() is None else 0
+        finally:
+            self.kill()
+        if code != 0 and failed is None:
+            raise AssertionError(f"the hub ended with {code}:\n{self.log.wait_for_end()}")
+
+    def port_of(self, wire: str) -> int:
+        return int(re.search(rf"listening  {wire} +\S+:(\d+)$", self.output.text(), re.MULTILINE)[1])
+
+    @functools.cached_property
+    def port(self) -> int:
+        return self.port_of("tcp")
+
+    @functools.cached_property
+    def web_port(self) -> int:
+        return self.port_of("http")
+
+    @property
+    def address(self) -> str:
+        return f"{LOCALHOST}:{self.port}"
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds_max: float = WAIT_S) -> int:
+        return self.process.wait(seconds_max)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit code."""
+        self.send_signal(number)
+        return self.wait()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Client:
+    """A TCP client of the hub that expects what comes, byte for byte."""
+
+    def __init__(self, port: int, recv_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        if recv_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, recv_buffer)
+        self.socket.settimeout(WAIT_S)
+        self.socket.connect((LOCALHOST, port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.unread = b""
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def _more(self) -> bool:
+        data = self.socket.recv(65536)
+        self.unread += data
+        return data != b""
+
+    def exactly(self, count: int) -> bytes:
+        while len(self.unread) < count and self._more():
+            pass
+        data, self.unread = self.unread[:count], self.unread[count:]
+        return data
+
+    def line(self) -> bytes:
+        """The next one, without its line end; what stands without one when the hub has finished."""
+        while b"\n" not in self.unread and self._more():
+            pass
+        data, _, self.unread = self.unread.partition(b"\n")
+        return data
+
+    def lines(self, count: int) -> list[bytes]:
+        return [self.line() for _ in range(count)]
+
+    def skip_to(self, line: bytes) -> None:
+        """Reads until the line; what came before is passed over."""
+        while (got := self.line()) != line:
+            assert got or self.unread, f"the hub has finished before {line!r}"
+
+    def rest(self) -> bytes:
+        """All until the hub closes."""
+        while self._more():
+            pass
+        data, self.unread = self.unread, b""
+        return data
+
+    def finish(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Closes so that the hub gets a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def join(hub: Hub, nick: str, line_end: bytes = b"\n", **options: int) -> Client:
+    """A client that is in the room and has read nothing after its own `joined`."""
+    client = Client(hub.port, **options)
+    asked = client.exactly(4)
+    client.send(nick.encode() + line_end)
+    answer = client.line()
+    if (asked, answer) != (b"NICK", f"{nick} joined the chat!".encode()):
+        client.close()
+        raise AssertionError(f"no way into the room: {asked!r}, then {answer!r}")
+    return client
+
+
+class HubTest(unittest.TestCase):
+    """Each test has a hub for itself: nobody from another test comes or goes."""
+
+    flags: tuple[str, ...] = ()
+
+    def setUp(self) -> None:
+        self.hub = self.enterContext(Hub(*self.flags))
+
+    def join(self, nick: str, line_end: bytes = b"\n", **options: int) -> Client:
+        return self.enterContext(join(self.hub, nick, line_end, **options))
+
+    def connect(self) -> Client:
+        return self.enterContext(Client(self.hub.port))
