@@ -269,7 +269,7 @@ def check_words(file: File) -> Iterator[Breach]:
     if file.is_cpp and file.parts[0] == "tests":
         for number, line in enumerate(file.bare.split("\n"), 1):
             # coax::sleep is an operation, which tests of time limits need; it blocks nobody.
-            if re.search(r"\b(sleep_for|usleep|nanosleep)\b|(?<![\w.])sleep\s*\(\s*\d+\s*\)", line):
+            if re.search(r"this_thread::sleep|\b(sleep_for|usleep|nanosleep)\b|(?<![\w.])sleep\s*\(\s*\d+\s*\)", line):
                 yield file.breach(number, "sleep", "wait for the event, or use the virtual clock")
 
 
