@@ -20,6 +20,7 @@ struct HubOptions {
   std::string listen;
   std::uint16_t port = 0;
   std::uint16_t web_port = 0;
+  std::vector<std::string> web_hosts;  // names that a proxy publishes the page under
   unsigned threads = 1;
   Duration drain{};
   Limits limits;
@@ -115,6 +116,9 @@ http::App Hub::pages() {
   options.headers.emplace_back("Referrer-Policy", "no-referrer");
   const auto addresses = resolve(options_.listen, 0);
   if (only_this_machine(addresses)) options.hosts = {"localhost", options_.listen};
+  if (!options.hosts.empty())
+    options.hosts.insert(options.hosts.end(), options_.web_hosts.begin(), options_.web_hosts.end());
+  options.origins = options_.web_hosts;
   http::App app(std::move(options));
   for (const web::Page& page : web::pages()) app.file({page.path, page.content_type, page.body});
   app.get("/hub.json", [this](http::Request&) {
@@ -134,7 +138,7 @@ void Hub::listening() {
   if (lines_at_.empty() || web_at_.empty()) return;
   opened_ = true;
   const Endpoint& lines = lines_at_.front();
-  const std::string host = reachable(lines).substr(0, reachable(lines).rfind(':'));
+  const Endpoint near = *Endpoint::parse(reachable(lines));
   fmt::print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
              only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
                                           : ", for everybody who can reach this machine");
@@ -142,11 +146,11 @@ void Hub::listening() {
   for (const Endpoint& at : web_at_) fmt::print("  listening  http  {}\n", at.to_string());
   fmt::print("\n  browser    http://{}/\n", reachable(web_at_.front()));
   fmt::print("  terminal   coax chat {} --nick NAME\n", reachable(lines));
-  fmt::print("  nc         nc {} {}\n", host, lines.port());
+  fmt::print("  nc         nc {} {}\n", near.ip(), near.port());
   fmt::print(
       "  Python     s = socket.create_connection((\"{}\", {})); s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n"
       "\n  Ctrl-C closes it.\n",
-      host, lines.port());
+      near.ip(), near.port());
   std::fflush(stdout);
 }
 
@@ -155,6 +159,7 @@ HubOptions read(const Settings& settings) {
   HubOptions options{.listen = settings.text("listen"),
                      .port = settings.port("port"),
                      .web_port = settings.port("web-port"),
+                     .web_hosts = settings.names("web-hosts"),
                      .threads = settings.count_or_none("threads", "all").value_or(cores),
                      .drain = settings.duration("drain"),
                      .limits = {},
@@ -223,6 +228,7 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("listen", "ADDRESS", "127.0.0.1", "Where to listen: an address of this machine, 0.0.0.0 or :: for all");
   settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");
   settings->add("web-port", "PORT", "8080", "The port for browsers and WebSockets; 0 for any free one");
+  settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
   settings->add("drain", "TIME", "10s", "How long a shutdown waits for what is being sent");
   settings->add("connections-max", "N", "8000", "Connections at a time, on each port; more wait");

@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
 
 namespace coax::app {
 
@@ -41,7 +42,8 @@ void Settings::add(std::string name, std::string placeholder, std::string fallba
   setting.name = std::move(name);
   setting.value = std::move(fallback);
   setting.origin = "the default";
-  setting.option = command_.add_option("--" + setting.name, setting.flag, fmt::format("{} [{}]", what, setting.value));
+  setting.option = command_.add_option("--" + setting.name, setting.flag,
+                                       setting.value.empty() ? what : fmt::format("{} [{}]", what, setting.value));
   setting.option->type_name(std::move(placeholder));
 }
 
@@ -118,6 +120,18 @@ unsigned Settings::count(std::string_view name) const {
 std::optional<unsigned> Settings::count_or_none(std::string_view name, std::string_view none) const {
   if (text(name) == none) return std::nullopt;
   return count(name);
+}
+
+std::vector<std::string> Settings::names(std::string_view name) const {
+  std::vector<std::string> names;
+  std::string_view rest = text(name);
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    const std::string_view each = trim(rest.substr(0, comma));
+    if (!each.empty()) names.emplace_back(each);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return names;
 }
 
 std::size_t Settings::size(std::string_view name) const {

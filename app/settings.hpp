@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "coax/base/units.hpp"
 
@@ -28,6 +29,7 @@ class Settings {
   [[nodiscard]] std::uint16_t port(std::string_view name) const;
   [[nodiscard]] unsigned count(std::string_view name) const;  // 1 or more
   [[nodiscard]] std::optional<unsigned> count_or_none(std::string_view name, std::string_view none) const;
+  [[nodiscard]] std::vector<std::string> names(std::string_view name) const;  // separated by commas
   [[nodiscard]] std::size_t size(std::string_view name) const;
   [[nodiscard]] Duration duration(std::string_view name) const;
   [[noreturn]] void refuse(std::string_view name, std::string_view expected) const;

@@ -39,6 +39,8 @@ struct AppOptions {
   // Empty: any. Else a request whose Host, without its port, is neither an IP address nor one of these is answered with
   // 421; a server that only this machine may reach so withstands DNS rebinding.
   std::vector<std::string> hosts = {};
+  // "HOST" or "HOST:PORT" of other origins whose pages may open WebSockets here, besides the one that Host names.
+  std::vector<std::string> origins = {};
 };
 
 class App {

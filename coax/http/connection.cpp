@@ -1,6 +1,7 @@
 // One HTTP/1.1 connection: requests in, responses out, in order; then perhaps a WebSocket.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "coax/base/error.hpp"
@@ -35,12 +36,15 @@ std::string_view date() {
 bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
 
 // A page of another origin must not speak through a visitor's browser. What is no browser sends no Origin.
-bool is_same_origin(const http1::Head& head) {
+bool is_from_our_page(const http1::Head& head, const std::vector<std::string>& origins) {
   const auto origin = head.find("Origin");
   if (!origin) return true;
   const std::string_view host = head.find("Host").value_or("");
   const std::size_t scheme_end = origin->find("://");
-  return scheme_end != std::string_view::npos && equal_ignoring_case(origin->substr(scheme_end + 3), host);
+  if (scheme_end == std::string_view::npos) return false;
+  const std::string_view page = origin->substr(scheme_end + 3);
+  return equal_ignoring_case(page, host) ||
+         std::ranges::any_of(origins, [&](const std::string& ours) { return equal_ignoring_case(page, ours); });
 }
 
 // A request for a WebSocket was answered with 101.
@@ -159,7 +163,7 @@ Task<const App::SocketAction*> HttpConnection::respond() {
 
 Task<const App::SocketAction*> HttpConnection::upgrade(Request& request, const App::SocketAction& action) {
   const auto wanted = ws::check_upgrade(parser_.head());
-  if (!is_same_origin(parser_.head())) {
+  if (!is_from_our_page(parser_.head(), app_.options().origins)) {
     log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer().to_string(),
               printable(request.header("Origin")));
     co_await send(Response::text("this WebSocket is for pages of its own origin\n", 403), false, false);

@@ -188,7 +188,7 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
     const CloseReason why = connection.reason();
     const bool peer_is_there =
         why != CloseReason::disconnected && why != CloseReason::stuck && why != CloseReason::overflow;
-    if (peer_is_there) co_await close(stream, !connection.draining());
+    if (peer_is_there) co_await close(stream, !connection.draining() && why != CloseReason::timed_out);
   }
   on_left_(peer);
 }
