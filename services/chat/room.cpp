@@ -46,6 +46,9 @@ std::expected<std::string, Refusal> check_nick(Bytes nick) {
     return refuse(fmt::format("a nickname has at most {} characters", nick_characters_max));
   }
   if (has_control(trimmed)) return refuse("a nickname must not have control characters");
+  // On the lines' wire these would let a nickname speak for somebody else, or for the hub.
+  if (trimmed.contains(':')) return refuse("a nickname must not have a colon");
+  if (fold_case(trimmed) == "error") return refuse("that nickname is reserved");
   return std::string(trimmed);
 }
 

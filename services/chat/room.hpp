@@ -25,7 +25,7 @@ struct Refusal {
   std::string text;
 };
 
-// Without white space at both ends; UTF-8, 1 to 32 characters, no control characters.
+// Without white space at both ends; UTF-8, 1 to 32 characters, no control characters, no colon, not "error".
 std::expected<std::string, Refusal> check_nick(Bytes nick);
 // UTF-8, 1 to 4096 bytes, no control characters.
 std::optional<Refusal> check_text(Bytes text);
