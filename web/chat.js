@@ -338,7 +338,7 @@ const seat = new Seat({
 
 const wording = {
   nick_taken: 'Somebody here has this nickname already. Choose another.',
-  nick_invalid: 'The hub does not take this nickname: 1 to 32 characters, and not only spaces.',
+  nick_invalid: 'The hub does not take this nickname: 1 to 32 characters, no colon, and not only spaces.',
   text_invalid: 'Not sent: it contains characters that the hub does not take.',
   text_too_long: `Not sent: longer than ${limits.textBytes} bytes.`,
   not_joined: 'Not sent: the hub does not know you yet.',
