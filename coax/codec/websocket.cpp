@@ -171,7 +171,6 @@ std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
     return fail(close_code::not_utf8, "a text that ends inside a character");
   held_was_lent_ = !held_.empty();
   const bool text = std::exchange(message_, Opcode::continuation) == Opcode::text;
-  utf8_ = {};
   return Event{text ? Event::Kind::text : Event::Kind::binary, message};
 }
 

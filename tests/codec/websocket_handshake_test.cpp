@@ -88,8 +88,9 @@ TEST(CheckUpgrade, refuses_all_other_requests) {
   EXPECT_EQ(answer(request("Host: a\r\n", "Host: a\r\nSec-WebSocket-Version: 13\r\n")).status, 426);
   EXPECT_EQ(answer(request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")).status, 400);
   EXPECT_EQ(answer(request("Host: a\r\n", "Host: a\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n")).status, 400);
-  for (const char* wrong : {"", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=A", "dGhlIHNhbXBsZSBub25jZQAA",
-                            "dGhlIHNhbXBsZSBub25j", "dGhlIHNhbXBsZSBub25jZ===", "dGhlIHNhbXBsZ!Bub25jZQ=="}) {
+  for (const char* wrong :
+       {"", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ=A", "dGhlIHNhbXBsZSBub25jZQAA", "dGhlIHNhbXBsZSBub25j",
+        "dGhlIHNhbXBsZSBub25jZ===", "dGhlIHNhbXBsZSBub25jZQAA==", "dGhlIHNhbXBsZ!Bub25jZQ=="}) {
     EXPECT_EQ(answer(request(key, wrong)).status, 400) << wrong;
   }
   EXPECT_EQ(answer(request("Host: a\r\n", "Host: a\r\nContent-Length: 1\r\n")).status, 400);

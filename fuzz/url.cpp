@@ -1,0 +1,26 @@
+// Invariant: a path that is taken starts with '/', has no NUL, no dot segments and no empty ones, and is itself a
+// target for the same path once its special characters are encoded.
+#include "coax/codec/url.hpp"
+
+#include "fuzz/input.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using coax::fuzz::require;
+  const auto target = coax::parse_target(coax::fuzz::text_of(data, size));
+  if (!target) return 0;
+  const std::string closed = target->path + (target->path.ends_with('/') ? "" : "/");
+  require(closed.starts_with('/') && !closed.contains('\0'));
+  require(!closed.contains("//") && !closed.contains("/./") && !closed.contains("/../"));
+  std::string encoded;
+  for (const char c : target->path) {
+    static constexpr std::string_view digits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '/')
+      encoded += c;
+    else
+      encoded.append("%").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
+  }
+  require(coax::parse_target(encoded).value().path == target->path);
+  for (const auto& [name, value] : target->query) require(!name.contains('\0') && !value.contains('\0'));
+  return 0;
+}
