@@ -168,10 +168,10 @@ class TutorialClients(HubTest):
     def test_each_send_is_a_message(self) -> None:
         client, other = self.join("alice", b""), self.join("abel")
         client.skip_to(b"abel joined the chat!")
-        for sent, told in [(b"hi", b"alice: hi"), (b"alice: hello", b"alice: hello"), ("schön".encode(), "alice: schön".encode())]:
-            client.send(sent)
-            self.assertEqual(client.line(), told)
-            self.assertEqual(other.line(), told)
+        for sent, told in ("hi", "alice: hi"), ("alice: hello", "alice: hello"), ("schön", "alice: schön"):
+            client.send(sent.encode())
+            self.assertEqual(client.line(), told.encode())
+            self.assertEqual(other.line(), told.encode())
 
     def test_the_pause_is_50_ms(self) -> None:
         client = self.join("uma", b"")
@@ -243,7 +243,8 @@ class Refusals(HubTest):
                 self.assert_refused(f"zoe {index}", text, b"UTF-8")
 
     def test_control_characters(self) -> None:
-        for index, text in enumerate(["\x1b[2Jboo", "a\tb", "a\rb", "nul\0", "del\x7f", "csi\x9b1m", "rlo\u202e", "\u2028"]):
+        texts = ["\x1b[2Jboo", "a\tb", "a\rb", "nul\0", "del\x7f", "csi\x9b1m", "rlo\u202e", "\u2028"]
+        for index, text in enumerate(texts):
             with self.subTest(text):
                 self.assert_refused(f"zed {index}", text.encode(), b"control characters")
 

@@ -1,6 +1,7 @@
 # What the tests of this folder share: a hub of one's own, on ports that nobody else has, and a TCP client. Everything
 # waits for events, and nothing waits for ever.
 
+import dataclasses
 import functools
 import os
 import pathlib
@@ -33,7 +34,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**own, "TERM": "xterm", **(extra or {})}
 
 
-def run(*arguments: str, extra: Mapping[str, str] | None = None, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(*arguments: str, extra: Mapping[str, str] | None = None,
+        given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """The program from start to end, with `given` as its standard input."""
     return subprocess.run([coax(), *arguments], input=given, capture_output=True, timeout=WAIT_S, check=False,
                           env=environment(extra))
@@ -80,7 +82,7 @@ class Output:
 
 
 class Hub:
-    """`coax serve` as a child of ours. Leaving the `with` ends it, if that has not happened yet, and it must end well."""
+    """`coax serve` as a child of ours. Leaving the `with` ends it, if nothing has yet, and it must end well."""
 
     def __init__(self, *flags: str, extra: Mapping[str, str] | None = None, ports: bool = True,
                  descriptors_max: int | None = None) -> None:
@@ -233,3 +235,91 @@ class HubTest(unittest.TestCase):
 
     def connect(self) -> Client:
         return self.enterContext(Client(self.hub.port))
+
+
+# --- HTTP and WebSockets, byte by byte ---
+
+@dataclasses.dataclass
+class Response:
+    status: int
+    headers: dict[str, list[str]]  # by the name in lower case
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        values = self.headers.get(name.lower(), [])
+        return ", ".join(values) if values else None
+
+
+class Http(Client):
+    """Sends bytes that a library would not, and reads what comes back."""
+
+    def response(self, to_head: bool = False) -> Response | None:
+        """The next one; nothing when the hub has closed."""
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = self.exactly(1)
+            if not byte:
+                assert not head, f"cut: {head!r}"
+                return None
+            head += byte
+        first, *fields = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+        headers: dict[str, list[str]] = {}
+        for field in fields:
+            name, value = field.split(":", 1)
+            headers.setdefault(name.lower(), []).append(value.strip())
+        status = int(re.fullmatch(r"HTTP/1\.1 (\d{3}) .*", first)[1])
+        bodiless = to_head or status < 200 or status in {204, 304}
+        length = 0 if bodiless else int(headers["content-length"][0])
+        body = self.exactly(length)
+        assert len(body) == length, "the body is cut"
+        return Response(status, headers, body)
+
+    def get(self, target: str, *fields: str, method: str = "GET") -> Response:
+        lines = [f"{method} {target} HTTP/1.1", "Host: localhost", *fields, "", ""]
+        self.send("\r\n".join(lines).encode())
+        response = self.response(to_head=method == "HEAD")
+        assert response, "no answer"
+        return response
+
+
+def frame(opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
+    """A WebSocket frame (RFC 6455, section 5.2), right or wrong."""
+    size = len(payload)
+    short = size if size < 126 else 126 if size < 65536 else 127
+    head = bytes([final << 7 | reserved << 4 | opcode, masked << 7 | short])
+    head += b"" if size < 126 else struct.pack("!H" if size < 65536 else "!Q", size)
+    if not masked:
+        return head + payload
+    mask = b"\x12\x34\x56\x78"
+    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+
+
+class RawWebSocket(Http):
+    """An open WebSocket that sends any bytes."""
+
+    def __init__(self, port: int, early: bytes = b"", **options: int) -> None:
+        super().__init__(port, **options)
+        self.send(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode() + early)
+        response = self.response()
+        assert response.status == 101, response
+        assert response.header("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, section 1.3
+
+    def frame(self) -> tuple[int, bytes] | None:
+        """The next frame's opcode and payload; nothing at the end."""
+        head = self.exactly(2)
+        if len(head) < 2:
+            return None
+        assert head[0] & 0xF0 == 0x80 and head[1] < 0x80, "a server's frames are whole and not masked"
+        size = head[1]
+        if size >= 126:
+            size = int.from_bytes(self.exactly(2 if size == 126 else 8))
+        return head[0] & 15, self.exactly(size)
+
+    def close_code(self) -> int:
+        """Reads up to the close frame, and the end after it."""
+        while (got := self.frame()) and got[0] != 8:
+            pass
+        assert got, "no close frame came"
+        assert self.rest() == b"", "something came after the close frame"
+        return int.from_bytes(got[1][:2])
