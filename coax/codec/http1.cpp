@@ -149,21 +149,20 @@ class HeadReader final : public beast::basic_parser<is_request> {
   bool says_keep_alive_ = false;
 };
 
-void append_fields(std::string& out, std::span<const Field> fields) {
-  for (const Field& field : fields) out.append(field.name).append(": ").append(field.value).append("\r\n");
-  out.append("\r\n");
-}
-
-void require(bool good, std::string_view what, std::string_view text, std::string_view reason) {
-  if (!good) throw Error(ErrorKind::invalid, what, printable(text), reason);
+[[noreturn]] void refuse_to_write(std::string_view what, std::string_view text, std::string_view reason) {
+  throw Error(ErrorKind::invalid, what, printable(text), reason);
 }
 
 void require_safe(std::span<const Field> fields) {
-  for (const Field& field : fields) {
-    require(is_token(field.name), "write the field", field.name, "its name is not a token");
-    require(std::ranges::all_of(field.value, is_field_char), "write the field", field.name,
-            "its value has control characters");
+  for (const auto& [name, value] : fields) {
+    if (!is_token(name)) refuse_to_write("write the field", name, "its name is not a token");
+    if (!is_field_value(value)) refuse_to_write("write the field", name, "its value has control characters");
   }
+}
+
+void append_fields(std::string& out, std::span<const Field> fields) {
+  for (const auto& [name, value] : fields) out.append(name).append(": ").append(value).append("\r\n");
+  out.append("\r\n");
 }
 
 }  // namespace
@@ -336,7 +335,8 @@ std::string_view reason_phrase(int status) noexcept {
 }
 
 void append_response_head(std::string& out, int status, std::span<const Field> fields) {
-  require(status >= 100 && status <= 599, "write the status", std::to_string(status), "it is not of 100 to 599");
+  if (status < 100 || status > 599)
+    refuse_to_write("write the status", std::to_string(status), "it is not of 100 to 599");
   require_safe(fields);
   out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(reason_phrase(status)).append("\r\n");
   append_fields(out, fields);
@@ -344,9 +344,9 @@ void append_response_head(std::string& out, int status, std::span<const Field> f
 
 void append_request_head(std::string& out, std::string_view method, std::string_view target,
                          std::span<const Field> fields) {
-  require(is_token(method), "write the method", method, "it is not a token");
-  require(!target.empty() && std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7F'; }),
-          "write the target", target, "it has spaces, control characters or bytes that are not ASCII");
+  const bool visible = std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7F'; });
+  if (!is_token(method)) refuse_to_write("write the method", method, "it is not a token");
+  if (target.empty() || !visible) refuse_to_write("write the target", target, "it is empty or not all visible ASCII");
   require_safe(fields);
   out.append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
   append_fields(out, fields);

@@ -36,6 +36,12 @@ constexpr bool is_field_char(char c) noexcept {
   return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7F');
 }
 
+constexpr bool is_field_value(std::string_view text) noexcept {
+  bool good = true;
+  for (const char c : text) good &= is_field_char(c);  // all of them: without an exit it is done in vectors
+  return good;
+}
+
 // Calls f(word) for each element of a comma-separated list, without the white space around it; not for empty ones
 // (RFC 9110, section 5.6.1).
 template <class F>
