@@ -40,6 +40,18 @@ std::string etag_of(std::string_view body) {
   return fmt::format("\"{:016x}\"", hash);
 }
 
+// If-None-Match (RFC 9110, section 13.1.2): a list, compared weakly; "*" is whatever there is.
+bool names_etag(std::string_view list, std::string_view etag) {
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    std::string_view each = trim(list.substr(0, comma));
+    if (each.starts_with("W/")) each.remove_prefix(2);
+    if (each == etag || each == "*") return true;
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return false;
+}
+
 bool names_host(std::string_view host, const std::vector<std::string>& allowed) {
   const auto parts = parse_host_port(host);
   if (!parts) return false;
@@ -71,7 +83,7 @@ App& App::websocket(std::string_view pattern, SocketAction function) {
 App& App::file(const MemoryFile& file) {
   return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
     Response response{.status = 200, .headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
-    if (request.header("If-None-Match") == etag) {
+    if (names_etag(request.header("If-None-Match"), etag)) {
       response.status = 304;
       return response;
     }

@@ -44,6 +44,12 @@ std::string error_text(const Refusal& refusal) {
       boost::json::object{{"type", "error"}, {"code", refusal.code}, {"message", refusal.text}});
 }
 
+struct Farewell {
+  std::uint16_t code;
+  std::string_view reason;
+};
+constexpr Farewell not_text{.code = 1003, .reason = "messages here are text"};
+
 class JsonClient {
  public:
   JsonClient(ws::Connection& socket, Room& room, const ChatLimits& limits)
@@ -57,7 +63,6 @@ class JsonClient {
  private:
   Task<> enter();
   Task<> read();
-  Task<bool> is_text(const ws::Message& message);
   std::optional<Refusal> try_join(const std::expected<Wish, Refusal>& wish);
   std::optional<Refusal> take(const std::expected<Wish, Refusal>& wish);
   Task<> tell(const Refusal& refusal);
@@ -67,6 +72,7 @@ class JsonClient {
   const ChatLimits& limits_;
   Outbox outbox_;
   std::optional<Member> member_;
+  std::optional<Farewell> farewell_;  // after what is in the outbox
 };
 
 Task<> JsonClient::talk() {
@@ -84,6 +90,7 @@ Task<> JsonClient::talk() {
   }
   if (!member_) co_return;
   co_await stay(socket_.below(), member_->nick(), read(), drain(outbox_, socket_.stream()));
+  if (farewell_) co_await socket_.close(farewell_->code, farewell_->reason);
 }
 
 // Ends when it is in the room, or when it is over.
@@ -92,7 +99,11 @@ Task<> JsonClient::enter() {
   int errors = 0;
   while (!member_) {
     const ws::Message message = co_await socket_.recv();
-    if (!message || !co_await is_text(message)) co_return;
+    if (!message) co_return;
+    if (!message.is_text()) {
+      co_await socket_.close(not_text.code, not_text.reason);
+      co_return;
+    }
     const auto refusal = try_join(parse(message.data));
     if (!refusal) co_return;
     co_await tell(*refusal);
@@ -104,12 +115,6 @@ Task<> JsonClient::enter() {
       co_return;
     }
   }
-}
-
-Task<bool> JsonClient::is_text(const ws::Message& message) {
-  if (message.is_text()) co_return true;
-  co_await socket_.close(1003, "messages here are text");
-  co_return false;
 }
 
 std::optional<Refusal> JsonClient::try_join(const std::expected<Wish, Refusal>& wish) {
@@ -124,21 +129,28 @@ std::optional<Refusal> JsonClient::try_join(const std::expected<Wish, Refusal>& 
 Task<> JsonClient::read() {
   int errors = 0;
   while (const ws::Message message = co_await socket_.recv()) {
-    if (!co_await is_text(message)) break;
+    if (!message.is_text()) {
+      farewell_ = not_text;
+      break;
+    }
     const auto refusal = take(parse(message.data));
     errors = refusal ? errors + 1 : 0;
     if (refusal) co_await tell(*refusal);
     if (errors == errors_max) {
-      co_await socket_.close(1008, "too many errors");
+      farewell_ = Farewell{.code = 1008, .reason = "too many errors"};
       break;
     }
   }
-  if (socket_.below().draining() && !socket_.close_sent()) {
+  if (socket_.below().draining() && !socket_.close_sent() && !farewell_) {
     member_->retire();  // and the end of the room finishes the outbox, after all that was accepted from others
     co_return;
   }
   member_.reset();
-  outbox_.abandon();
+  if (farewell_) {
+    outbox_.finish();  // what was told, the last error too, comes before the close
+  } else {
+    outbox_.abandon();
+  }
 }
 
 std::optional<Refusal> JsonClient::take(const std::expected<Wish, Refusal>& wish) {
