@@ -11,8 +11,6 @@
 // - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
 //   carries the generation, and is dropped when it is not the slot's.
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,14 +22,13 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
+#include "coax/loop/sockets.hpp"
 
 namespace coax {
 
 namespace {
 
 constexpr std::uint32_t hang_up = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-
-void set_option(int fd, int level, int name, int value) noexcept { setsockopt(fd, level, name, &value, sizeof value); }
 
 class EpollBackend final : public Backend {
  public:
@@ -284,35 +281,15 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
 }
 
 std::expected<Descriptor, int> EpollBackend::open(Endpoint::Family family) {
-  const int fd =
-      ::socket(family == Endpoint::Family::v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::unexpected(errno);
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
-  return adopt(fd);
+  const auto native = make_socket(family, SOCK_NONBLOCK);
+  if (!native) return std::unexpected(native.error());
+  return adopt(*native);
 }
 
 std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const ListenOptions& options) {
-  const bool v6 = at.family() == Endpoint::Family::v6;
-  const int fd = ::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::unexpected(errno);
-  set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  // What is set on a listener is inherited by what it accepts.
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  if (options.keep_alive) {
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 15);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 4);
-  }
-  if (v6) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack && at.is_wildcard() ? 0 : 1);
-  NativeAddress native;
-  const socklen_t length = at.to_native(native);
-  if (::bind(fd, native.get(), length) != 0 || ::listen(fd, options.backlog) != 0) {
-    const int reason = errno;
-    ::close(fd);
-    return std::unexpected(reason);
-  }
-  return adopt(fd);
+  const auto native = make_listener(at, options, SOCK_NONBLOCK);
+  if (!native) return std::unexpected(native.error());
+  return adopt(*native);
 }
 
 std::expected<Descriptor, int> EpollBackend::adopt(int native) {
@@ -349,25 +326,17 @@ void EpollBackend::close(Descriptor descriptor) noexcept {
 
 int EpollBackend::finish(Descriptor descriptor) noexcept {
   const Slot* slot = find(descriptor);
-  if (slot == nullptr) return EBADF;
-  if (::shutdown(slot->fd, SHUT_WR) == 0) return 0;
-  return errno == ENOTCONN ? EPIPE : errno;
+  return slot == nullptr ? EBADF : shut_down_sending(slot->fd);
 }
 
 Endpoint EpollBackend::local(Descriptor descriptor) const noexcept {
-  NativeAddress native;
-  socklen_t length = sizeof native.bytes;
   const Slot* slot = find(descriptor);
-  if (slot == nullptr || getsockname(slot->fd, native.get(), &length) != 0) return {};
-  return Endpoint::from_native(native.get());
+  return slot == nullptr ? Endpoint() : local_of(slot->fd);
 }
 
 Endpoint EpollBackend::peer(Descriptor descriptor) const noexcept {
-  NativeAddress native;
-  socklen_t length = sizeof native.bytes;
   const Slot* slot = find(descriptor);
-  if (slot == nullptr || getpeername(slot->fd, native.get(), &length) != 0) return {};
-  return Endpoint::from_native(native.get());
+  return slot == nullptr ? Endpoint() : peer_of(slot->fd);
 }
 
 }  // namespace

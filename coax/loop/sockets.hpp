@@ -1,0 +1,19 @@
+// The system calls around sockets that the back-ends share: made, named and ended the same way whoever waits for them.
+#pragma once
+
+#include <expected>
+
+#include "coax/address/endpoint.hpp"
+#include "coax/loop/backend.hpp"
+
+namespace coax {
+
+// `flags` go to socket(2) beside SOCK_CLOEXEC. Failures are errno values.
+std::expected<int, int> make_socket(Endpoint::Family family, int flags);
+std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags);
+// As Backend::finish(), local() and peer() have it.
+int shut_down_sending(int native) noexcept;
+Endpoint local_of(int native) noexcept;
+Endpoint peer_of(int native) noexcept;
+
+}  // namespace coax
