@@ -14,7 +14,7 @@ namespace coax {
 // U+10FFFF. After feed() returned false every further answer is false.
 class Utf8Check {
  public:
-  bool feed(Bytes bytes) noexcept;                              // no byte so far is wrong
+  bool feed(Bytes bytes) noexcept;                                      // no byte so far is wrong
   [[nodiscard]] bool complete() const noexcept { return state_ == 0; }  // and no character is cut in half
 
  private:
@@ -29,8 +29,8 @@ std::size_t count_characters(std::string_view utf8) noexcept;
 bool has_control(std::string_view utf8) noexcept;
 // Unicode NFKC case folding: two names that fold alike are the same name to a reader. Takes valid UTF-8.
 std::string fold_case(std::string_view utf8);
-// For logs and terminals: control characters and bytes that are not UTF-8 become \xNN; cut after characters_max, which an
-// ellipsis then tells.
+// For logs and terminals: control characters and bytes that are not UTF-8 become \xNN; after characters_max of the text
+// an ellipsis stands for the rest.
 std::string printable(Bytes bytes, std::size_t characters_max = 200);
 // Without white space (space, tab, CR, LF) at both ends.
 std::string_view trim(std::string_view text) noexcept;

@@ -23,7 +23,7 @@ using Duration = Clock::duration;
 std::optional<std::size_t> parse_size(std::string_view text) noexcept;
 // "250ms", "30s", "5m", "2h" -> a duration. A bare number, a sign or an overflow is nothing.
 std::optional<Duration> parse_duration(std::string_view text) noexcept;
-std::string format_size(std::size_t bytes);     // "64KiB", "1500B"
+std::string format_size(std::size_t bytes);      // "64KiB", "1500B"
 std::string format_duration(Duration duration);  // "30s", "1500ms"
 
 }  // namespace coax

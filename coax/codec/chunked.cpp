@@ -93,10 +93,10 @@ ChunkedDecoder::Result ChunkedDecoder::after_size(char c) {
 }
 
 ChunkedDecoder::Result ChunkedDecoder::after_digit(unsigned digit) {
-  if (chunk_bytes_ > std::numeric_limits<std::uint64_t>::max() / 16)
+  const bool leading_zero = state_ == State::size && chunk_bytes_ == 0;
+  if (chunk_bytes_ >> 60 != 0 || (leading_zero && ++overhead_bytes_ > overhead_bytes_max)) {
     return std::unexpected("a chunk size that is too large");
-  if (state_ == State::size && chunk_bytes_ == 0 && ++overhead_bytes_ > overhead_bytes_max)
-    return std::unexpected("a chunk size of too many digits");
+  }
   chunk_bytes_ = chunk_bytes_ * 16 + digit;
   return State::size;
 }

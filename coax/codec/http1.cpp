@@ -335,8 +335,8 @@ std::string_view reason_phrase(int status) noexcept {
 }
 
 void append_response_head(std::string& out, int status, std::span<const Field> fields) {
-  if (status < 100 || status > 599)
-    refuse_to_write("write the status", std::to_string(status), "it is not of 100 to 599");
+  const bool known = status >= 100 && status <= 599;
+  if (!known) refuse_to_write("write the status", std::to_string(status), "it is not of 100 to 599");
   require_safe(fields);
   out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(reason_phrase(status)).append("\r\n");
   append_fields(out, fields);

@@ -167,8 +167,7 @@ std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
   }
   if (frame_left_ == 0) state_ = State::header;
   if (!complete) return std::nullopt;
-  if (message_ == Opcode::text && !utf8_.complete())
-    return fail(close_code::not_utf8, "a text that ends inside a character");
+  if (!utf8_.complete()) return fail(close_code::not_utf8, "a text that ends inside a character");
   held_was_lent_ = !held_.empty();
   const bool text = std::exchange(message_, Opcode::continuation) == Opcode::text;
   return Event{text ? Event::Kind::text : Event::Kind::binary, message};
