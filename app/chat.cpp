@@ -48,6 +48,11 @@ std::string without_error(std::string_view message) {
 
 // --- the wire ---
 
+struct Message {
+  std::string text;     // fit for a terminal
+  bool is_line = true;  // without a line end it may be several in one
+};
+
 class Wire {
  public:
   explicit Wire(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
@@ -56,8 +61,8 @@ class Wire {
   Task<> expect_question();
   // The server has sent a line end: messages are lines, both ways.
   [[nodiscard]] bool by_lines() const noexcept { return decoder_.saw_line_end(); }
-  // All messages that have come, fit for a terminal; none: the server has finished. Cancelled: nothing is lost.
-  Task<std::vector<std::string>> next();
+  // All messages that have come; none: the server has finished. Cancelled: nothing is lost.
+  Task<std::vector<Message>> next();
   Task<> send(std::string message);
   Task<> send_text(const std::string& nick, const std::string& text) {
     return send(by_lines() ? text : fmt::format("{}: {}", nick, text));
@@ -69,7 +74,7 @@ class Wire {
   static constexpr std::size_t line_bytes_max = 64 << 10;
 
   Task<Bytes> recv_until_pause();
-  void take(const LineEvent& event, std::vector<std::string>& messages) const;
+  static void take(const LineEvent& event, bool is_line, std::vector<Message>& messages);
 
   std::unique_ptr<Stream> stream_;
   LineDecoder decoder_{line_bytes_max};
@@ -93,13 +98,13 @@ Task<> Wire::expect_question() {
       fmt::format("{} is no chat server: it said {} where a chat server says NICK", stream_->peer_name(), said)};
 }
 
-Task<std::vector<std::string>> Wire::next() {
-  std::vector<std::string> messages;
+Task<std::vector<Message>> Wire::next() {
+  std::vector<Message> messages;
   while (true) {
-    while (const auto event = decoder_.next()) take(*event, messages);
+    while (const auto event = decoder_.next()) take(*event, true, messages);
     if (paused_ || ended_) {
       paused_ = unfinished_ = false;
-      if (const auto event = decoder_.rest()) take(*event, messages);
+      if (const auto event = decoder_.rest()) take(*event, false, messages);
     }
     if (!messages.empty() || ended_) co_return messages;
     const Bytes bytes = co_await recv_until_pause();
@@ -126,11 +131,11 @@ Task<Bytes> Wire::recv_until_pause() {
   co_return bytes;
 }
 
-void Wire::take(const LineEvent& event, std::vector<std::string>& messages) const {
+void Wire::take(const LineEvent& event, bool is_line, std::vector<Message>& messages) {
   if (event.kind == LineEvent::Kind::too_long) {
-    messages.emplace_back("error: a message that is much too long was left out");
+    messages.push_back({"error: a message that is much too long was left out"});
   } else if (!event.bytes.empty()) {
-    messages.push_back(printable(event.bytes, line_bytes_max));
+    messages.push_back({printable(event.bytes, line_bytes_max), is_line});
   }
 }
 
@@ -179,7 +184,7 @@ class Chat {
 
  private:
   using Typed = Terminal::Typed;
-  using Messages = std::vector<std::string>;
+  using Messages = std::vector<Message>;
 
   Task<> converse();
   Task<bool> choose_nick(std::string question, std::string suggestion);
@@ -195,8 +200,8 @@ class Chat {
   Task<> leave();
 
   void show(const Messages& messages);
-  void show(std::string message) { show(Messages{std::move(message)}); }
-  void compare_with_sent(std::string_view message);
+  void show(std::string text) { show(Messages{{std::move(text)}}); }
+  void compare_with_sent(const Message& message);
   [[nodiscard]] std::size_t unanswered() const noexcept { return sent_.size() - std::min(refused_, sent_.size()); }
   void fail(std::string_view text, Exit code = failed);
 
@@ -294,11 +299,11 @@ Task<bool> Chat::enter() {
     const auto answer = co_await first_answer();
     if (!answer) co_return true;
     if (answer->empty()) throw Failure{"the server closed the connection"};
-    if (!is_error(answer->front())) {
+    if (!is_error(answer->front().text)) {
       show(*answer);
       co_return true;
     }
-    if (!terminal_->interactive() || attempt == 2) throw Failure{without_error(answer->front())};
+    if (!terminal_->interactive() || attempt == 2) throw Failure{without_error(answer->front().text)};
     show(*answer);
     if (!co_await choose_another_nick()) co_return false;
   }
@@ -318,7 +323,7 @@ Task<bool> Chat::choose_another_nick() {
   auto first = co_await race(choose_nick("another nickname", ""), wire_->next());
   if (const bool* const chosen = std::get_if<bool>(&first)) co_return *chosen;
   const auto& messages = std::get<Messages>(first);
-  throw Failure{messages.empty() ? "the server closed the connection" : without_error(messages.front())};
+  throw Failure{messages.empty() ? "the server closed the connection" : without_error(messages.front().text)};
 }
 
 Task<> Chat::listen() {
@@ -331,12 +336,12 @@ Task<> Chat::listen() {
 
 void Chat::show(const Messages& messages) {
   std::string out;
-  for (const std::string& message : messages) {
+  for (const Message& message : messages) {
     if (!terminal_->interactive()) compare_with_sent(message);
-    if (!terminal_->interactive() && is_error(message)) {
-      fmt::print(stderr, "coax chat: {}\n", without_error(message));
+    if (!terminal_->interactive() && is_error(message.text)) {
+      fmt::print(stderr, "coax chat: {}\n", without_error(message.text));
     } else {
-      out.append(terminal_->coloured() ? coloured(message) : message).append("\n");
+      out.append(terminal_->coloured() ? coloured(message.text) : message.text).append("\n");
     }
   }
   terminal_->print(out);
@@ -389,14 +394,13 @@ Task<> Chat::until_unanswered(std::size_t count) {
   }
 }
 
-// A message may be overtaken by the refusal of a later one. Without line ends several may have come as one.
-void Chat::compare_with_sent(std::string_view message) {
-  if (is_error(message)) {
+// A message may be overtaken by the refusal of a later one.
+void Chat::compare_with_sent(const Message& message) {
+  if (is_error(message.text)) {
     if (!sent_.empty()) ++refused_;
   } else {
-    const bool by_lines = wire_->by_lines();
     const auto found = std::ranges::find_if(sent_, [&](const std::string& sent) {
-      return by_lines ? message == sent : message.find(sent) != std::string_view::npos;
+      return message.is_line ? message.text == sent : message.text.find(sent) != std::string::npos;
     });
     if (found == sent_.end()) return;
     const auto passed_over = static_cast<std::size_t>(found - sent_.begin());

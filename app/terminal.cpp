@@ -102,14 +102,11 @@ extern "C" void on_leaving_terminal(int number) {
   errno = saved;
 }
 
-// While it lives: what is typed between two lines does not show, and Ctrl-Z and Ctrl-\ find the terminal as it was.
+// While it lives Ctrl-Z and Ctrl-\ leave the terminal as it was, and when it ends it does.
 class TerminalModes {
  public:
   explicit TerminalModes(const Wake& wake) {
     tcgetattr(STDIN_FILENO, &modes_before);
-    termios quiet = modes_before;
-    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &quiet);
     signal_wake = wake.descriptor();
     handle(SIGWINCH, on_terminal_change, window_);
     handle(SIGCONT, on_terminal_change, continue_);
@@ -243,7 +240,8 @@ Terminal::Editor::Editor(const Wake& wake, std::function<bool()> wait_for_key)
   el_wset(line_, EL_HIST, &history_w, history_);
   el_wset(line_, EL_EDITOR, L"emacs");
   el_wset(line_, EL_SIGNAL, 0);
-  el_source(line_, nullptr);  // ~/.editrc
+  el_wset(line_, EL_SETTY, L"-x", L"-echo", nullptr);  // what is typed between two lines shows with the next
+  el_source(line_, nullptr);                           // ~/.editrc
 }
 
 Terminal::Editor::~Editor() {

@@ -1,0 +1,629 @@
+#!/usr/bin/env python3
+# `coax chat` in a pipe and on a pseudo-terminal, against the hub, against a tutorial's server, and against servers that
+# mean no good.
+
+import codecs
+import fcntl
+import os
+import pty
+import re
+import signal
+import socket
+import struct
+import subprocess
+import termios
+import threading
+import time
+import unicodedata
+import unittest
+from collections.abc import Callable, Mapping
+
+import support
+from support import LOCALHOST, WAIT_S, Client, HubTest, coax, environment
+
+
+class Screen:
+    """What a terminal shows: the part of xterm that line editors use."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows, self.columns = rows, columns
+        self.cells = [[" "] * columns for _ in range(rows)]
+        self.row = self.column = 0
+        self.inserting = False
+
+    def text(self) -> str:
+        return "\n".join("".join(row).rstrip() for row in self.cells).rstrip("\n")
+
+    def feed(self, text: str) -> None:
+        for match in re.finditer(r"\x1b\[([?\d;]*)([@-~])|\x1b[()].|\x1b.|[^\x1b]", text, re.DOTALL):
+            if match[2]:
+                self._control(match[1], match[2])
+            elif match[0][0] != "\x1b":
+                self._put(match[0])
+
+    def _control(self, arguments: str, final: str) -> None:
+        count = int(arguments) if arguments.isdigit() else 1
+        cells = self.cells[self.row]
+        self.column = min(self.column, self.columns - 1)
+        if final in "ABCD":
+            rows, columns = {"A": (-count, 0), "B": (count, 0), "C": (0, count), "D": (0, -count)}[final]
+            self.row = min(max(self.row + rows, 0), self.rows - 1)
+            self.column = min(max(self.column + columns, 0), self.columns - 1)
+        elif final == "G":
+            self.column = count - 1
+        elif final in "JK":
+            cells[self.column:] = [" "] * (self.columns - self.column)
+            if final == "J":
+                self.cells[self.row + 1:] = [[" "] * self.columns for _ in range(self.rows - self.row - 1)]
+        elif final == "P":
+            cells[self.column:] = cells[self.column + count:] + [" "] * count
+        elif final == "@":
+            cells[self.column:] = ([" "] * count + cells[self.column:])[:self.columns - self.column]
+        elif final in "hl" and arguments == "4":
+            self.inserting = final == "h"
+        elif final not in "mhl":
+            raise AssertionError(f"the screen does not know CSI {arguments} {final}")
+
+    def _put(self, character: str) -> None:
+        if character == "\r":
+            self.column = 0
+        elif character == "\n":
+            self._next_row()
+        elif character == "\b":
+            self.column = max(min(self.column, self.columns - 1) - 1, 0)
+        elif character != "\a":
+            width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            if self.column + width > self.columns:  # the wrap waits for the next character
+                self.column = 0
+                self._next_row()
+            if self.inserting:
+                self._control(str(width), "@")
+            self.cells[self.row][self.column:self.column + width] = [character] + [""] * (width - 1)
+            self.column += width
+
+    def _next_row(self) -> None:
+        if self.row + 1 < self.rows:
+            self.row += 1
+        else:
+            self.cells = [*self.cells[1:], [" "] * self.columns]
+
+
+class Person:
+    """Somebody with `coax chat` in a terminal."""
+
+    def __init__(self, *arguments: str, extra: Mapping[str, str] | None = None, columns: int = 80) -> None:
+        self.screen = Screen(24, columns)
+        self.written = b""
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+        self.modes = termios.tcgetattr(self.slave)
+        self.process = subprocess.Popen([coax(), "chat", *arguments], stdin=self.slave, stdout=self.slave,
+                                        stderr=self.slave, env=environment(extra), start_new_session=True,
+                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.changed = threading.Condition()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def __enter__(self) -> "Person":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self.slave)
+        self.thread.join(WAIT_S)
+        os.close(self.master)
+
+    def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        kept = ""
+        while True:
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:  # nobody has the other end any more
+                return
+            with self.changed:
+                self.written += data
+                text = kept + decoder.decode(data)
+                kept = re.search(r"(\x1b(\[[?\d;]*)?)?\Z", text)[0]  # a sequence that is cut waits for its rest
+                self.screen.feed(text.removesuffix(kept))
+                self.changed.notify_all()
+
+    def type(self, keys: str) -> None:
+        os.write(self.master, keys.encode())
+
+    def wait_until(self, holds: Callable[[str], bool], what: str) -> str:
+        with self.changed:
+            if not self.changed.wait_for(lambda: holds(self.screen.text()), WAIT_S):
+                raise AssertionError(f"{what} never came; the screen:\n{self.screen.text()}")
+            return self.screen.text()
+
+    def wait_for(self, text: str) -> str:
+        """Until the screen has it; the whole screen."""
+        return self.wait_until(lambda screen: text in screen, repr(text))
+
+    def wait_for_end(self, lines: str) -> None:
+        """Until the screen ends with these lines."""
+        self.wait_until(lambda screen: screen.endswith(lines), f"{lines!r} at the end")
+
+    def resize(self, columns: int) -> None:
+        with self.changed:
+            self.screen.columns = columns
+            self.screen.cells = [(row + [" "] * columns)[:columns] for row in self.screen.cells]
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
+
+    def leave(self) -> tuple[int, bool]:
+        """The exit code, once it has ended, and whether the terminal is as it was."""
+        code = self.process.wait(WAIT_S)
+        return code, termios.tcgetattr(self.slave) == self.modes
+
+
+class Server:
+    """A server of the test's own on one connection; `serve` runs on a thread."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self.listener = socket.create_server((LOCALHOST, 0))
+        self.listener.settimeout(WAIT_S)
+        self.address = f"{LOCALHOST}:{self.listener.getsockname()[1]}"
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, args=(serve,), daemon=True)
+        self.thread.start()
+
+    def _run(self, serve: Callable[[socket.socket], None]) -> None:
+        try:
+            connection, _ = self.listener.accept()
+            with connection:
+                connection.settimeout(WAIT_S)
+                serve(connection)
+        except BaseException as failure:  # noqa: for the test's thread
+            self.failure = failure
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        self.listener.close()
+        self.thread.join(WAIT_S)
+        if self.failure and not failed:
+            raise self.failure
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    data = b""
+    while more := connection.recv(4096):
+        data += more
+    return data
+
+
+class TutorialServer:
+    """The chat server of many tutorials: no line ends, and whatever recv() gives is a message for everybody."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server((LOCALHOST, 0))
+        self.address = f"{LOCALHOST}:{self.listener.getsockname()[1]}"
+        self.clients: list[socket.socket] = []
+        self.received: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "TutorialServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def broadcast(self, message: bytes) -> None:
+        for client in list(self.clients):
+            client.sendall(message)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        client.sendall(b"NICK")
+        nick = client.recv(1024)
+        self.received.append(nick)
+        self.clients.append(client)
+        self.broadcast(nick + b" joined!")
+        client.sendall(b"Connected to the server!")
+        while message := client.recv(1024):
+            self.received.append(message)
+            self.broadcast(message)
+        self.clients.remove(client)
+        client.close()
+
+
+class Pipe(HubTest):
+    def chat(self, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        return support.run("chat", self.hub.address, *arguments, given=given)
+
+    def test_each_line_is_sent_and_comes_back(self) -> None:
+        seen = self.join("seen")
+        ran = self.chat("--nick", " bot ", given="one\r\n\n/quit\nbot: grüße\nthe last".encode())
+        told = ["bot joined the chat!", "bot: one", "bot: /quit", "bot: grüße", "bot: the last"]
+        self.assertEqual((ran.returncode, ran.stderr), (0, b""))
+        self.assertEqual(ran.stdout.decode().splitlines(), told)
+        self.assertEqual([line.decode() for line in seen.lines(6)], [*told, "bot left the chat!"])
+
+    def test_with_nothing_to_say_it_comes_and_goes(self) -> None:
+        ran = self.chat("--nick", "bot")
+        self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, b"bot joined the chat!\n", b""))
+
+    def test_many_lines(self) -> None:
+        ran = self.chat("--nick", "bot", given=b"".join(b"%d\n" % number for number in range(20_000)))
+        self.assertEqual((ran.returncode, ran.stderr), (0, b""))
+        self.assertEqual(ran.stdout.splitlines()[1:], [b"bot: %d" % number for number in range(20_000)])
+
+    def test_what_the_hub_refuses_is_told_and_the_rest_is_sent(self) -> None:
+        ran = self.chat("--nick", "bot", given=b"a\tb\nfine\n" + b"x" * 5000 + b"\n\xff\nfine too\n")
+        self.assertEqual(ran.returncode, 1)
+        self.assertEqual(ran.stdout, b"bot joined the chat!\nbot: fine\nbot: fine too\n")
+        self.assertRegex(ran.stderr, rb"(?s)control characters.*4096 bytes.*UTF-8")
+        self.assertTrue(ran.stderr.endswith(b"coax chat: 3 of 5 messages did not come back\n"), ran.stderr)
+
+    def test_a_taken_nickname(self) -> None:
+        self.join("Bot")
+        ran = self.chat("--nick", "bot", given=b"hello\n")
+        self.assertEqual((ran.returncode, ran.stdout), (1, b""))
+        self.assertRegex(ran.stderr, rb"^coax chat: .*taken")
+
+    def test_a_listener_stays_as_long_as_its_input_is_open(self) -> None:
+        other = self.join("other")
+        with subprocess.Popen([coax(), "chat", self.hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, env=environment()) as logger:
+            output = support.Output(logger.stdout)
+            other.skip_to(b"logger joined the chat!")
+            for text in "one", "two", "esc: \\x1B":
+                other.send(text.encode() + b"\n")
+                output.wait_for("other: " + text)
+            logger.stdin.close()
+            self.assertEqual(logger.wait(WAIT_S), 0)
+
+    def test_it_ends_with_the_hub(self) -> None:
+        for number in signal.SIGTERM, signal.SIGKILL:
+            with self.subTest(number), support.Hub() as hub:
+                with subprocess.Popen([coax(), "chat", hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as logger:
+                    output, errors = support.Output(logger.stdout), support.Output(logger.stderr)
+                    output.wait_for("logger joined")
+                    hub.send_signal(number)
+                    self.assertEqual(logger.wait(WAIT_S), 0)
+                    self.assertEqual(errors.wait_for_end(), "coax chat: the server closed the connection")
+                hub.wait()
+
+    def test_ctrl_c_leaves(self) -> None:
+        seen = self.join("seen")
+        with subprocess.Popen([coax(), "chat", self.hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
+                              stdout=subprocess.DEVNULL, env=environment()) as logger:
+            seen.skip_to(b"logger joined the chat!")
+            logger.send_signal(signal.SIGINT)
+            self.assertEqual(logger.wait(WAIT_S), 0)
+            self.assertEqual(seen.line(), b"logger left the chat!")
+
+
+class Usage(unittest.TestCase):
+    def test_wrong_options(self) -> None:
+        for arguments, reason in [((), b"--nick"), (("--nick", ""), b"--nick"), (("--nick", "a\nb"), b"control characters"),
+                                  (("--nick", "x" * 33), b"32 characters"), (("--nick", "a", ":80"), b"HOST:PORT"),
+                                  (("--nick", "a", "host:99999"), b"HOST:PORT"), (("--nick", "a", "host:0"), b"HOST:PORT")]:
+            with self.subTest(arguments):
+                ran = support.run("chat", *arguments)
+                self.assertEqual((ran.returncode, ran.stdout), (2, b""))
+                self.assertIn(reason, ran.stderr)
+                self.assertEqual(ran.stderr.count(b"\n"), 1, ran.stderr)
+
+    def test_nobody_answers(self) -> None:
+        with socket.socket() as unused:
+            unused.bind((LOCALHOST, 0))  # and does not listen
+            port = unused.getsockname()[1]
+            ran = support.run("chat", f"{LOCALHOST}:{port}", "--nick", "a")
+        self.assertEqual((ran.returncode, ran.stdout), (3, b""))
+        self.assertEqual(ran.stderr.decode(), f"coax chat: connect to {LOCALHOST}:{port}: Connection refused; is the hub "
+                                              f"running? start it with: coax serve --port {port}\n")
+
+    def test_no_such_host(self) -> None:
+        ran = support.run("chat", "no-such-host.invalid", "--nick", "a")
+        self.assertEqual(ran.returncode, 3)
+        self.assertRegex(ran.stderr, rb"^coax chat: resolve no-such-host\.invalid: ")
+
+    def test_the_help_has_examples(self) -> None:
+        ran = support.run("chat", "--help")
+        self.assertEqual(ran.returncode, 0)
+        self.assertIn(b"coax chat --nick alice", ran.stdout)
+
+
+class OtherServers(unittest.TestCase):
+    def chat(self, serve: Callable[[socket.socket], None], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        with Server(serve) as server:
+            return support.run("chat", server.address, "--nick", "bot", given=given)
+
+    def test_the_server_of_a_tutorial(self) -> None:
+        with TutorialServer() as server:
+            ran = support.run("chat", server.address, "--nick", "bot", given=b"one\ntwo\nbot: three")
+            self.assertEqual((ran.returncode, ran.stderr), (0, b""))
+            self.assertEqual(server.received, [b"bot", b"bot: one", b"bot: two", b"bot: three"])
+        self.assertEqual(ran.stdout.replace(b"\n", b""),
+                         b"bot joined!Connected to the server!bot: onebot: twobot: three")
+
+    def test_a_server_with_line_ends_gets_lines(self) -> None:
+        received = b""
+
+        def serve(connection: socket.socket) -> None:
+            nonlocal received
+            connection.sendall(b"NICK")
+            self.assertEqual(connection.recv(100), b"bot")
+            connection.sendall(b"welcome\r\n")
+            received = connection.recv(100)
+            connection.sendall(b"bot: " + received)
+            self.assertEqual(read_to_end(connection), b"")
+
+        ran = self.chat(serve, b"hello\n")
+        self.assertEqual((ran.returncode, ran.stdout, received), (0, b"welcome\nbot: hello\n", b"hello\n"))
+
+    def test_a_message_without_line_end_among_lines_is_shown_in_the_end(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(b"carol\n joined!")  # a tutorial's server passes on what nc sent as a nickname
+            self.assertEqual(connection.recv(100), b"hello\n")
+            connection.sendall(b"bot: hello")
+            read_to_end(connection)
+
+        ran = self.chat(serve, b"hello\n")
+        self.assertEqual((ran.returncode, ran.stdout), (0, b"carol\n joined!bot: hello\n"))
+
+    def test_what_does_not_come_back(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(b"bot joined the chat!\n")
+            read_to_end(connection)
+
+        begin = time.monotonic()
+        ran = self.chat(serve, b"one\ntwo\n")
+        self.assertEqual(ran.returncode, 1)
+        self.assertRegex(ran.stderr, rb"not answered for 2s\ncoax chat: 2 of 2 messages did not come back\n$")
+        self.assertGreater(time.monotonic() - begin, 1.9)
+
+    def test_what_is_no_chat_server(self) -> None:
+        for greeting, told in [(b"220 mail\r\n", b'it said "220 "'), (b"", b"it said nothing"), (b"\x1b[2J", b"x1B[2J")]:
+            with self.subTest(greeting):
+                ran = self.chat(lambda connection: connection.sendall(greeting))
+                self.assertEqual(ran.returncode, 1)
+                self.assertIn(told, ran.stderr)
+                self.assertNotIn(b"\x1b", ran.stderr)
+
+    def test_a_reset_is_a_failure(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(b"bot joined the chat!\n")
+            connection.recv(100)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+        ran = self.chat(serve, b"hello\n")
+        self.assertEqual(ran.returncode, 1)
+        self.assertRegex(ran.stderr, rb"^coax chat: recv from 127\.0\.0\.1:\d+: Connection reset by peer")
+
+    def test_a_close_before_the_last_came_back_is_a_failure(self) -> None:
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(b"bot joined the chat!\n")
+            connection.recv(100)
+
+        ran = self.chat(serve, b"hello\n")
+        self.assertEqual(ran.returncode, 1)
+        self.assertEqual(ran.stderr, b"coax chat: the server closed the connection\n"
+                                     b"coax chat: 1 of 1 messages did not come back\n")
+
+
+class AtTerminal(HubTest):
+    def sit(self, *arguments: str, **options: object) -> Person:
+        return self.enterContext(Person(self.hub.address, *arguments, **options))
+
+    def enter(self, nick: str = "alice", **options: object) -> Person:
+        person = self.sit("--nick", nick, **options)
+        person.wait_for_end(f"\n{nick}>")
+        return person
+
+    def assert_left(self, person: Person, code: int = 0) -> None:
+        self.assertEqual(person.leave(), (code, True), "the exit code, and the terminal as it was")
+
+    def test_what_is_typed_is_sent_and_shown_once(self) -> None:
+        seen = self.join("seen")
+        alice = self.enter()
+        self.assertEqual(seen.line(), b"alice joined the chat!")
+        alice.type("grüß dich, 世界\r")
+        self.assertEqual(seen.line(), "alice: grüß dich, 世界".encode())
+        alice.wait_for_end("\nalice: grüß dich, 世界\nalice>")
+        self.assertEqual(alice.screen.text().count("grüß"), 1)
+
+    def test_an_incoming_line_leaves_the_line_that_is_typed_alone(self) -> None:
+        other = self.join("other")
+        for typed in ["half a li", "long " * 60, "世界" * 50, "x" * 73, "x" * 74, "x" * 153]:
+            with self.subTest(typed), Person(self.hub.address, "--nick", "alice") as alice:
+                alice.wait_for_end("\nalice>")
+                alice.type(typed)
+                prompt = f"alice> {typed}".rstrip()
+                alice.wait_until(lambda screen: screen.replace("\n", "").endswith(prompt.replace("\n", "")), "the line")
+                before = alice.screen.text()
+                line = before[before.rindex("\nalice> "):]
+                for text in "one", "two":
+                    other.send(text.encode() + b"\n")
+                    alice.wait_for_end(f"\nother: {text}{line}")
+                alice.type("ne\r")
+                other.skip_to(f"alice: {typed}ne".encode())
+                shown = f"alice: {typed}ne"
+                alice.wait_until(lambda screen: screen.replace("\n", "").endswith(shown + "alice>"), "the echo")
+                self.assertEqual(alice.screen.text().count("alice> "), 0)
+
+    def test_editing_and_history(self) -> None:
+        alice = self.enter()
+        alice.type("wrld\x1b[D\x1b[D\x1b[Do\x01hello \x05!\r")  # left, left, left, Home, End
+        alice.wait_for_end("\nalice: hello world!\nalice>")
+        alice.type("nonsense\x15second\x7f\x7fnd\r")
+        alice.wait_for_end("\nalice: second\nalice>")
+        alice.type("\x1b[A\x1b[A")
+        alice.wait_for_end("\nalice> hello world!")
+        alice.type("\x1b[B?\r")
+        alice.wait_for_end("\nalice: second?\nalice>")
+
+    def test_the_cursor_may_stand_anywhere_when_a_line_comes(self) -> None:
+        other = self.join("other")
+        alice = self.enter(columns=40)
+        alice.type("0123456789" * 10 + "\x01")
+        alice.wait_for("\n" + "3456789" * 1)
+        other.send(b"hello\n")
+        line = f"alice> {'0123456789' * 10}"
+        alice.wait_for_end("\nother: hello\n" + "\n".join(line[at:at + 40] for at in range(0, len(line), 40)))
+        alice.type("start \r")
+        alice.wait_until(lambda screen: ("alice: start " + "0123456789" * 10 in screen.replace("\n", "")), "the echo")
+
+    def test_a_lone_escape_does_not_stop_the_chat(self) -> None:
+        other = self.join("other")
+        alice = self.enter()
+        alice.type("half\x1b")
+        other.send(b"hello\n")
+        alice.wait_for("other: hello\nalice> half")
+        alice.type("b\x1b[C!\r")  # Alt-B: a word back
+
+    def test_another_size(self) -> None:
+        other = self.join("other")
+        alice = self.enter()
+        alice.type("a line of text")
+        alice.wait_for_end("\nalice> a line of text")
+        alice.resize(30)
+        for text in "one", "two":
+            other.send(text.encode() + b"\n")
+            alice.wait_for_end(f"\nother: {text}\nalice> a line of text")
+        alice.type(" that is longer now")
+        alice.wait_for_end("\nalice> a line of text that is\nlonger now")
+
+    def test_after_a_stop_the_line_is_still_there(self) -> None:
+        alice = self.enter()
+        alice.type("half")
+        alice.wait_for_end("\nalice> half")
+        editing = termios.tcgetattr(alice.slave)
+        os.kill(alice.process.pid, signal.SIGSTOP)
+        os.waitpid(alice.process.pid, os.WUNTRACED)
+        termios.tcsetattr(alice.slave, termios.TCSANOW, alice.modes)  # as a shell does
+        os.write(alice.slave, b"[1]+ Stopped\n$ fg\n")
+        os.kill(alice.process.pid, signal.SIGCONT)
+        alice.wait_for_end("$ fg\nalice> half")
+        self.assertEqual(termios.tcgetattr(alice.slave), editing)
+        alice.type(" and whole\r")
+        alice.wait_for_end("\nalice: half and whole\nalice>")
+
+    def test_ways_to_leave(self) -> None:
+        for keys in "\x04", "/quit\r", "\x03", "half a line\x03":
+            with self.subTest(keys), Person(self.hub.address, "--nick", "alice") as alice:
+                alice.wait_for_end("\nalice>")
+                alice.type(keys)
+                self.assert_left(alice)
+                alice.wait_for_end("Ctrl-D leaves")  # no prompt and no half a line
+        for number in signal.SIGTERM, signal.SIGINT:
+            with self.subTest(number), Person(self.hub.address, "--nick", "alice") as alice:
+                alice.wait_for_end("\nalice>")
+                alice.process.send_signal(number)
+                self.assert_left(alice)
+        with self.subTest("Ctrl-\\"), Person(self.hub.address, "--nick", "alice") as alice:
+            alice.wait_for_end("\nalice>")
+            alice.type("\x1c")
+            self.assert_left(alice, -signal.SIGQUIT)
+
+    def test_commands(self) -> None:
+        seen = self.join("seen")
+        alice = self.enter()
+        seen.line()
+        alice.type("/help\r")
+        alice.wait_for("/quit or Ctrl-D leaves")
+        alice.type("/dance\r")
+        alice.wait_for("there is no /dance")
+        alice.type("\r   \r//etc/passwd\r")
+        self.assertEqual(seen.line(), b"alice: /etc/passwd")
+
+    def test_the_nickname_is_asked_for(self) -> None:
+        person = self.sit(extra={"USER": "carol"})
+        person.wait_for_end("nickname [carol]:")
+        person.type("x" * 33 + "\r")
+        person.wait_for("error: a nickname has at most 32 characters")
+        person.type("\r")
+        person.wait_for_end("\ncarol>")
+        nobody = self.sit(extra={"USER": ""})
+        nobody.wait_for_end("nickname:")
+        nobody.type("\x04")
+        self.assert_left(nobody)
+
+    def test_a_taken_nickname_is_asked_for_again_once(self) -> None:
+        self.join("bob")
+        person = self.sit("--nick", "bob")
+        person.wait_for("bob is taken")
+        person.type("bobby\r")
+        person.wait_for_end("\nbobby>")
+        other = self.sit("--nick", "bob")
+        other.wait_for_end("another nickname:")
+        other.type("BOB\r")
+        self.assert_left(other, 1)
+        other.wait_for("coax chat: the nickname BOB is taken")
+
+    def test_colours(self) -> None:
+        other = self.join("other")
+        for extra, coloured in ({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False):
+            with self.subTest(extra), Person(self.hub.address, "--nick", "alice", extra=extra) as alice:
+                alice.wait_for("alice joined the chat!")
+                other.send(b"hello\n")
+                alice.wait_for("other: hello")
+                alice.wait_until(lambda screen: screen.endswith("alice>") or "dumb" in extra.values(), "the prompt")
+                alice.type("a\x16\tb\r")  # Ctrl-V: the tab as it is
+                alice.wait_for("control characters")
+                has = [re.search(pattern, alice.written) is not None for pattern in
+                       (rb"\x1b\[\d+mother\x1b\[0m: hello", rb"\x1b\[2m[^\x1b]*joined", rb"\x1b\[31merror: ")]
+                self.assertEqual(has, [coloured] * 3, alice.written)
+            other.skip_to(b"alice left the chat!")
+
+    def test_it_ends_with_the_hub(self) -> None:
+        alice = self.enter()
+        alice.type("half a line")
+        alice.wait_for("half a line")
+        self.assertEqual(self.hub.stop(), 0)
+        self.assert_left(alice)
+        alice.wait_for_end("\ncoax chat: the server closed the connection")
+
+    def test_a_tutorials_server(self) -> None:
+        with TutorialServer() as server, Person(server.address, "--nick", "alice") as alice:
+            alice.wait_for_end("\nalice>")
+            server.broadcast(b"bob: hi")
+            alice.wait_for("\nbob: hi\nalice>")
+            alice.type("hello\r")
+            alice.wait_for_end("\nalice: hello\nalice>")
+            self.assertEqual(server.received, [b"alice", b"alice: hello"])
+            alice.type("\x04")
+            self.assert_left(alice)
+
+    def test_no_server_controls_the_terminal(self) -> None:
+        evil = b"\x1b[2J\x1b]0;title\a\x9b31m\x0e\x7f \xc2\x9b2J \xe2\x80\xae \xff \rmallory: x"
+
+        def serve(connection: socket.socket) -> None:
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(evil + b"\nerror: " + evil + b"\nend\n")
+            self.assertEqual(read_to_end(connection), b"")
+
+        with Server(serve) as server, Person(server.address, "--nick", "alice", extra={"NO_COLOR": "1"}) as alice:
+            alice.wait_for_end("\nalice>")
+            self.assertIn("\\x1B[2J\\x1B]0;title\\x07\\x9B31m\\x0E\\x7F \\xC2\\x9B2J", alice.screen.text())
+            for wrong in b"\x1b[2J", b"\x1b]", b"\a", b"\x0e", b"\x7f", b"\xc2\x9b", b"\xe2\x80\xae", b"\rmallory":
+                self.assertNotIn(wrong, alice.written)
+            alice.type("\x04")
+            self.assert_left(alice)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
