@@ -59,11 +59,20 @@ def spread(values: list[float] | None) -> str:
     return f"{number(median(values))} ({number(min(values))}–{number(max(values))})"
 
 
+def ratios(values: list[float] | None, others: list[float] | None) -> list[float]:
+    """Round by round: what disturbs a round disturbs both sides of it."""
+    return [value / other for value, other in zip(values or [], others or [])]
+
+
 def ratio(values: list[float] | None, limit: list[float] | None) -> float | None:
-    """The median of the rounds' ratios: what disturbs a round disturbs both sides of it."""
-    if not values or not limit:
-        return None
-    return median([value / other for value, other in zip(values, limit)])
+    found = ratios(values, limit)
+    return median(found) if found else None
+
+
+def clear(values: list[float]) -> float | None:
+    """The median of ratios when they say the same in all rounds but perhaps one in five, and it is not close to one."""
+    agree = sum(value > 1 for value in values) >= 0.8 * len(values)
+    return median(values) if values and agree and median(values) > 1 + EVEN else None
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -121,15 +130,15 @@ def losses(tables: list[Table]) -> list[Loss]:
     for table in tables:
         for ours in (row for row in table.rows if row.role == "ours"):
             for other in (row for row in table.rows if row.role != "ours"):
-                factors = {"CPU": ratio(ours.cpu, other.cpu), "rate": ratio(other.rate, ours.rate),
-                           "median latency": ratio(ours.p50, other.p50), "memory": ratio(ours.memory, other.memory)}
-                factors = {name: factor for name, factor in factors.items() if factor and factor > 1 + EVEN}
+                compared = {"CPU": (ours.cpu, other.cpu), "rate": (other.rate, ours.rate),
+                            "median latency": (ours.p50, other.p50), "memory": (ours.memory, other.memory)}
+                factors = {name: factor for name, pair in compared.items() if (factor := clear(ratios(*pair)))}
                 if factors:
                     found.append(Loss(table.title, ours.title, other, factors))
     return sorted(found, key=lambda loss: -max(loss.factors.values()))
 
 
-def machine(root: pathlib.Path, busy: float) -> list[tuple[str, str]]:
+def machine(root: pathlib.Path, others: float) -> list[tuple[str, str]]:
     """What the figures depend on."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     virtual = "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text()
@@ -142,7 +151,7 @@ def machine(root: pathlib.Path, busy: float) -> list[tuple[str, str]]:
         ("Python", platform.python_version()),
         ("revision", revision.stdout.strip() or "unknown"),
         ("date", datetime.date.today().isoformat()),
-        ("processors busy with something else before the run", f"{busy:.0%}"),
+        ("processor time that others took during the run", f"{others:.0%}"),
     ]
 
 

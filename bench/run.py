@@ -5,6 +5,7 @@
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import shutil
 import signal
@@ -176,15 +177,28 @@ def finished(table: Table) -> Table:
     return table
 
 
-def busy() -> float:
-    """The part of all cores' time that others use at this moment; their figures would be in ours."""
-    def reading() -> tuple[int, int]:
-        ticks = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        return sum(ticks), ticks[3] + ticks[4]
-    all_before, idle_before = reading()
-    time.sleep(1)
-    all_after, idle_after = reading()
-    return max(0.0, 1 - (idle_after - idle_before) / max(1, all_after - all_before))
+class Others:
+    """What everybody but us takes of the processors, the host of a virtual machine included: it spoils the figures."""
+
+    def __init__(self) -> None:
+        self.before = self.reading()
+
+    @staticmethod
+    def reading() -> tuple[float, float]:
+        """Seconds of all processors together, and those of them that others had."""
+        line = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0]
+        seconds = [int(word) / os.sysconf("SC_CLK_TCK") for word in line.split()[1:9]]
+        own = sum(os.times()[:4])  # with the children that have ended
+        return sum(seconds), sum(seconds) - seconds[3] - seconds[4] - own
+
+    def share(self) -> float:
+        whole, others = (now - before for now, before in zip(self.reading(), self.before))
+        return max(0.0, others / whole) if whole else 0.0
+
+
+def warn(share: float) -> None:
+    if share > 0.03:
+        print(f"Others take {share:.0%} of this machine: the figures are noise.")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -208,21 +222,22 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that what was started is ended
     bench = Bench(options.build, options.short)
-    others = busy()
+    others = Others()
+    time.sleep(1)
     print(f"TCP congestion control: {report.congestion_control()}; {bench.rounds} rounds of {bench.seconds:g} s")
-    if others > 0.05:
-        print(f"This machine is busy with something else ({others:.0%}): the figures will be noise.")
+    warn(others.share())
     print(flush=True)
     try:
         tables = [table for group in options.groups for table in getattr(bench, group)()]
     except Failure as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
+    warn(others.share())
     for loss in report.losses(tables):
         print(f"behind: {loss}")
     if options.write:
         command = "./dev bench" + (" --short" if options.short else "")
-        facts = report.machine(measure.ROOT, others)
+        facts = report.machine(measure.ROOT, others.share())
         report.write(DOCUMENT, report.document(tables, facts, command, bench.rounds, bench.seconds))
         print(f"written: {DOCUMENT.relative_to(measure.ROOT)}")
     return 0
