@@ -2,10 +2,7 @@
 # `coax chat` in a pipe and on a pseudo-terminal, against the hub, against a tutorial's server, and against servers that
 # mean no good.
 
-import codecs
-import fcntl
 import os
-import pty
 import re
 import signal
 import socket
@@ -14,149 +11,12 @@ import subprocess
 import termios
 import threading
 import time
-import unicodedata
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import support
-from support import LOCALHOST, WAIT_S, Client, HubTest, coax, environment
-
-
-class Screen:
-    """What a terminal shows: the part of xterm that line editors use."""
-
-    def __init__(self, rows: int, columns: int) -> None:
-        self.rows, self.columns = rows, columns
-        self.cells = [[" "] * columns for _ in range(rows)]
-        self.row = self.column = 0
-        self.inserting = False
-
-    def text(self) -> str:
-        return "\n".join("".join(row).rstrip() for row in self.cells).rstrip("\n")
-
-    def feed(self, text: str) -> None:
-        for match in re.finditer(r"\x1b\[([?\d;]*)([@-~])|\x1b[()].|\x1b.|[^\x1b]", text, re.DOTALL):
-            if match[2]:
-                self._control(match[1], match[2])
-            elif match[0][0] != "\x1b":
-                self._put(match[0])
-
-    def _control(self, arguments: str, final: str) -> None:
-        count = int(arguments) if arguments.isdigit() else 1
-        cells = self.cells[self.row]
-        self.column = min(self.column, self.columns - 1)
-        if final in "ABCD":
-            rows, columns = {"A": (-count, 0), "B": (count, 0), "C": (0, count), "D": (0, -count)}[final]
-            self.row = min(max(self.row + rows, 0), self.rows - 1)
-            self.column = min(max(self.column + columns, 0), self.columns - 1)
-        elif final == "G":
-            self.column = count - 1
-        elif final in "JK":
-            cells[self.column:] = [" "] * (self.columns - self.column)
-            if final == "J":
-                self.cells[self.row + 1:] = [[" "] * self.columns for _ in range(self.rows - self.row - 1)]
-        elif final == "P":
-            cells[self.column:] = cells[self.column + count:] + [" "] * count
-        elif final == "@":
-            cells[self.column:] = ([" "] * count + cells[self.column:])[:self.columns - self.column]
-        elif final in "hl" and arguments == "4":
-            self.inserting = final == "h"
-        elif final not in "mhl":
-            raise AssertionError(f"the screen does not know CSI {arguments} {final}")
-
-    def _put(self, character: str) -> None:
-        if character == "\r":
-            self.column = 0
-        elif character == "\n":
-            self._next_row()
-        elif character == "\b":
-            self.column = max(min(self.column, self.columns - 1) - 1, 0)
-        elif character != "\a":
-            width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
-            if self.column + width > self.columns:  # the wrap waits for the next character
-                self.column = 0
-                self._next_row()
-            if self.inserting:
-                self._control(str(width), "@")
-            self.cells[self.row][self.column:self.column + width] = [character] + [""] * (width - 1)
-            self.column += width
-
-    def _next_row(self) -> None:
-        if self.row + 1 < self.rows:
-            self.row += 1
-        else:
-            self.cells = [*self.cells[1:], [" "] * self.columns]
-
-
-class Person:
-    """Somebody with `coax chat` in a terminal."""
-
-    def __init__(self, *arguments: str, extra: Mapping[str, str] | None = None, columns: int = 80) -> None:
-        self.screen = Screen(24, columns)
-        self.written = b""
-        self.master, self.slave = pty.openpty()
-        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
-        self.modes = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([coax(), "chat", *arguments], stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, env=environment(extra), start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-        self.changed = threading.Condition()
-        self.thread = threading.Thread(target=self._read, daemon=True)
-        self.thread.start()
-
-    def __enter__(self) -> "Person":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self.slave)
-        self.thread.join(WAIT_S)
-        os.close(self.master)
-
-    def _read(self) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        kept = ""
-        while True:
-            try:
-                data = os.read(self.master, 65536)
-            except OSError:  # nobody has the other end any more
-                return
-            with self.changed:
-                self.written += data
-                text = kept + decoder.decode(data)
-                kept = re.search(r"(\x1b(\[[?\d;]*)?)?\Z", text)[0]  # a sequence that is cut waits for its rest
-                self.screen.feed(text.removesuffix(kept))
-                self.changed.notify_all()
-
-    def type(self, keys: str) -> None:
-        os.write(self.master, keys.encode())
-
-    def wait_until(self, holds: Callable[[str], bool], what: str) -> str:
-        with self.changed:
-            if not self.changed.wait_for(lambda: holds(self.screen.text()), WAIT_S):
-                raise AssertionError(f"{what} never came; the screen:\n{self.screen.text()}")
-            return self.screen.text()
-
-    def wait_for(self, text: str) -> str:
-        """Until the screen has it; the whole screen."""
-        return self.wait_until(lambda screen: text in screen, repr(text))
-
-    def wait_for_end(self, lines: str) -> None:
-        """Until the screen ends with these lines."""
-        self.wait_until(lambda screen: screen.endswith(lines), f"{lines!r} at the end")
-
-    def resize(self, columns: int) -> None:
-        with self.changed:
-            self.screen.columns = columns
-            self.screen.cells = [(row + [" "] * columns)[:columns] for row in self.screen.cells]
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
-
-    def leave(self) -> tuple[int, bool]:
-        """The exit code, once it has ended, and whether the terminal is as it was."""
-        code = self.process.wait(WAIT_S)
-        return code, termios.tcgetattr(self.slave) == self.modes
+from support import LOCALHOST, WAIT_S, HubTest, coax, environment
+from terminal import Person
 
 
 class Server:
@@ -166,6 +26,7 @@ class Server:
         self.listener = socket.create_server((LOCALHOST, 0))
         self.listener.settimeout(WAIT_S)
         self.address = f"{LOCALHOST}:{self.listener.getsockname()[1]}"
+        self.accepted = threading.Event()
         self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._run, args=(serve,), daemon=True)
         self.thread.start()
@@ -173,6 +34,7 @@ class Server:
     def _run(self, serve: Callable[[socket.socket], None]) -> None:
         try:
             connection, _ = self.listener.accept()
+            self.accepted.set()
             with connection:
                 connection.settimeout(WAIT_S)
                 serve(connection)
@@ -309,9 +171,15 @@ class Pipe(HubTest):
 
 class Usage(unittest.TestCase):
     def test_wrong_options(self) -> None:
-        for arguments, reason in [((), b"--nick"), (("--nick", ""), b"--nick"), (("--nick", "a\nb"), b"control characters"),
-                                  (("--nick", "x" * 33), b"32 characters"), (("--nick", "a", ":80"), b"HOST:PORT"),
-                                  (("--nick", "a", "host:99999"), b"HOST:PORT"), (("--nick", "a", "host:0"), b"HOST:PORT")]:
+        for arguments, reason in {
+            (): b"--nick",
+            ("--nick", ""): b"--nick",
+            ("--nick", "a\nb"): b"control characters",
+            ("--nick", "x" * 33): b"32 characters",
+            ("--nick", "a", ":80"): b"HOST:PORT",
+            ("--nick", "a", "host:99999"): b"HOST:PORT",
+            ("--nick", "a", "host:0"): b"HOST:PORT",
+        }.items():
             with self.subTest(arguments):
                 ran = support.run("chat", *arguments)
                 self.assertEqual((ran.returncode, ran.stdout), (2, b""))
@@ -324,8 +192,8 @@ class Usage(unittest.TestCase):
             port = unused.getsockname()[1]
             ran = support.run("chat", f"{LOCALHOST}:{port}", "--nick", "a")
         self.assertEqual((ran.returncode, ran.stdout), (3, b""))
-        self.assertEqual(ran.stderr.decode(), f"coax chat: connect to {LOCALHOST}:{port}: Connection refused; is the hub "
-                                              f"running? start it with: coax serve --port {port}\n")
+        self.assertEqual(ran.stderr.decode(), f"coax chat: connect to {LOCALHOST}:{port}: Connection refused; "
+                                              f"is the hub running? start it with: coax serve --port {port}\n")
 
     def test_no_such_host(self) -> None:
         ran = support.run("chat", "no-such-host.invalid", "--nick", "a")
@@ -392,7 +260,8 @@ class OtherServers(unittest.TestCase):
         self.assertGreater(time.monotonic() - begin, 1.9)
 
     def test_what_is_no_chat_server(self) -> None:
-        for greeting, told in [(b"220 mail\r\n", b'it said "220 "'), (b"", b"it said nothing"), (b"\x1b[2J", b"x1B[2J")]:
+        greetings = {b"220 mail\r\n": b'it said "220 "', b"": b"it said nothing", b"\x1b[2J": b"x1B[2J"}
+        for greeting, told in greetings.items():
             with self.subTest(greeting):
                 ran = self.chat(lambda connection: connection.sendall(greeting))
                 self.assertEqual(ran.returncode, 1)
@@ -537,6 +406,29 @@ class AtTerminal(HubTest):
             alice.wait_for_end("\nalice>")
             alice.type("\x1c")
             self.assert_left(alice, -signal.SIGQUIT)
+
+    def test_what_is_typed_before_the_prompt_is_not_lost_and_shown_once(self) -> None:
+        asked = threading.Event()
+        received = b""
+
+        def serve(connection: socket.socket) -> None:
+            nonlocal received
+            self.assertTrue(asked.wait(WAIT_S))
+            connection.sendall(b"NICK")
+            connection.recv(100)
+            connection.sendall(b"alice joined the chat!\n")
+            received = connection.recv(100)
+            connection.sendall(b"alice: " + received)
+            self.assertEqual(read_to_end(connection), b"")
+
+        with Server(serve) as server, Person(server.address, "--nick", "alice") as alice:
+            server.accepted.wait(WAIT_S)
+            alice.type("early\r")
+            asked.set()
+            alice.wait_for_end("\nalice: early\nalice>")
+            self.assertEqual((alice.screen.text().count("early"), received), (1, b"early\n"))
+            alice.type("\x04")
+            self.assert_left(alice)
 
     def test_commands(self) -> None:
         seen = self.join("seen")
