@@ -6,7 +6,8 @@
 // - A read that brings less than was asked for has drained the socket: the flag falls without an extra EAGAIN read.
 // What
 //   arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its own,
-//   so once RDHUP was seen the flag stays up until the end has been read.
+//   so once RDHUP was seen the flag stays up until the end has been read. Nor does what stands behind urgent data, before
+//   which every read stops short: a descriptor that had some (PRI) is read until EAGAIN from then on.
 // - A partial write means that the send buffer is full and that an edge follows when it has room.
 // - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
 //   carries the generation, and is dropped when it is not the slot's.
@@ -29,6 +30,7 @@ namespace coax {
 namespace {
 
 constexpr std::uint32_t hang_up = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+constexpr std::uint32_t interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
 class EpollBackend final : public Backend {
  public:
@@ -55,7 +57,7 @@ class EpollBackend final : public Backend {
     std::uint32_t generation = 0;
     bool readable = false;
     bool writable = true;
-    bool ended = false;  // RDHUP, HUP or ERR was seen
+    bool drains = false;  // RDHUP, HUP, ERR or PRI was seen: a short read does not mean that there is no more
     Op* reader = nullptr;
     Op* writer = nullptr;
   };
@@ -80,7 +82,7 @@ class EpollBackend final : public Backend {
   }
   // After a read of `got` of `asked` bytes: is there more to come without another edge?
   static void note_read(Slot& slot, std::size_t got, std::size_t asked) noexcept {
-    if (got < asked && got > 0 && !slot.ended) slot.readable = false;
+    if (got < asked && got > 0 && !slot.drains) slot.readable = false;
   }
 
   int epoll_ = -1;
@@ -160,8 +162,8 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
   Slot* slot = find(descriptor);
   if (slot == nullptr) return;
   // Both flags first: whoever is resumed for the one may look at the other.
-  if (event.events & hang_up) slot->ended = true;
-  if (event.events & (EPOLLIN | hang_up)) slot->readable = true;
+  if (event.events & (hang_up | EPOLLPRI)) slot->drains = true;
+  if (event.events & (EPOLLIN | EPOLLPRI | hang_up)) slot->readable = true;
   if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) slot->writable = true;
   retry(descriptor, &Slot::reader);
   retry(descriptor, &Slot::writer);
@@ -265,7 +267,7 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
     NativeAddress native;
     const socklen_t length = op.endpoint->to_native(native);
     slot.writable = false;
-    slot.ended = false;  // an unconnected socket hangs up as soon as it is registered
+    slot.drains = false;  // an unconnected socket hangs up as soon as it is registered
     if (::connect(slot.fd, native.get(), length) == 0) {
       slot.writable = true;
       return finish_now(op, 0);
@@ -300,7 +302,7 @@ std::expected<Descriptor, int> EpollBackend::adopt(int native) {
   const std::uint32_t index = free_.back();
   Slot& slot = slots_[index];
   const std::uint64_t tag = std::uint64_t{slot.generation} << 32 | index;
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u64 = tag}};
+  epoll_event event{.events = interest, .data = {.u64 = tag}};
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, native, &event) != 0) {
     const int reason = errno;
     ::close(native);

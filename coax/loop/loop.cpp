@@ -39,18 +39,16 @@ void Loop::turn() {
 }
 
 bool Loop::has_work() noexcept {
-  return !deferred_.empty() || !backend_->finished().empty() || has_posted_.load(std::memory_order_acquire);
+  return !deferred_.empty() || !flushes_.empty() || !backend_->finished().empty() ||
+         has_posted_.load(std::memory_order_acquire);
 }
 
 void Loop::post(std::move_only_function<void()> function) {
-  bool first = false;
-  {
-    const std::scoped_lock lock(posted_mutex_);
-    first = posted_.empty();
-    posted_.push_back(std::move(function));
-    has_posted_.store(true, std::memory_order_release);
-  }
-  if (first) backend_->wake();
+  const std::scoped_lock lock(posted_mutex_);
+  posted_.push_back(std::move(function));
+  has_posted_.store(true, std::memory_order_release);
+  // Under the lock: once it is released, the function may run and end the loop.
+  if (posted_.size() == 1) backend_->wake();
 }
 
 void Loop::run_posted() {

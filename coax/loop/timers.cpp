@@ -11,7 +11,8 @@ namespace coax {
 namespace {
 constexpr unsigned digit_bits = 6;
 constexpr std::uint64_t digit_mask = 63;
-constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * 6 - 1);  // a year; what is later moves along with it
+// A year. What is due later than that stands here, and moves on when its slot is reached.
+constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * 6 - 1);
 }  // namespace
 
 void Timers::start(Timer& timer, TimePoint when) noexcept {

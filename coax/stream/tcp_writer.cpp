@@ -61,6 +61,7 @@ bool TcpWriter::start(SendOp& op) noexcept {
     return true;
   }
   waits_.push_back(op);
+  if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;

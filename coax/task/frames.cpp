@@ -25,13 +25,15 @@ constexpr std::size_t step = 64;
 constexpr std::size_t classes = 64;
 constexpr std::size_t kept_max = 256;  // of each class and thread
 
+thread_local bool pool_is_gone = false;  // frames may come and go while the thread ends
+
 class Pool {
  public:
   ~Pool() {
     for (std::size_t index = 0; index < classes; ++index) {
       while (void* frame = take(index)) ::operator delete(frame);
     }
-    alive = false;
+    pool_is_gone = true;
   }
   void* take(std::size_t index) noexcept {
     Free* head = heads_[index];
@@ -41,7 +43,7 @@ class Pool {
     return head;
   }
   bool keep(std::size_t index, void* frame) noexcept {
-    if (!alive || counts_[index] == kept_max) return false;
+    if (counts_[index] == kept_max) return false;
     heads_[index] = ::new (frame) Free{heads_[index]};
     ++counts_[index];
     return true;
@@ -53,7 +55,6 @@ class Pool {
   };
   std::array<Free*, classes> heads_{};
   std::array<std::size_t, classes> counts_{};
-  bool alive = true;  // frames may be released while the thread ends
 };
 
 thread_local Pool pool;
@@ -64,14 +65,14 @@ constexpr std::size_t class_of(std::size_t size) { return (size - 1) / step; }
 
 void* allocate(std::size_t size) {
   const std::size_t index = class_of(size);
-  if (!pooled || index >= classes) return ::operator new(size);
+  if (!pooled || index >= classes || pool_is_gone) return ::operator new(size);
   if (void* frame = pool.take(index)) return frame;
   return ::operator new((index + 1) * step);
 }
 
 void release(void* frame, std::size_t size) noexcept {
   const std::size_t index = class_of(size);
-  if (!pooled || index >= classes || !pool.keep(index, frame)) ::operator delete(frame);
+  if (!pooled || index >= classes || pool_is_gone || !pool.keep(index, frame)) ::operator delete(frame);
 }
 
 }  // namespace coax::frames

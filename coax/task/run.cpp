@@ -77,29 +77,27 @@ class Workers {
   Workers& operator=(const Workers&) = delete;
   ~Workers() {
     for (Worker& worker : workers_) {
-      worker.loop->post([&over = worker.over] { over = true; });
+      worker.loop.load()->post([&over = worker.over] { over = true; });
     }
     workers_.clear();
   }
 
  private:
   struct Worker {
-    Loop* loop = nullptr;
+    std::atomic<Loop*> loop = nullptr;
     bool over = false;
     std::jthread thread;
   };
 
   Loop* start_one() {
     Worker& worker = workers_.emplace_back();
-    std::atomic<Loop*> made = nullptr;
-    worker.thread = std::jthread([&worker, &made, backend = make_epoll_backend()]() mutable {
+    worker.thread = std::jthread([&worker, backend = make_epoll_backend()]() mutable {
       Loop loop(std::move(backend));
-      made = &loop;
-      made.notify_one();
+      worker.loop = &loop;
+      worker.loop.notify_one();
       loop.run_until([&worker] { return worker.over; });
     });
-    made.wait(nullptr);
-    worker.loop = made;
+    worker.loop.wait(nullptr);
     return worker.loop;
   }
 

@@ -40,6 +40,18 @@ Task<std::string> outcome(Awaitable awaitable) {
   co_return "done";
 }
 
+// For a loop without tasks: turns it until condition() is true.
+template <class Condition>
+void turn_until(Loop& loop, Condition condition) {
+  struct Limit : Timer {
+    Limit() : Timer([](Timer& self) noexcept { static_cast<Limit&>(self).passed = true; }) {}
+    bool passed = false;
+  } limit;
+  loop.timers().start(limit, loop.now() + time_limit);
+  loop.run_until([&] { return limit.passed || condition(); });
+  EXPECT_FALSE(limit.passed);
+}
+
 // Lets everybody else have a turn of the loop.
 class NextTurn : public Leaf<NextTurn>, public Completion {
  public:

@@ -1,10 +1,6 @@
 // Pairs of connected streams, one row for each kind: what the contract runs on.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <functional>
 #include <memory>
 #include <ostream>
@@ -12,6 +8,7 @@
 #include "coax/stream/memory.hpp"
 #include "coax/stream/tcp.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sockets.hpp"
 
 namespace coax::test {
 
@@ -27,10 +24,6 @@ struct StreamKind {
   Task<StreamPair> (*make)();
   friend void PrintTo(const StreamKind& kind, std::ostream* out) { *out << kind.name; }
 };
-
-inline void set_socket_option(int native, int name, int value) {
-  setsockopt(native, SOL_SOCKET, name, &value, sizeof value);
-}
 
 inline StreamPair tcp_pair_of(std::unique_ptr<TcpStream> near, int far) {
   return {.near = std::move(near), .far = TcpStream::adopt(far), .reset_far = [far](StreamPair& self) {
@@ -50,22 +43,9 @@ inline Task<StreamPair> tcp_pair() {
 
 // Small socket buffers: many partial sends.
 inline Task<StreamPair> narrow_tcp_pair() {
-  NativeAddress address;
-  socklen_t length = Endpoint::parse("127.0.0.1:0")->to_native(address);
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int near = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  for (const int native : {listener, near}) {
-    set_socket_option(native, SO_SNDBUF, 16 * 1024);
-    set_socket_option(native, SO_RCVBUF, 32 * 1024);
-  }
-  ::bind(listener, address.get(), length);
-  ::listen(listener, 1);
-  ::getsockname(listener, address.get(), &length);
-  ::connect(near, address.get(), length);
-  const int far = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  ::close(listener);
-  ::fcntl(near, F_SETFL, O_NONBLOCK);
-  co_return tcp_pair_of(TcpStream::adopt(near), far);
+  NativePair pair = native_tcp_pair(16 * 1024);
+  auto near = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+  co_return tcp_pair_of(std::move(near), set_nonblocking(std::move(pair.far)));
 }
 
 inline StreamPair memory_pair_of(std::size_t capacity, std::size_t recv_bytes_max) {

@@ -1,0 +1,57 @@
+// The buffers that recv() lends: few, warm, and as large as the traffic asks for.
+#include "coax/loop/buffers.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+using namespace coax;
+
+TEST(Buffers, lend_the_one_that_came_back_last) {
+  Buffers buffers;
+  LentBuffer* first = buffers.take();
+  LentBuffer* second = buffers.take();
+  EXPECT_NE(first, second);
+  EXPECT_EQ(buffers.lent(), 2U);
+  buffers.give_back(first);
+  buffers.give_back(second);
+  EXPECT_EQ(buffers.lent(), 0U);
+  EXPECT_EQ(buffers.take(), second);
+  EXPECT_EQ(buffers.take(), first);
+  buffers.give_back(first);
+  buffers.give_back(second);
+}
+
+TEST(Buffers, double_when_one_was_filled_up_to_512_KiB) {
+  Buffers buffers;
+  std::vector<std::size_t> sizes;
+  for (int times = 0; times < 6; ++times) {
+    LentBuffer* buffer = buffers.take();
+    sizes.push_back(buffer->size());
+    buffers.filled(*buffer);
+    buffers.give_back(buffer);
+  }
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{64_KiB, 128_KiB, 256_KiB, 512_KiB, 512_KiB, 512_KiB}));
+}
+
+TEST(Buffers, a_small_one_that_is_filled_late_changes_nothing) {
+  Buffers buffers;
+  LentBuffer* small = buffers.take();
+  LentBuffer* other = buffers.take();
+  buffers.filled(*small);
+  buffers.filled(*other);
+  LentBuffer* larger = buffers.take();
+  EXPECT_EQ(larger->size(), 128_KiB);
+  for (LentBuffer* buffer : {small, other, larger}) buffers.give_back(buffer);
+  LentBuffer* again = buffers.take();
+  EXPECT_EQ(again, larger) << "the small ones were not kept";
+  buffers.give_back(again);
+}
+
+TEST(Buffers, keep_only_a_few) {
+  Buffers buffers;
+  std::vector<LentBuffer*> lent;
+  for (int times = 0; times < 100; ++times) lent.push_back(buffers.take());
+  for (LentBuffer* buffer : lent) buffers.give_back(buffer);
+  EXPECT_EQ(buffers.lent(), 0U);
+}

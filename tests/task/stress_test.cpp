@@ -1,0 +1,163 @@
+// Random trees of scopes, cancelled at random moments: whatever happens, every task that began has ended when its scope
+// has, nobody waits for ever, and (AddressSanitizer) nothing is lost.
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "coax/task/scope.hpp"
+#include "tests/support/random.hpp"
+#include "tests/support/run.hpp"
+#include "tests/support/stream_pairs.hpp"
+
+using namespace coax;
+using namespace coax::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Forest {
+  Random random;
+  std::size_t alive = 0;
+  std::size_t begun = 0;
+  std::vector<Event> events{8};
+};
+
+struct Alive {
+  explicit Alive(Forest& of) : forest(of) {
+    ++forest.alive;
+    ++forest.begun;
+  }
+  Alive(const Alive&) = delete;
+  Alive& operator=(const Alive&) = delete;
+  ~Alive() { --forest.alive; }
+  Forest& forest;
+};
+
+Task<> grow(Forest& forest, int depth);
+
+// Somewhere below the whole tree of this task is cancelled, or an event is set or cleared.
+Task<> meddle(Forest& forest, Context& context) {
+  const Alive alive(forest);
+  for (std::size_t turn = forest.random.below(6); turn != 0; --turn) co_await next_turn();
+  Event& event = forest.events[forest.random.below(forest.events.size())];
+  switch (forest.random.below(4)) {
+    case 0: context.cancel(); break;
+    case 1: event.clear(); break;
+    default: event.set(); break;
+  }
+}
+
+Task<> wait_somehow(Forest& forest) {
+  const Alive alive(forest);
+  Event& event = forest.events[forest.random.below(forest.events.size())];
+  switch (forest.random.below(6)) {
+    case 0: co_await next_turn(); break;
+    case 1: co_await sleep(std::chrono::microseconds(forest.random.below(3000))); break;
+    case 2: co_await timeout(2ms, event.wait()); break;
+    case 3: co_await shield(1ms, event.wait()); break;
+    case 4: throw std::runtime_error("as planned");
+    default: break;
+  }
+}
+
+// A stream whose other end does whatever it likes.
+Task<> talk(Forest& forest) {
+  const Alive alive(forest);
+  const StreamKind& kind = stream_kinds[forest.random.below(std::size(stream_kinds))];
+  StreamPair pair = co_await kind.make();
+  const std::string bytes(forest.random.one_in(3) ? 300'000 : 10, 'x');
+  const auto send = [](Forest& here, Stream& stream, Bytes what) -> Task<> {
+    const Alive sending(here);
+    co_await stream.send(what);
+    if (here.random.one_in(2)) co_await stream.finish();
+  };
+  const auto read = [](Forest& here, Stream& stream) -> Task<> {
+    const Alive reading(here);
+    while (co_await stream.recv()) {
+      if (here.random.one_in(4)) co_await next_turn();
+      if (here.random.one_in(40)) stream.close();
+    }
+  };
+  co_await timeout(3ms, race(all(send(forest, *pair.near, bytes), send(forest, *pair.near, bytes)),
+                             all(read(forest, *pair.far), send(forest, *pair.far, bytes)), read(forest, *pair.near)));
+}
+
+Task<> grow_group(Forest& forest, int depth) {
+  co_await task_group([&forest, depth](TaskGroup& group) -> Task<> {
+    for (std::size_t child = forest.random.below(5); child != 0; --child) {
+      group.spawn(grow(forest, depth - 1));
+      if (forest.random.one_in(3)) co_await next_turn();
+      if (forest.random.one_in(9)) group.cancel();
+    }
+  });
+}
+
+Task<> grow_below(Forest& forest, int depth) {
+  switch (forest.random.below(8)) {
+    case 0: co_await race(grow(forest, depth - 1), grow(forest, depth - 1), grow(forest, depth - 1)); break;
+    case 1: co_await all(grow(forest, depth - 1), grow(forest, depth - 1)); break;
+    case 2: co_await timeout(std::chrono::microseconds(forest.random.below(4000)), grow(forest, depth - 1)); break;
+    case 3: co_await shield(grow(forest, depth - 1)); break;
+    case 4: co_await shield(2ms, grow(forest, depth - 1)); break;
+    case 5: co_await grow_group(forest, depth); break;
+    case 6: co_await run_on(Loop::current(), grow(forest, depth - 1)); break;
+    default: {
+      Context& self = co_await this_context();
+      co_await all(grow(forest, depth - 1), meddle(forest, self));
+    }
+  }
+}
+
+Task<> grow(Forest& forest, int depth) {
+  const Alive alive(forest);
+  if (depth == 0) {
+    if (forest.random.one_in(10)) {
+      co_await talk(forest);
+    } else {
+      co_await wait_somehow(forest);
+    }
+    co_return;
+  }
+  for (std::size_t times = forest.random.between(1, 2); times != 0; --times) {
+    try {
+      co_await grow_below(forest, depth);
+    } catch (const Error&) {
+    } catch (const std::runtime_error&) {
+      if (forest.random.one_in(4)) throw;
+    } catch (const Cancelled&) {
+      if (!forest.random.one_in(8)) throw;  // some swallow it, and are told again
+    }
+  }
+}
+
+}  // namespace
+
+TEST(Stress, every_task_of_a_random_tree_ends) {
+  run([]() -> Task<> {
+    Forest forest;
+    for (int tree = 0; tree < 150; ++tree) {
+      TaskGroup group;
+      group.spawn(grow(forest, 5));
+      for (std::size_t turn = forest.random.below(20); turn != 0; --turn) co_await next_turn();
+      if (forest.random.one_in(2)) group.cancel();
+      // Somebody may wait for an event that nobody is left to set.
+      const auto set_all = [](Forest& here) -> Task<> {
+        while (true) {
+          co_await sleep(1ms);
+          for (Event& event : here.events) event.set();
+        }
+      };
+      const auto join = [](TaskGroup& tasks) -> Task<> {
+        try {
+          co_await tasks.join();
+        } catch (const std::runtime_error&) {
+        }
+      };
+      co_await race(join(group), set_all(forest));
+      EXPECT_EQ(forest.alive, 0U);
+      for (Event& event : forest.events) event.clear();
+      EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
+    }
+    EXPECT_GT(forest.begun, 1000U);
+  });
+}
