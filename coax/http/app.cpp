@@ -14,17 +14,6 @@ namespace coax::http {
 
 namespace {
 
-std::vector<std::string> split_path(std::string_view path) {
-  std::vector<std::string> segments;
-  std::size_t begin = 1;
-  while (begin <= path.size()) {
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    segments.emplace_back(path.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return segments;
-}
-
 bool is_parameter(std::string_view segment) {
   return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
 }
@@ -61,6 +50,25 @@ bool names_host(std::string_view host, const std::vector<std::string>& allowed) 
 
 }  // namespace
 
+App::App(AppOptions options) : options_(std::move(options)) {
+  std::vector<http1::Field> fields;
+  for (const auto& [name, value] : options_.headers) fields.push_back({name, value});
+  http1::append_response_head(fixed_fields_, 200, fields);
+  fixed_fields_.erase(0, fixed_fields_.find("\r\n") + 2);
+  fixed_fields_.resize(fixed_fields_.size() - 2);
+}
+
+std::vector<std::string> App::split_path(std::string_view path) {
+  std::vector<std::string> segments;
+  std::size_t begin = 1;
+  while (begin <= path.size()) {
+    const std::size_t end = std::min(path.find('/', begin), path.size());
+    segments.emplace_back(path.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return segments;
+}
+
 bool App::parse(Request& request) {
   auto target = parse_target(request.head_.target);
   if (!target) return false;
@@ -69,15 +77,13 @@ bool App::parse(Request& request) {
   return true;
 }
 
-App& App::add(std::string_view method, std::string_view pattern, Action action) {
-  routes_.push_back(
-      {.method = std::string(method), .segments = split_path(pattern), .action = std::move(action), .socket = {}});
+App& App::add(Route route) {
+  routes_.push_back(std::move(route));
   return *this;
 }
 
 App& App::websocket(std::string_view pattern, SocketAction function) {
-  routes_.push_back({.method = "GET", .segments = split_path(pattern), .action = {}, .socket = std::move(function)});
-  return *this;
+  return add({.method = "GET", .segments = split_path(pattern), .socket = std::move(function)});
 }
 
 App& App::file(const MemoryFile& file) {
@@ -123,18 +129,19 @@ const App::SocketAction* App::find_websocket(Request& request) const {
   return nullptr;
 }
 
-Task<Response> App::answer(Request& request) const {
-  if (!is_for_us(request)) co_return plain(421);
+const App::Route* App::find(Request& request) const {
+  if (!is_for_us(request)) return nullptr;
   const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
   for (const Route& route : routes_) {
-    if (!route.action || route.method != method) continue;
-    if (matches(route, request.path_, request.parameters_)) co_return co_await route.action(request);
+    if (route.socket || route.method != method) continue;
+    if (matches(route, request.path_, request.parameters_)) return &route;
   }
-  co_return refusal(request);
+  return nullptr;
 }
 
-// There is no such path, or it is there for other methods.
+// It is not for us, there is no such path, or it is there for other methods.
 Response App::refusal(Request& request) const {
+  if (!is_for_us(request)) return plain(421);
   std::set<std::string> methods;
   bool is_socket = false;
   for (const Route& route : routes_) {

@@ -45,10 +45,12 @@ struct AppOptions {
 
 class App {
  public:
-  using Action = std::function<Task<Response>(Request&)>;
+  using AtOnce = std::function<Response(Request&)>;
+  using Later = std::function<Task<Response>(Request&)>;
   using SocketAction = std::function<Task<>(ws::Connection&)>;
 
-  explicit App(AppOptions options = {}) : options_(std::move(options)) {}
+  // Throws Error(invalid) when a header of the options cannot be one.
+  explicit App(AppOptions options = {});
 
   // A pattern is a path whose segments are literal, or {name} for any one segment. The function takes Request& and
   // returns a Response or Task<Response>; on several loops it is called on several threads. What is registered first
@@ -64,39 +66,44 @@ class App {
   template <class F>
     requires std::is_invocable_r_v<Task<Response>, F&, Request&>
   App& route(std::string_view method, std::string_view pattern, F function) {
-    return add(method, pattern, Action(std::move(function)));
+    return add({.method = std::string(method), .segments = split_path(pattern), .later = std::move(function)});
   }
   template <class F>
     requires std::is_invocable_r_v<Response, F&, Request&>
   App& route(std::string_view method, std::string_view pattern, F function) {
-    return add(method, pattern, [call = std::move(function)](Request& request) { return at_once(call(request)); });
+    return add({.method = std::string(method), .segments = split_path(pattern), .at_once = std::move(function)});
   }
   // Under its path; with an ETag, so that a browser fetches it once.
   App& file(const MemoryFile& file);
   // An upgrade is accepted when it is correct and comes, if from a browser, from the same origin.
   App& websocket(std::string_view pattern, SocketAction function);
 
-  // The answer to a request, errors included; used by handler() and by tests.
-  Task<Response> answer(Request& request) const;
-  [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
-  // Fills in the path and the query; false: the target is malformed.
-  static bool parse(Request& request);
-  [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
-
- private:
+  // What follows is for handler().
   struct Route {
     std::string method;
     std::vector<std::string> segments;
-    Action action;
-    SocketAction socket;
+    AtOnce at_once = {};
+    Later later = {};
+    SocketAction socket = {};
   };
-  static Task<Response> at_once(Response response) { co_return response; }
-  App& add(std::string_view method, std::string_view pattern, Action action);
-  static bool matches(const Route& route, std::string_view path, Pairs& parameters);
-  [[nodiscard]] bool is_for_us(const Request& request) const;
+  // Fills in the path and the query; false: the target is malformed.
+  static bool parse(Request& request);
+  // Fills in the parameters; null: the answer is refusal().
+  [[nodiscard]] const Route* find(Request& request) const;
+  [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
   [[nodiscard]] Response refusal(Request& request) const;
+  [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
+  // The headers of the options as they are sent.
+  [[nodiscard]] const std::string& fixed_fields() const noexcept { return fixed_fields_; }
+
+ private:
+  static std::vector<std::string> split_path(std::string_view path);
+  static bool matches(const Route& route, std::string_view path, Pairs& parameters);
+  App& add(Route route);
+  [[nodiscard]] bool is_for_us(const Request& request) const;
 
   AppOptions options_;
+  std::string fixed_fields_;
   std::vector<Route> routes_;
 };
 

@@ -74,8 +74,9 @@ class HttpConnection {
   coax::Connection& connection_;
   const App& app_;
   http1::RequestParser parser_{app_.options().message};
-  std::string unread_;  // bytes of the next requests, that came with this one
+  Bytes unread_;  // of the next requests, that came with this one: lent until the next recv()
   std::string out_;
+  std::vector<http1::Field> fields_;
   std::optional<http1::Failure> failure_;
   bool ended_ = false;
 };
@@ -86,7 +87,7 @@ Task<Upgraded> HttpConnection::serve() {
       co_await refuse(*failure_);
       break;
     }
-    if (const auto* socket = co_await respond()) co_return Upgraded{socket, std::move(unread_)};
+    if (const auto* socket = co_await respond()) co_return Upgraded{socket, unread_.string()};
     if (failure_ || !parser_.head().keep_alive || connection_.draining()) break;
     parser_.reset();
   }
@@ -95,18 +96,12 @@ Task<Upgraded> HttpConnection::serve() {
 
 // False: there is no further one.
 Task<bool> HttpConnection::read_request() {
-  connection_.set_busy(false);
-  const std::string begun = std::move(unread_);
-  unread_.clear();
-  take(begun);
+  take(std::exchange(unread_, {}));
   if (!failure_ && !parser_.started()) {
-    Received bytes;
-    try {
-      bytes = co_await timeout(app_.options().keep_alive, stream().recv());
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::timed_out) throw;
-      connection_.set_reason(CloseReason::idle);
-    }
+    connection_.set_busy(false);
+    connection_.set_idle_max(app_.options().keep_alive);
+    const Bytes bytes = co_await stream().recv();
+    connection_.set_idle_max(std::nullopt);
     if (!bytes) co_return false;
     take(bytes);
   }
@@ -143,7 +138,7 @@ void HttpConnection::take(Bytes bytes) {
   if (!taken) {
     failure_ = taken.error();
   } else if (*taken < bytes.size()) {
-    unread_.append(bytes.from(*taken).text());
+    unread_ = bytes.from(*taken);
   }
 }
 
@@ -182,7 +177,10 @@ Task<const App::SocketAction*> HttpConnection::upgrade(Request& request, const A
 
 Task<Response> HttpConnection::call(Request& request) {
   try {
-    co_return co_await app_.answer(request);
+    const App::Route* const route = app_.find(request);
+    if (route == nullptr) co_return app_.refusal(request);
+    if (route->at_once) co_return route->at_once(request);
+    co_return co_await route->later(request);
   } catch (const std::exception& error) {
     if (dynamic_cast<const Cancelled*>(&error) != nullptr) throw;
     log::error("{} {} for {} failed: {}", request.method(), printable(request.path()), connection_.peer().to_string(),
@@ -203,16 +201,16 @@ Task<> HttpConnection::refuse(http1::Failure failure) {
 
 Task<> HttpConnection::send(const Response& response, bool keep_alive, bool head_only) {
   const std::string_view body = response.lasting.empty() ? std::string_view(response.body) : response.lasting;
-  const std::string length = std::to_string(body.size());
-  std::vector<http1::Field> fields;
-  fields.push_back({"Date", date()});
-  if (!has_no_body(response.status)) fields.push_back({"Content-Length", length});
-  if (!keep_alive) fields.push_back({"Connection", "close"});
-  if (keep_alive && parser_.head().version_minor == 0) fields.push_back({"Connection", "keep-alive"});
-  for (const auto& [name, value] : app_.options().headers) fields.push_back({name, value});
-  for (const auto& [name, value] : response.headers) fields.push_back({name, value});
+  fields_.clear();
+  for (const auto& [name, value] : response.headers) fields_.push_back({name, value});
   out_.clear();
-  http1::append_response_head(out_, response.status, fields);
+  http1::append_response_head(out_, response.status, fields_);
+  out_.resize(out_.size() - 2);  // before the empty line, what needs no check
+  out_.append("Date: ").append(date()).append("\r\n");
+  if (!has_no_body(response.status)) fmt::format_to(std::back_inserter(out_), "Content-Length: {}\r\n", body.size());
+  if (!keep_alive) out_.append("Connection: close\r\n");
+  if (keep_alive && parser_.head().version_minor == 0) out_.append("Connection: keep-alive\r\n");
+  out_.append(app_.fixed_fields()).append("\r\n");
   const bool with_body = !head_only && !has_no_body(response.status);
   const std::array<Bytes, 2> pieces{Bytes(out_), Bytes(with_body ? body : std::string_view())};
   co_await stream().send(pieces);

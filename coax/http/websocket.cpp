@@ -4,12 +4,17 @@
 #include <array>
 
 #include "coax/base/error.hpp"
-#include "coax/task/scope.hpp"
+#include "coax/loop/loop.hpp"
 
 namespace coax::ws {
 
 Connection::Connection(coax::Connection& below, const Options& options, std::string early) noexcept
-    : below_(below), options_(options), decoder_(Role::server, options.message_bytes_max), early_(std::move(early)) {
+    : below_(below),
+      options_(options),
+      decoder_(Role::server, options.message_bytes_max),
+      early_(std::move(early)),
+      received_at_(Loop::current().now()) {
+  below_.set_pulse(this);
   decoder_.feed(early_);
 }
 
@@ -21,7 +26,9 @@ Task<Message> Connection::recv() {
       co_await take(*event);
       continue;
     }
-    const Received bytes = co_await recv_or_ping();
+    const Received bytes = co_await stream().recv();
+    received_at_ = Loop::current().now();
+    pinged_ = false;
     ended_ = bytes.empty();
     decoder_.feed(bytes.writable());
   }
@@ -46,18 +53,11 @@ Task<> Connection::take(const Event& event) {
   }
 }
 
-Task<Received> Connection::recv_or_ping() {
-  bool pinged = false;
-  while (true) {
-    try {
-      const Received bytes =
-          co_await timeout(pinged ? options_.silent - options_.ping : options_.ping, stream().recv());
-      co_return bytes;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::timed_out || pinged) throw;
-    }
-    pinged = true;
-    co_await send(Opcode::ping, {});
+void Connection::beat(TimePoint now) noexcept {
+  const Duration silence = now - received_at_;
+  if (silence > options_.silent) return below_.end(CloseReason::timed_out);
+  if (silence > options_.ping && !pinged_ && !close_sent_) {
+    pinged_ = stream().queue(FrameHeader(Opcode::ping, 0).bytes());
   }
 }
 

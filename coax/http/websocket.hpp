@@ -13,8 +13,8 @@ namespace coax::ws {
 
 struct Options {
   std::size_t message_bytes_max = 1_MiB;
-  Duration ping = std::chrono::seconds(15);    // recv() pings a peer that is silent for so long
-  Duration silent = std::chrono::seconds(30);  // and gives it up after so long
+  Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for so long is pinged
+  Duration silent = std::chrono::seconds(30);  // and given up after so long; both are checked once a second
 };
 
 // A whole message; false when the connection is closed. `data` is valid until the next recv().
@@ -27,14 +27,17 @@ struct Message {
 };
 
 // One task receives; several may send. Belongs to its loop.
-class Connection {
+class Connection final : private Pulse {
  public:
   // early: bytes that came with the request for the upgrade.
   Connection(coax::Connection& below, const Options& options, std::string early = {}) noexcept;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() { below_.set_pulse(nullptr); }
 
   // The next text or binary message. Answers pings and the peer's close; after a close, and when the peer is gone or
   // the server drains, an empty Message, again and again. A peer that breaks the protocol is sent a close with the code
-  // that the RFC names, and Error(protocol) is thrown; a silent one Error(timed_out). Cancelled: nothing was taken.
+  // that the RFC names, and Error(protocol) is thrown. Cancelled, as by a peer silent for too long: nothing was taken.
   Task<Message> recv();
   Task<> send_text(Bytes utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }
@@ -49,13 +52,15 @@ class Connection {
 
  private:
   Task<> send(Opcode opcode, Bytes payload);
-  Task<Received> recv_or_ping();
+  void beat(TimePoint now) noexcept override;
   Task<> take(const Event& event);
 
   coax::Connection& below_;
   const Options& options_;
   MessageDecoder decoder_;
   std::string early_;
+  TimePoint received_at_;
+  bool pinged_ = false;
   bool close_sent_ = false;
   bool ended_ = false;
 };

@@ -3,11 +3,10 @@
 // Theory of operation. A slot remembers whether its descriptor is readable and writable. An operation tries its system
 // call at once when the slot says that it may succeed; on EAGAIN the flag falls and the operation waits in the slot
 // until an edge raises it again. Kernel facts that this rests on:
-// - A read that brings less than was asked for has drained the socket: the flag falls without an extra EAGAIN read.
-// What
-//   arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its own,
-//   so once RDHUP was seen the flag stays up until the end has been read. Nor does what stands behind urgent data, before
-//   which every read stops short: a descriptor that had some (PRI) is read until EAGAIN from then on.
+// - A read that brings less than was asked for has drained the socket: the flag falls without an extra read for EAGAIN.
+//   What arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its
+//   own, so once RDHUP was seen the flag stays up until the end has been read. Nor does what stands behind urgent data,
+//   before which every read stops short: a descriptor that had some (PRI) is read until EAGAIN from then on.
 // - A partial write means that the send buffer is full and that an edge follows when it has room.
 // - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
 //   carries the generation, and is dropped when it is not the slot's.
@@ -89,7 +88,7 @@ class EpollBackend final : public Backend {
   int wake_ = -1;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;
-  std::array<epoll_event, 128> events_{};
+  std::array<epoll_event, 64> events_{};  // more would push the first sockets out of the cache before the flush
 };
 
 EpollBackend::EpollBackend() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -227,7 +226,9 @@ bool EpollBackend::perform_send(Slot& slot, Op& op) noexcept {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(op.gather.list);
   message.msg_iovlen = op.gather.count;
-  const ssize_t sent = ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
+  const iovec& first = op.gather.list[0];
+  const ssize_t sent = op.gather.count == 1 ? ::send(slot.fd, first.iov_base, first.iov_len, MSG_NOSIGNAL)
+                                            : ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
   if (sent >= 0) {
     std::size_t asked = 0;
     for (std::size_t index = 0; index < op.gather.count; ++index) asked += op.gather.list[index].iov_len;

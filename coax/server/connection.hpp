@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,15 @@ enum class CloseReason : std::uint8_t {
 };
 std::string_view to_string(CloseReason reason) noexcept;
 
+// What wants to be called about once a second for as long as it is set; it must not throw and not wait.
+class Pulse {
+ public:
+  virtual void beat(TimePoint now) noexcept = 0;
+
+ protected:
+  ~Pulse() = default;
+};
+
 // Belongs to its loop's thread and lives as long as the handler runs.
 class Connection : public ListHook {
  public:
@@ -42,6 +52,11 @@ class Connection : public ListHook {
   // its recv() gives the end.
   void set_busy(bool busy) noexcept;
 
+  // Instead of the server's limit on how long nothing may come or go; checked once a second.
+  void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit; }
+  // For keeping a connection alive without a timer of its own; nothing: no more.
+  void set_pulse(Pulse* pulse) noexcept { pulse_ = pulse; }
+
   // Ends the connection from outside its handler, which sees Cancelled. The first reason stands.
   void end(CloseReason reason) noexcept;
   // What the log will say, for a handler that ends by itself.
@@ -51,11 +66,14 @@ class Connection : public ListHook {
  private:
   friend class ServerPart;
   void drain() noexcept;
+  void check(TimePoint now, const std::optional<Duration>& stuck_max) noexcept;
 
   Stream& stream_;
   Endpoint peer_;
   std::uint64_t id_;
   Context* context_ = nullptr;
+  Pulse* pulse_ = nullptr;
+  std::optional<Duration> idle_max_;
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;
   bool draining_ = false;

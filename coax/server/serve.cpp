@@ -57,6 +57,15 @@ void Connection::end(CloseReason reason) noexcept {
   if (context_ != nullptr) context_->cancel();
 }
 
+void Connection::check(TimePoint now, const std::optional<Duration>& stuck_max) noexcept {
+  if (pulse_ != nullptr) pulse_->beat(now);
+  if (stuck_max && stream_.stuck() > *stuck_max) {
+    end(CloseReason::stuck);
+  } else if (idle_max_ && now - stream_.last_active() > *idle_max_) {
+    end(CloseReason::idle);
+  }
+}
+
 // --- who may come in: on the server's loop ---
 
 namespace {
@@ -132,7 +141,6 @@ class ServerPart {
   Task<> close(Stream& stream, bool politely) const;
   Task<> read_away(Stream& stream, bool politely) const;
   Task<> sweep();
-  void sweep(Connection& connection) const noexcept;
 
   Loop& loop_;
   const ServeOptions& options_;
@@ -155,23 +163,9 @@ Task<> ServerPart::run() {
 }
 
 Task<> ServerPart::sweep() {
-  if (!options_.limits.idle && !options_.limits.stuck) {
-    Event never;
-    co_await never.wait();
-  }
   while (true) {
     co_await sleep(1s);
-    live_.for_each([this](Connection& connection) { sweep(connection); });
-  }
-}
-
-void ServerPart::sweep(Connection& connection) const noexcept {
-  const Stream& stream = connection.stream();
-  const Limits& limits = options_.limits;
-  if (limits.stuck && stream.stuck() > *limits.stuck) {
-    connection.end(CloseReason::stuck);
-  } else if (limits.idle && loop_.now() - stream.last_active() > *limits.idle) {
-    connection.end(CloseReason::idle);
+    live_.for_each([this](Connection& connection) { connection.check(loop_.now(), options_.limits.stuck); });
   }
 }
 
@@ -181,6 +175,7 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
     TcpStream stream(*descriptor, peer);
     Connection connection(stream, peer, id);
     connection.context_ = &co_await this_context();
+    connection.set_idle_max(options_.limits.idle);
     live_.push_back(connection);
     if (stopping_.is_set()) connection.drain();
     co_await attend(connection);

@@ -165,6 +165,13 @@ bool MemoryStream::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
+bool MemoryStream::queue(Bytes bytes) noexcept {
+  if (send_error_ != 0 || out_->finished || !sends_.empty() || bytes.size() > out_->size - out_->used) return false;
+  out_->put(bytes);
+  if (out_->receiver != nullptr && bytes) out_->receiver->finish_waiting_recv();
+  return true;
+}
+
 void MemoryStream::push() noexcept {
   while (!sends_.empty()) {
     SendOp& op = sends_.front();

@@ -25,6 +25,7 @@ class MemoryStream final : public Stream {
   MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out) noexcept;
   ~MemoryStream() override;
 
+  bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
   void end_input() noexcept override;
   [[nodiscard]] std::string peer_name() const override { return "memory"; }

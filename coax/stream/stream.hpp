@@ -77,6 +77,8 @@ class Stream {
   // Flush, then half-close: the peer reads the end, and may still send.
   [[nodiscard]] Send finish() noexcept;
 
+  // For a few bytes that must not wait, such as a ping: queued whole, or false and nothing is.
+  [[nodiscard]] virtual bool queue(Bytes bytes) noexcept = 0;
   // Now. What is queued is tried once more without waiting. Further calls fail with EBADF.
   virtual void close() noexcept = 0;
   // From now on recv() gives the end, as if the peer had finished; a waiting one too. Sending goes on. For draining.

@@ -83,7 +83,15 @@ bool TcpStream::start(SendOp& op) noexcept {
     return true;
   }
   if (!writer_) writer_ = TcpWriter::take(*this);
-  return writer_->start(op);
+  const bool done = writer_->start(op);
+  if (done) TcpWriter::give_back_if_idle(writer_);  // it went out at once
+  return done;
+}
+
+bool TcpStream::queue(Bytes bytes) noexcept {
+  if (send_error_ != 0) return false;
+  if (!writer_) writer_ = TcpWriter::take(*this);
+  return writer_->queue(std::span(&bytes, 1), bytes.size());
 }
 
 void TcpStream::cancel(SendOp& op) noexcept {

@@ -20,6 +20,7 @@ class TcpStream final : public Stream {
   static std::unique_ptr<TcpStream> adopt(int native);
   ~TcpStream() override;
 
+  bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
   void end_input() noexcept override;
   [[nodiscard]] std::string peer_name() const override { return peer_.to_string(); }

@@ -54,12 +54,8 @@ void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
 }
 
 bool TcpWriter::start(SendOp& op) noexcept {
+  if (op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && queue(op.pieces, op.total)) return true;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
-  const bool small = op.then == SendOp::Then::nothing && op.total <= queue_bytes_max - queue_end_;
-  if (small && waits_.empty()) {
-    enqueue(op);
-    return true;
-  }
   waits_.push_back(op);
   if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
   starting_ = &op;
@@ -67,11 +63,14 @@ bool TcpWriter::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
-void TcpWriter::enqueue(const SendOp& op) noexcept {
-  for (const Bytes& piece : op.pieces) {
+bool TcpWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept {
+  if (!waits_.empty() || total > queue_bytes_max - queue_end_) return false;
+  if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
+  for (const Bytes& piece : pieces) {
     std::memcpy(queue_.data() + queue_end_, piece.data(), piece.size());
     queue_end_ += piece.size();
   }
+  return true;
 }
 
 void TcpWriter::push() noexcept {

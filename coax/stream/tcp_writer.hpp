@@ -20,6 +20,8 @@ class TcpWriter {
   // True: done with it (queued, sent, or failed: op.error).
   bool start(SendOp& op) noexcept;
   void cancel(SendOp& op) noexcept;
+  // Behind what is queued, for the end of the turn; false: it does not fit, or somebody waits.
+  bool queue(std::span<const Bytes> pieces, std::size_t total) noexcept;
   // One more try without waiting, then the end: who still waits gets EBADF. Call Backend::close() before abandon().
   void push() noexcept;
   void abandon() noexcept;
@@ -27,7 +29,8 @@ class TcpWriter {
   [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept { return stuck_since_; }
 
  private:
-  static constexpr std::size_t queue_bytes_max = 16 * 1024;
+  static constexpr std::size_t queue_bytes_max = 8 * 1024;
+  static constexpr std::size_t copied_bytes_max = 1024;  // above, a system call costs less than keeping a copy
   static constexpr std::size_t vectors_max = 64;
 
   struct SendNow : Op {
@@ -41,7 +44,6 @@ class TcpWriter {
 
   TcpWriter();
   [[nodiscard]] Loop& loop() const noexcept { return stream_->loop_; }
-  void enqueue(const SendOp& op) noexcept;
   std::size_t gather() noexcept;
   void note_sent(std::int64_t result) noexcept;
   void consume(std::size_t count) noexcept;
