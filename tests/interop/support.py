@@ -28,6 +28,14 @@ def coax() -> str:
     return os.environ["COAX"]
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, without what would change what the program does."""
     own = {name: value for name, value in os.environ.items() if not re.match(r"COAX|NO_COLOR$|LC_|LANG", name)}
@@ -294,16 +302,21 @@ def frame(opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0,
     return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
 
+def upgrade_request(port: int) -> bytes:
+    """With the key of RFC 6455, section 1.3."""
+    return (f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").encode()
+
+
 class RawWebSocket(Http):
     """An open WebSocket that sends any bytes."""
 
     def __init__(self, port: int, early: bytes = b"", **options: int) -> None:
         super().__init__(port, **options)
-        self.send(f"GET /ws HTTP/1.1\r\nHost: localhost:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode() + early)
+        self.send(upgrade_request(port) + early)
         response = self.response()
         assert response.status == 101, response
-        assert response.header("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455, section 1.3
+        assert response.header("Sec-WebSocket-Accept") == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
     def frame(self) -> tuple[int, bytes] | None:
         """The next frame's opcode and payload; nothing at the end."""
