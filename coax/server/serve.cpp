@@ -152,10 +152,13 @@ class ServerPart {
 };
 
 Task<> ServerPart::run() {
-  co_await race(stopping_.wait(), sweep());
+  try {
+    co_await race(stopping_.wait(), sweep());
+  } catch (const Cancelled&) {  // another part has failed: what runs here must come to its end all the same
+  }
   live_.for_each([](Connection& connection) { connection.drain(); });
   try {
-    co_await timeout(options_.drain, group_.join());
+    co_await shield(options_.drain, group_.join());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     log::warning("connections were cut: they had not come to their end within {}", format_duration(options_.drain));
@@ -214,6 +217,9 @@ Task<> ServerPart::attend(Connection& connection) {
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);
     log::error("{}: the handler failed: {}", connection.peer().to_string(), error.what());
+  } catch (...) {
+    connection.set_reason(CloseReason::failed);
+    log::error("{}: the handler failed: what it threw is no exception", connection.peer().to_string());
   }
 }
 
