@@ -343,13 +343,15 @@ void Terminal::Editor::redraw_if_changed() {
 
 class Terminal::Reader {
  public:
-  explicit Reader(Terminal& terminal);
+  Reader() = default;
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader();
 
   [[nodiscard]] const Wake& wake() const noexcept { return wake_; }
-  void start() {
+  // The editor, if there is one, outlives the reader.
+  void start(Editor* editor) {
+    editor_ = editor;
     thread_ = std::jthread([this] { work(); });
   }
   // The next piece; nothing at the end of the input.
@@ -371,7 +373,7 @@ class Terminal::Reader {
   std::optional<Request> next_request();
   std::optional<std::string> read_piece();
 
-  Terminal& terminal_;
+  Editor* editor_ = nullptr;
   Loop& loop_ = Loop::current();
   Wake wake_;
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
@@ -383,8 +385,6 @@ class Terminal::Reader {
   std::atomic<bool> stopping_ = false;
   std::jthread thread_;
 };
-
-Terminal::Reader::Reader(Terminal& terminal) : terminal_(terminal) {}
 
 Terminal::Reader::~Reader() {
   {
@@ -409,7 +409,7 @@ Task<std::optional<std::string>> Terminal::Reader::next(std::string prompt, Type
 
 void Terminal::Reader::work() {
   while (const auto request = next_request()) {
-    auto piece = terminal_.editor_ ? terminal_.editor_->read_line(request->prompt, request->typed) : read_piece();
+    auto piece = editor_ != nullptr ? editor_->read_line(request->prompt, request->typed) : read_piece();
     loop_.post([mailbox = mailbox_, piece = std::move(piece)]() mutable {
       mailbox->piece = std::move(piece);
       mailbox->arrived.set();
@@ -429,7 +429,7 @@ bool Terminal::Reader::wait() {
     if (::poll(watched.data(), watched.size(), -1) < 0) continue;  // a signal
     if (watched[1].revents != 0) {
       wake_.clear();
-      if (!stopping_ && terminal_.editor_) terminal_.editor_->redraw_if_changed();
+      if (!stopping_ && editor_ != nullptr) editor_->redraw_if_changed();
     } else if (watched[0].revents != 0) {
       return true;
     }
@@ -451,16 +451,14 @@ std::optional<std::string> Terminal::Reader::read_piece() {
 
 // --- Terminal ---
 
-Terminal::Terminal() : coloured_(shows_colours()), reader_(std::make_unique<Reader>(*this)) {
+Terminal::Terminal() : coloured_(shows_colours()), reader_(std::make_unique<Reader>()) {
   if (isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !is_dumb()) {
-    editor_ = std::make_unique<Editor>(reader_->wake(), [this] { return reader_->wait(); });
+    editor_ = std::make_unique<Editor>(reader_->wake(), [reader = reader_.get()] { return reader->wait(); });
   }
-  reader_->start();
+  reader_->start(editor_.get());
 }
 
-Terminal::~Terminal() {
-  reader_.reset();  // its thread uses the editor
-}
+Terminal::~Terminal() = default;
 
 Task<std::optional<std::string>> Terminal::next_line(std::string prompt, Typed typed) {
   if (interactive()) co_return co_await reader_->next(std::move(prompt), typed);

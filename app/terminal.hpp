@@ -46,7 +46,7 @@ class Terminal {
   std::optional<std::string> next_piped_line();
 
   bool coloured_;
-  std::unique_ptr<Editor> editor_;  // when interactive
+  std::unique_ptr<Editor> editor_;  // when interactive; used by the reader's thread, which ends before it
   std::unique_ptr<Reader> reader_;
   // Of a pipe.
   std::string piece_;
