@@ -240,8 +240,8 @@ Terminal::Editor::Editor(const Wake& wake, std::function<bool()> wait_for_key)
   el_wset(line_, EL_HIST, &history_w, history_);
   el_wset(line_, EL_EDITOR, L"emacs");
   el_wset(line_, EL_SIGNAL, 0);
-  el_wset(line_, EL_SETTY, L"-x", L"-echo", nullptr);  // what is typed between two lines shows with the next
-  el_source(line_, nullptr);                           // ~/.editrc
+  el_wset(line_, EL_SETTY, L"-x", L"-echo", nullptr);
+  el_source(line_, nullptr);  // ~/.editrc
 }
 
 Terminal::Editor::~Editor() {
@@ -261,6 +261,7 @@ std::optional<std::string> Terminal::Editor::read_line(const std::string& prompt
   reading_ = true;
   int length = 0;
   const wchar_t* const typed_line = el_wgets(line_, &length);
+  el_wset(line_, EL_PREP_TERM, 1);  // what is typed between two lines waits as it is, and shows with the next
   reading_ = false;
   if (typed_line == nullptr || length <= 0 || typed_line[length - 1] != L'\n') {
     erase(cursor().row);

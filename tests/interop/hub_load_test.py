@@ -15,7 +15,7 @@ import time
 import unittest
 from collections.abc import Awaitable, Callable, Iterable
 
-from support import (LOCALHOST, Client, Hub, HubTest, RawWebSocket, coax, environment, frame, join,
+from support import (LOCALHOST, Client, Hub, HubTest, RawWebSocket, coax, environment, frame, has_ubsan, join,
                      upgrade_request)
 
 TEXT, CLOSE = 1, 8
@@ -307,6 +307,7 @@ class LastSeconds(Load):
             self.assertTrue(0.9 < took < 5, took)
 
 
+@unittest.skipIf(has_ubsan(), "UBSan looks at objects through pipes, and calls them broken when it cannot open one")
 class Descriptors(unittest.TestCase):
     def test_out_of_descriptors(self) -> None:
         with Hub("--threads", "1", descriptors_max=100) as hub:
@@ -316,7 +317,6 @@ class Descriptors(unittest.TestCase):
                 hub.log.wait_for("newcomers wait")
                 first.send(b"still here\n")
                 self.assertEqual(first.line(), b"first: still here")
-                used = os.times()
                 cpu = self.cpu_seconds(hub)
                 begin = time.monotonic()
                 for number in range(100):

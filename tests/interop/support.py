@@ -28,6 +28,10 @@ def coax() -> str:
     return os.environ["COAX"]
 
 
+def has_ubsan() -> bool:
+    return b"__ubsan_handle" in pathlib.Path(coax()).read_bytes()
+
+
 def has_ipv6() -> bool:
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
