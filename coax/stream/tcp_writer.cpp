@@ -4,7 +4,6 @@
 #include "coax/stream/tcp_writer.hpp"
 
 #include <cerrno>
-#include <cstring>
 
 namespace coax {
 
@@ -67,8 +66,7 @@ bool TcpWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept
   if (!waits_.empty() || total > queue_bytes_max - queue_end_) return false;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
   for (const Bytes& piece : pieces) {
-    std::memcpy(queue_.data() + queue_end_, piece.data(), piece.size());
-    queue_end_ += piece.size();
+    queue_end_ += piece.text().copy(queue_.data() + queue_end_, piece.size());
   }
   return true;
 }
