@@ -91,7 +91,9 @@ bool TcpStream::start(SendOp& op) noexcept {
 bool TcpStream::queue(Bytes bytes) noexcept {
   if (send_error_ != 0) return false;
   if (!writer_) writer_ = TcpWriter::take(*this);
-  return writer_->queue(std::span(&bytes, 1), bytes.size());
+  const bool queued = writer_->queue(std::span(&bytes, 1), bytes.size());
+  TcpWriter::give_back_if_idle(writer_);
+  return queued;
 }
 
 void TcpStream::cancel(SendOp& op) noexcept {

@@ -332,6 +332,38 @@ TEST_P(StreamContract, flush_returns_when_all_is_on_its_way) {
   });
 }
 
+TEST_P(StreamContract, queue_takes_a_few_bytes_at_once_behind_what_was_sent) {
+  run([](StreamPair& pair) -> Task<> {
+    co_await pair.near->send("sent, ");
+    EXPECT_TRUE(pair.near->queue("queued, "));
+    EXPECT_TRUE(pair.near->queue(""));
+    co_await pair.near->send("sent");
+    EXPECT_EQ(co_await pair.far->recv_exactly(18), "sent, queued, sent");
+    EXPECT_TRUE(pair.near->queue("queued alone"));
+    EXPECT_EQ(co_await pair.far->recv_exactly(12), "queued alone");
+  });
+}
+
+TEST_P(StreamContract, queue_refuses_what_would_have_to_wait) {
+  run([](StreamPair& pair) -> Task<> {
+    const std::string sent = pattern(more_than_fits);
+    EXPECT_FALSE(pair.near->queue(sent));
+    TaskGroup group;
+    group.spawn(send_all(*pair.near, sent));
+    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    EXPECT_FALSE(pair.near->queue("in the middle?"));
+    EXPECT_TRUE(co_await pair.far->recv_exactly(sent.size()) == sent);
+    co_await group.join();
+    EXPECT_TRUE(pair.near->queue("room again"));
+    EXPECT_EQ(co_await pair.far->recv_exactly(10), "room again");
+    co_await pair.near->finish();
+    EXPECT_FALSE(pair.near->queue("too late"));
+    EXPECT_EQ(co_await read_to_end(*pair.far), "");
+    pair.near->close();
+    EXPECT_FALSE(pair.near->queue("far too late"));
+  });
+}
+
 // --- the end ---
 
 TEST_P(StreamContract, finish_ends_one_direction_only) {

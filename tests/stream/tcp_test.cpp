@@ -1,0 +1,105 @@
+// What only TCP streams have: peers with names, and errors that the kernel tells.
+#include "coax/stream/tcp.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/run.hpp"
+#include "tests/support/sockets.hpp"
+
+using namespace coax;
+using namespace coax::test;
+
+namespace {
+
+template <class Awaitable>
+Task<std::string> text_of_error(Awaitable awaitable) {
+  try {
+    co_await std::move(awaitable);
+  } catch (const Error& error) {
+    co_return error.what();
+  }
+  co_return "none";
+}
+
+}  // namespace
+
+TEST(TcpStream, errors_name_the_peer_although_the_kernel_has_forgotten_it) {
+  run([]() -> Task<> {
+    NativePair pair = native_tcp_pair();
+    const std::string peer = local_of(pair.far).to_string();
+    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    EXPECT_EQ(stream->peer_name(), peer);
+    pair.far.reset_on_close();
+    pair.far.close();
+    EXPECT_EQ(co_await text_of_error(stream->recv()), "recv from " + peer + ": Connection reset by peer");
+    EXPECT_EQ(co_await text_of_error(stream->finish()), "send to " + peer + ": Broken pipe");
+    stream->close();
+    EXPECT_EQ(co_await text_of_error(stream->recv()), "recv from " + peer + ": Bad file descriptor");
+  });
+}
+
+TEST(TcpStream, what_came_before_a_reset_can_still_be_read) {
+  run([]() -> Task<> {
+    NativePair pair = native_tcp_pair();
+    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    ::send(pair.far.get(), "last words", 10, MSG_NOSIGNAL);
+    pair.far.reset_on_close();
+    pair.far.close();
+    EXPECT_EQ(co_await stream->recv_exactly(10), "last words");
+    EXPECT_EQ(co_await outcome(stream->recv()), "disconnected");
+  });
+}
+
+TEST(TcpStream, sends_without_delay) {
+  run([]() -> Task<> {
+    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const auto near = co_await connect(std::vector{listener.local()});
+    const auto accepted = co_await listener.accept();
+    int no_delay = 0;
+    socklen_t length = sizeof no_delay;
+    getsockopt(accepted.native, IPPROTO_TCP, 1 /* TCP_NODELAY */, &no_delay, &length);
+    EXPECT_NE(no_delay, 0);
+    const auto far = TcpStream::adopt(accepted.native);
+    EXPECT_EQ(near->local(), far->peer());
+    EXPECT_EQ(near->peer(), far->local());
+  });
+}
+
+TEST(TcpStream, takes_over_only_what_is_a_descriptor) {
+  run([]() -> Task<> {
+    EXPECT_THROW(TcpStream::adopt(-1), Error);
+    const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    const std::size_t before = open_descriptors();
+    EXPECT_THROW(TcpStream::adopt(file), Error);
+    EXPECT_EQ(open_descriptors(), before - 1) << "it owned it all the same";
+    co_return;
+  });
+}
+
+// A handler may end while what it sent small is still queued.
+TEST(TcpStream, sends_what_is_queued_when_it_is_destroyed) {
+  run([]() -> Task<> {
+    for (int times = 0; times < 10; ++times) {
+      NativePair pair = native_tcp_pair();
+      {
+        const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+        co_await stream->send("queued");
+      }
+      std::array<char, 10> buffer{};
+      EXPECT_EQ(::recv(pair.far.get(), buffer.data(), buffer.size(), 0), 6);
+      EXPECT_EQ(::recv(pair.far.get(), buffer.data(), buffer.size(), 0), 0);
+    }
+  });
+}
+
+TEST(TcpStream, small_sends_of_one_turn_leave_together) {
+  run([]() -> Task<> {
+    NativePair pair = native_tcp_pair();
+    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    for (const std::string_view word : {"three ", "little ", "words"}) co_await stream->send(word);
+    std::array<char, 100> buffer{};
+    EXPECT_EQ(::recv(pair.far.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), -1) << "not before the turn ends";
+    for (int turn = 0; turn < 2; ++turn) co_await next_turn();
+    EXPECT_EQ(::recv(pair.far.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), 18);
+  });
+}
