@@ -260,6 +260,8 @@ std::optional<std::string> Terminal::Editor::read_line(const std::string& prompt
   prompt_ = widen(prompt);
   reading_ = true;
   int length = 0;
+  el_wset(line_, EL_PREP_TERM,
+          1);  // el_wgets shows the prompt first: what is typed at once must not be taken as cooked
   const wchar_t* const typed_line = el_wgets(line_, &length);
   el_wset(line_, EL_PREP_TERM, 1);  // what is typed between two lines waits as it is, and shows with the next
   reading_ = false;
