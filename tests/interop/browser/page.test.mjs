@@ -129,6 +129,8 @@ browserTest('the log follows the end, unless the reader went back; it keeps 1000
   await view.focus();
   await alice.page.keyboard.press('Home');
   await alice.page.waitForFunction(() => document.getElementById('view').scrollTop === 0);
+  // The page learns of it with the next frame.
+  await alice.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   bob.send('news');
   const pill = alice.button('1 new message ↓');
   await pill.waitFor();
