@@ -102,10 +102,10 @@ extern "C" void on_leaving_terminal(int number) {
   errno = saved;
 }
 
-// While it lives Ctrl-Z and Ctrl-\ leave the terminal as it was, and when it ends it does.
-class TerminalModes {
+// While it lives Ctrl-Z and Ctrl-\ leave the terminal as it was when this was made. (At the end libedit does.)
+class TerminalSignals {
  public:
-  explicit TerminalModes(const Wake& wake) {
+  explicit TerminalSignals(const Wake& wake) {
     tcgetattr(STDIN_FILENO, &modes_before);
     signal_wake = wake.descriptor();
     handle(SIGWINCH, on_terminal_change, window_);
@@ -113,14 +113,13 @@ class TerminalModes {
     handle(SIGTSTP, on_leaving_terminal, stop_);
     handle(SIGQUIT, on_leaving_terminal, quit_);
   }
-  TerminalModes(const TerminalModes&) = delete;
-  TerminalModes& operator=(const TerminalModes&) = delete;
-  ~TerminalModes() {
+  TerminalSignals(const TerminalSignals&) = delete;
+  TerminalSignals& operator=(const TerminalSignals&) = delete;
+  ~TerminalSignals() {
     sigaction(SIGWINCH, &window_, nullptr);
     sigaction(SIGCONT, &continue_, nullptr);
     sigaction(SIGTSTP, &stop_, nullptr);
     sigaction(SIGQUIT, &quit_, nullptr);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &modes_before);
   }
 
  private:
@@ -214,7 +213,7 @@ class Terminal::Editor {
   [[nodiscard]] Place cursor() const;
   static void erase(int rows_above);
 
-  TerminalModes modes_;
+  TerminalSignals signals_;
   std::function<bool()> wait_for_key_;
   std::mutex mutex_;  // of libedit and standard output; the reader's thread lets go of it while it waits for a key
   EditLine* line_;
@@ -224,7 +223,7 @@ class Terminal::Editor {
 };
 
 Terminal::Editor::Editor(const Wake& wake, std::function<bool()> wait_for_key)
-    : modes_(wake), wait_for_key_(std::move(wait_for_key)) {
+    : signals_(wake), wait_for_key_(std::move(wait_for_key)) {
   // libedit and wcwidth(3) take characters as the locale has them; ours are UTF-8.
   std::setlocale(LC_CTYPE, "");
   if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
@@ -242,6 +241,8 @@ Terminal::Editor::Editor(const Wake& wake, std::function<bool()> wait_for_key)
   el_wset(line_, EL_SIGNAL, 0);
   el_wset(line_, EL_SETTY, L"-x", L"-echo", nullptr);
   el_source(line_, nullptr);  // ~/.editrc
+  // From now on, between two lines too: what is typed waits as it is, and shows with the next line.
+  el_wset(line_, EL_PREP_TERM, 1);
 }
 
 Terminal::Editor::~Editor() {
@@ -260,10 +261,8 @@ std::optional<std::string> Terminal::Editor::read_line(const std::string& prompt
   prompt_ = widen(prompt);
   reading_ = true;
   int length = 0;
-  el_wset(line_, EL_PREP_TERM,
-          1);  // el_wgets shows the prompt first: what is typed at once must not be taken as cooked
   const wchar_t* const typed_line = el_wgets(line_, &length);
-  el_wset(line_, EL_PREP_TERM, 1);  // what is typed between two lines waits as it is, and shows with the next
+  el_wset(line_, EL_PREP_TERM, 1);
   reading_ = false;
   if (typed_line == nullptr || length <= 0 || typed_line[length - 1] != L'\n') {
     erase(cursor().row);

@@ -15,7 +15,7 @@ import unittest
 from collections.abc import Callable
 
 import support
-from support import LOCALHOST, WAIT_S, HubTest, coax, environment
+from support import LOCALHOST, WAIT_S, Hub, HubTest, Program, coax
 from terminal import Person
 
 
@@ -135,38 +135,36 @@ class Pipe(HubTest):
         self.assertEqual((ran.returncode, ran.stdout), (1, b""))
         self.assertRegex(ran.stderr, rb"^coax chat: .*taken")
 
+    def start(self, hub: Hub, nick: str) -> Program:
+        return self.enterContext(Program(coax(), "chat", hub.address, "--nick", nick))
+
     def test_a_listener_stays_as_long_as_its_input_is_open(self) -> None:
         other = self.join("other")
-        with subprocess.Popen([coax(), "chat", self.hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, env=environment()) as logger:
-            output = support.Output(logger.stdout)
-            other.skip_to(b"logger joined the chat!")
-            for text in "one", "two", "esc: \\x1B":
-                other.send(text.encode() + b"\n")
-                output.wait_for("other: " + text)
-            logger.stdin.close()
-            self.assertEqual(logger.wait(WAIT_S), 0)
+        logger = self.start(self.hub, "logger")
+        other.skip_to(b"logger joined the chat!")
+        for text in "one", "two", "esc: \\x1B":
+            other.send(text.encode() + b"\n")
+            logger.output.wait_for("other: " + text)
+        logger.finish()
+        self.assertEqual(logger.wait(), 0)
 
     def test_it_ends_with_the_hub(self) -> None:
         for number in signal.SIGTERM, signal.SIGKILL:
-            with self.subTest(number), support.Hub() as hub:
-                with subprocess.Popen([coax(), "chat", hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as logger:
-                    output, errors = support.Output(logger.stdout), support.Output(logger.stderr)
-                    output.wait_for("logger joined")
-                    hub.send_signal(number)
-                    self.assertEqual(logger.wait(WAIT_S), 0)
-                    self.assertEqual(errors.wait_for_end(), "coax chat: the server closed the connection")
+            with self.subTest(number), Hub() as hub:
+                logger = self.start(hub, "logger")
+                logger.output.wait_for("logger joined")
+                hub.send_signal(number)
+                self.assertEqual(logger.wait(), 0)
+                self.assertEqual(logger.log.wait_for_end(), "coax chat: the server closed the connection")
                 hub.wait()
 
     def test_ctrl_c_leaves(self) -> None:
         seen = self.join("seen")
-        with subprocess.Popen([coax(), "chat", self.hub.address, "--nick", "logger"], stdin=subprocess.PIPE,
-                              stdout=subprocess.DEVNULL, env=environment()) as logger:
-            seen.skip_to(b"logger joined the chat!")
-            logger.send_signal(signal.SIGINT)
-            self.assertEqual(logger.wait(WAIT_S), 0)
-            self.assertEqual(seen.line(), b"logger left the chat!")
+        logger = self.start(self.hub, "logger")
+        seen.skip_to(b"logger joined the chat!")
+        logger.send_signal(signal.SIGINT)
+        self.assertEqual(logger.wait(), 0)
+        self.assertEqual(seen.line(), b"logger left the chat!")
 
 
 class Usage(unittest.TestCase):

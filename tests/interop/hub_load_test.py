@@ -10,12 +10,11 @@ import resource
 import signal
 import socket
 import struct
-import subprocess
 import time
 import unittest
 from collections.abc import Awaitable, Callable, Iterable
 
-from support import (LOCALHOST, Client, Hub, HubTest, RawWebSocket, coax, environment, frame, has_ubsan, join,
+from support import (LOCALHOST, Client, Hub, HubTest, Program, RawWebSocket, coax, frame, has_ubsan, join,
                      upgrade_request)
 
 TEXT, CLOSE = 1, 8
@@ -253,11 +252,9 @@ class BrokenClients(Load):
     def test_a_client_that_is_killed_has_left(self) -> None:
         witness = self.join("witness")
         for number in range(3):
-            with subprocess.Popen([coax(), "chat", self.hub.address, "--nick", f"victim {number}"],
-                                  stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment()) as victim:
+            with Program(coax(), "chat", self.hub.address, "--nick", f"victim {number}") as victim:
                 self.assertEqual(witness.line(), b"victim %d joined the chat!" % number)
-                victim.stdin.write(b"hello\n")
-                victim.stdin.flush()
+                victim.send(b"hello\n")
                 self.assertEqual(witness.line(), b"victim %d: hello" % number)
                 victim.kill()
             self.assertEqual(witness.line(), b"victim %d left the chat!" % number)

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import shutil
-import subprocess
 import threading
 import time
 import unittest
@@ -282,19 +281,16 @@ class Silence(HubTest):
 class Netcat(HubTest):
     def test_nc_both_ways(self) -> None:
         other = self.join("somebody")
-        command = ["nc", "-N", LOCALHOST, str(self.hub.port)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as nc:
-            output = support.Output(nc.stdout)
-            nc.stdin.write(b"ned\nfrom nc\n")
-            nc.stdin.flush()
+        with support.Program("nc", "-N", LOCALHOST, str(self.hub.port)) as nc:
+            nc.send(b"ned\nfrom nc\n")
             self.assertEqual(other.lines(2), [b"ned joined the chat!", b"ned: from nc"])
             other.send(b"to nc\n")
-            output.wait_for("somebody: to nc")
-            nc.stdin.write(b"the last")
-            nc.stdin.close()
-            self.assertEqual(nc.wait(WAIT_S), 0)
-            output.wait_for_end()
-        self.assertEqual(output.lines, ["NICKned joined the chat!", "ned: from nc", "somebody: to nc", "ned: the last"])
+            nc.output.wait_for("somebody: to nc")
+            nc.send(b"the last")
+            nc.finish()
+            self.assertEqual(nc.wait(), 0)
+            told = nc.output.wait_for_end().splitlines()
+        self.assertEqual(told, ["NICKned joined the chat!", "ned: from nc", "somebody: to nc", "ned: the last"])
         self.assertEqual(other.lines(3), [b"somebody: to nc", b"ned: the last", b"ned left the chat!"])
 
 

@@ -1,6 +1,7 @@
 # What the tests of this folder share: a hub of one's own, on ports that nobody else has, and a TCP client. Everything
 # waits for events, and nothing waits for ever.
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -93,8 +94,46 @@ class Output:
         return self.text()
 
 
-class Hub:
-    """`coax serve` as a child of ours. Leaving the `with` ends it, if nothing has yet, and it must end well."""
+class Program:
+    """A program as a child of ours; leaving the `with` ends it, if nothing has yet."""
+
+    def __init__(self, *command: str, extra: Mapping[str, str] | None = None, **options: object) -> None:
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        env=environment(extra), **options)
+        self.output = Output(self.process.stdout)
+        self.log = Output(self.process.stderr)
+
+    def __enter__(self) -> "Program":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def send(self, data: bytes) -> None:
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def finish(self) -> None:
+        """The end of its standard input."""
+        self.process.stdin.close()
+
+    def send_signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code."""
+        return self.process.wait(WAIT_S)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
+class Hub(Program):
+    """`coax serve`, which must end well when the `with` is left."""
 
     def __init__(self, *flags: str, extra: Mapping[str, str] | None = None, ports: bool = True,
                  descriptors_max: int | None = None) -> None:
@@ -102,11 +141,8 @@ class Hub:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
 
         any_ports = ["--port", "0", "--web-port", "0"] if ports else []
-        self.process = subprocess.Popen([coax(), "serve", *any_ports, *flags], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(extra),
-                                        preexec_fn=limit if descriptors_max else None)
-        self.output = Output(self.process.stdout)
-        self.log = Output(self.process.stderr)
+        super().__init__(coax(), "serve", *any_ports, *flags, extra=extra,
+                         preexec_fn=limit if descriptors_max else None)
 
     def __enter__(self) -> "Hub":
         try:
@@ -124,6 +160,11 @@ class Hub:
         if code != 0 and failed is None:
             raise AssertionError(f"the hub ended with {code}:\n{self.log.wait_for_end()}")
 
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """The exit code."""
+        self.send_signal(number)
+        return self.wait()
+
     def port_of(self, wire: str) -> int:
         return int(re.search(rf"listening  {wire} +\S+:(\d+)$", self.output.text(), re.MULTILINE)[1])
 
@@ -138,22 +179,6 @@ class Hub:
     @property
     def address(self) -> str:
         return f"{LOCALHOST}:{self.port}"
-
-    def send_signal(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def wait(self, seconds_max: float = WAIT_S) -> int:
-        return self.process.wait(seconds_max)
-
-    def stop(self, number: int = signal.SIGTERM) -> int:
-        """The exit code."""
-        self.send_signal(number)
-        return self.wait()
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 class Client:
