@@ -172,7 +172,8 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   addrinfo* found = nullptr;
   const int failure = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (failure != 0) {
-    throw Error(ErrorKind::address, "resolve", host, failure == EAI_SYSTEM ? strerror(errno) : gai_strerror(failure));
+    if (failure == EAI_SYSTEM) throw Error(errno, "resolve", host);
+    throw Error(ErrorKind::address, "resolve", host, gai_strerror(failure));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   std::vector<Endpoint> endpoints;

@@ -26,15 +26,11 @@ spdlog::logger& logger() {
 
 spdlog::level::level_enum native(Level level) noexcept {
   switch (level) {
-    case Level::debug:
-      return spdlog::level::debug;
-    case Level::info:
-      return spdlog::level::info;
-    case Level::warning:
-      return spdlog::level::warn;
+    case Level::debug: return spdlog::level::debug;
+    case Level::info: return spdlog::level::info;
+    case Level::warning: return spdlog::level::warn;
     case Level::error:
-    case Level::off:
-      return spdlog::level::err;
+    case Level::off: return spdlog::level::err;
   }
   return spdlog::level::err;
 }

@@ -2,8 +2,8 @@
 //
 //   submit(op)   start it; true: it is finished already (op.result is set) and done() will not be called
 //   cancel(op)   ask it to end; done() is called in a later turn, with -ECANCELED or, when it was faster, its real
-//   result poll(until)  wait for events, at most until then; call done() of what finished wake()       end a poll()
-//   from another thread or a signal handler
+//   result poll(until)  wait for events, at most until then; note_turn(); call done() of what finished wake()       end
+//   a poll() from another thread or a signal handler
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
 //
@@ -59,6 +59,8 @@ class Backend {
 
   [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
   [[nodiscard]] virtual const char* name() const noexcept = 0;
+  // When the last poll() had ended its wait: what is done in this turn is done at that time.
+  [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
 
   // What is finished and waits for its turn; the loop calls done() of each.
   void finish_later(Completion& completion) noexcept { finished_.push_back(completion); }
@@ -75,6 +77,7 @@ class Backend {
   [[nodiscard]] bool spend() noexcept { return budget_ != 0 && budget_-- != 0; }
 
  protected:
+  void note_turn() noexcept { turn_began_ = now(); }
   // For cancel() and close(): the operation did nothing.
   void finish_undone(Op& op, int reason) noexcept {
     op.state = Op::State::finished;
@@ -85,6 +88,7 @@ class Backend {
  private:
   static constexpr unsigned turn_budget = 32;
   unsigned budget_ = turn_budget;
+  TimePoint turn_began_ = Clock::now();
   List<Completion> finished_;
   Buffers buffers_;
 };

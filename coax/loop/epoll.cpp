@@ -142,6 +142,7 @@ void EpollBackend::poll(std::optional<TimePoint> until) noexcept {
     timeout = static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
   }
   const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
+  note_turn();
   for (int index = 0; index < count; ++index) dispatch(events_[static_cast<std::size_t>(index)]);
 }
 

@@ -8,11 +8,7 @@ thread_local Loop* current_loop = nullptr;
 }
 
 Loop::Loop(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)),
-      timers_(backend_->now()),
-      now_(backend_->now()),
-      together_{this},
-      outer_(current_loop) {
+    : backend_(std::move(backend)), timers_(backend_->now()), together_{this}, outer_(current_loop) {
   current_loop = this;
 }
 
@@ -29,9 +25,8 @@ void Loop::run_until(const std::function<bool()>& done) {
 }
 
 void Loop::turn() {
-  backend_->poll(has_work() ? std::optional(now_) : timers_.next());
-  now_ = backend_->now();
-  timers_.advance(now_);
+  backend_->poll(has_work() ? std::optional(now()) : timers_.next());
+  timers_.advance(now());
   run_posted();
   run_deferred();
   run_finished();

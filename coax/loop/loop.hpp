@@ -43,7 +43,7 @@ class Loop {
   void wake() noexcept { backend_->wake(); }
 
   // The time at which this turn began.
-  [[nodiscard]] TimePoint now() const noexcept { return now_; }
+  [[nodiscard]] TimePoint now() const noexcept { return backend_->turn_began(); }
   Timers& timers() noexcept { return timers_; }
   Backend& backend() noexcept { return *backend_; }
 
@@ -64,7 +64,6 @@ class Loop {
 
   std::unique_ptr<Backend> backend_;
   Timers timers_;
-  TimePoint now_;
   List<Completion> deferred_;
   List<Flush> flushes_;
   std::vector<Loop*> together_;

@@ -21,11 +21,12 @@ Stream::Recv::Recv(Stream& stream) noexcept
         auto& recv = static_cast<Recv&>(self);
         recv.stream_.cancel(static_cast<RecvOp&>(recv));
       }),
-      RecvOp(Kind::recv, [](Completion& self) noexcept {
-        auto& recv = static_cast<Recv&>(self);
-        recv.stream_.settle(recv);
-        recv.resume();
-      }),
+      RecvOp(Kind::recv,
+             [](Completion& self) noexcept {
+               auto& recv = static_cast<Recv&>(self);
+               recv.stream_.settle(recv);
+               recv.resume();
+             }),
       stream_(stream) {}
 
 Received Stream::Recv::finish() const {
@@ -38,11 +39,12 @@ Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept
         auto& recv = static_cast<RecvInto&>(self);
         recv.stream_.cancel(static_cast<RecvOp&>(recv));
       }),
-      RecvOp(Kind::recv_into, [](Completion& self) noexcept {
-        auto& recv = static_cast<RecvInto&>(self);
-        recv.stream_.settle(recv);
-        recv.resume();
-      }),
+      RecvOp(Kind::recv_into,
+             [](Completion& self) noexcept {
+               auto& recv = static_cast<RecvInto&>(self);
+               recv.stream_.settle(recv);
+               recv.resume();
+             }),
       stream_(stream) {
   into = {buffer.data(), buffer.size()};
 }
