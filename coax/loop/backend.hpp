@@ -1,9 +1,9 @@
 // The contract between the loop and a kernel interface. A back-end defines:
 //
-//   submit(op)   start it; true: it is finished already (op.result is set) and done() will not be called
-//   cancel(op)   ask it to end; done() is called in a later turn, with -ECANCELED or, when it was faster, its real
-//   result poll(until)  wait for events, at most until then; note_turn(); call done() of what finished wake()       end
-//   a poll() from another thread or a signal handler
+// - submit(op): start it. True: it is finished already (op.result is set) and done() will not be called.
+// - cancel(op): ask it to end. done() is called in a later turn, with -ECANCELED or, when it was faster, its real result.
+// - poll(until): wait for events, at most until then; note_turn(); call done() of what finished.
+// - wake(): end a poll() from another thread or a signal handler.
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
 //

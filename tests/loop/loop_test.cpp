@@ -105,6 +105,25 @@ TEST(Loop, begins_with_what_was_queued_before_its_first_turn) {
   turn_until(loop, [&] { return flushed; });
 }
 
+TEST(Loop, its_time_is_that_of_the_turn_although_it_slept_long) {
+  NativePair pair = native_tcp_pair();
+  TimePoint sent;
+  std::jthread sender;
+  run([&]() -> Task<> {
+    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    for (int turn = 0; turn < 3; ++turn) co_await next_turn();
+    sender = std::jthread([&] {
+      std::this_thread::sleep_for(20ms);  // the loop sleeps as long
+      sent = Clock::now();
+      ::send(pair.far.get(), "x", 1, MSG_NOSIGNAL);
+    });
+    co_await stream->recv();
+    sender.join();
+    EXPECT_GE(Loop::current().now(), sent);
+    EXPECT_GE(stream->last_active(), sent);
+  });
+}
+
 TEST(Loop, the_current_one_is_the_innermost) {
   Loop outer;
   EXPECT_EQ(&Loop::current(), &outer);
