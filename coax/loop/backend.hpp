@@ -1,8 +1,8 @@
 // The contract between the loop and a kernel interface. A back-end defines:
 //
 // - submit(op): start it. True: it is finished already (op.result is set) and done() will not be called.
-// - cancel(op): ask it to end. done() is called in a later turn, with -ECANCELED or, when it was faster, its real result.
-// - poll(until): wait for events, at most until then; note_turn(); call done() of what finished.
+// - cancel(op): ask it to end. done() is called in a later turn: with -ECANCELED or, when that was faster, its result.
+// - poll(until): wait for events, at most until then; note_turn(); call done() of what finished. False: nothing.
 // - wake(): end a poll() from another thread or a signal handler.
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
@@ -44,7 +44,7 @@ class Backend {
 
   virtual bool submit(Op& op) noexcept = 0;
   virtual void cancel(Op& op) noexcept = 0;
-  virtual void poll(std::optional<TimePoint> until) noexcept = 0;
+  virtual bool poll(std::optional<TimePoint> until) noexcept = 0;
   virtual void wake() noexcept = 0;
 
   // Descriptors. Failures are errno values.
@@ -93,6 +93,10 @@ class Backend {
   Buffers buffers_;
 };
 
-std::unique_ptr<Backend> make_epoll_backend();  // throws Error
+// All throw Error when the kernel does not give it.
+std::unique_ptr<Backend> make_epoll_backend();
+std::unique_ptr<Backend> make_uring_backend();
+// The one that the variable COAX_BACKEND names, "epoll" or "uring"; epoll when it names none.
+std::unique_ptr<Backend> make_backend();
 
 }  // namespace coax
