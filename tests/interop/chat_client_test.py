@@ -428,6 +428,14 @@ class AtTerminal(HubTest):
             alice.type("\x04")
             self.assert_left(alice)
 
+    def test_a_paste_of_many_lines(self) -> None:
+        seen = self.join("seen")
+        alice = self.enter()
+        seen.line()
+        alice.type("".join(f"line {number}\r" for number in range(100)))
+        self.assertEqual(seen.lines(100), [b"alice: line %d" % number for number in range(100)])
+        alice.wait_for_end("\n".join(f"alice: line {number}" for number in range(80, 100)) + "\nalice>")
+
     def test_commands(self) -> None:
         seen = self.join("seen")
         alice = self.enter()

@@ -84,11 +84,23 @@ class Nicknames(HubTest):
             with self.subTest(nick):
                 self.assert_refused(nick, b"UTF-8")
 
-    def test_white_space_alone_is_no_nickname(self) -> None:
+    def test_blank_lines_before_the_nickname_are_ignored(self) -> None:
         client = self.connect()
         client.send(b"\n  \r\n \t \n")
         client.send(b"somebody\n")
-        self.assertRegex(client.line(), rb"^NICK(error: |somebody joined)")
+        self.assertEqual(client.line(), b"NICKsomebody joined the chat!")
+
+    def test_nobody_is_called_like_the_hub_or_speaks_for_others(self) -> None:
+        self.join("alice")
+        for nick in "error", "Error", "\N{FULLWIDTH LATIN SMALL LETTER E}rror":
+            with self.subTest(nick):
+                self.assert_refused(nick.encode(), b"reserved")
+        for nick in "alice: I resign", "a:b", ":":
+            with self.subTest(nick):
+                self.assert_refused(nick.encode(), b"colon")
+        self.assert_refused("\u200b\u2060".encode(), b"visible")
+        self.assert_refused("al\u200bice".encode(), b"taken")
+        self.join("errors")
 
     def test_a_nickname_is_taken_whatever_its_case(self) -> None:
         for owner, same in [("alice", "alice"), ("Bob", "bOB"), ("Straße", "STRASSE"), ("Σίσυφος", "ΣΊΣΥΦΟΣ"),

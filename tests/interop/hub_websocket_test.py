@@ -16,7 +16,7 @@ from typing import Any
 
 import support
 import websockets
-from support import LOCALHOST, WAIT_S, Http, HubTest, RawWebSocket, frame
+from support import LOCALHOST, WAIT_S, Http, Hub, HubTest, RawWebSocket, frame
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 Event = dict[str, Any]
@@ -142,7 +142,8 @@ class Errors(WebSocketTest):
     async def test_a_nickname_that_is_taken_or_bad_may_be_mended_once(self) -> None:
         await self.enter("Straße")
         bad = [("nick_taken", "straße"), ("nick_taken", "STRASSE"), ("nick_invalid", ""), ("nick_invalid", " \t "),
-               ("nick_invalid", "x" * 33), ("nick_invalid", "esc\x1b"), ("nick_invalid", "rlo\u202e")]
+               ("nick_invalid", "x" * 33), ("nick_invalid", "esc\x1b"), ("nick_invalid", "rlo\u202e"),
+               ("nick_invalid", "a: b"), ("nick_invalid", "ERROR")]
         for number, (code, nick) in enumerate(bad):
             with self.subTest(nick):
                 socket = await self.connect()
@@ -210,13 +211,14 @@ class Errors(WebSocketTest):
 
 
 class Closing(WebSocketTest):
-    async def test_1000_answers_a_close(self) -> None:
+    async def test_1000_or_its_own_code_answers_a_close(self) -> None:
         socket = await self.enter("alice")
         await socket.close()
         self.assertEqual(socket.close_code, 1000)
-        raw = self.enterContext(RawWebSocket(self.hub.web_port))
-        raw.send(frame(CLOSE, b""))
-        self.assertEqual(raw.close_code(), 1000)
+        for payload, answer in (b"", 1000), (struct.pack("!H", 1000), 1000), (struct.pack("!H", 4001) + b"bye", 4001):
+            with RawWebSocket(self.hub.web_port) as raw:
+                raw.send(frame(CLOSE, payload))
+                self.assertEqual(raw.close_code(), answer)
 
     async def test_1001_when_the_hub_shuts_down(self) -> None:
         alice, visitor = await self.enter("alice"), await self.connect()
@@ -331,6 +333,13 @@ class Handshake(WebSocketTest):
             with self.subTest(origin):
                 self.assertEqual(await self.status(origin=origin), 403)
 
+    async def test_a_page_that_a_proxy_publishes_may_connect_too(self) -> None:
+        self.hub = self.enterContext(Hub("--web-hosts", "chat.example, other.example:8443"))
+        for origin, status in {"https://chat.example": 101, "https://Other.example:8443": 101,
+                               "https://other.example": 403, "https://evil.example": 403}.items():
+            with self.subTest(origin):
+                self.assertEqual(await self.status(origin=origin), status)
+
     def test_what_is_no_handshake(self) -> None:
         good = {"Host": "localhost", "Upgrade": "websocket", "Connection": "keep-alive, Upgrade",
                 "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
@@ -424,6 +433,11 @@ class Pages(HubTest):
             self.assertEqual(self.ask(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host.encode()).status, 200, host)
         for host in "evil.example", "localhost.evil.example", "evil.example:80", "localhost.":
             self.assertEqual(self.ask(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host.encode()).status, 421, host)
+
+    def test_names_that_a_proxy_publishes(self) -> None:
+        self.hub = self.enterContext(Hub("--web-hosts", "chat.example"))
+        for host, status in {"chat.example": 200, "localhost": 200, "evil.example": 421}.items():
+            self.assertEqual(self.ask(b"GET / HTTP/1.1\r\nHost: %s\r\n\r\n" % host.encode()).status, status, host)
 
     def ask(self, request: bytes) -> support.Response:
         with Http(self.hub.web_port) as client:
