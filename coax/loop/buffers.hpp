@@ -32,6 +32,16 @@ class Buffers {
     free_.pop_back();
     return buffer;
   }
+  // For a back-end whose kernel holds buffers until bytes come: reserved ones do not count as lent until lend().
+  LentBuffer* reserve() {
+    LentBuffer* const buffer = take();
+    --lent_;
+    return buffer;
+  }
+  LentBuffer* lend(LentBuffer* reserved) noexcept {
+    ++lent_;
+    return reserved;
+  }
   void give_back(LentBuffer* buffer) noexcept {
     --lent_;
     std::unique_ptr<LentBuffer> owned(buffer);

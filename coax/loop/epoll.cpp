@@ -38,7 +38,7 @@ class EpollBackend final : public Backend {
 
   bool submit(Op& op) noexcept override;
   void cancel(Op& op) noexcept override;
-  void poll(std::optional<TimePoint> until) noexcept override;
+  bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
 
   std::expected<Descriptor, int> open(Endpoint::Family family) override;
@@ -135,7 +135,7 @@ void EpollBackend::cancel(Op& op) noexcept {
   finish_undone(op, ECANCELED);
 }
 
-void EpollBackend::poll(std::optional<TimePoint> until) noexcept {
+bool EpollBackend::poll(std::optional<TimePoint> until) noexcept {
   int timeout = -1;
   if (until) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(*until - Clock::now()).count();
@@ -144,6 +144,7 @@ void EpollBackend::poll(std::optional<TimePoint> until) noexcept {
   const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout);
   note_turn();
   for (int index = 0; index < count; ++index) dispatch(events_[static_cast<std::size_t>(index)]);
+  return count > 0;
 }
 
 void EpollBackend::wake() noexcept {

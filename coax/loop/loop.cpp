@@ -1,11 +1,51 @@
 // The loop's turn.
 #include "coax/loop/loop.hpp"
 
+#include <fmt/core.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "coax/base/error.hpp"
+
 namespace coax {
 
 namespace {
 thread_local Loop* current_loop = nullptr;
 }
+
+std::unique_ptr<Backend> make_backend() {
+  const char* const given = std::getenv("COAX_BACKEND");
+  const std::string_view name = given != nullptr ? given : "";
+  if (name.empty() || name == "epoll") return make_epoll_backend();
+  if (name == "uring") return make_uring_backend();
+  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is neither epoll nor uring", name));
+}
+
+// --- Spin ---
+
+Spin::Spin() noexcept {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  const char* const given = std::getenv("COAX_SPIN");
+  const bool forbidden = given != nullptr && std::string_view(given) == "off";
+  allowed_ = !forbidden && sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 1;
+}
+
+bool Spin::is_worth_it() noexcept {
+  if (!allowed_ || !brief_) return false;
+  if (to_skip_ == 0) return true;
+  --to_skip_;
+  return false;
+}
+
+void Spin::failed() noexcept {
+  penalty_ = std::min(penalty_ * 2 + 1, 1023U);
+  to_skip_ = penalty_;
+}
+
+// --- Loop ---
 
 Loop::Loop(std::unique_ptr<Backend> backend)
     : backend_(std::move(backend)), timers_(backend_->now()), together_{this}, outer_(current_loop) {
@@ -24,8 +64,32 @@ void Loop::run_until(const std::function<bool()>& done) {
   current_loop = before;
 }
 
+// Until there is something to do: sleeping, or looking for a moment and then sleeping.
+void Loop::wait() {
+  if (spin_.is_worth_it()) {
+    if (spin()) return spin_.succeeded();
+    spin_.failed();
+  }
+  const TimePoint before = backend_->now();
+  backend_->poll(timers_.next());
+  spin_.slept(now() - before);
+}
+
+bool Loop::spin() {
+  const TimePoint until = backend_->now() + Spin::max;
+  if (const auto timer = timers_.next(); timer && *timer < until) return false;
+  do {
+    if (backend_->poll(now())) return true;
+  } while (now() < until);
+  return false;
+}
+
 void Loop::turn() {
-  backend_->poll(has_work() ? std::optional(now()) : timers_.next());
+  if (has_work()) {
+    backend_->poll(now());
+  } else {
+    wait();
+  }
   timers_.advance(now());
   run_posted();
   run_deferred();

@@ -138,8 +138,8 @@ class ServerPart {
  private:
   Task<> handle(int native, Endpoint peer, std::uint64_t id);
   Task<> attend(Connection& connection);
-  Task<> close(Stream& stream, bool politely) const;
-  Task<> read_away(Stream& stream, bool politely) const;
+  static Task<> close(Connection& connection);
+  static Task<> read_away(Stream& stream, Duration quiet);
   Task<> sweep();
 
   Loop& loop_;
@@ -183,10 +183,7 @@ Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
     if (stopping_.is_set()) connection.drain();
     co_await attend(connection);
     if (log::enabled(log::Level::debug)) log::debug("{} closed: {}", peer.to_string(), to_string(connection.reason()));
-    const CloseReason why = connection.reason();
-    const bool peer_is_there =
-        why != CloseReason::disconnected && why != CloseReason::stuck && why != CloseReason::overflow;
-    if (peer_is_there) co_await close(stream, !connection.draining() && why != CloseReason::timed_out);
+    co_await close(connection);
   }
   on_left_(peer);
 }
@@ -223,25 +220,34 @@ Task<> ServerPart::attend(Connection& connection) {
   }
 }
 
-// A close(2) with unread input sends a reset, which may destroy our last answer on its way. So: our end first, and what
-// still comes is read away for a moment.
-Task<> ServerPart::read_away(Stream& stream, bool politely) const {
+// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and what
+// still comes is read away, until the peer has finished or has been quiet for so long.
+Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
   try {
     co_await stream.finish();
-    std::size_t ignored = 0;
-    while (politely && ignored < 256_KiB) {
-      const Bytes bytes = co_await stream.recv();
-      if (!bytes) break;
-      ignored += bytes.size();
+    stream.reopen_input();
+    while (co_await timeout(quiet, stream.recv())) {
     }
-  } catch (const Error&) {  // gone: as good as closed
+  } catch (const Error&) {  // gone or quiet: as good as closed
   } catch (const Cancelled&) {
   }
 }
 
 // Not inlined: its frame would become part of the one that lives as long as the connection does.
-[[gnu::noinline]] Task<> ServerPart::close(Stream& stream, bool politely) const {
-  co_await shield(2s, read_away(stream, politely));
+[[gnu::noinline]] Task<> ServerPart::close(Connection& connection) {
+  const CloseReason why = connection.reason();
+  if (why == CloseReason::disconnected || why == CloseReason::stuck || why == CloseReason::overflow) co_return;
+  bool is_cut = false;
+  try {
+    co_await connection.stream().finish();  // for as long as the peer takes bytes and nobody ends the connection
+  } catch (const Error&) {
+    co_return;
+  } catch (const Cancelled&) {
+    is_cut = true;
+  }
+  // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
+  const bool hurry = connection.draining() || why == CloseReason::timed_out;
+  co_await shield(is_cut ? 500ms : 2s, read_away(connection.stream(), hurry ? Duration(100ms) : Duration(2s)));
 }
 
 // --- the server ---

@@ -28,6 +28,7 @@ class MemoryStream final : public Stream {
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
   void end_input() noexcept override;
+  void reopen_input() noexcept override { input_ended_ = false; }
   [[nodiscard]] std::string peer_name() const override { return "memory"; }
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;

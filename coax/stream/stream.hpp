@@ -83,6 +83,8 @@ class Stream {
   virtual void close() noexcept = 0;
   // From now on recv() gives the end, as if the peer had finished; a waiting one too. Sending goes on. For draining.
   virtual void end_input() noexcept = 0;
+  // Undoes it, for whoever reads away what the peer still sends.
+  virtual void reopen_input() noexcept = 0;
   // For error messages and logs: "127.0.0.1:4711".
   [[nodiscard]] virtual std::string peer_name() const = 0;
   // When something was last received or the peer last took bytes; and how long sending has been stuck, zero: it is not.

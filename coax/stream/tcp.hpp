@@ -23,6 +23,7 @@ class TcpStream final : public Stream {
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
   void end_input() noexcept override;
+  void reopen_input() noexcept override { input_ended_ = false; }
   [[nodiscard]] std::string peer_name() const override { return peer_.to_string(); }
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;

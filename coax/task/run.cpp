@@ -91,7 +91,7 @@ class Workers {
 
   Loop* start_one() {
     Worker& worker = workers_.emplace_back();
-    worker.thread = std::jthread([&worker, backend = make_epoll_backend()]() mutable {
+    worker.thread = std::jthread([&worker, backend = make_backend()]() mutable {
       Loop loop(std::move(backend));
       worker.loop = &loop;
       worker.loop.notify_one();
