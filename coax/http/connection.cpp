@@ -230,6 +230,7 @@ Task<> speak(coax::Connection& connection, const App& app) {
   ws::Connection open(connection, app.options().websocket, std::move(upgraded.early));
   co_await (*upgraded.action)(open);
   co_await open.close(connection.draining() ? 1001 : 1000);
+  co_await open.wait_closed();
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/loop.hpp"
+#include "coax/task/scope.hpp"
 
 namespace coax::ws {
+
+using namespace std::chrono_literals;
 
 Connection::Connection(coax::Connection& below, const Options& options, std::string early) noexcept
     : below_(below),
@@ -39,7 +42,7 @@ Task<> Connection::take(const Event& event) {
   switch (event.kind) {
     case Event::Kind::ping: co_await send(Opcode::pong, event.payload); break;
     case Event::Kind::close:
-      ended_ = true;
+      ended_ = peer_closed_ = true;
       co_await close(event.code == close_code::none ? close_code::normal : event.code);
       break;
     case Event::Kind::failure: {
@@ -66,6 +69,26 @@ Task<> Connection::close(std::uint16_t code, std::string_view reason) {
   const std::string payload = close_payload(code, reason);
   co_await send(Opcode::close, payload);
   close_sent_ = true;
+}
+
+Task<> Connection::wait_closed() {
+  try {
+    co_await timeout(10s, read_to_close());
+  } catch (const Error&) {  // it is gone, silent, or does not stop
+  }
+}
+
+Task<> Connection::read_to_close() {
+  stream().reopen_input();
+  while (!peer_closed_) {
+    if (const auto event = decoder_.next()) {
+      peer_closed_ = event->kind == Event::Kind::close || event->kind == Event::Kind::failure;
+      continue;
+    }
+    const Received bytes = co_await timeout(2s, stream().recv());
+    if (!bytes) co_return;
+    decoder_.feed(bytes.writable());
+  }
 }
 
 Task<> Connection::send(Opcode opcode, Bytes payload) {

@@ -45,6 +45,10 @@ class Connection final : private Pulse {
   // Sends a close frame, once; what the peer still sends is ignored.
   Task<> close(std::uint16_t code = 1000, std::string_view reason = {});
 
+  // After close(): until the peer has closed, too, for a few seconds. A server that ends the connection before keeps the
+  // peer from reading what was sent (RFC 6455, section 7.1.1).
+  Task<> wait_closed();
+
   // For sending frames that are encoded already: see Outbox.
   [[nodiscard]] Stream& stream() noexcept { return below_.stream(); }
   [[nodiscard]] coax::Connection& below() noexcept { return below_; }
@@ -53,6 +57,7 @@ class Connection final : private Pulse {
  private:
   Task<> send(Opcode opcode, Bytes payload);
   void beat(TimePoint now) noexcept override;
+  Task<> read_to_close();
   Task<> take(const Event& event);
 
   coax::Connection& below_;
@@ -62,6 +67,7 @@ class Connection final : private Pulse {
   TimePoint received_at_;
   bool pinged_ = false;
   bool close_sent_ = false;
+  bool peer_closed_ = false;
   bool ended_ = false;
 };
 

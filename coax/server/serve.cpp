@@ -140,6 +140,7 @@ class ServerPart {
   Task<> attend(Connection& connection);
   static Task<> close(Connection& connection);
   static Task<> read_away(Stream& stream, Duration quiet);
+  static Task<> flush(Stream& stream);
   Task<> sweep();
 
   Loop& loop_;
@@ -223,13 +224,9 @@ Task<> ServerPart::attend(Connection& connection) {
 // A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and what
 // still comes is read away, until the peer has finished or has been quiet for so long.
 Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
-  try {
-    co_await stream.finish();
-    stream.reopen_input();
-    while (co_await timeout(quiet, stream.recv())) {
-    }
-  } catch (const Error&) {  // gone or quiet: as good as closed
-  } catch (const Cancelled&) {
+  co_await stream.finish();
+  stream.reopen_input();
+  while (co_await timeout(quiet, stream.recv())) {
   }
 }
 
@@ -237,17 +234,31 @@ Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
 [[gnu::noinline]] Task<> ServerPart::close(Connection& connection) {
   const CloseReason why = connection.reason();
   if (why == CloseReason::disconnected || why == CloseReason::stuck || why == CloseReason::overflow) co_return;
+  // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
+  const bool hurry = connection.draining() || why == CloseReason::timed_out;
+  const Duration quiet = hurry ? Duration(100ms) : Duration(2s);
+  Stream& stream = connection.stream();
   bool is_cut = false;
   try {
-    co_await connection.stream().finish();  // for as long as the peer takes bytes and nobody ends the connection
-  } catch (const Error&) {
-    co_return;
+    if (connection.draining()) {
+      co_await read_away(stream, quiet);  // until the time to drain is over
+    } else {
+      co_await stream.finish();  // as long as the peer takes bytes
+      co_await timeout(2s, read_away(stream, quiet));
+    }
+  } catch (const Error&) {  // gone, quiet, or it does not stop: as good as closed
   } catch (const Cancelled&) {
     is_cut = true;
   }
-  // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
-  const bool hurry = connection.draining() || why == CloseReason::timed_out;
-  co_await shield(is_cut ? 500ms : 2s, read_away(connection.stream(), hurry ? Duration(100ms) : Duration(2s)));
+  if (is_cut) co_await shield(500ms, flush(stream));
+}
+
+Task<> ServerPart::flush(Stream& stream) {
+  try {
+    co_await stream.finish();
+  } catch (const Error&) {
+  } catch (const Cancelled&) {
+  }
 }
 
 // --- the server ---
