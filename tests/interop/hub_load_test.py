@@ -106,6 +106,28 @@ class TcpMember(SocketMember):
         self.send(text.encode() + b"\n")
 
 
+class AsyncioMember(TcpMember, asyncio.Protocol):
+    """On an asyncio transport, where a reset that keeps it from sending costs what it has not read yet."""
+
+    async def connect(self, port: int) -> None:
+        self.unread = b""
+        self.transport, _ = await asyncio.get_running_loop().create_connection(lambda: self, LOCALHOST, port)
+
+    def data_received(self, data: bytes) -> None:
+        self.decode(data)
+        self.changed.set()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.ended.set()
+        self.changed.set()
+
+    def send(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def end(self) -> None:
+        self.transport.close()
+
+
 class WebSocketMember(SocketMember):
     close_code: int | None = None
 
@@ -159,9 +181,10 @@ async def gather(work: Iterable[Awaitable], at_once: int = 100) -> list:
     return await asyncio.gather(*(one(task) for task in work))
 
 
-async def enter_all(hub: Hub, tcp: int, web: int) -> list[Member]:
-    """So many on each wire; none has anything of the entering left to read."""
+async def enter_all(hub: Hub, tcp: int, web: int, library: int = 0) -> list[Member]:
+    """So many of each kind; none has anything of the entering left to read."""
     members = await gather(TcpMember.enter(hub, f"tcp {number}") for number in range(tcp))
+    members += await gather(AsyncioMember.enter(hub, f"library {number}") for number in range(library))
     members += await gather(WebSocketMember.enter(hub, f"web {number}") for number in range(web))
     members[0].say("all are here")
     await gather(member.until(lambda member: bool(member.messages)) for member in members)
@@ -276,7 +299,7 @@ class LastSeconds(Load):
 
     def test_sigterm_under_load(self) -> None:
         async def work() -> None:
-            members = await enter_all(self.hub, 60, 10)
+            members = await enter_all(self.hub, 50, 10, 10)
             talking = [asyncio.create_task(self.talk(member)) for member in members]
             await members[0].until(lambda member: len(member.messages) > 5000)
             begin = time.monotonic()
