@@ -177,6 +177,15 @@ class WhatItSays(unittest.TestCase):
                 self.assertEqual(alice.rest(), b"")
                 self.assertIsNone(idle.response())
 
+    def test_a_second_signal_does_not_wait(self) -> None:
+        with Hub("--drain", "60s", "--threads", "1") as hub, Http(hub.web_port) as client:
+            client.send(b"GET / HTTP/1.1\r\n")  # the shutdown waits for the rest of it
+            with Http(hub.web_port) as other:
+                other.get("/")
+            hub.begin_to_stop()
+            self.assertIsNone(hub.process.poll())
+            self.assertEqual(hub.stop(), -signal.SIGTERM)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -455,6 +455,20 @@ class Pages(HubTest):
             alone = self.http().get(target)
             self.assertEqual((response.status, response.body), (alone.status, alone.body))
 
+    def test_a_request_that_has_begun_is_answered_in_a_shutdown(self) -> None:
+        self.hub = self.enterContext(Hub("--threads", "1"))
+        client, idle = self.http(), self.http()
+        idle.get("/hub.json")
+        client.send(b"GET /hub.json HTTP/1.1\r\nHost: local")
+        self.assertEqual(self.http().get("/").status, 200)  # the half request has been read, too
+        self.hub.begin_to_stop()
+        self.assertIsNone(idle.response())
+        client.send(b"host\r\n\r\n")
+        response = client.response()
+        self.assertEqual((response.status, response.header("Connection")), (200, "close"))
+        self.assertIsNone(client.response())
+        self.assertEqual(self.hub.wait(), 0)
+
     def test_the_last_request_closes(self) -> None:
         client = self.http()
         client.send(b"GET /hub.json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n")

@@ -42,8 +42,9 @@ def has_ipv6() -> bool:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without what would change what the program does."""
-    own = {name: value for name, value in os.environ.items() if not re.match(r"COAX|NO_COLOR$|LC_|LANG", name)}
+    """Ours, without what would change what the program says."""
+    foreign = re.compile(r"COAX_(?!BACKEND$|SPIN$)|NO_COLOR$|LC_|LANG")
+    own = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     return {**own, "TERM": "xterm", **(extra or {})}
 
 
@@ -164,6 +165,15 @@ class Hub(Program):
         """The exit code."""
         self.send_signal(number)
         return self.wait()
+
+    def begin_to_stop(self) -> None:
+        """Sends SIGTERM and waits until nobody is let in any more."""
+        self.send_signal(signal.SIGTERM)
+        with contextlib.suppress(ConnectionError):
+            end = time.monotonic() + WAIT_S
+            while time.monotonic() < end:
+                socket.create_connection((LOCALHOST, self.web_port), WAIT_S).close()
+            raise AssertionError("the hub listens on")
 
     def port_of(self, wire: str) -> int:
         return int(re.search(rf"listening  {wire} +\S+:(\d+)$", self.output.text(), re.MULTILINE)[1])
