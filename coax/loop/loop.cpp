@@ -2,7 +2,7 @@
 #include "coax/loop/loop.hpp"
 
 #include <fmt/core.h>
-#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -26,11 +26,9 @@ std::unique_ptr<Backend> make_backend() {
 // --- Spin ---
 
 Spin::Spin() noexcept {
-  cpu_set_t cores;
-  CPU_ZERO(&cores);
   const char* const given = std::getenv("COAX_SPIN");
   const bool forbidden = given != nullptr && std::string_view(given) == "off";
-  allowed_ = !forbidden && sched_getaffinity(0, sizeof cores, &cores) == 0 && CPU_COUNT(&cores) > 1;
+  allowed_ = !forbidden && sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 bool Spin::is_worth_it() noexcept {

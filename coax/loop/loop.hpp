@@ -22,8 +22,8 @@ struct Flush : ListHook {
 };
 
 // Whether to look again and again before sleeping. To go to sleep and be woken costs 30 us; when events follow each other
-// more closely than that, looking is faster. It stops as soon as it does not pay. Never where the thread may use one core
-// only, which its peers need, nor with COAX_SPIN=off.
+// more closely than that, looking is faster. It stops as soon as it does not pay, as where the peer needs this core. Never
+// on a machine with one core, nor with COAX_SPIN=off.
 class Spin {
  public:
   static constexpr Duration max = std::chrono::microseconds(50);
