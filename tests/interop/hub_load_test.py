@@ -14,7 +14,7 @@ import time
 import unittest
 from collections.abc import Awaitable, Callable, Iterable
 
-from support import (LOCALHOST, Client, Hub, HubTest, Program, RawWebSocket, coax, frame, has_ubsan, join,
+from support import (LOCALHOST, Client, Hub, HubTest, Program, RawWebSocket, coax, frame, has_asan, join,
                      upgrade_request)
 
 TEXT, CLOSE = 1, 8
@@ -327,7 +327,7 @@ class LastSeconds(Load):
             self.assertTrue(0.9 < took < 5, took)
 
 
-@unittest.skipIf(has_ubsan(), "UBSan looks at objects through pipes, and calls them broken when it cannot open one")
+@unittest.skipIf(has_asan(), "with it goes UBSan, which calls an object broken when it has no descriptor to look at it")
 class Descriptors(unittest.TestCase):
     def test_out_of_descriptors(self) -> None:
         with Hub("--threads", "1", descriptors_max=100) as hub:

@@ -29,8 +29,8 @@ def coax() -> str:
     return os.environ["COAX"]
 
 
-def has_ubsan() -> bool:
-    return b"__ubsan_handle" in pathlib.Path(coax()).read_bytes()
+def has_asan() -> bool:
+    return b"__asan_init" in pathlib.Path(coax()).read_bytes()
 
 
 def has_ipv6() -> bool:
