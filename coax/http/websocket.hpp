@@ -45,8 +45,8 @@ class Connection final : private Pulse {
   // Sends a close frame, once; what the peer still sends is ignored.
   Task<> close(std::uint16_t code = 1000, std::string_view reason = {});
 
-  // After close(): until the peer has closed, too, for a few seconds. A server that ends the connection before keeps the
-  // peer from reading what was sent (RFC 6455, section 7.1.1).
+  // After close(): until the peer has closed, too, for a few seconds. A server that ends the connection before keeps
+  // the peer from reading what was sent (RFC 6455, section 7.1.1).
   Task<> wait_closed();
 
   // For sending frames that are encoded already: see Outbox.

@@ -16,7 +16,7 @@ thread_local Loop* current_loop = nullptr;
 }
 
 std::unique_ptr<Backend> make_backend() {
-  const char* const given = std::getenv("COAX_BACKEND");
+  const char* const given = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   const std::string_view name = given != nullptr ? given : "";
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
@@ -26,7 +26,7 @@ std::unique_ptr<Backend> make_backend() {
 // --- Spin ---
 
 Spin::Spin() noexcept {
-  const char* const given = std::getenv("COAX_SPIN");
+  const char* const given = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   const bool forbidden = given != nullptr && std::string_view(given) == "off";
   allowed_ = !forbidden && sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }

@@ -21,9 +21,9 @@ struct Flush : ListHook {
   Run run;
 };
 
-// Whether to look again and again before sleeping. To go to sleep and be woken costs 30 us; when events follow each other
-// more closely than that, looking is faster. It stops as soon as it does not pay, as where the peer needs this core. Never
-// on a machine with one core, nor with COAX_SPIN=off.
+// Whether to look again and again before sleeping. To go to sleep and be woken costs 30 us; when events follow each
+// other more closely than that, looking is faster. It stops as soon as it does not pay, as where the peer needs this
+// core. Never on a machine with one core, nor with COAX_SPIN=off.
 class Spin {
  public:
   static constexpr Duration max = std::chrono::microseconds(50);

@@ -221,8 +221,8 @@ Task<> ServerPart::attend(Connection& connection) {
   }
 }
 
-// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and what
-// still comes is read away, until the peer has finished or has been quiet for so long.
+// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
+// what still comes is read away, until the peer has finished or has been quiet for so long.
 Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
   co_await stream.finish();
   stream.reopen_input();
