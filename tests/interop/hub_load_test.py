@@ -14,6 +14,7 @@ import time
 import unittest
 from collections.abc import Awaitable, Callable, Iterable
 
+import websockets
 from support import (LOCALHOST, Client, Hub, HubTest, Program, RawWebSocket, coax, frame, has_asan, join,
                      upgrade_request)
 
@@ -313,6 +314,36 @@ class LastSeconds(Load):
             await asyncio.gather(*talking)
 
         self.run_async(work())
+
+    def test_sigterm_while_a_websocket_library_sends(self) -> None:
+        """It calls a connection lost that ends while it sends and has not read everything: the hub lets it end it."""
+        async def chat(number: int, everybody: asyncio.Barrier) -> tuple[int, int]:
+            last = 0
+            async with websockets.connect(f"ws://{LOCALHOST}:{self.hub.web_port}/ws") as client:
+                await client.send(json.dumps({"type": "join", "nick": f"member {number}"}))
+                await everybody.wait()
+                talking = asyncio.create_task(talk(client))
+                with contextlib.suppress(websockets.ConnectionClosed):
+                    async for data in client:
+                        last = json.loads(data).get("seq", last)
+                        if last == 1000 and number == 0:
+                            self.hub.send_signal(signal.SIGTERM)
+                await talking
+                return client.close_code, last
+
+        async def talk(client: websockets.WebSocketClientProtocol) -> None:
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    await client.send(json.dumps({"type": "message", "text": "hello"}))
+                    await asyncio.sleep(0)  # the others' turn
+
+        async def work() -> None:
+            everybody = asyncio.Barrier(10)
+            ends = await asyncio.gather(*(chat(number, everybody) for number in range(10)))
+            self.assertEqual(set(ends), {(1001, ends[0][1])})
+
+        self.run_async(work())
+        self.assertEqual(self.hub.wait(), 0)
 
     def test_sigterm_with_a_reader_that_hangs(self) -> None:
         flags = ["--drain", "1s", "--outbox-bytes-max", "64MiB"]
