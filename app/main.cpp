@@ -1,4 +1,5 @@
 // coax: one program made of the library. Wiring only.
+#include <fcntl.h>
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
@@ -6,8 +7,21 @@
 #include "app/commands.hpp"
 #include "app/version.hpp"
 
+namespace {
+
+// Whoever started us may have closed standard input, output or error: a connection that got such a number would be sent
+// the log. open(2) gives the lowest number that is free, which is the one that is missing.
+void open_missing_standard_descriptors() {
+  for (const int standard : {0, 1, 2}) {
+    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace coax::app;
+  open_missing_standard_descriptors();
   CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
   program.set_version_flag("--version", COAX_VERSION);
   program.require_subcommand(1);

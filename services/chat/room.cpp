@@ -47,8 +47,8 @@ std::expected<std::string, Refusal> check_nick(Bytes nick) {
   }
   if (has_control(trimmed)) return refuse("a nickname must not have control characters");
   // On the lines' wire these would let a nickname speak for somebody else, or for the hub.
-  if (trimmed.contains(':')) return refuse("a nickname must not have a colon");
   const std::string folded = fold_case(trimmed);
+  if (folded.contains(':')) return refuse("a nickname must not have a colon");
   if (folded.empty()) return refuse("a nickname must be visible");
   if (folded == "error") return refuse("that nickname is reserved");
   return std::string(trimmed);
