@@ -7,10 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <utility>
 
 #include "coax/address/endpoint.hpp"
+#include "coax/base/error.hpp"
 
 namespace coax::test {
 
@@ -52,9 +54,15 @@ inline void set_socket_option(int native, int name, int value) noexcept {
   setsockopt(native, SOL_SOCKET, name, &value, sizeof value);
 }
 
+inline Native open_socket() {
+  const int native = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (native < 0) throw Error(errno, "make a socket");
+  return Native(native);
+}
+
 // Listens on a free port of 127.0.0.1.
 inline Native listen_on_loopback(int backlog = 128, int buffer_bytes = 0) {
-  Native listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Native listener = open_socket();
   if (buffer_bytes != 0) {
     set_socket_option(listener.get(), SO_SNDBUF, buffer_bytes);
     set_socket_option(listener.get(), SO_RCVBUF, buffer_bytes);
@@ -68,7 +76,7 @@ inline Native listen_on_loopback(int backlog = 128, int buffer_bytes = 0) {
 
 // Blocks; invalid when it was refused.
 inline Native connect_to(const Endpoint& where, int buffer_bytes = 0) {
-  Native native(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Native native = open_socket();
   if (buffer_bytes != 0) {
     set_socket_option(native.get(), SO_SNDBUF, buffer_bytes);
     set_socket_option(native.get(), SO_RCVBUF, buffer_bytes);
@@ -101,7 +109,8 @@ inline int set_nonblocking(Native native) noexcept {
 // How many descriptors this process has open.
 inline std::size_t open_descriptors() {
   std::size_t count = 0;
-  DIR* folder = ::opendir("/proc/self/fd");
+  DIR* const folder = ::opendir("/proc/self/fd");
+  if (folder == nullptr) throw Error(errno, "list", "/proc/self/fd");
   while (::readdir(folder) != nullptr) ++count;  // NOLINT(concurrency-mt-unsafe): the folder is ours alone
   ::closedir(folder);
   return count;
