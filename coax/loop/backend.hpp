@@ -5,7 +5,7 @@
 // - poll(until): wait for events, at most until then; note_turn(); call done() of what finished. False: nothing.
 // - wake(): end a poll() from another thread or a signal handler.
 //
-// and, for descriptors, which it owns until close(): open, listen, adopt, close, finish, local, peer.
+// and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish, local, peer.
 //
 // Rules that every back-end keeps:
 // - done() is called from poll() or through finish_later(), never inside submit() or cancel(): whoever starts an
@@ -51,6 +51,7 @@ class Backend {
   virtual std::expected<Descriptor, int> open(Endpoint::Family family) = 0;  // a TCP socket to connect with
   virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
+  virtual void discard(int native) noexcept;  // ends an accepted connection that nobody adopts
   virtual void close(Descriptor descriptor) noexcept = 0;
   virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when
                                                            // the connection is gone
@@ -59,6 +60,8 @@ class Backend {
 
   [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
   [[nodiscard]] virtual const char* name() const noexcept = 0;
+  // Whether time passes while the loop looks for events without sleeping.
+  [[nodiscard]] virtual bool may_spin() const noexcept { return true; }
   // When the last poll() had ended its wait: what is done in this turn is done at that time.
   [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
 

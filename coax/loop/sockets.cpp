@@ -31,6 +31,8 @@ void set_listener_options(int native, const Endpoint& at, const ListenOptions& o
 
 }  // namespace
 
+void Backend::discard(int native) noexcept { ::close(native); }
+
 std::expected<int, int> make_socket(Endpoint::Family family, int flags) {
   const int native =
       ::socket(family == Endpoint::Family::v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);

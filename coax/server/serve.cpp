@@ -5,7 +5,6 @@
 #include "coax/server/serve.hpp"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -357,7 +356,7 @@ Task<> Server::accept_from(TcpListener& listener) {
     if (accepted.error != 0) {
       co_await back_off(accepted.error);
     } else if (!admission_.enter(accepted.peer)) {
-      ::close(accepted.native);
+      Loop::current().backend().discard(accepted.native);
       if (tell_crowded_.now(Loop::current().now())) {
         log::warning("refused {}: {} connections from there are open, the limit", accepted.peer.ip(),
                      *options_.limits.connections_per_host_max);

@@ -567,8 +567,10 @@ TEST_F(Serve, serves_drains_and_fails_on_several_loops) {
   run(
       []() -> Task<> {
         std::atomic<int> present = 0;
+        std::atomic<int> begun = 0;
         Server server({.limits = {.connections_max = 30}, .drain = 20ms}, [&](Connection& connection) -> Task<> {
           ++present;
+          ++begun;
           co_await outcome(echo(connection.stream()));
           --present;
           if (connection.id() % 5 == 0) co_await wait_for_ever();
@@ -581,8 +583,9 @@ TEST_F(Serve, serves_drains_and_fails_on_several_loops) {
         };
         TaskGroup group;
         for (int client = 0; client < 100; ++client) group.spawn(visit(server, client));
-        co_await until([&] { return present > 5; });
-        co_await race(group.join(), sleep(100ms));
+        co_await until([&] { return begun > 50; });
+        group.cancel();
+        co_await group.join();
         EXPECT_EQ(co_await server.stop(), "cancelled");
         EXPECT_EQ(present, 0);
       },
