@@ -5,7 +5,8 @@
 // - poll(until): wait for events, at most until then; note_turn(); call done() of what finished. False: nothing.
 // - wake(): end a poll() from another thread or a signal handler.
 //
-// and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish, local, peer.
+// and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish,
+// set_option, local, peer.
 //
 // Rules that every back-end keeps:
 // - done() is called from poll() or through finish_later(), never inside submit() or cancel(): whoever starts an
@@ -20,6 +21,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "coax/address/endpoint.hpp"
 #include "coax/base/units.hpp"
@@ -33,6 +35,14 @@ struct ListenOptions {
   bool dual_stack = true;  // a listener on an IPv6 wildcard takes IPv4 clients too
   bool keep_alive =
       true;  // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
+};
+
+// What setsockopt(2) takes.
+struct SocketOption {
+  int level;
+  int name;
+  const void* value;
+  std::size_t size;
 };
 
 class Backend {
@@ -51,10 +61,11 @@ class Backend {
   virtual std::expected<Descriptor, int> open(Endpoint::Family family) = 0;  // a TCP socket to connect with
   virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
-  virtual void discard(int native) noexcept;  // ends an accepted connection that nobody adopts
+  virtual void discard(int native) noexcept;                     // ends an accepted connection that nobody adopts
   virtual void close(Descriptor descriptor) noexcept = 0;
   virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when
                                                            // the connection is gone
+  virtual int set_option(Descriptor descriptor, const SocketOption& option) noexcept = 0;  // 0 or errno
   [[nodiscard]] virtual Endpoint local(Descriptor descriptor) const noexcept = 0;
   [[nodiscard]] virtual Endpoint peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
 
@@ -99,7 +110,10 @@ class Backend {
 // All throw Error when the kernel does not give it.
 std::unique_ptr<Backend> make_epoll_backend();
 std::unique_ptr<Backend> make_uring_backend();
-// The one that the variable COAX_BACKEND names, "epoll" or "uring"; epoll when it names none.
+// Why there can be no io_uring here, as text; empty: there can.
+std::string uring_refusal();
+// The one that the variable COAX_BACKEND names: "epoll", "uring", or "auto" for io_uring where this system allows it and
+// epoll elsewhere. epoll when it names none.
 std::unique_ptr<Backend> make_backend();
 
 }  // namespace coax

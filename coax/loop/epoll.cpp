@@ -22,6 +22,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
+#include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
 
 namespace coax {
@@ -46,14 +47,16 @@ class EpollBackend final : public Backend {
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
+  int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "epoll"; }
 
  private:
   struct Slot {
-    int fd = -1;
     std::uint32_t generation = 0;
+    bool open = false;
+    int fd = -1;
     bool readable = false;
     bool writable = true;
     bool drains = false;  // RDHUP, HUP, ERR or PRI was seen: a short read does not mean that there is no more
@@ -62,8 +65,6 @@ class EpollBackend final : public Backend {
   };
   static constexpr std::uint64_t wake_tag = UINT64_MAX;
 
-  const Slot* find(Descriptor descriptor) const noexcept;
-  Slot* find(Descriptor descriptor) noexcept { return const_cast<Slot*>(std::as_const(*this).find(descriptor)); }
   bool perform(Slot& slot, Op& op) noexcept;  // true: finished
   bool perform_recv(Slot& slot, Op& op) noexcept;
   bool perform_recv_into(Slot& slot, Op& op) noexcept;
@@ -73,7 +74,6 @@ class EpollBackend final : public Backend {
   void dispatch(const epoll_event& event) noexcept;
   void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
 
-  static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
   static bool finish_now(Op& op, std::int64_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
@@ -86,8 +86,7 @@ class EpollBackend final : public Backend {
 
   int epoll_ = -1;
   int wake_ = -1;
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
+  Slots<Slot> slots_;
   std::array<epoll_event, 64> events_{};  // more would push the first sockets out of the cache before the flush
 };
 
@@ -102,23 +101,15 @@ EpollBackend::EpollBackend() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(event
 }
 
 EpollBackend::~EpollBackend() {
-  for (const Slot& slot : slots_) {
-    if (slot.fd >= 0) ::close(slot.fd);
-  }
+  slots_.for_each([this](Descriptor descriptor) { ::close(slots_.find(descriptor)->fd); });
   ::close(wake_);
   ::close(epoll_);
 }
 
-const EpollBackend::Slot* EpollBackend::find(Descriptor descriptor) const noexcept {
-  if (descriptor.index >= slots_.size()) return nullptr;
-  const Slot& slot = slots_[descriptor.index];
-  return slot.generation == descriptor.generation && slot.fd >= 0 ? &slot : nullptr;
-}
-
 bool EpollBackend::submit(Op& op) noexcept {
-  Slot* slot = find(op.descriptor);
+  Slot* slot = slots_.find(op.descriptor);
   if (slot == nullptr) return finish_now(op, -EBADF);
-  Op*& waiting = receives(op) ? slot->reader : slot->writer;
+  Op*& waiting = op.receives() ? slot->reader : slot->writer;
   if (waiting != nullptr) return finish_now(op, -EBUSY);
   if (perform(*slot, op)) return true;
   op.state = Op::State::waiting;
@@ -128,7 +119,7 @@ bool EpollBackend::submit(Op& op) noexcept {
 
 void EpollBackend::cancel(Op& op) noexcept {
   if (op.state != Op::State::waiting) return;  // finished: its result is on its way
-  if (Slot* slot = find(op.descriptor)) {
+  if (Slot* slot = slots_.find(op.descriptor)) {
     if (slot->reader == &op) slot->reader = nullptr;
     if (slot->writer == &op) slot->writer = nullptr;
   }
@@ -160,7 +151,7 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
   }
   const Descriptor descriptor{.index = static_cast<std::uint32_t>(event.data.u64),
                               .generation = static_cast<std::uint32_t>(event.data.u64 >> 32)};
-  Slot* slot = find(descriptor);
+  Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   // Both flags first: whoever is resumed for the one may look at the other.
   if (event.events & (hang_up | EPOLLPRI)) slot->drains = true;
@@ -171,7 +162,7 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
 }
 
 void EpollBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
-  Slot* slot = find(descriptor);  // again each time: the one resumed before may have closed it
+  Slot* slot = slots_.find(descriptor);  // again each time: the one resumed before may have closed it
   if (slot == nullptr) return;
   Op* op = slot->*waiting;
   if (op == nullptr || !perform(*slot, *op)) return;
@@ -298,49 +289,46 @@ std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const Li
 }
 
 std::expected<Descriptor, int> EpollBackend::adopt(int native) {
-  if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  const std::uint32_t index = free_.back();
-  Slot& slot = slots_[index];
-  const std::uint64_t tag = std::uint64_t{slot.generation} << 32 | index;
+  const Descriptor descriptor = slots_.take();
+  const std::uint64_t tag = std::uint64_t{descriptor.generation} << 32 | descriptor.index;
   epoll_event event{.events = interest, .data = {.u64 = tag}};
   if (epoll_ctl(epoll_, EPOLL_CTL_ADD, native, &event) != 0) {
     const int reason = errno;
     ::close(native);
+    slots_.release(descriptor);
     return std::unexpected(reason);
   }
-  free_.pop_back();
-  slot = Slot{.fd = native, .generation = slot.generation};
-  return Descriptor{.index = index, .generation = slot.generation};
+  slots_.find(descriptor)->fd = native;
+  return descriptor;
 }
 
 void EpollBackend::close(Descriptor descriptor) noexcept {
-  Slot* slot = find(descriptor);
+  const Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   ::close(slot->fd);
-  slot->fd = -1;
-  ++slot->generation;
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
   }
-  slot->reader = slot->writer = nullptr;
-  free_.push_back(descriptor.index);
+  slots_.release(descriptor);
+}
+
+int EpollBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
+  const Slot* const slot = slots_.find(descriptor);
+  return slot == nullptr ? EBADF : set_option_of(slot->fd, option);
 }
 
 int EpollBackend::finish(Descriptor descriptor) noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   return slot == nullptr ? EBADF : shut_down_sending(slot->fd);
 }
 
 Endpoint EpollBackend::local(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   return slot == nullptr ? Endpoint() : local_of(slot->fd);
 }
 
 Endpoint EpollBackend::peer(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   return slot == nullptr ? Endpoint() : peer_of(slot->fd);
 }
 

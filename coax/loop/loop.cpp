@@ -20,7 +20,8 @@ std::unique_ptr<Backend> make_backend() {
   const std::string_view name = given != nullptr ? given : "";
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
-  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is neither epoll nor uring", name));
+  if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
+  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto", name));
 }
 
 // --- Spin ---

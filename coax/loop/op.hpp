@@ -41,6 +41,8 @@ struct Op : Completion {
   enum class State : std::uint8_t { idle, deferred, waiting, finished };
 
   Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {}
+  // A descriptor has at most one that receives and one that sends.
+  [[nodiscard]] bool receives() const noexcept { return kind != Kind::send && kind != Kind::connect; }
 
   Kind kind;
   State state = State::idle;

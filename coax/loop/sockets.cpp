@@ -58,6 +58,11 @@ int shut_down_sending(int native) noexcept {
   return errno == ENOTCONN ? EPIPE : errno;
 }
 
+int set_option_of(int native, const SocketOption& option) noexcept {
+  const auto size = static_cast<socklen_t>(option.size);
+  return setsockopt(native, option.level, option.name, option.value, size) == 0 ? 0 : errno;
+}
+
 Endpoint local_of(int native) noexcept {
   NativeAddress address;
   socklen_t length = sizeof address.bytes;

@@ -11,8 +11,9 @@ namespace coax {
 // `flags` go to socket(2) beside SOCK_CLOEXEC. Failures are errno values.
 std::expected<int, int> make_socket(Endpoint::Family family, int flags);
 std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags);
-// As Backend::finish(), local() and peer() have it.
+// As Backend::finish(), set_option(), local() and peer() have it.
 int shut_down_sending(int native) noexcept;
+int set_option_of(int native, const SocketOption& option) noexcept;
 Endpoint local_of(int native) noexcept;
 Endpoint peer_of(int native) noexcept;
 

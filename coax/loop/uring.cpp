@@ -1,31 +1,29 @@
 // The io_uring back-end: operations are handed to the kernel in batches, once per turn, and come back as completions.
 //
-// Theory of operation. Each waiting operation is one request in flight; its user_data names the slot, the generation
-// and the direction. A recv names a ring of provided buffers, from which the kernel takes one when bytes are there:
-// idle connections hold none. The buffer that a completion brings becomes the one that is lent, and a fresh one takes
-// its place in the ring. Kernel facts that this rests on:
+// Theory of operation. One request for receiving stays with the kernel for as long as somebody receives (multishot): it
+// brings one completion after the other, each with a buffer of the kernel's ring, which becomes the one that is lent.
+// So does the one for accepting. What comes while nobody waits is kept (`early`), and the request is asked to end, so
+// that the kernel's buffers and the peer's window bound what one connection holds, not we. Rules:
+// - A tag names slot, generation and lane; a completion of a slot that was released is thrown away with what it brings.
+// - What a waiting request points to must live until its completion: a cancelled send, connect or recv_into is awaited.
+//   close() ends them with IORING_REGISTER_SYNC_CANCEL before it returns; a multishot one points to nothing of ours.
+// - A queued request names its descriptor by number: close() submits what is queued before the number is free again.
 // - A descriptor with O_NONBLOCK is answered with EAGAIN instead of being waited for: ours are blocking.
-// - With DEFER_TASKRUN nothing of a request runs but in our own calls into the kernel, so what a waiting request points
-//   to is not touched in between. IORING_REGISTER_SYNC_CANCEL ends the requests of a descriptor before it returns, so
-//   that close() may be followed by the end of their buffers; their completions come later and name a generation that
-//   is over.
-// - A request that is cancelled may have been faster: its real result comes then.
-// Containers and old kernels forbid some or all of it; the constructor finds out, and the loop takes epoll instead.
+// - Where the kernel can, a connection's descriptor moves to the ring's own table, which the limit on open files does
+//   not count; for what has no request, such as shutdown(2), it is borrowed back.
 #include <fcntl.h>
-#include <liburing.h>
 #include <netinet/in.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <vector>
+#include <cstring>
 
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
+#include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
+#include "coax/loop/uring_private.hpp"
 
 namespace coax {
 
@@ -33,366 +31,338 @@ namespace {
 
 class UringBackend final : public Backend {
  public:
-  UringBackend();
-  ~UringBackend() override;
+  UringBackend() : ring_(buffers()) {}
+  ~UringBackend() override {
+    slots_.for_each([this](Descriptor descriptor) { close(descriptor); });
+  }
 
   bool submit(Op& op) noexcept override;
   void cancel(Op& op) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
-  void wake() noexcept override;
+  void wake() noexcept override { ring_.wake(); }
 
   std::expected<Descriptor, int> open(Endpoint::Family family) override;
   std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
+  int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
 
  private:
+  using Lane = Ring::Lane;
   // What some requests point to while they are in flight.
   struct Scratch {
     msghdr message{};
     NativeAddress address;
-    socklen_t length = 0;
   };
+  // What came while nobody waited for it: bytes, the end, an error, or an accepted connection.
+  struct Early {
+    std::int64_t result;
+    LentBuffer* buffer;
+  };
+  enum class Inbound : std::uint8_t { none, single, multishot, stopping };  // the request for receiving
   struct Slot {
-    int fd = -1;
     std::uint32_t generation = 0;
+    bool open = false;
+    bool fixed = false;  // it stands in the ring's table under the slot's index
+    bool listens = false;
+    Inbound inbound = Inbound::none;
+    int fd = -1;
     Op* reader = nullptr;
     Op* writer = nullptr;
-    Scratch* read_scratch = nullptr;
-    Scratch* write_scratch = nullptr;
+    std::unique_ptr<Scratch> scratch;  // of the writer
+    std::vector<Early> early;
   };
-  static constexpr unsigned entries = 1024;
-  static constexpr unsigned provided_count = 256;  // a power of two
-  static constexpr unsigned provided_group = 0;
-  static constexpr std::uint64_t wake_tag = UINT64_MAX;
-  static constexpr std::uint64_t ignored_tag = UINT64_MAX - 1;
 
-  const Slot* find(Descriptor descriptor) const noexcept;
-  Slot* find(Descriptor descriptor) noexcept { return const_cast<Slot*>(std::as_const(*this).find(descriptor)); }
-  io_uring_sqe* next_request() noexcept;
-  void start(Slot& slot, Op& op) noexcept;
-  void handle(const io_uring_cqe& completion) noexcept;
-  void finish_request(Slot& slot, Op& op, const io_uring_cqe& completion) noexcept;
-  LentBuffer* take_provided(const io_uring_cqe& completion) noexcept;
-  void provide(unsigned id) noexcept;
-  void make_provided();
-  void enable() noexcept;
-  void await_wake() noexcept;
-  Scratch* take_scratch();
-  void release(Scratch*& scratch) noexcept;
-
-  static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
-  static std::uint64_t tag_of(Descriptor descriptor, bool receiving) noexcept {
-    return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 1 | (receiving ? 1U : 0U);
+  static std::uint64_t tag_of(Descriptor descriptor, Lane lane) noexcept {
+    return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 2 |
+           static_cast<std::uint64_t>(lane);
+  }
+  static Lane inbound_lane(const Slot& slot) noexcept { return slot.listens ? Lane::accept : Lane::receive; }
+  static void aim(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
+    request->fd = slot.fixed ? static_cast<int>(index) : slot.fd;
+    if (slot.fixed) request->flags |= IOSQE_FIXED_FILE;
   }
 
-  io_uring ring_{};
-  io_uring_buf_ring* provided_ = nullptr;
-  std::vector<LentBuffer*> provided_buffers_;  // by their number in the ring
-  int wake_ = -1;
-  std::uint64_t wake_count_ = 0;
-  bool enabled_ = false;
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
+  std::expected<Descriptor, int> take(int native, bool listens);
+  void receive(Slot& slot, const Op& op) noexcept;
+  void send(Slot& slot, Op& op) noexcept;
+  void handle(const io_uring_cqe& completion) noexcept;
+  void handle_inbound(Descriptor descriptor, const io_uring_cqe& completion) noexcept;
+  void handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept;
+  void deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept;
+  void fill(Slot& slot, Op& op, const Early& what) noexcept;
+  void throw_away(const Early& what, Lane lane) noexcept;
+  void finish_with(Op& op, std::int64_t result) noexcept {
+    op.result = result;
+    op.state = Op::State::finished;
+  }
+  template <class Call>
+  auto with_native(Descriptor descriptor, Call call) const;
+
+  mutable Ring ring_;  // to borrow a descriptor for a question changes nothing that the one who asks can see
+  Slots<Slot> slots_;
   std::vector<std::unique_ptr<Scratch>> spare_scratch_;
 };
 
-constexpr std::size_t provided_bytes(unsigned count) { return count * sizeof(io_uring_buf); }
-
-UringBackend::UringBackend() : wake_(eventfd(0, EFD_CLOEXEC)) {
-  io_uring_params params{};
-  params.flags =
-      IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE | IORING_SETUP_R_DISABLED;
-  params.cq_entries = entries * 8;
-  const int failure = wake_ < 0 ? -errno : io_uring_queue_init_params(entries, &ring_, &params);
-  if (failure != 0) {
-    ::close(wake_);
-    throw Error(-failure, "make an event loop", "io_uring", "use COAX_BACKEND=epoll");
-  }
-  try {
-    make_provided();
-  } catch (...) {
-    io_uring_queue_exit(&ring_);
-    ::close(wake_);
-    throw;
-  }
-}
-
-void UringBackend::make_provided() {
-  void* const memory =
-      mmap(nullptr, provided_bytes(provided_count), PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
-  if (memory == MAP_FAILED) throw Error(errno, "make an event loop", "io_uring");
-  provided_ = static_cast<io_uring_buf_ring*>(memory);
-  io_uring_buf_reg registration{};
-  registration.ring_addr = reinterpret_cast<std::uintptr_t>(memory);
-  registration.ring_entries = provided_count;
-  registration.bgid = provided_group;
-  const int failure = io_uring_register_buf_ring(&ring_, &registration, 0);
-  if (failure != 0) {
-    munmap(memory, provided_bytes(provided_count));
-    throw Error(-failure, "make an event loop", "io_uring", "the kernel is too old for it: use COAX_BACKEND=epoll");
-  }
-  io_uring_buf_ring_init(provided_);
-  provided_buffers_.resize(provided_count);
-  for (unsigned id = 0; id < provided_count; ++id) provide(id);
-}
-
-UringBackend::~UringBackend() {
-  for (std::uint32_t index = 0; index < slots_.size(); ++index) {
-    if (slots_[index].fd >= 0) close({.index = index, .generation = slots_[index].generation});
-  }
-  io_uring_queue_exit(&ring_);
-  munmap(provided_, provided_bytes(provided_count));
-  for (LentBuffer* buffer : provided_buffers_) delete buffer;
-  ::close(wake_);
-}
-
-const UringBackend::Slot* UringBackend::find(Descriptor descriptor) const noexcept {
-  if (descriptor.index >= slots_.size()) return nullptr;
-  const Slot& slot = slots_[descriptor.index];
-  return slot.generation == descriptor.generation && slot.fd >= 0 ? &slot : nullptr;
-}
-
-io_uring_sqe* UringBackend::next_request() noexcept {
-  enable();
-  io_uring_sqe* request = io_uring_get_sqe(&ring_);
-  while (request == nullptr) {  // the queue is full of this turn's requests
-    io_uring_submit(&ring_);
-    request = io_uring_get_sqe(&ring_);
-  }
-  return request;
-}
-
-UringBackend::Scratch* UringBackend::take_scratch() {
-  if (spare_scratch_.empty()) return new Scratch;
-  Scratch* scratch = spare_scratch_.back().release();
-  spare_scratch_.pop_back();
-  return scratch;
-}
-
-void UringBackend::release(Scratch*& scratch) noexcept {
-  if (scratch != nullptr) spare_scratch_.emplace_back(std::exchange(scratch, nullptr));
-}
+// --- starting and cancelling ---
 
 bool UringBackend::submit(Op& op) noexcept {
-  Slot* slot = find(op.descriptor);
-  Op** waiting = slot == nullptr ? nullptr : receives(op) ? &slot->reader : &slot->writer;
+  Slot* const slot = slots_.find(op.descriptor);
+  Op** const waiting = slot == nullptr ? nullptr : op.receives() ? &slot->reader : &slot->writer;
   if (waiting == nullptr || *waiting != nullptr) {
-    op.result = waiting == nullptr ? -EBADF : -EBUSY;
-    op.state = Op::State::finished;
+    finish_with(op, waiting == nullptr ? -EBADF : -EBUSY);
+    return true;
+  }
+  if (op.receives() && !slot->early.empty()) {
+    const Early first = slot->early.front();
+    slot->early.erase(slot->early.begin());
+    fill(*slot, op, first);
     return true;
   }
   *waiting = &op;
   op.state = Op::State::waiting;
-  start(*slot, op);
+  if (!op.receives()) {
+    send(*slot, op);
+  } else if (slot->inbound == Inbound::none) {
+    receive(*slot, op);
+  }
   return false;
 }
 
-void UringBackend::start(Slot& slot, Op& op) noexcept {
-  io_uring_sqe* const request = next_request();
-  switch (op.kind) {
-    case Op::Kind::recv:
-      io_uring_prep_recv(request, slot.fd, nullptr, 0, 0);
-      request->flags |= IOSQE_BUFFER_SELECT;
-      request->buf_group = provided_group;
-      break;
-    case Op::Kind::recv_into: io_uring_prep_recv(request, slot.fd, op.into.data, op.into.size, 0); break;
-    case Op::Kind::send:
-      slot.write_scratch = take_scratch();
-      slot.write_scratch->message = {};
-      slot.write_scratch->message.msg_iov = const_cast<iovec*>(op.gather.list);
-      slot.write_scratch->message.msg_iovlen = op.gather.count;
-      io_uring_prep_sendmsg(request, slot.fd, &slot.write_scratch->message, MSG_NOSIGNAL);
-      break;
-    case Op::Kind::accept:
-      slot.read_scratch = take_scratch();
-      slot.read_scratch->length = sizeof slot.read_scratch->address.bytes;
-      io_uring_prep_accept(request, slot.fd, slot.read_scratch->address.get(), &slot.read_scratch->length,
-                           SOCK_CLOEXEC);
-      break;
-    case Op::Kind::connect:
-      slot.write_scratch = take_scratch();
-      slot.write_scratch->length = op.endpoint->to_native(slot.write_scratch->address);
-      io_uring_prep_connect(request, slot.fd, slot.write_scratch->address.get(), slot.write_scratch->length);
-      break;
+void UringBackend::receive(Slot& slot, const Op& op) noexcept {
+  io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, inbound_lane(slot)));
+  slot.inbound = op.kind == Op::Kind::recv_into ? Inbound::single : Inbound::multishot;
+  if (op.kind == Op::Kind::recv_into) {
+    io_uring_prep_recv(request, -1, op.into.data, op.into.size, 0);
+  } else if (slot.listens) {
+    io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
+  } else {
+    io_uring_prep_recv_multishot(request, -1, nullptr, 0, 0);
+    request->flags |= IOSQE_BUFFER_SELECT;
+    request->buf_group = Ring::buffer_group;
   }
-  io_uring_sqe_set_data64(request, tag_of(op.descriptor, receives(op)));
+  aim(request, slot, op.descriptor.index);
+}
+
+void UringBackend::send(Slot& slot, Op& op) noexcept {
+  io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, Lane::send));
+  const bool simple = op.kind == Op::Kind::send && op.gather.count == 1;
+  if (!simple) {
+    if (spare_scratch_.empty()) spare_scratch_.push_back(std::make_unique<Scratch>());
+    slot.scratch = std::move(spare_scratch_.back());
+    spare_scratch_.pop_back();
+  }
+  if (simple) {
+    io_uring_prep_send(request, -1, op.gather.list->iov_base, op.gather.list->iov_len, MSG_NOSIGNAL);
+  } else if (op.kind == Op::Kind::send) {
+    slot.scratch->message = {};
+    slot.scratch->message.msg_iov = const_cast<iovec*>(op.gather.list);
+    slot.scratch->message.msg_iovlen = op.gather.count;
+    io_uring_prep_sendmsg(request, -1, &slot.scratch->message, MSG_NOSIGNAL);
+  } else {
+    const socklen_t length = op.endpoint->to_native(slot.scratch->address);
+    io_uring_prep_connect(request, -1, slot.scratch->address.get(), length);
+  }
+  aim(request, slot, op.descriptor.index);
 }
 
 void UringBackend::cancel(Op& op) noexcept {
   if (op.state != Op::State::waiting) return;  // finished: its result is on its way
-  io_uring_sqe* const request = next_request();
-  io_uring_prep_cancel64(request, tag_of(op.descriptor, receives(op)), 0);
-  io_uring_sqe_set_data64(request, ignored_tag);
+  Slot* const slot = slots_.find(op.descriptor);
+  if (slot == nullptr) return;
+  if (!op.receives()) return ring_.cancel(tag_of(op.descriptor, Lane::send));
+  if (op.kind == Op::Kind::recv_into && slot->inbound == Inbound::single) {
+    return ring_.cancel(tag_of(op.descriptor, Lane::receive));
+  }
+  slot->reader = nullptr;  // what comes now is kept for the next one
+  finish_undone(op, ECANCELED);
 }
 
-// The thread that enables the ring is the only one that may use it: the loop's, which need not have made it.
-void UringBackend::enable() noexcept {
-  if (std::exchange(enabled_, true)) return;
-  // liburing 2.3 declares io_uring_enable_rings() and does not export it.
-  syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-  await_wake();
-}
-
-void UringBackend::await_wake() noexcept {
-  io_uring_sqe* const request = next_request();
-  io_uring_prep_read(request, wake_, &wake_count_, sizeof wake_count_, 0);
-  io_uring_sqe_set_data64(request, wake_tag);
-}
-
-void UringBackend::wake() noexcept {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
-}
+// --- completions ---
 
 bool UringBackend::poll(std::optional<TimePoint> until) noexcept {
-  enable();
-  const auto left = until ? *until - Clock::now() : Duration::max();
-  if (left <= Duration::zero()) {
-    io_uring_submit_and_get_events(&ring_);
-  } else {
-    const auto nanoseconds = std::chrono::duration_cast<std::chrono::nanoseconds>(left).count();
-    __kernel_timespec limit{.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
-    io_uring_cqe* first = nullptr;
-    io_uring_submit_and_wait_timeout(&ring_, &first, 1, until ? &limit : nullptr, nullptr);
-  }
+  ring_.wait(until);
   note_turn();
-  io_uring_cqe* completion = nullptr;
-  unsigned count = 0;
-  for (; count < entries && io_uring_peek_cqe(&ring_, &completion) == 0; ++count) {
-    const io_uring_cqe copy = *completion;
-    io_uring_cqe_seen(&ring_, completion);
-    handle(copy);
-  }
-  return count != 0;
+  return ring_.take_completions([this](const io_uring_cqe& completion) { handle(completion); });
 }
 
 void UringBackend::handle(const io_uring_cqe& completion) noexcept {
-  if (completion.user_data == ignored_tag) return;
-  if (completion.user_data == wake_tag) return await_wake();
-  const Descriptor descriptor{.index = static_cast<std::uint32_t>(completion.user_data) >> 1,
+  const Lane lane = Ring::lane_of(completion.user_data);
+  const Descriptor descriptor{.index = static_cast<std::uint32_t>(completion.user_data) >> 2,
                               .generation = static_cast<std::uint32_t>(completion.user_data >> 32)};
-  const bool receiving = (completion.user_data & 1) != 0;
-  Slot* slot = find(descriptor);
-  Op* op = slot == nullptr ? nullptr : receiving ? slot->reader : slot->writer;
-  if (op == nullptr) {  // of a descriptor that was closed
-    if ((completion.flags & IORING_CQE_F_BUFFER) != 0) buffers().give_back(take_provided(completion));
+  Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr) {  // closed since
+    throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
+  } else if (lane == Lane::send) {
+    handle_outbound(*slot, completion);
+  } else {
+    handle_inbound(descriptor, completion);
+  }
+}
+
+void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept {
+  Op* const op = slot.writer;
+  if (op == nullptr) return;
+  if (slot.scratch) spare_scratch_.push_back(std::move(slot.scratch));
+  if (completion.res == -EINTR && op->kind == Op::Kind::send) return send(slot, *op);
+  slot.writer = nullptr;
+  finish_with(*op, completion.res);
+  complete(*op);
+}
+
+void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& completion) noexcept {
+  Slot* slot = slots_.find(descriptor);
+  const Inbound before = slot->inbound;
+  if ((completion.flags & IORING_CQE_F_MORE) == 0) slot->inbound = Inbound::none;
+  const Early what{.result = completion.res, .buffer = ring_.take_buffer(completion)};
+  // Of a multishot request: more were ready than the ring has buffers, we asked it to end, or a signal did.
+  const bool is_nothing =
+      what.result == -ENOBUFS || what.result == -EINTR || (what.result == -ECANCELED && before != Inbound::single);
+  if (is_nothing) {
+    throw_away(what, Lane::receive);
+  } else if (before == Inbound::single) {
+    Op& op = *std::exchange(slot->reader, nullptr);
+    finish_with(op, what.result);
+    complete(op);
+  } else {
+    deliver(*slot, descriptor, what);
+  }
+  slot = slots_.find(descriptor);  // again: whoever was resumed may have closed it
+  if (slot != nullptr && slot->reader != nullptr && slot->inbound == Inbound::none) receive(*slot, *slot->reader);
+}
+
+void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept {
+  if (slot.reader != nullptr) {
+    Op& op = *std::exchange(slot.reader, nullptr);
+    fill(slot, op, what);
+    complete(op);
     return;
   }
-  finish_request(*slot, *op, completion);
+  slot.early.push_back(what);
+  if (slot.inbound != Inbound::multishot) return;
+  ring_.cancel(tag_of(descriptor, inbound_lane(slot)));
+  slot.inbound = Inbound::stopping;
 }
 
-void UringBackend::finish_request(Slot& slot, Op& op, const io_uring_cqe& completion) noexcept {
-  const bool again = completion.res == -ENOBUFS && op.kind == Op::Kind::recv;  // more were ready than the ring has
-  if (again || completion.res == -EINTR) return start(slot, op);
-  op.result = completion.res;
-  if (op.kind == Op::Kind::accept && op.result >= 0 && op.endpoint != nullptr) {
-    *op.endpoint = Endpoint::from_native(slot.read_scratch->address.get());
+void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
+  finish_with(op, what.result);
+  if (op.kind == Op::Kind::accept) {
+    if (op.result >= 0 && op.endpoint != nullptr) *op.endpoint = peer_of(static_cast<int>(op.result));
+  } else if (op.kind == Op::Kind::recv) {
+    op.lent = what.result > 0 ? what.buffer : nullptr;
+    if (op.lent == nullptr) throw_away(what, Lane::receive);
+  } else if (what.result > 0) {
+    const auto count = static_cast<std::size_t>(what.result);
+    const std::size_t taken = std::min(count, op.into.size);
+    std::memcpy(op.into.data, what.buffer->data(), taken);
+    op.result = static_cast<std::int64_t>(taken);
+    if (taken == count) return throw_away(what, Lane::receive);
+    std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
+    slot.early.insert(slot.early.begin(), {.result = static_cast<std::int64_t>(count - taken), .buffer = what.buffer});
   }
-  if (op.kind == Op::Kind::recv) {
-    LentBuffer* const buffer = (completion.flags & IORING_CQE_F_BUFFER) != 0 ? take_provided(completion) : nullptr;
-    op.lent = op.result > 0 ? buffer : nullptr;
-    if (buffer != nullptr && op.lent == nullptr) buffers().give_back(buffer);
-    if (op.lent != nullptr && static_cast<std::size_t>(op.result) == buffer->size()) buffers().filled(*buffer);
-  }
-  release(receives(op) ? slot.read_scratch : slot.write_scratch);
-  (receives(op) ? slot.reader : slot.writer) = nullptr;
-  op.state = Op::State::finished;
-  complete(op);
 }
 
-// The buffer that the completion names is the caller's; a fresh one stands in its place.
-LentBuffer* UringBackend::take_provided(const io_uring_cqe& completion) noexcept {
-  const unsigned id = completion.flags >> IORING_CQE_BUFFER_SHIFT;
-  LentBuffer* const taken = provided_buffers_[id];
-  provide(id);
-  return buffers().lend(taken);
+void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
+  if (what.buffer != nullptr) buffers().give_back(what.buffer);
+  if (lane == Lane::accept && what.result >= 0) ::close(static_cast<int>(what.result));
 }
 
-void UringBackend::provide(unsigned id) noexcept {
-  LentBuffer* const buffer = buffers().reserve();
-  provided_buffers_[id] = buffer;
-  io_uring_buf_ring_add(provided_, buffer->data(), static_cast<unsigned>(buffer->size()),
-                        static_cast<std::uint16_t>(id), io_uring_buf_ring_mask(provided_count), 0);
-  io_uring_buf_ring_advance(provided_, 1);
-}
+// --- descriptors ---
 
 std::expected<Descriptor, int> UringBackend::open(Endpoint::Family family) {
   const auto native = make_socket(family, 0);
   if (!native) return std::unexpected(native.error());
-  return adopt(*native);
+  return take(*native, false);
 }
 
 std::expected<Descriptor, int> UringBackend::listen(const Endpoint& at, const ListenOptions& options) {
   const auto native = make_listener(at, options, 0);
   if (!native) return std::unexpected(native.error());
-  return adopt(*native);
+  return take(*native, true);
 }
 
 std::expected<Descriptor, int> UringBackend::adopt(int native) {
-  int type = 0;
-  socklen_t length = sizeof type;
-  if (getsockopt(native, SOL_SOCKET, SO_TYPE, &type, &length) != 0) {
+  const int flags = fcntl(native, F_GETFL);
+  int listens = 0;
+  socklen_t length = sizeof listens;
+  if (flags < 0 || getsockopt(native, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0) {
     const int reason = errno;
     ::close(native);
     return std::unexpected(reason);
   }
-  const int flags = fcntl(native, F_GETFL);
   if ((flags & O_NONBLOCK) != 0) fcntl(native, F_SETFL, flags & ~O_NONBLOCK);
-  if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
+  return take(native, listens != 0);
+}
+
+std::expected<Descriptor, int> UringBackend::take(int native, bool listens) {
+  const Descriptor descriptor = slots_.take();
+  Slot& slot = *slots_.find(descriptor);
+  slot.listens = listens;
+  slot.fd = native;
+  if (!listens && descriptor.index < ring_.table_size() && ring_.put(descriptor.index, native) == 0) {
+    ::close(std::exchange(slot.fd, -1));
+    slot.fixed = true;
   }
-  const std::uint32_t index = free_.back();
-  free_.pop_back();
-  slots_[index].fd = native;
-  return Descriptor{.index = index, .generation = slots_[index].generation};
+  return descriptor;
 }
 
 void UringBackend::close(Descriptor descriptor) noexcept {
-  Slot* slot = find(descriptor);
+  Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
-  if (slot->reader != nullptr || slot->writer != nullptr) {
-    io_uring_submit(&ring_);
-    io_uring_sync_cancel_reg all{};
-    all.fd = slot->fd;
-    all.flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL;
-    all.timeout = {.tv_sec = -1, .tv_nsec = -1};
-    io_uring_register_sync_cancel(&ring_, &all);
+  if (slot->writer != nullptr || slot->inbound != Inbound::none) ring_.submit();
+  if (slot->writer != nullptr || slot->inbound == Inbound::single || slot->listens) {
+    ring_.cancel_now(slot->fixed ? static_cast<int>(descriptor.index) : slot->fd, slot->fixed);
+  } else if (slot->inbound == Inbound::multishot) {
+    ring_.cancel(tag_of(descriptor, Lane::receive));
   }
-  ::close(slot->fd);
-  slot->fd = -1;
-  ++slot->generation;
-  release(slot->read_scratch);
-  release(slot->write_scratch);
+  if (slot->fixed) {
+    ring_.remove(descriptor.index);
+  } else {
+    ::close(slot->fd);
+  }
+  for (const Early& what : slot->early) throw_away(what, inbound_lane(*slot));
+  if (slot->scratch) spare_scratch_.push_back(std::move(slot->scratch));
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
   }
-  slot->reader = slot->writer = nullptr;
-  free_.push_back(descriptor.index);
+  slots_.release(descriptor);
 }
 
-int UringBackend::finish(Descriptor descriptor) noexcept {
-  const Slot* slot = find(descriptor);
-  return slot == nullptr ? EBADF : shut_down_sending(slot->fd);
+template <class Call>
+auto UringBackend::with_native(Descriptor descriptor, Call call) const {
+  const Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr || !slot->fixed) return call(slot == nullptr ? -1 : slot->fd);
+  const int borrowed = ring_.borrow(descriptor.index);
+  const auto result = call(borrowed);
+  if (borrowed >= 0) ::close(borrowed);
+  return result;
 }
 
-Endpoint UringBackend::local(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
-  return slot == nullptr ? Endpoint() : local_of(slot->fd);
+int UringBackend::finish(Descriptor descriptor) noexcept { return with_native(descriptor, shut_down_sending); }
+
+int UringBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
+  return with_native(descriptor, [&](int native) { return set_option_of(native, option); });
 }
 
-Endpoint UringBackend::peer(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
-  return slot == nullptr ? Endpoint() : peer_of(slot->fd);
-}
+Endpoint UringBackend::local(Descriptor descriptor) const noexcept { return with_native(descriptor, local_of); }
+Endpoint UringBackend::peer(Descriptor descriptor) const noexcept { return with_native(descriptor, peer_of); }
 
 }  // namespace
 
 std::unique_ptr<Backend> make_uring_backend() { return std::make_unique<UringBackend>(); }
+
+std::string uring_refusal() {
+  try {
+    Buffers buffers;
+    const Ring ring(buffers);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
 
 }  // namespace coax

@@ -1,7 +1,7 @@
 // TCP streams, connecting and listening.
 #include "coax/stream/tcp.hpp"
 
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
@@ -32,6 +32,13 @@ void TcpStream::close() noexcept {
     writer_->abandon();
     TcpWriter::give_back_if_idle(writer_);
   }
+}
+
+void TcpStream::reset() noexcept {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  loop_.backend().set_option(descriptor_,
+                             {.level = SOL_SOCKET, .name = SO_LINGER, .value = &at_once, .size = sizeof at_once});
+  close();
 }
 
 void TcpStream::end_input() noexcept {

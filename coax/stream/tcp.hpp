@@ -22,6 +22,8 @@ class TcpStream final : public Stream {
 
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
+  // Now, and the peer gets a reset: what is on its way in either direction is lost.
+  void reset() noexcept;
   void end_input() noexcept override;
   void reopen_input() noexcept override { input_ended_ = false; }
   [[nodiscard]] std::string peer_name() const override { return peer_.to_string(); }

@@ -1,0 +1,98 @@
+// Ring: what the io_uring back-end needs of liburing: the queues, the buffers that the kernel fills, and the constants
+// that liburing 2.3 does not know yet.
+#pragma once
+
+#include <liburing.h>
+
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "coax/base/units.hpp"
+#include "coax/loop/buffers.hpp"
+
+namespace coax {
+
+// One loop's ring. All calls but wake() belong to the loop's thread.
+class Ring {
+ public:
+  explicit Ring(Buffers& buffers);  // throws Error where the system does not allow it
+  Ring(const Ring&) = delete;
+  Ring& operator=(const Ring&) = delete;
+  ~Ring();
+
+  // Who a completion is for: the two low bits.
+  enum class Lane : std::uint64_t { receive, send, accept, control };
+  static Lane lane_of(std::uint64_t tag) noexcept { return static_cast<Lane>(tag & 3); }
+
+  // The next request to fill in; it is submitted with the others at the next wait(), or before when the queue is full.
+  io_uring_sqe* request(std::uint64_t tag) noexcept;
+  // Asks the request with that tag to end.
+  void cancel(std::uint64_t tag) noexcept;
+  void submit() noexcept { io_uring_submit(&ring_); }
+  // Ends all requests of a descriptor before it returns; they were submitted.
+  void cancel_now(int native, bool fixed) noexcept;
+  void wake() noexcept;
+
+  // Submits, and waits for a completion at most until then.
+  void wait(std::optional<TimePoint> until) noexcept;
+  // Calls handle(completion) for those that are there. False: there is none.
+  template <class Handle>
+  bool take_completions(Handle handle) {
+    unsigned count = 0;
+    for (; count < completions_max; ++count) {
+      io_uring_cqe* completion = nullptr;
+      io_uring_cqe copy{};
+      if (!put_aside_.empty()) {
+        copy = put_aside_.front();
+        put_aside_.pop_front();
+      } else if (io_uring_peek_cqe(&ring_, &completion) == 0) {
+        copy = *completion;
+        io_uring_cqe_seen(&ring_, completion);
+      } else {
+        break;
+      }
+      if (!take_own(copy)) handle(copy);
+    }
+    return count != 0;
+  }
+
+  // A recv with buffer selection takes its buffer from here.
+  static constexpr unsigned buffer_group = 0;
+  // The buffer that a completion names is the caller's; a fresh one stands in its place. Null: it names none.
+  LentBuffer* take_buffer(const io_uring_cqe& completion) noexcept;
+
+  // The table of fixed descriptors, which the limit on open files does not count: its size, 0 when there is none; an
+  // errno when `native` could not be put there; and a plain descriptor of what stands there, to be closed, or -errno.
+  [[nodiscard]] std::uint32_t table_size() const noexcept { return table_size_; }
+  int put(std::uint32_t index, int native) noexcept;
+  void remove(std::uint32_t index) noexcept;
+  int borrow(std::uint32_t index) noexcept;
+
+ private:
+  static constexpr unsigned entries = 1024;
+  static constexpr unsigned completions_max = 1024;  // of one turn
+  static constexpr unsigned buffer_count = 256;      // a power of two
+  static constexpr std::uint64_t tag_of_wake = 0 << 2 | static_cast<std::uint64_t>(Lane::control);
+  static constexpr std::uint64_t tag_of_cancel = 1 << 2 | static_cast<std::uint64_t>(Lane::control);
+  static constexpr std::uint64_t tag_of_borrow = 2 << 2 | static_cast<std::uint64_t>(Lane::control);
+
+  void make_buffers();
+  void make_table() noexcept;
+  void provide(unsigned id) noexcept;
+  void enable() noexcept;
+  void await_wake() noexcept;
+  bool take_own(const io_uring_cqe& completion) noexcept;
+
+  Buffers& buffers_;
+  io_uring ring_{};
+  io_uring_buf_ring* provided_ = nullptr;
+  std::vector<LentBuffer*> provided_buffers_;  // by their number in the ring
+  std::deque<io_uring_cqe> put_aside_;         // came while something else was waited for
+  std::uint32_t table_size_ = 0;
+  int wake_ = -1;
+  std::uint64_t wake_count_ = 0;
+  bool enabled_ = false;
+};
+
+}  // namespace coax
