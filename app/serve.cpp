@@ -152,6 +152,8 @@ void Hub::listening() {
       "\n  Ctrl-C closes it.\n",
       near.ip(), near.port());
   std::fflush(stdout);
+  Loop& loop = Loop::current();
+  log::info("{} loops on {}", loop.together().size(), loop.backend().name());
 }
 
 HubOptions read(const Settings& settings) {

@@ -59,7 +59,7 @@ class Buffers {
  private:
   static constexpr std::size_t size_min = 64_KiB;
   static constexpr std::size_t size_max = 512_KiB;
-  static constexpr std::size_t free_max = 8;
+  static constexpr std::size_t free_max = 64;
 
   std::size_t size_ = size_min;
   std::size_t lent_ = 0;

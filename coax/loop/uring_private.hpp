@@ -72,7 +72,7 @@ class Ring {
  private:
   static constexpr unsigned entries = 1024;
   static constexpr unsigned completions_max = 1024;  // of one turn
-  static constexpr unsigned buffer_count = 256;      // a power of two
+  static constexpr unsigned buffer_count = 128;      // a power of two
   static constexpr std::uint64_t tag_of_wake = 0 << 2 | static_cast<std::uint64_t>(Lane::control);
   static constexpr std::uint64_t tag_of_cancel = 1 << 2 | static_cast<std::uint64_t>(Lane::control);
   static constexpr std::uint64_t tag_of_borrow = 2 << 2 | static_cast<std::uint64_t>(Lane::control);
