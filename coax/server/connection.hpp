@@ -38,9 +38,13 @@ class Pulse {
 };
 
 // Belongs to its loop's thread and lives as long as the handler runs.
-class Connection : public ListHook {
+class Connection {
  public:
-  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id) noexcept : stream_(stream), peer_(peer), id_(id) {}
+  // All that it is given must live as long as it does. `context` is that of the handler; null: end() only notes why.
+  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id, Context* context = nullptr) noexcept
+      : stream_(stream), peer_(peer), context_(context), id_(id) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
@@ -53,7 +57,7 @@ class Connection : public ListHook {
   void set_busy(bool busy) noexcept;
 
   // Instead of the server's limit on how long nothing may come or go; checked once a second.
-  void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit; }
+  void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit.value_or(Duration::max()); }
   // For keeping a connection alive without a timer of its own; nothing: no more.
   void set_pulse(Pulse* pulse) noexcept { pulse_ = pulse; }
 
@@ -69,11 +73,11 @@ class Connection : public ListHook {
   void check(TimePoint now, const std::optional<Duration>& stuck_max) noexcept;
 
   Stream& stream_;
-  Endpoint peer_;
+  const Endpoint& peer_;
+  Context* context_;
   std::uint64_t id_;
-  Context* context_ = nullptr;
   Pulse* pulse_ = nullptr;
-  std::optional<Duration> idle_max_;
+  Duration idle_max_ = Duration::max();  // that is: none
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;
   bool draining_ = false;

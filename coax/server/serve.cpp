@@ -60,7 +60,7 @@ void Connection::check(TimePoint now, const std::optional<Duration>& stuck_max) 
   if (pulse_ != nullptr) pulse_->beat(now);
   if (stuck_max && stream_.stuck() > *stuck_max) {
     end(CloseReason::stuck);
-  } else if (idle_max_ && now - stream_.last_active() > *idle_max_) {
+  } else if (now - stream_.last_active() > idle_max_) {
     end(CloseReason::idle);
   }
 }
@@ -130,35 +130,64 @@ class ServerPart {
   // The number of connections, as the server's loop knows it.
   std::size_t count = 0;
 
-  void take(int native, const Endpoint& peer, std::uint64_t id) { group_.spawn(handle(native, peer, id)); }
+  void take(int native, const Endpoint& peer, std::uint64_t id);
   void stop() noexcept { stopping_.set(); }
   Task<> run();
 
  private:
-  Task<> handle(int native, Endpoint peer, std::uint64_t id);
-  Task<> attend(Connection& connection);
-  static Task<> close(Connection& connection);
+  struct Live;
+  Task<> begin(Live& live) noexcept;
+  void handler_ended(Live& live);
+  void closed(Live& live) noexcept;
+  static Task<> close(Live& live);
   static Task<> read_away(Stream& stream, Duration quiet);
   static Task<> flush(Stream& stream);
   Task<> sweep();
+  template <class Visit>
+  void for_each_live(Visit visit);
 
   Loop& loop_;
   const ServeOptions& options_;
   const Handler& handler_;
   std::function<void(const Endpoint&)> on_left_;
-  List<Connection> live_;
-  TaskGroup group_;
+  TaskGroup live_;
   Event stopping_;
 };
+
+// All that one connection has: nothing but the handler's own frames comes to it. Its task is the handler, and then,
+// where there is something to close with care, close().
+struct HasTcp {
+  TcpStream tcp;  // before the Connection that refers to it
+};
+struct ServerPart::Live final : TaskGroup::Child, HasTcp, Connection {
+  Live(ServerPart& of, Descriptor descriptor, const Endpoint& from, std::uint64_t number)
+      : Child([](Context& self) noexcept -> std::coroutine_handle<> {
+          auto& live = static_cast<Live&>(self);
+          live.part.handler_ended(live);
+          return std::noop_coroutine();
+        }),
+        HasTcp{.tcp = TcpStream(descriptor, from)},
+        Connection(tcp, tcp.peer(), number, this),
+        part(of) {}
+  static void* operator new(std::size_t size) { return frames::allocate(size); }
+  static void operator delete(void* at, std::size_t size) noexcept { frames::release(at, size); }
+
+  ServerPart& part;
+};
+
+template <class Visit>
+void ServerPart::for_each_live(Visit visit) {
+  live_.for_each([&](TaskGroup::Child& child) { visit(static_cast<Live&>(child)); });
+}
 
 Task<> ServerPart::run() {
   try {
     co_await race(stopping_.wait(), sweep());
   } catch (const Cancelled&) {  // another part has failed: what runs here must come to its end all the same
   }
-  live_.for_each([](Connection& connection) { connection.drain(); });
+  for_each_live([](Connection& connection) { connection.drain(); });
   try {
-    co_await shield(options_.drain, group_.join());
+    co_await shield(options_.drain, live_.join());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     log::warning("connections were cut: they had not come to their end within {}", format_duration(options_.drain));
@@ -168,24 +197,18 @@ Task<> ServerPart::run() {
 Task<> ServerPart::sweep() {
   while (true) {
     co_await sleep(1s);
-    live_.for_each([this](Connection& connection) { connection.check(loop_.now(), options_.limits.stuck); });
+    for_each_live([this](Connection& connection) { connection.check(loop_.now(), options_.limits.stuck); });
   }
 }
 
-Task<> ServerPart::handle(int native, Endpoint peer, std::uint64_t id) {
+void ServerPart::take(int native, const Endpoint& peer, std::uint64_t id) {
   const auto descriptor = loop_.backend().adopt(native);
-  if (descriptor) {
-    TcpStream stream(*descriptor, peer);
-    Connection connection(stream, peer, id);
-    connection.context_ = &co_await this_context();
-    connection.set_idle_max(options_.limits.idle);
-    live_.push_back(connection);
-    if (stopping_.is_set()) connection.drain();
-    co_await attend(connection);
-    if (log::enabled(log::Level::debug)) log::debug("{} closed: {}", peer.to_string(), to_string(connection.reason()));
-    co_await close(connection);
-  }
-  on_left_(peer);
+  if (!descriptor) return on_left_(peer);
+  Live& live = *new Live(*this, *descriptor, peer, id);  // owned by itself: closed() deletes it
+  live.set_idle_max(options_.limits.idle);
+  if (stopping_.is_set()) live.drain();
+  live.task = begin(live);
+  live_.spawn(live);
 }
 
 namespace {
@@ -202,9 +225,12 @@ CloseReason reason_of(ErrorKind kind) noexcept {
 
 }  // namespace
 
-Task<> ServerPart::attend(Connection& connection) {
+namespace {
+
+// Why a handler ended: the reason is noted, and what is not the peer's doing is told.
+void note_end(Connection& connection, const std::exception_ptr& why) {
   try {
-    co_await handler_(connection);
+    if (why) std::rethrow_exception(why);
   } catch (const Cancelled&) {
     connection.set_reason(CloseReason::shutting_down);
   } catch (const Error& error) {
@@ -218,6 +244,49 @@ Task<> ServerPart::attend(Connection& connection) {
     connection.set_reason(CloseReason::failed);
     log::error("{}: the handler failed: what it threw is no exception", connection.peer().to_string());
   }
+  if (log::enabled(log::Level::debug)) {
+    log::debug("{} closed: {}", connection.peer().to_string(), to_string(connection.reason()));
+  }
+}
+
+// Those have nothing to say to each other any more.
+bool is_beyond_closing(CloseReason reason) noexcept {
+  return reason == CloseReason::disconnected || reason == CloseReason::stuck || reason == CloseReason::overflow;
+}
+
+Task<> rethrow(std::exception_ptr error) {
+  std::rethrow_exception(error);
+  co_return;
+}
+
+}  // namespace
+
+// A handler may be a function that throws before there is a task.
+Task<> ServerPart::begin(Live& live) noexcept {
+  try {
+    return handler_(live);
+  } catch (...) {
+    return rethrow(std::current_exception());
+  }
+}
+
+void ServerPart::handler_ended(Live& live) {
+  note_end(live, live.task.error());
+  if (is_beyond_closing(live.reason())) return closed(live);
+  live.ended = [](Context& self) noexcept -> std::coroutine_handle<> {
+    auto& ending = static_cast<Live&>(self);
+    ending.part.closed(ending);
+    return std::noop_coroutine();
+  };
+  live.task = close(live);
+  live.task.start(live);
+}
+
+void ServerPart::closed(Live& live) noexcept {
+  const Endpoint peer = live.peer();
+  live_.leave(live);
+  delete &live;
+  on_left_(peer);
 }
 
 // A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
@@ -229,12 +298,9 @@ Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
   }
 }
 
-// Not inlined: its frame would become part of the one that lives as long as the connection does.
-[[gnu::noinline]] Task<> ServerPart::close(Connection& connection) {
-  const CloseReason why = connection.reason();
-  if (why == CloseReason::disconnected || why == CloseReason::stuck || why == CloseReason::overflow) co_return;
+Task<> ServerPart::close(Live& connection) {
   // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
-  const bool hurry = connection.draining() || why == CloseReason::timed_out;
+  const bool hurry = connection.draining() || connection.reason() == CloseReason::timed_out;
   const Duration quiet = hurry ? Duration(100ms) : Duration(2s);
   Stream& stream = connection.stream();
   bool is_cut = false;

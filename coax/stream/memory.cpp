@@ -145,7 +145,7 @@ void MemoryStream::take_bytes(RecvOp& op) noexcept {
   }
   const std::size_t count = in_->take(to.first(std::min(to.size(), recv_bytes_max_)));
   op.result = static_cast<std::int64_t>(count);
-  if (op.kind == Op::Kind::recv) op.received = Received(to.first(count));
+  if (op.kind == Op::Kind::recv) op.into = {.data = to.data(), .size = to.size()};
   last_active_ = loop_.now();
   if (in_->sender != nullptr) in_->sender->push();
 }
@@ -177,7 +177,7 @@ void MemoryStream::push() noexcept {
     SendOp& op = sends_.front();
     std::size_t skip = op.sent;
     std::size_t put = 0;
-    for (const Bytes& piece : op.pieces) {
+    for (const Bytes& piece : op.pieces()) {
       const std::size_t skipped = std::min(skip, piece.size());
       skip -= skipped;
       put += out_->put(piece.from(skipped));

@@ -31,7 +31,7 @@ Stream::Recv::Recv(Stream& stream) noexcept
 
 Received Stream::Recv::finish() const {
   if (result < 0) fail(static_cast<int>(-result), "recv from", stream_);
-  return received;
+  return received();
 }
 
 Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept
@@ -57,14 +57,14 @@ std::size_t Stream::RecvInto::finish() const {
 }
 
 Stream::Send::Send(Stream& stream, Bytes bytes) noexcept : Send(stream, Then::nothing) {
-  single_ = bytes;
-  is_single_ = true;
+  single = bytes;
+  is_single = true;
   total = bytes.size();
 }
 
-Stream::Send::Send(Stream& stream, std::span<const Bytes> many) noexcept : Send(stream, Then::nothing) {
-  pieces = many;
-  for (const Bytes& piece : many) total += piece.size();
+Stream::Send::Send(Stream& stream, std::span<const Bytes> list) noexcept : Send(stream, Then::nothing) {
+  many = list;
+  for (const Bytes& piece : list) total += piece.size();
 }
 
 Stream::Send::Send(Stream& stream, Then what) noexcept
@@ -75,11 +75,6 @@ Stream::Send::Send(Stream& stream, Then what) noexcept
       SendOp([](Completion& self) noexcept { static_cast<Send&>(self).resume(); }),
       stream_(stream) {
   then = what;
-}
-
-bool Stream::Send::start() noexcept {
-  if (is_single_) pieces = {&single_, 1};  // only now: it may have been moved since it was made
-  return stream_.start(*this);
 }
 
 void Stream::Send::finish() const {

@@ -30,17 +30,25 @@ class Received : public Bytes {
 class RecvOp : public Op {
  public:
   using Op::Op;
-  Received received;  // of Kind::recv, once it is finished
+  // Of Kind::recv, once the stream has settled it: `into` is what was lent then.
+  [[nodiscard]] Received received() const noexcept {
+    return result > 0 ? Received(std::span(into.data, static_cast<std::size_t>(result))) : Received();
+  }
 };
 
 struct SendOp : Completion {
   explicit SendOp(Done on_done) noexcept : Completion(on_done) {}
   enum class Then : std::uint8_t { nothing, flush, finish };
-  std::span<const Bytes> pieces;
+  [[nodiscard]] std::span<const Bytes> pieces() const noexcept { return is_single ? std::span(&single, 1) : many; }
+  union {
+    Bytes single;
+    std::span<const Bytes> many{};
+  };
   std::size_t total = 0;
   std::size_t sent = 0;
   int error = 0;              // errno
   Then then = Then::nothing;  // flush: done when the kernel has it; finish: and the sending side is shut down
+  bool is_single = false;
   bool asked_to_cancel = false;
   bool settled = false;
 };
@@ -123,15 +131,13 @@ class Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
 class Stream::Send : public Leaf<Send>, public SendOp {
  public:
   Send(Stream& stream, Bytes bytes) noexcept;
-  Send(Stream& stream, std::span<const Bytes> many) noexcept;
+  Send(Stream& stream, std::span<const Bytes> list) noexcept;
   Send(Stream& stream, Then what) noexcept;
-  bool start() noexcept;
+  bool start() noexcept { return stream_.start(*this); }
   void finish() const;
 
  private:
   Stream& stream_;
-  Bytes single_;
-  bool is_single_ = false;
 };
 
 inline Stream::Recv Stream::recv() noexcept { return Recv(*this); }

@@ -78,7 +78,7 @@ void TcpStream::settle(RecvOp& op) noexcept {
   last_active_ = loop_.now();
   if (op.kind != Op::Kind::recv) return;
   lent_ = op.lent;
-  op.received = Received(std::span(lent_->data(), static_cast<std::size_t>(op.result)));
+  op.into = {.data = lent_->data(), .size = lent_->size()};
 }
 
 void TcpStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }

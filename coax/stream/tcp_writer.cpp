@@ -53,7 +53,7 @@ void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
 }
 
 bool TcpWriter::start(SendOp& op) noexcept {
-  if (op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && queue(op.pieces, op.total)) return true;
+  if (op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
   waits_.push_back(op);
   if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
@@ -95,7 +95,7 @@ std::size_t TcpWriter::gather() noexcept {
     if (finishing) return;
     finishing = op.then == SendOp::Then::finish;
     std::size_t skip = op.sent;
-    for (const Bytes& piece : op.pieces) {
+    for (const Bytes& piece : op.pieces()) {
       const std::size_t skipped = std::min(skip, piece.size());
       skip -= skipped;
       if (skipped == piece.size() || count == vectors_max) continue;

@@ -1,4 +1,4 @@
-// Free lists of coroutine frames in steps of 64 bytes up to 4 KiB; larger ones go to the heap. Under a sanitizer all go
+// Free lists of coroutine frames in steps of 16 bytes up to 4 KiB; larger ones go to the heap. Under a sanitizer all go
 // to the heap, so that a use after the end is seen.
 #include "coax/task/frames.hpp"
 
@@ -21,9 +21,10 @@ constexpr bool pooled = true;
 constexpr bool pooled = true;
 #endif
 
-constexpr std::size_t step = 64;
-constexpr std::size_t classes = 64;
-constexpr std::size_t kept_max = 256;  // of each class and thread
+constexpr std::size_t step = 16;
+constexpr std::size_t classes = 256;
+constexpr std::size_t heap_overhead = 8;  // the heap, too, goes by steps of 16, and takes 8 of them for itself
+constexpr std::size_t kept_max = 256;     // of each class and thread
 
 thread_local bool pool_is_gone = false;  // frames may come and go while the thread ends
 
@@ -59,7 +60,8 @@ class Pool {
 
 thread_local Pool pool;
 
-constexpr std::size_t class_of(std::size_t size) { return (size - 1) / step; }
+constexpr std::size_t class_of(std::size_t size) { return (size + heap_overhead - 1) / step; }
+constexpr std::size_t size_of(std::size_t index) { return (index + 1) * step - heap_overhead; }
 
 }  // namespace
 
@@ -67,7 +69,7 @@ void* allocate(std::size_t size) {
   const std::size_t index = class_of(size);
   if (!pooled || index >= classes || pool_is_gone) return ::operator new(size);
   if (void* frame = pool.take(index)) return frame;
-  return ::operator new((index + 1) * step);
+  return ::operator new(size_of(index));
 }
 
 void release(void* frame, std::size_t size) noexcept {

@@ -7,54 +7,56 @@ namespace coax {
 
 // --- TaskGroup ---
 
-struct TaskGroup::Child : ListHook {
-  explicit Child(TaskGroup& of, Task<> body) : group(of), context(*this), task(std::move(body)) {}
-
-  struct ChildOf : Context {
-    explicit ChildOf(Child& of) noexcept
-        : Context([](Context& self) noexcept -> std::coroutine_handle<> {
-            Child& child = static_cast<ChildOf&>(self).child;
-            child.group.ended(child);
-            return std::noop_coroutine();
-          }),
-          child(of) {}
-    Child& child;
-  };
+struct TaskGroup::Spawned : Child {
+  explicit Spawned(TaskGroup& of, Task<> body)
+      : Child([](Context& self) noexcept -> std::coroutine_handle<> {
+          auto& child = static_cast<Spawned&>(self);
+          child.group.ended(child);
+          return std::noop_coroutine();
+        }),
+        group(of) {
+    task = std::move(body);
+  }
   TaskGroup& group;
-  ChildOf context;
-  Task<> task;
 };
 
 TaskGroup::~TaskGroup() { assert(size_ == 0 && "a TaskGroup must be joined"); }
 
 void TaskGroup::spawn(Task<> task) {
-  auto child = std::make_unique<Child>(*this, std::move(task));
-  if (cancelled_) child->context.cancel();
-  Child& started = *child.release();  // owned by itself: ended() deletes it
-  children_.push_back(started);
+  spawn(*std::make_unique<Spawned>(*this, std::move(task)).release());  // owned by itself: ended() deletes it
+}
+
+void TaskGroup::spawn(Child& child) {
+  if (cancelled_) child.cancel();
+  children_.push_back(child);
   ++size_;
-  started.task.start(started.context);
+  child.task.start(child);
+}
+
+void TaskGroup::leave(Child& child) noexcept {
+  child.unlink();
+  --size_;
+  if (size_ == 0 && joiner_ != nullptr) Loop::current().finish_later(*std::exchange(joiner_, nullptr));
 }
 
 void TaskGroup::cancel() noexcept {
   cancelled_ = true;
-  children_.for_each([](Child& child) { child.context.cancel(); });
+  children_.for_each([](Child& child) { child.cancel(); });
 }
 
-void TaskGroup::ended(Child& child) noexcept {
-  const std::unique_ptr<Child> owned(&child);
-  child.unlink();
-  --size_;
+void TaskGroup::ended(Spawned& child) noexcept {
+  const std::unique_ptr<Spawned> owned(&child);
   if (const std::exception_ptr& error = child.task.error(); error && !error_) {
     try {
       std::rethrow_exception(error);
     } catch (const Cancelled&) {  // as asked
     } catch (...) {
       error_ = error;
+      child.unlink();
       cancel();
     }
   }
-  if (size_ == 0 && joiner_ != nullptr) Loop::current().finish_later(*std::exchange(joiner_, nullptr));
+  leave(child);
 }
 
 TaskGroup::Join::Join(TaskGroup& group) noexcept

@@ -324,9 +324,23 @@ class TaskGroup {
   // Until no child is left. Cancelling the one who waits cancels the children.
   Join join() noexcept;
 
+  // For those who keep more than the task beside it: a child that its owner makes, and ends when its `ended` is called,
+  // by leave(). It must be there until then.
+  class Child : public ListHook, public Context {
+   public:
+    using Context::Context;
+    Task<> task;
+  };
+  void spawn(Child& child);
+  void leave(Child& child) noexcept;
+  template <class Visit>
+  void for_each(Visit visit) {
+    children_.for_each(visit);
+  }
+
  private:
-  struct Child;
-  void ended(Child& child) noexcept;
+  struct Spawned;
+  void ended(Spawned& child) noexcept;
 
   List<Child> children_;
   std::size_t size_ = 0;

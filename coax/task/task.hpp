@@ -128,29 +128,26 @@ class Leaf : public Waiting {
   static bool await_ready() noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> task) {
-    context_ = task.promise().context;
-    refused_ = context_->cancelled();
-    if (refused_) return false;
-    task_ = task;
+    static_assert(alignof(P) <= 2 * sizeof(void*), "else the promise's base stands elsewhere");
+    if (task.promise().context->cancelled()) return false;
+    task_ = &task.promise();
     if (static_cast<Derived*>(this)->start()) return false;
-    context_->wait_for(this);
+    task_->context->wait_for(this);
     return true;
   }
   decltype(auto) await_resume() {
-    if (refused_) throw Cancelled();
+    if (task_ == nullptr) throw Cancelled();
     return static_cast<Derived*>(this)->finish();
   }
 
  protected:
   void resume() noexcept {
-    context_->wait_for(nullptr);
-    task_.resume();
+    task_->context->wait_for(nullptr);
+    std::coroutine_handle<PromiseBase>::from_promise(*task_).resume();
   }
 
  private:
-  Context* context_ = nullptr;
-  std::coroutine_handle<> task_;
-  bool refused_ = false;
+  PromiseBase* task_ = nullptr;  // none: it was not even started
 };
 
 }  // namespace coax

@@ -48,7 +48,8 @@ std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http:
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
-      Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+      Connection connection(*server, peer, 1);
       const Handler handler = http::handler(make_app(options));
       co_await test::outcome(handler(connection));
       co_await server->finish();
@@ -146,7 +147,8 @@ TEST(Http, a_head_that_does_not_come_in_time_is_408) {
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
-      Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+      Connection connection(*server, peer, 1);
       const Handler handler = http::handler(make_app({.head = 20ms}));
       co_await handler(connection);
       co_await server->finish();
