@@ -108,17 +108,24 @@ bool Endpoint::is_wildcard() const noexcept {
   return family_ != Family::none && address_ == std::array<std::uint8_t, 16>{};
 }
 
+Endpoint Endpoint::from_address(std::span<const std::uint8_t> bytes, std::uint16_t port) noexcept {
+  Endpoint endpoint;
+  if (bytes.size() != 4 && bytes.size() != 16) return endpoint;
+  std::ranges::copy(bytes, endpoint.address_.begin());
+  endpoint.port_ = port;
+  endpoint.family_ = bytes.size() == 4 ? Family::v4 : Family::v6;
+  return endpoint;
+}
+
+Endpoint Endpoint::unmapped() const noexcept {
+  return is_mapped_v4() ? from_address(std::span(address_).subspan(12), port_) : *this;
+}
+
 Endpoint Endpoint::host_key() const noexcept {
-  Endpoint key = *this;
+  Endpoint key = unmapped();
   key.port_ = 0;
-  if (is_mapped_v4()) {
-    key.family_ = Family::v4;
-    key.scope_ = 0;
-    key.address_ = {};
-    std::copy(address_.begin() + 12, address_.end(), key.address_.begin());
-  } else if (family_ == Family::v6) {
+  if (key.family_ == Family::v6 && !is_loopback()) {
     std::fill(key.address_.begin() + 8, key.address_.end(), std::uint8_t{0});
-    if (is_loopback()) key.address_ = address_;
   }
   return key;
 }

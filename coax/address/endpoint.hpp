@@ -5,6 +5,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ class Endpoint {
   static std::optional<Endpoint> parse(std::string_view text);
   // An address without a port: "127.0.0.1", "::1", "[::1]".
   static std::optional<Endpoint> from_ip(std::string_view address, std::uint16_t port);
+  // 4 or 16 bytes in network order; any other number gives an Endpoint of no family.
+  static Endpoint from_address(std::span<const std::uint8_t> bytes, std::uint16_t port) noexcept;
   // Any other family than AF_INET and AF_INET6 gives an Endpoint of no family.
   static Endpoint from_native(const ::sockaddr* address) noexcept;
   // Fills what bind(2) and connect(2) take; returns its length.
@@ -31,8 +34,20 @@ class Endpoint {
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] bool is_loopback() const noexcept;  // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
   [[nodiscard]] bool is_wildcard() const noexcept;  // 0.0.0.0, ::
+  // What the address is for, as the IANA registries and Python's ipaddress have it. Shared addresses (100.64.0.0/10) are
+  // neither private nor global. ::ffff:a.b.c.d counts as a.b.c.d.
+  [[nodiscard]] bool is_private() const;  // not reachable from everywhere; loopback and documentation ones too
+  [[nodiscard]] bool is_global() const;
+  [[nodiscard]] bool is_link_local() const;
+  [[nodiscard]] bool is_multicast() const;
   // The same without the port: one per host, for counting. ::ffff:a.b.c.d counts as a.b.c.d; IPv6 by its /64.
   [[nodiscard]] Endpoint host_key() const noexcept;
+  // 4 or 16 bytes in network order; none without a family. Valid as long as the endpoint is.
+  [[nodiscard]] std::span<const std::uint8_t> address() const noexcept {
+    return std::span(address_).first(family_ == Family::v4 ? 4 : family_ == Family::v6 ? 16 : 0);
+  }
+  // ::ffff:a.b.c.d as a.b.c.d; anything else as it is.
+  [[nodiscard]] Endpoint unmapped() const noexcept;
   [[nodiscard]] std::string ip() const;         // "127.0.0.1", "::1"
   [[nodiscard]] std::string to_string() const;  // "127.0.0.1:80", "[::1]:80"
 
