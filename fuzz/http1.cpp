@@ -1,5 +1,6 @@
-// Invariant: what a message is and whether it is refused does not depend on how the bytes are cut; a head that is taken
-// has no control characters, says one length at most and, written again, is read as the same head.
+// Invariant: what a message is and whether it is refused does not depend on how the bytes are cut, nor on whether they
+// are lent; a head that is taken has no control characters, says one length at most and, written again, is read as the
+// same head.
 #include "coax/codec/http1.hpp"
 
 #include "coax/codec/token.hpp"
@@ -38,12 +39,14 @@ void require_same_when_written_again(const Head& head) {
   }
 }
 
+// A piece that comes alone is lent.
 template <class Parser>
 std::vector<std::string> decode(coax::fuzz::Pieces pieces, Parser& parser, auto reset) {
   std::vector<std::string> messages;
+  const bool lent = pieces.size() == 1;
   for (auto& piece : pieces) {
     for (coax::Bytes rest = std::span(piece); rest;) {
-      const auto taken = parser.feed(rest);
+      const auto taken = lent ? parser.feed_lent(rest) : parser.feed(rest);
       if (!taken) {
         messages.push_back(std::to_string(taken.error().status) + std::string(taken.error().reason));
         return messages;
@@ -55,6 +58,7 @@ std::vector<std::string> decode(coax::fuzz::Pieces pieces, Parser& parser, auto 
       messages.push_back(text_of(parser.head()) + "\n" + parser.body());
       reset();
     }
+    if (lent) parser.keep();
     std::vector<char>().swap(piece);
   }
   messages.push_back(parser.head_done() ? "in the body " + parser.body()

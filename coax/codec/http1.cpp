@@ -1,19 +1,16 @@
-// The grammar of a head is Boost.Beast's basic_parser's; what it lets pass is refused here, and bodies are framed here.
+// Reading heads and framing bodies.
 //
-// Beast sees a head only when it is complete: then what it answers cannot depend on how the bytes were cut, and it
-// reads them once. Until then each line is only searched for its end, which is enough to keep the limits and to refuse
-// a bare LF or a folded field at once. Beast's chunked body is not used: it buffers nothing but asks for its framing
-// bytes again and again, sets no limit on them, and asserts when a body that is empty comes byte by byte.
+// A head that comes whole is read where it is, once. Everything else goes the long way: each line is searched for its
+// end as it comes, which is enough to keep the limits and to refuse a bare LF or a folded field at once, and the head
+// is read when it is complete. What is wrong is only ever told there, so that it does not depend on how the bytes were
+// cut.
 #include "coax/codec/http1.hpp"
 
 #include <algorithm>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/status.hpp>
 #include <charconv>
-#include <limits>
+#include <cstring>
 #include <utility>
 
-#include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
 
@@ -21,155 +18,201 @@ namespace coax::http1 {
 
 namespace {
 
-namespace beast = boost::beast::http;
-using Text = boost::beast::string_view;
-using Code = boost::system::error_code;
-
 constexpr WordChars is_host_char("-._~!$&'()*+,;=%:[]");  // RFC 3986, sections 3.2.2 and 3.2.3
 
-std::string_view view(Text text) noexcept { return {text.data(), text.size()}; }
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-// Reads one complete head.
-template <bool is_request>
-class HeadReader final : public beast::basic_parser<is_request> {
+// Whether a name, which is a token, is that one; `lower` has no other characters than small letters and '-'.
+template <std::size_t n>
+bool is(std::string_view token, const char (&lower)[n]) noexcept {
+  if (token.size() != n - 1) return false;
+  unsigned differs = 0;
+  for (std::size_t index = 0; index < n - 1; ++index) {
+    differs |= static_cast<unsigned>((token[index] | 0x20) ^ lower[index]);
+  }
+  return differs == 0;
+}
+
+// Reads the head that a text begins with. Its functions take where they begin and return where they have ended, null
+// when it cannot go on: something is malformed, or the text ends.
+class HeadReader {
  public:
-  explicit HeadReader(Head& head) noexcept : head_(head) {
-    this->skip(true);
-    this->header_limit(std::numeric_limits<std::uint32_t>::max());
-  }
+  HeadReader(Head& head, const Limits& limits, bool is_request) noexcept
+      : head_(head), limits_(limits), is_request_(is_request) {}
 
-  std::optional<Failure> read(std::string_view raw) {
-    Code code;
-    const std::size_t taken = this->put(boost::asio::buffer(raw), code);
-    if (failure_) return failure_;
-    if (code == beast::error::bad_version && has_other_version(raw)) return Failure{505, "a version not spoken here"};
-    for (const auto error : {beast::error::bad_method, beast::error::bad_target, beast::error::bad_version,
-                             beast::error::bad_status, beast::error::bad_reason}) {
-      if (code == error) return Failure{400, "a malformed start line"};
-    }
-    if (code || taken != raw.size()) return Failure{400, "a malformed field"};
-    return check_head();
+  // The number of bytes that it takes; 0: it is not whole, above a limit, or what failure() says.
+  std::size_t read(std::string_view text) {
+    const char* const begin = text.data();
+    end_ = begin + text.size();
+    const char* at = is_request_ ? read_request_line(begin) : read_status_line(begin);
+    if (at == nullptr || at - begin > static_cast<std::ptrdiff_t>(limits_.start_line_bytes_max)) return 0;
+    while (at != nullptr && at != end_ && *at != '\r') at = read_field(at);
+    if (at != nullptr) at = skip_crlf(at);
+    if (at == nullptr || head_.fields.size() > limits_.fields_max || !check()) return 0;
+    return static_cast<std::size_t>(at - begin);
   }
+  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
 
  private:
-  void on_request_impl(beast::verb, Text method, Text target, int version, Code& code) override {
-    head_.method = view(method);
-    head_.target = view(target);
-    head_.version_minor = version - 10;
-    const bool ascii = std::ranges::none_of(head_.target, [](char c) { return static_cast<unsigned char>(c) > 0x7F; });
-    if (!ascii) fail({400, "a target that is not ASCII"}, code);
+  // RFC 9112, section 3. The target may be any visible ASCII: who uses it knows what it may be.
+  const char* read_request_line(const char* at) {
+    failure_ = {400, "a malformed start line"};
+    const char* const method = at;
+    while (at != end_ && is_token_char(*at)) ++at;
+    if (at == method || at == end_ || *at != ' ') return nullptr;
+    head_.method = {method, at};
+    const char* const target = ++at;
+    at = octets::find(
+        at, end_,
+        [](std::uint64_t eight) {
+          return octets::below(eight, '!') | octets::equal(eight, 0x7F) | (eight & octets::all(0x80));
+        },
+        [](char c) { return c < '!' || c == '\x7F'; });
+    if (at == target || at == end_ || *at != ' ') return nullptr;
+    head_.target = {target, at};
+    return end_line(read_version(at + 1));
   }
 
-  void on_response_impl(int status, Text reason, int version, Code& code) override {
-    head_.status = status;
-    head_.reason = view(reason);
-    head_.version_minor = version - 10;
-    if (status < 100 || status > 599) fail({400, "a status that is none"}, code);
+  // Section 4.
+  const char* read_status_line(const char* at) {
+    failure_ = {400, "a malformed start line"};
+    at = read_version(at);
+    if (at == nullptr || end_ - at < 5 || at[0] != ' ' || at[4] != ' ') return nullptr;
+    const auto [digits_end, error] = std::from_chars(at + 1, at + 4, head_.status);
+    if (error != std::errc{} || digits_end != at + 4) return nullptr;
+    if (head_.status < 100 || head_.status > 599) return fail({400, "a status that is none"});
+    const char* const reason = at + 5;
+    at = find_control(reason, end_);
+    head_.reason = {reason, at};
+    return end_line(at);
   }
 
-  void on_field_impl(beast::field field, Text name, Text value, Code& code) override {
-    head_.fields.push_back({view(name), view(value)});
-    switch (field) {
-      case beast::field::content_length: return read_content_length(view(value), code);
-      case beast::field::transfer_encoding: return read_transfer_encoding(view(value), code);
-      case beast::field::connection: return read_connection(view(value));
-      case beast::field::host: return read_host(view(value), code);
-      case beast::field::expect: return read_expect(view(value), code);
-      default: return;
+  const char* read_version(const char* at) {
+    if (end_ - at < 8 || std::memcmp(at, "HTTP/", 5) != 0) return nullptr;
+    if (!is_digit(at[5]) || at[6] != '.' || !is_digit(at[7])) return nullptr;
+    head_.version_minor = at[7] - '0';
+    if (at[5] == '1' && head_.version_minor <= 1) return at + 8;
+    const bool ends_there = end_ - at > 8 && at[8] == (is_request_ ? '\r' : ' ');
+    return ends_there ? fail({505, "a version not spoken here"}) : nullptr;
+  }
+
+  const char* end_line(const char* at) {
+    at = at == nullptr ? nullptr : skip_crlf(at);
+    if (at != nullptr) failure_ = {400, "a malformed field"};  // or what follows
+    return at;
+  }
+  [[nodiscard]] const char* skip_crlf(const char* at) const noexcept {
+    return end_ - at >= 2 && at[0] == '\r' && at[1] == '\n' ? at + 2 : nullptr;
+  }
+
+  // Section 5.
+  const char* read_field(const char* at) {
+    const char* const name_begin = at;
+    while (at != end_ && is_token_char(*at)) ++at;
+    if (at == name_begin || at == end_ || *at != ':') return nullptr;
+    const std::string_view name(name_begin, at);
+    do ++at;
+    while (at != end_ && is_blank(*at));
+    const char* const value_begin = at;
+    at = find_control(at, end_);
+    const char* value_end = at;
+    while (value_end != value_begin && is_blank(value_end[-1])) --value_end;
+    const std::string_view value(value_begin, value_end);
+    at = skip_crlf(at);
+    if (at == nullptr || !read_known(name, value)) return nullptr;
+    head_.fields.push_back({name, value});
+    return at;
+  }
+
+  // The fields that say how the message is to be read. False: not like that.
+  bool read_known(std::string_view name, std::string_view value) {
+    switch (name.size()) {
+      case 4: return !is(name, "host") || read_host(value);
+      case 6: return !is(name, "expect") || read_expect(value);
+      case 10: return !is(name, "connection") || read_connection(value);
+      case 14: return !is(name, "content-length") || read_content_length(value);
+      case 16: return !is(name, "proxy-connection") || is_list_of_tokens(value);
+      case 17: return !is(name, "transfer-encoding") || read_transfer_encoding(value);
+      default: return true;
     }
   }
 
-  void on_header_impl(Code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, Code&) override {}
-  std::size_t on_body_impl(Text, Code&) override { return 0; }
-  void on_chunk_header_impl(std::uint64_t, Text, Code&) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t, Text, Code&) override { return 0; }
-  void on_finish_impl(Code&) override {}
-
-  // Beast takes the same length twice, and a list of equal ones.
-  void read_content_length(std::string_view value, Code& code) {
-    if (head_.content_length) return fail({400, "more than one Content-Length"}, code);
-    std::uint64_t length = 0;
-    const char* const value_end = value.data() + value.size();
-    const auto [end, error] = std::from_chars(value.data(), value_end, length);
-    if (error != std::errc{} || end != value_end) return fail({400, "a malformed Content-Length"}, code);
-    head_.content_length = length;
+  bool read_host(std::string_view value) {
+    if (std::exchange(saw_host_, true)) return refuse({400, "more than one Host"});
+    return std::ranges::all_of(value, is_host_char) || refuse({400, "a malformed Host"});
   }
 
-  // Beast takes any coding, and then reads a body that is not chunked. It refuses a second one, and a length beside it.
-  void read_transfer_encoding(std::string_view value, Code& code) {
-    if (!equal_ignoring_case(value, "chunked")) return fail({501, "a Transfer-Encoding other than chunked"}, code);
-    head_.chunked = true;
+  bool read_expect(std::string_view value) {
+    const bool known = !is_request_ || equal_ignoring_case(value, "100-continue");
+    return known || refuse({417, "an unknown expectation"});
   }
 
-  void read_connection(std::string_view value) {
+  bool read_connection(std::string_view value) {
     for_each_word(value, [this](std::string_view word) {
       says_close_ = says_close_ || equal_ignoring_case(word, "close");
       says_keep_alive_ = says_keep_alive_ || equal_ignoring_case(word, "keep-alive");
     });
+    return is_list_of_tokens(value);
   }
 
-  // Beast does not look at it.
-  void read_host(std::string_view value, Code& code) {
-    if (std::exchange(saw_host_, true)) return fail({400, "more than one Host"}, code);
-    if (!std::ranges::all_of(value, is_host_char)) fail({400, "a malformed Host"}, code);
+  static bool is_list_of_tokens(std::string_view value) {
+    bool good = true;
+    for_each_word(value, [&good](std::string_view word) { good = good && is_token(word); });
+    return good;
   }
 
-  void read_expect(std::string_view value, Code& code) {
-    const bool known = !is_request || equal_ignoring_case(value, "100-continue");
-    if (!known) fail({417, "an unknown expectation"}, code);
+  bool read_content_length(std::string_view value) {
+    if (head_.chunked) return refuse({400, "both Transfer-Encoding and Content-Length"});
+    if (head_.content_length) return refuse({400, "more than one Content-Length"});
+    std::uint64_t length = 0;
+    const char* const value_end = value.data() + value.size();
+    const auto [end, error] = std::from_chars(value.data(), value_end, length);
+    if (error != std::errc{} || end != value_end) return refuse({400, "a malformed Content-Length"});
+    head_.content_length = length;
+    return true;
+  }
+
+  bool read_transfer_encoding(std::string_view value) {
+    if (head_.content_length) return refuse({400, "both Transfer-Encoding and Content-Length"});
+    if (head_.chunked) return refuse({400, "more than one Transfer-Encoding"});
+    if (!equal_ignoring_case(value, "chunked")) return refuse({501, "a Transfer-Encoding other than chunked"});
+    head_.chunked = true;
+    return true;
   }
 
   // What only the whole head tells.
-  std::optional<Failure> check_head() {
-    if (head_.chunked && head_.version_minor == 0) return Failure{400, "Transfer-Encoding in HTTP/1.0"};
-    if (is_request && head_.version_minor == 1 && !saw_host_) return Failure{400, "no Host"};
+  bool check() {
+    if (head_.chunked && head_.version_minor == 0) return refuse({400, "Transfer-Encoding in HTTP/1.0"});
+    if (is_request_ && head_.version_minor == 1 && !saw_host_) return refuse({400, "no Host"});
     head_.keep_alive = !says_close_ && (says_keep_alive_ || head_.version_minor == 1);
-    return std::nullopt;
+    return true;
   }
 
-  // The start line has a well-formed HTTP-version where it belongs, and it is none that is spoken here.
-  static bool has_other_version(std::string_view raw) noexcept {
-    const std::string_view line = raw.substr(0, raw.find('\r'));
-    const std::string_view version = is_request ? line.substr(line.rfind(' ') + 1) : line.substr(0, line.find(' '));
-    return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
-           is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
-  }
-  static bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-  void fail(Failure failure, Code& code) {
+  bool refuse(Failure failure) noexcept {
     failure_ = failure;
-    code = beast::error::bad_value;  // any, to make Beast stop
+    return false;
+  }
+  const char* fail(Failure failure) noexcept {
+    failure_ = failure;
+    return nullptr;
   }
 
   Head& head_;
-  std::optional<Failure> failure_;
+  const Limits& limits_;
+  const char* end_ = nullptr;
+  Failure failure_{};
+  bool is_request_;
   bool saw_host_ = false;
   bool says_close_ = false;
   bool says_keep_alive_ = false;
 };
 
-[[noreturn]] void refuse_to_write(std::string_view what, std::string_view text, std::string_view reason) {
-  throw Error(ErrorKind::invalid, what, printable(text), reason);
-}
-
-void require_safe(std::span<const Field> fields) {
-  for (const auto& [name, value] : fields) {
-    if (!is_token(name)) refuse_to_write("write the field", name, "its name is not a token");
-    if (!is_field_value(value)) refuse_to_write("write the field", name, "its value has control characters");
-  }
-}
-
-void append_fields(std::string& out, std::span<const Field> fields) {
-  for (const auto& [name, value] : fields) out.append(name).append(": ").append(value).append("\r\n");
-  out.append("\r\n");
-}
-
 }  // namespace
 
 std::optional<std::string_view> Head::find(std::string_view name) const noexcept {
   for (const Field& field : fields) {
-    if (equal_ignoring_case(field.name, name)) return field.value;
+    if (field.name.size() == name.size() && equal_ignoring_case(field.name, name)) return field.value;
   }
   return std::nullopt;
 }
@@ -177,19 +220,51 @@ std::optional<std::string_view> Head::find(std::string_view name) const noexcept
 bool Head::has_token(std::string_view name, std::string_view token) const noexcept {
   bool found = false;
   for (const Field& field : fields) {
-    if (!equal_ignoring_case(field.name, name)) continue;
+    if (field.name.size() != name.size() || !equal_ignoring_case(field.name, name)) continue;
     for_each_word(field.value, [&](std::string_view word) { found = found || equal_ignoring_case(word, token); });
   }
   return found;
 }
 
 std::expected<std::size_t, Failure> Parser::feed(Bytes bytes) {
+  const auto taken = feed_lent(bytes);
+  keep();
+  return taken;
+}
+
+std::expected<std::size_t, Failure> Parser::feed_lent(Bytes bytes) {
   Bytes rest = bytes;
+  if (state_ == State::head && raw_.empty() && take_whole_head(bytes)) rest = bytes.from(lent_.size());
   while (rest && state_ != State::failed && state_ != State::done) {
     rest = rest.from(state_ == State::head ? take_head(rest) : take_body(rest));
   }
   if (failure_) return std::unexpected(*failure_);
   return bytes.size() - rest.size();
+}
+
+void Parser::keep() {
+  if (lent_.empty()) return;
+  raw_.assign(lent_);
+  const auto move = [this](std::string_view& text) {
+    if (!text.empty()) text = {raw_.data() + (text.data() - lent_.data()), text.size()};
+  };
+  for (std::string_view* text : {&head_.method, &head_.target, &head_.reason}) move(*text);
+  for (Field& field : head_.fields) {
+    move(field.name);
+    move(field.value);
+  }
+  lent_ = {};
+}
+
+// Takes the head if it is the beginning of `bytes`, whole and well-formed; else nothing.
+bool Parser::take_whole_head(Bytes bytes) {
+  clear_head();
+  const std::string_view text = bytes.text().substr(0, limits_.head_bytes_max);
+  const std::size_t taken = HeadReader(head_, limits_, kind_ == Kind::request).read(text);
+  if (taken == 0) return false;
+  lent_ = text.substr(0, taken);
+  frame_body();
+  return true;
 }
 
 // Takes bytes up to the end of the head.
@@ -230,8 +305,9 @@ void Parser::end_head() {
     line_start_ = lines_ = 0;
     return;
   }
-  const auto wrong = kind_ == Kind::request ? HeadReader<true>(head_).read(raw_) : HeadReader<false>(head_).read(raw_);
-  if (wrong) return fail(wrong->status, wrong->reason);
+  clear_head();
+  HeadReader reader(head_, limits_, kind_ == Kind::request);
+  if (reader.read(raw_) != raw_.size()) return fail(reader.failure().status, reader.failure().reason);
   frame_body();
 }
 
@@ -294,9 +370,8 @@ void Parser::fail(int status, std::string_view reason) noexcept {
 
 void Parser::reset(Kind kind) noexcept {
   raw_.clear();
-  head_.fields.clear();
-  head_ = Head{.fields = std::move(head_.fields)};
-  body_ = {};
+  lent_ = {};
+  if (!body_.empty() || body_bytes_ != 0) body_ = {};
   body_bytes_ = 0;
   chunks_ = {};
   failure_.reset();
@@ -304,6 +379,13 @@ void Parser::reset(Kind kind) noexcept {
   skipped_line_ = false;
   kind_ = kind;
   state_ = State::head;
+}
+
+// For the reader, which writes what it finds.
+void Parser::clear_head() noexcept {
+  head_.fields.clear();
+  head_.content_length.reset();
+  head_.chunked = false;
 }
 
 bool RequestParser::expects_continue() const noexcept {
@@ -327,29 +409,6 @@ void ResponseParser::reset(std::string_view request_method) noexcept {
 ResponseParser::Kind ResponseParser::kind_of_response(std::string_view request_method) noexcept {
   if (request_method == "HEAD") return Kind::response_to_head;
   return request_method == "CONNECT" ? Kind::response_to_connect : Kind::response;
-}
-
-std::string_view reason_phrase(int status) noexcept {
-  const auto known = beast::int_to_status(static_cast<unsigned>(status));
-  return known == beast::status::unknown ? std::string_view() : view(beast::obsolete_reason(known));
-}
-
-void append_response_head(std::string& out, int status, std::span<const Field> fields) {
-  const bool known = status >= 100 && status <= 599;
-  if (!known) refuse_to_write("write the status", std::to_string(status), "it is not of 100 to 599");
-  require_safe(fields);
-  out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(reason_phrase(status)).append("\r\n");
-  append_fields(out, fields);
-}
-
-void append_request_head(std::string& out, std::string_view method, std::string_view target,
-                         std::span<const Field> fields) {
-  const bool visible = std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7F'; });
-  if (!is_token(method)) refuse_to_write("write the method", method, "it is not a token");
-  if (target.empty() || !visible) refuse_to_write("write the target", target, "it is empty or not all visible ASCII");
-  require_safe(fields);
-  out.append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
-  append_fields(out, fields);
 }
 
 }  // namespace coax::http1

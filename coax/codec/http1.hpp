@@ -65,11 +65,15 @@ class Parser {
   // Takes bytes of at most one message and tells how many; the rest belongs to the next one, after reset(). Once done()
   // takes none. After a Failure every call gives the same one. Borrows the bytes for the call only.
   std::expected<std::size_t, Failure> feed(Bytes bytes);
-  // Some byte of the message has come.
-  [[nodiscard]] bool started() const noexcept { return state_ != State::head || !raw_.empty(); }
+  // The same without a copy of a head that comes whole: until keep() or reset() its views may be into `bytes`.
+  std::expected<std::size_t, Failure> feed_lent(Bytes bytes);
+  // The bytes that were lent go away: what is still needed of them is copied.
+  void keep();
+  // Some byte has come since the last message.
+  [[nodiscard]] bool started() const noexcept { return state_ != State::head || !raw_.empty() || skipped_line_; }
   [[nodiscard]] bool head_done() const noexcept { return state_ > State::head; }
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
-  // Complete when head_done(). Its views live until reset() or the parser's end.
+  // Complete when head_done(). Its views live until reset() or the parser's end, after feed_lent() until keep().
   [[nodiscard]] const Head& head() const noexcept { return head_; }
   // What came of the body. May be taken out after each feed(), to stream a long one; the limit stays on the whole.
   [[nodiscard]] std::string& body() noexcept { return body_; }
@@ -81,6 +85,7 @@ class Parser {
   Parser(Kind kind, const Limits& limits) noexcept : limits_(limits), kind_(kind) {}
   ~Parser() = default;
   void reset(Kind kind) noexcept;
+  void set_limits(const Limits& limits) noexcept { limits_ = limits; }
   void fail(int status, std::string_view reason) noexcept;
 
   std::optional<Failure> failure_;
@@ -89,6 +94,8 @@ class Parser {
 
  private:
   std::size_t take_head(Bytes bytes);
+  bool take_whole_head(Bytes bytes);
+  void clear_head() noexcept;
   void check_limits(std::size_t head_bytes) noexcept;
   void end_head();
   void frame_body();
@@ -97,7 +104,8 @@ class Parser {
   std::size_t take_chunks(Bytes bytes);
 
   Limits limits_;
-  std::string raw_;  // the head as it comes
+  std::string raw_;        // the head as it comes
+  std::string_view lent_;  // or where it is, whole
   Head head_;
   std::string body_;
   ChunkedDecoder chunks_;
@@ -114,6 +122,11 @@ class RequestParser : public Parser {
   [[nodiscard]] bool expects_continue() const noexcept;
   // For the next request on the connection; keeps the memory that the head took.
   void reset() noexcept { Parser::reset(Kind::request); }
+  // For a request on another connection.
+  void reset(const Limits& limits) noexcept {
+    set_limits(limits);
+    reset();
+  }
 };
 
 class ResponseParser : public Parser {
@@ -132,8 +145,10 @@ class ResponseParser : public Parser {
 // "Not Found" of 404; empty when the status has no name.
 std::string_view reason_phrase(int status) noexcept;
 
-// Appends "HTTP/1.1 200 OK" and the fields with the empty line after them. Throws Error (invalid), with `out` as it
-// was, when a name is not a token or a value has control characters: nothing that is written can start another field.
+// Throws Error (invalid) when the name is not a token or the value has control characters: nothing that is written can
+// start another field.
+void require_safe(const Field& field);
+// Appends "HTTP/1.1 200 OK" and the fields with the empty line after them, if all are safe; else `out` is as it was.
 void append_response_head(std::string& out, int status, std::span<const Field> fields);
 // Appends "GET /path HTTP/1.1" and the fields, with the same care.
 void append_request_head(std::string& out, std::string_view method, std::string_view target,
