@@ -1,12 +1,14 @@
 // Invariant: a path that is taken starts with '/', has no NUL, no dot segments and no empty ones, and is itself a
-// target for the same path once its special characters are encoded.
+// target for the same path once its special characters are encoded. A plain path is itself.
 #include "coax/codec/url.hpp"
 
 #include "fuzz/input.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using coax::fuzz::require;
-  const auto target = coax::parse_target(coax::fuzz::text_of(data, size));
+  const std::string_view text = coax::fuzz::text_of(data, size);
+  const auto target = coax::parse_target(text);
+  if (coax::is_plain_path(text)) require(target && target->path == text && target->query.empty());
   if (!target) return 0;
   const std::string closed = target->path + (target->path.ends_with('/') ? "" : "/");
   require(closed.starts_with('/') && !closed.contains('\0'));

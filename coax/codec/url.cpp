@@ -2,6 +2,7 @@
 #include "coax/codec/url.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace coax {
@@ -54,7 +55,23 @@ std::optional<std::string> parse_path(std::string_view text) {
   return path;
 }
 
+// What has a meaning of its own, or may have at the beginning of a segment.
+constexpr auto is_special = [] {
+  std::array<bool, 256> table{};
+  for (const unsigned char c : {'\0', '#', '%', '?'}) table[c] = true;
+  return table;
+}();
+
 }  // namespace
+
+bool is_plain_path(std::string_view target) noexcept {
+  char before = '\0';
+  for (const char c : target) {
+    if (is_special[static_cast<unsigned char>(c)] || (before == '/' && (c == '/' || c == '.'))) return false;
+    before = c;
+  }
+  return target.starts_with('/');
+}
 
 std::optional<Target> parse_target(std::string_view target) {
   if (!target.starts_with('/') || target.contains('#') || target.contains('\0')) return std::nullopt;

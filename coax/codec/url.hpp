@@ -21,4 +21,7 @@ struct Target {
 // fragment, or what would mislead those who use the result: a NUL, or an encoded '/' in the path.
 std::optional<Target> parse_target(std::string_view target);
 
+// The target is a path as it stands, without a query: nothing is decoded or left out. Most are.
+bool is_plain_path(std::string_view target) noexcept;
+
 }  // namespace coax

@@ -14,10 +14,6 @@ namespace coax::http {
 
 namespace {
 
-bool is_parameter(std::string_view segment) {
-  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
-}
-
 Response plain(int status) {
   return Response::text(fmt::format("{} {}\n", status, http1::reason_phrase(status)), status);
 }
@@ -70,14 +66,22 @@ std::vector<std::string> App::split_path(std::string_view path) {
 }
 
 bool App::parse(Request& request) {
+  if (is_plain_path(request.head_.target)) {
+    request.path_ = request.head_.target;
+    return true;
+  }
   auto target = parse_target(request.head_.target);
   if (!target) return false;
-  request.path_ = std::move(target->path);
+  request.decoded_ = std::move(target->path);
+  request.path_ = request.decoded_;
   request.query_ = std::move(target->query);
   return true;
 }
 
 App& App::add(Route route) {
+  if (std::ranges::none_of(route.segments, Request::is_parameter)) {
+    for (const std::string& segment : route.segments) route.path.append("/").append(segment);
+  }
   routes_.push_back(std::move(route));
   return *this;
 }
@@ -88,33 +92,27 @@ App& App::websocket(std::string_view pattern, SocketAction function) {
 
 App& App::file(const MemoryFile& file) {
   return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
-    Response response{.status = 200, .headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
+    Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
     if (names_etag(request.header("If-None-Match"), etag)) {
       response.status = 304;
       return response;
     }
-    response.header("Content-Type", std::string(file.content_type));
+    response.content_type = file.content_type;
     response.lasting = file.body;
     return response;
   });
 }
 
-bool App::matches(const Route& route, std::string_view path, Pairs& parameters) {
-  parameters.clear();
-  std::size_t begin = 1;
+bool App::matches(const Route& route, std::string_view path) noexcept {
+  if (!route.path.empty()) return route.path == path;
   for (const std::string& expected : route.segments) {
-    if (begin > path.size()) return false;
-    const std::size_t end = std::min(path.find('/', begin), path.size());
-    const std::string_view segment = path.substr(begin, end - begin);
-    if (is_parameter(expected)) {
-      if (segment.empty()) return false;
-      parameters.emplace_back(expected.substr(1, expected.size() - 2), segment);
-    } else if (segment != expected) {
-      return false;
-    }
-    begin = end + 1;
+    if (path.empty()) return false;
+    path.remove_prefix(1);  // '/'
+    const std::string_view segment = path.substr(0, path.find('/'));
+    if (Request::is_parameter(expected) ? segment.empty() : segment != expected) return false;
+    path.remove_prefix(segment.size());
   }
-  return begin > path.size();
+  return path.empty();
 }
 
 bool App::is_for_us(const Request& request) const {
@@ -124,7 +122,9 @@ bool App::is_for_us(const Request& request) const {
 const App::SocketAction* App::find_websocket(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   for (const Route& route : routes_) {
-    if (route.socket && matches(route, request.path_, request.parameters_)) return &route.socket;
+    if (!route.socket || !matches(route, request.path_)) continue;
+    request.pattern_ = route.segments;
+    return &route.socket;
   }
   return nullptr;
 }
@@ -133,8 +133,9 @@ const App::Route* App::find(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
   for (const Route& route : routes_) {
-    if (route.socket || route.method != method) continue;
-    if (matches(route, request.path_, request.parameters_)) return &route;
+    if (route.socket || route.method != method || !matches(route, request.path_)) continue;
+    request.pattern_ = route.segments;
+    return &route;
   }
   return nullptr;
 }
@@ -145,7 +146,7 @@ Response App::refusal(Request& request) const {
   std::set<std::string> methods;
   bool is_socket = false;
   for (const Route& route : routes_) {
-    if (!matches(route, request.path_, request.parameters_)) continue;
+    if (!matches(route, request.path_)) continue;
     is_socket = is_socket || route.socket != nullptr;
     methods.insert(route.method);
   }

@@ -82,13 +82,14 @@ class App {
   struct Route {
     std::string method;
     std::vector<std::string> segments;
+    std::string path = {};  // when no segment is a parameter
     AtOnce at_once = {};
     Later later = {};
     SocketAction socket = {};
   };
   // Fills in the path and the query; false: the target is malformed.
   static bool parse(Request& request);
-  // Fills in the parameters; null: the answer is refusal().
+  // Fills in the pattern; null: the answer is refusal().
   [[nodiscard]] const Route* find(Request& request) const;
   [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
   [[nodiscard]] Response refusal(Request& request) const;
@@ -98,7 +99,7 @@ class App {
 
  private:
   static std::vector<std::string> split_path(std::string_view path);
-  static bool matches(const Route& route, std::string_view path, Pairs& parameters);
+  static bool matches(const Route& route, std::string_view path) noexcept;
   App& add(Route route);
   [[nodiscard]] bool is_for_us(const Request& request) const;
 

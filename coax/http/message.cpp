@@ -3,30 +3,24 @@
 
 namespace coax::http {
 
-namespace {
-
-Response typed(std::string_view type, std::string body, int status) {
-  return Response{.status = status, .headers = {{"Content-Type", std::string(type)}}, .body = std::move(body)};
-}
-
-}  // namespace
-
-std::string_view Request::find(const Pairs& pairs, std::string_view name) noexcept {
-  for (const auto& [key, value] : pairs) {
+std::string_view Request::query(std::string_view name) const noexcept {
+  for (const auto& [key, value] : query_) {
     if (key == name) return value;
   }
   return {};
 }
 
-Response Response::text(std::string body, int status) {
-  return typed("text/plain; charset=utf-8", std::move(body), status);
+// The path has as many segments as the pattern, since the route was found.
+std::string_view Request::parameter(std::string_view name) const noexcept {
+  std::string_view rest = path_;
+  for (const std::string& segment : pattern_) {
+    rest.remove_prefix(1);  // '/'
+    const std::string_view value = rest.substr(0, rest.find('/'));
+    if (is_parameter(segment) && std::string_view(segment).substr(1, segment.size() - 2) == name) return value;
+    rest.remove_prefix(value.size());
+  }
+  return {};
 }
-
-Response Response::html(std::string body, int status) {
-  return typed("text/html; charset=utf-8", std::move(body), status);
-}
-
-Response Response::json(std::string body, int status) { return typed("application/json", std::move(body), status); }
 
 Response& Response::header(std::string name, std::string value) & {
   headers.emplace_back(std::move(name), std::move(value));

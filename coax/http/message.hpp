@@ -1,6 +1,7 @@
 // An HTTP request as a handler sees it, and its response.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,32 +14,39 @@ namespace coax::http {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// Lives until the handler has returned its response.
+// Lives, with all that it gives, until the handler has returned its response.
 class Request {
  public:
-  Request(const http1::Head& head, std::string& body, const Endpoint& peer) : head_(head), body_(body), peer_(peer) {}
+  Request(const http1::Head& head, std::string& body, const Endpoint& peer) noexcept
+      : head_(head), body_(body), peer_(peer) {}
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
 
   [[nodiscard]] std::string_view method() const noexcept { return head_.method; }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }  // decoded, without "." and ".."
-  [[nodiscard]] std::string& body() noexcept { return body_; }              // the whole
+  [[nodiscard]] std::string_view path() const noexcept { return path_; }  // decoded, without "." and ".."
+  [[nodiscard]] std::string& body() noexcept { return body_; }            // the whole
   [[nodiscard]] const http1::Head& head() const noexcept { return head_; }
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   // The first header field of that name, whatever its case; empty when there is none.
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept { return head_.find(name).value_or(""); }
   // What stands at {name} in the route's pattern; the first ?name=value of the target. Empty when there is none.
-  [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept { return find(parameters_, name); }
-  [[nodiscard]] std::string_view query(std::string_view name) const noexcept { return find(query_, name); }
+  [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept;
+  [[nodiscard]] std::string_view query(std::string_view name) const noexcept;
 
  private:
   friend class App;
-  static std::string_view find(const Pairs& pairs, std::string_view name) noexcept;
+  // A segment of a pattern that stands for any one: {name}.
+  static bool is_parameter(std::string_view segment) noexcept {
+    return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
+  }
 
   const http1::Head& head_;
   std::string& body_;
   const Endpoint& peer_;
-  std::string path_;
+  std::string_view path_;  // of the target as it came, or decoded_
+  std::string decoded_;
   Pairs query_;
-  Pairs parameters_;
+  std::span<const std::string> pattern_;  // the segments of the route's
 };
 
 struct Response {
@@ -47,11 +55,19 @@ struct Response {
   std::string body = {};
   // Instead of `body`, bytes that outlive the connection: a page that is part of the program.
   std::string_view lasting = {};
+  // A literal, or what else outlives the connection. Empty: there is none, or it is among the headers.
+  std::string_view content_type = {};
 
   // Content types: text/plain, text/html, application/json; UTF-8.
-  static Response text(std::string body, int status = 200);
-  static Response html(std::string body, int status = 200);
-  static Response json(std::string body, int status = 200);
+  static Response text(std::string body, int status = 200) {
+    return {.status = status, .body = std::move(body), .content_type = "text/plain; charset=utf-8"};
+  }
+  static Response html(std::string body, int status = 200) {
+    return {.status = status, .body = std::move(body), .content_type = "text/html; charset=utf-8"};
+  }
+  static Response json(std::string body, int status = 200) {
+    return {.status = status, .body = std::move(body), .content_type = "application/json"};
+  }
   Response& header(std::string name, std::string value) &;
   Response&& header(std::string name, std::string value) && {
     return std::move(this->header(std::move(name), std::move(value)));

@@ -10,6 +10,7 @@ namespace {
 
 std::string path_of(std::string_view target) {
   const auto parsed = parse_target(target);
+  if (coax::is_plain_path(target)) EXPECT_EQ(parsed.value().path, target);
   return parsed ? parsed->path : "(nothing)";
 }
 
@@ -58,6 +59,16 @@ TEST(Path, refuses_what_would_mislead) {
     EXPECT_EQ(path_of(target), "(nothing)") << target;
   }
   EXPECT_EQ(path_of(std::string_view("/a\0b", 4)), "(nothing)");
+}
+
+TEST(Path, is_plain_when_there_is_nothing_to_decode_or_leave_out) {
+  for (const char* target : {"/", "/a", "/a/b.html", "/a/", "/a+b;c=d&e"}) {
+    EXPECT_TRUE(coax::is_plain_path(target)) << target;
+  }
+  for (const char* target : {"", "a", "*", "//", "/a//b", "/.a", "/a/..", "/a?", "/a#", "/a%41"}) {
+    EXPECT_FALSE(coax::is_plain_path(target)) << target;
+  }
+  EXPECT_FALSE(coax::is_plain_path(std::string_view("/a\0b", 4)));
 }
 
 TEST(Query, is_pairs_as_forms_write_them) {
