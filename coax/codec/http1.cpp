@@ -234,7 +234,10 @@ std::expected<std::size_t, Failure> Parser::feed(Bytes bytes) {
 
 std::expected<std::size_t, Failure> Parser::feed_lent(Bytes bytes) {
   Bytes rest = bytes;
-  if (state_ == State::head && raw_.empty() && take_whole_head(bytes)) rest = bytes.from(lent_.size());
+  if (state_ == State::head && raw_.empty() && take_whole_head(bytes)) {
+    rest = bytes.from(lent_.size());
+    if (state_ == State::done) return lent_.size();
+  }
   while (rest && state_ != State::failed && state_ != State::done) {
     rest = rest.from(state_ == State::head ? take_head(rest) : take_body(rest));
   }
@@ -256,11 +259,21 @@ void Parser::keep() {
   lent_ = {};
 }
 
+std::size_t Parser::read_head(std::string_view text, Failure& failure) {
+  head_.fields.clear();
+  head_.content_length.reset();
+  head_.chunked = false;
+  HeadReader reader(head_, limits_, kind_ == Kind::request);
+  const std::size_t taken = reader.read(text);
+  if (taken == 0) failure = reader.failure();
+  return taken;
+}
+
 // Takes the head if it is the beginning of `bytes`, whole and well-formed; else nothing.
 bool Parser::take_whole_head(Bytes bytes) {
-  clear_head();
   const std::string_view text = bytes.text().substr(0, limits_.head_bytes_max);
-  const std::size_t taken = HeadReader(head_, limits_, kind_ == Kind::request).read(text);
+  Failure failure{};  // is told only when all has come
+  const std::size_t taken = read_head(text, failure);
   if (taken == 0) return false;
   lent_ = text.substr(0, taken);
   frame_body();
@@ -305,9 +318,8 @@ void Parser::end_head() {
     line_start_ = lines_ = 0;
     return;
   }
-  clear_head();
-  HeadReader reader(head_, limits_, kind_ == Kind::request);
-  if (reader.read(raw_) != raw_.size()) return fail(reader.failure().status, reader.failure().reason);
+  Failure failure{};
+  if (read_head(raw_, failure) != raw_.size()) return fail(failure.status, failure.reason);
   frame_body();
 }
 
@@ -379,13 +391,6 @@ void Parser::reset(Kind kind) noexcept {
   skipped_line_ = false;
   kind_ = kind;
   state_ = State::head;
-}
-
-// For the reader, which writes what it finds.
-void Parser::clear_head() noexcept {
-  head_.fields.clear();
-  head_.content_length.reset();
-  head_.chunked = false;
 }
 
 bool RequestParser::expects_continue() const noexcept {

@@ -95,7 +95,7 @@ class Parser {
  private:
   std::size_t take_head(Bytes bytes);
   bool take_whole_head(Bytes bytes);
-  void clear_head() noexcept;
+  std::size_t read_head(std::string_view text, Failure& failure);
   void check_limits(std::size_t head_bytes) noexcept;
   void end_head();
   void frame_body();

@@ -55,22 +55,22 @@ std::optional<std::string> parse_path(std::string_view text) {
   return path;
 }
 
-// What has a meaning of its own, or may have at the beginning of a segment.
+// What may have a meaning of its own.
 constexpr auto is_special = [] {
   std::array<bool, 256> table{};
-  for (const unsigned char c : {'\0', '#', '%', '?'}) table[c] = true;
+  for (const unsigned char c : {'\0', '#', '%', '?', '/'}) table[c] = true;
   return table;
 }();
 
 }  // namespace
 
 bool is_plain_path(std::string_view target) noexcept {
-  char before = '\0';
-  for (const char c : target) {
-    if (is_special[static_cast<unsigned char>(c)] || (before == '/' && (c == '/' || c == '.'))) return false;
-    before = c;
+  if (!target.starts_with('/')) return false;
+  for (const char *at = target.data(), *const end = at + target.size(); at != end; ++at) {
+    if (!is_special[static_cast<unsigned char>(*at)]) continue;
+    if (*at != '/' || (at + 1 != end && (at[1] == '/' || at[1] == '.'))) return false;
   }
-  return target.starts_with('/');
+  return true;
 }
 
 std::optional<Target> parse_target(std::string_view target) {

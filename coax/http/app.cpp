@@ -37,13 +37,6 @@ bool names_etag(std::string_view list, std::string_view etag) {
   return false;
 }
 
-bool names_host(std::string_view host, const std::vector<std::string>& allowed) {
-  const auto parts = parse_host_port(host);
-  if (!parts) return false;
-  if (Endpoint::from_ip(parts->host, 0)) return true;
-  return std::ranges::any_of(allowed, [&](const std::string& name) { return equal_ignoring_case(name, parts->host); });
-}
-
 }  // namespace
 
 App::App(AppOptions options) : options_(std::move(options)) {
@@ -82,6 +75,7 @@ App& App::add(Route route) {
   if (std::ranges::none_of(route.segments, Request::is_parameter)) {
     for (const std::string& segment : route.segments) route.path.append("/").append(segment);
   }
+  has_websockets_ = has_websockets_ || route.socket != nullptr;
   routes_.push_back(std::move(route));
   return *this;
 }
@@ -115,8 +109,12 @@ bool App::matches(const Route& route, std::string_view path) noexcept {
   return path.empty();
 }
 
-bool App::is_for_us(const Request& request) const {
-  return options_.hosts.empty() || names_host(request.header("Host"), options_.hosts);
+bool App::names_our_host(std::string_view host) const {
+  const auto parts = parse_host_port(host);
+  if (!parts) return false;
+  if (Endpoint::from_ip(parts->host, 0)) return true;
+  return std::ranges::any_of(options_.hosts,
+                             [&](const std::string& name) { return equal_ignoring_case(name, parts->host); });
 }
 
 const App::SocketAction* App::find_websocket(Request& request) const {
@@ -133,7 +131,7 @@ const App::Route* App::find(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
   for (const Route& route : routes_) {
-    if (route.socket || route.method != method || !matches(route, request.path_)) continue;
+    if (!matches(route, request.path_) || route.method != method || route.socket) continue;
     request.pattern_ = route.segments;
     return &route;
   }

@@ -91,6 +91,7 @@ class App {
   static bool parse(Request& request);
   // Fills in the pattern; null: the answer is refusal().
   [[nodiscard]] const Route* find(Request& request) const;
+  [[nodiscard]] bool has_websockets() const noexcept { return has_websockets_; }
   [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
   [[nodiscard]] Response refusal(Request& request) const;
   [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
@@ -101,11 +102,15 @@ class App {
   static std::vector<std::string> split_path(std::string_view path);
   static bool matches(const Route& route, std::string_view path) noexcept;
   App& add(Route route);
-  [[nodiscard]] bool is_for_us(const Request& request) const;
+  [[nodiscard]] bool is_for_us(const Request& request) const {
+    return options_.hosts.empty() || names_our_host(request.header("Host"));
+  }
+  [[nodiscard]] bool names_our_host(std::string_view host) const;
 
   AppOptions options_;
   std::string fixed_fields_;
   std::vector<Route> routes_;
+  bool has_websockets_ = false;
 };
 
 // For serve(): speaks HTTP/1.1 on each connection.

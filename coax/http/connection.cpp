@@ -20,17 +20,17 @@ namespace coax::http {
 
 namespace {
 
-// How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7). Made once a second and thread.
+// How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7): made once a second and thread.
 class Beginning {
  public:
   static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
   static constexpr std::size_t date_bytes = 37;
   using Text = std::array<char, status_line.size() + date_bytes>;
 
-  const Text& now() {
-    const std::time_t time = std::time(nullptr);
-    if (time != made_at_) make(time);
-    return text_;
+  [[nodiscard]] const Text& text() const noexcept { return text_; }
+  void update() {
+    const std::time_t now = std::time(nullptr);
+    if (now != made_at_) make(now);
   }
 
  private:
@@ -59,7 +59,7 @@ char* put(char* to, std::string_view text) noexcept {
 }
 
 char* put_beginning(char* to, int status) noexcept {
-  const Beginning::Text& usual = beginning.now();
+  const Beginning::Text& usual = beginning.text();
   if (status == 200) return put(to, {usual.data(), usual.size()});
   to = put(to, "HTTP/1.1 ");
   to = std::to_chars(to, to + 3, status).ptr;
@@ -251,6 +251,7 @@ class HttpConnection {
 };
 
 Next HttpConnection::answer() {
+  beginning.update();
   while (!ended_) {
     if (!exchange_) {
       if (unread_.empty()) return Next::request;
@@ -323,7 +324,7 @@ Next HttpConnection::respond() {
   http1::RequestParser& parser = exchange_->parser;
   Request& request = exchange_->request.emplace(parser.head(), parser.body(), connection_.peer());
   if (!App::parse(request)) return refuse({.status = 400, .reason = "the target is malformed"});
-  if (parser.head().has_token("Upgrade", "websocket")) {
+  if (app_.has_websockets() && parser.head().has_token("Upgrade", "websocket")) {
     if (const auto* socket = app_.find_websocket(request)) return upgrade(request, *socket);
   }
   const App::Route* const route = app_.find(request);
@@ -342,7 +343,9 @@ Next HttpConnection::respond() {
 
 Task<> HttpConnection::answer_later() {
   try {
-    write(co_await exchange_->route->later(*exchange_->request));
+    Response response = co_await exchange_->route->later(*exchange_->request);
+    beginning.update();
+    write(std::move(response));
   } catch (const std::exception& error) {
     write_failure(error);
   }
