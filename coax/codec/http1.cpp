@@ -34,86 +34,120 @@ bool is(std::string_view token, const char (&lower)[n]) noexcept {
   return differs == 0;
 }
 
+// Why a head is refused.
+enum class Wrong : std::uint8_t {
+  start_line,
+  status,
+  version,
+  field,
+  two_hosts,
+  host,
+  no_host,
+  expectation,
+  two_lengths,
+  length,
+  length_and_coding,
+  two_codings,
+  coding,
+  coding_in_1_0,
+};
+
+Failure failure_of(Wrong what) noexcept {
+  switch (what) {
+    case Wrong::start_line: return {400, "a malformed start line"};
+    case Wrong::status: return {400, "a status that is none"};
+    case Wrong::version: return {505, "a version not spoken here"};
+    case Wrong::field: return {400, "a malformed field"};
+    case Wrong::two_hosts: return {400, "more than one Host"};
+    case Wrong::host: return {400, "a malformed Host"};
+    case Wrong::no_host: return {400, "no Host"};
+    case Wrong::expectation: return {417, "an unknown expectation"};
+    case Wrong::two_lengths: return {400, "more than one Content-Length"};
+    case Wrong::length: return {400, "a malformed Content-Length"};
+    case Wrong::length_and_coding: return {400, "both Transfer-Encoding and Content-Length"};
+    case Wrong::two_codings: return {400, "more than one Transfer-Encoding"};
+    case Wrong::coding: return {501, "a Transfer-Encoding other than chunked"};
+    case Wrong::coding_in_1_0: return {400, "Transfer-Encoding in HTTP/1.0"};
+  }
+  return {400, "?"};
+}
+
 // Reads the head that a text begins with. Its functions take where they begin and return where they have ended, null
-// when it cannot go on: something is malformed, or the text ends.
+// when it cannot go on.
+//
+// What it reads ends with LF, which may be in no element: looking for the end of one needs no other limit.
 class HeadReader {
  public:
   HeadReader(Head& head, const Limits& limits, bool is_request) noexcept
       : head_(head), limits_(limits), is_request_(is_request) {}
 
-  // The number of bytes that it takes; 0: it is not whole, above a limit, or what failure() says.
+  // The number of bytes that it takes; 0: it is not whole, above a limit, or wrong().
   std::size_t read(std::string_view text) {
+    text = text.substr(0, text.rfind('\n') + 1);
+    if (text.size() < shortest) return 0;
     const char* const begin = text.data();
     end_ = begin + text.size();
     const char* at = is_request_ ? read_request_line(begin) : read_status_line(begin);
     if (at == nullptr || at - begin > static_cast<std::ptrdiff_t>(limits_.start_line_bytes_max)) return 0;
-    while (at != nullptr && at != end_ && *at != '\r') at = read_field(at);
-    if (at != nullptr) at = skip_crlf(at);
-    if (at == nullptr || head_.fields.size() > limits_.fields_max || !check()) return 0;
-    return static_cast<std::size_t>(at - begin);
+    wrong_ = Wrong::field;
+    while (at != end_ && *at != '\r') {
+      at = read_field(at);
+      if (at == nullptr) return 0;
+    }
+    if (end_ - at < 2 || at[1] != '\n' || head_.fields.size() > limits_.fields_max || !check()) return 0;
+    return static_cast<std::size_t>(at + 2 - begin);
   }
-  [[nodiscard]] const Failure& failure() const noexcept { return failure_; }
+  [[nodiscard]] Wrong wrong() const noexcept { return wrong_; }
 
  private:
+  static constexpr std::size_t shortest = sizeof "GET / HTTP/1.0\r\n" - 1;
+
   // RFC 9112, section 3. The target may be any visible ASCII: who uses it knows what it may be.
   const char* read_request_line(const char* at) {
-    failure_ = {400, "a malformed start line"};
     const char* const method = at;
-    while (at != end_ && is_token_char(*at)) ++at;
-    if (at == method || at == end_ || *at != ' ') return nullptr;
+    while (is_token_char(*at)) ++at;
+    if (at == method || *at != ' ') return nullptr;
     head_.method = {method, at};
     const char* const target = ++at;
-    at = octets::find(
-        at, end_,
-        [](std::uint64_t eight) {
-          return octets::below(eight, '!') | octets::equal(eight, 0x7F) | (eight & octets::all(0x80));
-        },
-        [](char c) { return c < '!' || c == '\x7F'; });
+    at = find_outside<'!', true>(at, end_);
     if (at == target || at == end_ || *at != ' ') return nullptr;
     head_.target = {target, at};
-    return end_line(read_version(at + 1));
+    return skip_crlf(read_version(at + 1, '\r'));
   }
 
   // Section 4.
   const char* read_status_line(const char* at) {
-    failure_ = {400, "a malformed start line"};
-    at = read_version(at);
-    if (at == nullptr || end_ - at < 5 || at[0] != ' ' || at[4] != ' ') return nullptr;
+    at = read_version(at, ' ');
+    if (at == nullptr || end_ - at < 5 || at[4] != ' ') return nullptr;
     const auto [digits_end, error] = std::from_chars(at + 1, at + 4, head_.status);
     if (error != std::errc{} || digits_end != at + 4) return nullptr;
-    if (head_.status < 100 || head_.status > 599) return fail({400, "a status that is none"});
+    if (head_.status < 100 || head_.status > 599) return refuse(Wrong::status), nullptr;
     const char* const reason = at + 5;
     at = find_control(reason, end_);
     head_.reason = {reason, at};
-    return end_line(at);
+    return skip_crlf(at);
   }
 
-  const char* read_version(const char* at) {
-    if (end_ - at < 8 || std::memcmp(at, "HTTP/", 5) != 0) return nullptr;
+  const char* read_version(const char* at, char next) {
+    if (end_ - at < 9 || std::memcmp(at, "HTTP/", 5) != 0 || at[8] != next) return nullptr;
     if (!is_digit(at[5]) || at[6] != '.' || !is_digit(at[7])) return nullptr;
     head_.version_minor = at[7] - '0';
-    if (at[5] == '1' && head_.version_minor <= 1) return at + 8;
-    const bool ends_there = end_ - at > 8 && at[8] == (is_request_ ? '\r' : ' ');
-    return ends_there ? fail({505, "a version not spoken here"}) : nullptr;
+    if (at[5] != '1' || head_.version_minor > 1) return refuse(Wrong::version), nullptr;
+    return at + 8;
   }
 
-  const char* end_line(const char* at) {
-    at = at == nullptr ? nullptr : skip_crlf(at);
-    if (at != nullptr) failure_ = {400, "a malformed field"};  // or what follows
-    return at;
-  }
   [[nodiscard]] const char* skip_crlf(const char* at) const noexcept {
-    return end_ - at >= 2 && at[0] == '\r' && at[1] == '\n' ? at + 2 : nullptr;
+    return at != nullptr && end_ - at >= 2 && at[0] == '\r' && at[1] == '\n' ? at + 2 : nullptr;
   }
 
   // Section 5.
   const char* read_field(const char* at) {
     const char* const name_begin = at;
-    while (at != end_ && is_token_char(*at)) ++at;
-    if (at == name_begin || at == end_ || *at != ':') return nullptr;
+    while (is_token_char(*at)) ++at;
+    if (at == name_begin || *at != ':') return nullptr;
     const std::string_view name(name_begin, at);
     do ++at;
-    while (at != end_ && is_blank(*at));
+    while (is_blank(*at));
     const char* const value_begin = at;
     at = find_control(at, end_);
     const char* value_end = at;
@@ -121,7 +155,7 @@ class HeadReader {
     const std::string_view value(value_begin, value_end);
     at = skip_crlf(at);
     if (at == nullptr || !read_known(name, value)) return nullptr;
-    head_.fields.push_back({name, value});
+    head_.fields.emplace_back(name, value);
     return at;
   }
 
@@ -139,13 +173,15 @@ class HeadReader {
   }
 
   bool read_host(std::string_view value) {
-    if (std::exchange(saw_host_, true)) return refuse({400, "more than one Host"});
-    return std::ranges::all_of(value, is_host_char) || refuse({400, "a malformed Host"});
+    if (std::exchange(saw_host_, true)) return refuse(Wrong::two_hosts);
+    const char* at = value.data();
+    while (is_host_char(*at)) ++at;  // something follows it, if only the CR
+    return at == value.data() + value.size() || refuse(Wrong::host);
   }
 
   bool read_expect(std::string_view value) {
     const bool known = !is_request_ || equal_ignoring_case(value, "100-continue");
-    return known || refuse({417, "an unknown expectation"});
+    return known || refuse(Wrong::expectation);
   }
 
   bool read_connection(std::string_view value) {
@@ -163,45 +199,41 @@ class HeadReader {
   }
 
   bool read_content_length(std::string_view value) {
-    if (head_.chunked) return refuse({400, "both Transfer-Encoding and Content-Length"});
-    if (head_.content_length) return refuse({400, "more than one Content-Length"});
+    if (head_.chunked) return refuse(Wrong::length_and_coding);
+    if (head_.content_length) return refuse(Wrong::two_lengths);
     std::uint64_t length = 0;
     const char* const value_end = value.data() + value.size();
     const auto [end, error] = std::from_chars(value.data(), value_end, length);
-    if (error != std::errc{} || end != value_end) return refuse({400, "a malformed Content-Length"});
+    if (error != std::errc{} || end != value_end) return refuse(Wrong::length);
     head_.content_length = length;
     return true;
   }
 
   bool read_transfer_encoding(std::string_view value) {
-    if (head_.content_length) return refuse({400, "both Transfer-Encoding and Content-Length"});
-    if (head_.chunked) return refuse({400, "more than one Transfer-Encoding"});
-    if (!equal_ignoring_case(value, "chunked")) return refuse({501, "a Transfer-Encoding other than chunked"});
+    if (head_.content_length) return refuse(Wrong::length_and_coding);
+    if (head_.chunked) return refuse(Wrong::two_codings);
+    if (!equal_ignoring_case(value, "chunked")) return refuse(Wrong::coding);
     head_.chunked = true;
     return true;
   }
 
   // What only the whole head tells.
   bool check() {
-    if (head_.chunked && head_.version_minor == 0) return refuse({400, "Transfer-Encoding in HTTP/1.0"});
-    if (is_request_ && head_.version_minor == 1 && !saw_host_) return refuse({400, "no Host"});
+    if (head_.chunked && head_.version_minor == 0) return refuse(Wrong::coding_in_1_0);
+    if (is_request_ && head_.version_minor == 1 && !saw_host_) return refuse(Wrong::no_host);
     head_.keep_alive = !says_close_ && (says_keep_alive_ || head_.version_minor == 1);
     return true;
   }
 
-  bool refuse(Failure failure) noexcept {
-    failure_ = failure;
+  bool refuse(Wrong what) noexcept {
+    wrong_ = what;
     return false;
-  }
-  const char* fail(Failure failure) noexcept {
-    failure_ = failure;
-    return nullptr;
   }
 
   Head& head_;
   const Limits& limits_;
   const char* end_ = nullptr;
-  Failure failure_{};
+  Wrong wrong_ = Wrong::start_line;
   bool is_request_;
   bool saw_host_ = false;
   bool says_close_ = false;
@@ -234,9 +266,11 @@ std::expected<std::size_t, Failure> Parser::feed(Bytes bytes) {
 
 std::expected<std::size_t, Failure> Parser::feed_lent(Bytes bytes) {
   Bytes rest = bytes;
-  if (state_ == State::head && raw_.empty() && take_whole_head(bytes)) {
-    rest = bytes.from(lent_.size());
+  if (state_ == State::head && raw_.empty()) {
+    const std::string_view text = bytes.text().substr(0, limits_.head_bytes_max);
+    lent_ = text.substr(0, read_head(text, false));
     if (state_ == State::done) return lent_.size();
+    rest = bytes.from(lent_.size());
   }
   while (rest && state_ != State::failed && state_ != State::done) {
     rest = rest.from(state_ == State::head ? take_head(rest) : take_body(rest));
@@ -259,25 +293,20 @@ void Parser::keep() {
   lent_ = {};
 }
 
-std::size_t Parser::read_head(std::string_view text, Failure& failure) {
+// Takes the head that the text begins with, if it is whole and well-formed. Else returns 0 and, when `is_whole`, fails.
+std::size_t Parser::read_head(std::string_view text, bool is_whole) {
   head_.fields.clear();
   head_.content_length.reset();
   head_.chunked = false;
   HeadReader reader(head_, limits_, kind_ == Kind::request);
   const std::size_t taken = reader.read(text);
-  if (taken == 0) failure = reader.failure();
+  if (taken != 0) {
+    frame_body();
+  } else if (is_whole) {
+    const Failure failure = failure_of(reader.wrong());
+    fail(failure.status, failure.reason);
+  }
   return taken;
-}
-
-// Takes the head if it is the beginning of `bytes`, whole and well-formed; else nothing.
-bool Parser::take_whole_head(Bytes bytes) {
-  const std::string_view text = bytes.text().substr(0, limits_.head_bytes_max);
-  Failure failure{};  // is told only when all has come
-  const std::size_t taken = read_head(text, failure);
-  if (taken == 0) return false;
-  lent_ = text.substr(0, taken);
-  frame_body();
-  return true;
 }
 
 // Takes bytes up to the end of the head.
@@ -318,9 +347,7 @@ void Parser::end_head() {
     line_start_ = lines_ = 0;
     return;
   }
-  Failure failure{};
-  if (read_head(raw_, failure) != raw_.size()) return fail(failure.status, failure.reason);
-  frame_body();
+  read_head(raw_, true);
 }
 
 // Where the body ends (RFC 9112, section 6.3).

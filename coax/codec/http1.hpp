@@ -94,8 +94,7 @@ class Parser {
 
  private:
   std::size_t take_head(Bytes bytes);
-  bool take_whole_head(Bytes bytes);
-  std::size_t read_head(std::string_view text, Failure& failure);
+  std::size_t read_head(std::string_view text, bool is_whole);
   void check_limits(std::size_t head_bytes) noexcept;
   void end_head();
   void frame_body();

@@ -9,6 +9,10 @@
 #include <cstring>
 #include <string_view>
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include "coax/base/text.hpp"
 
 namespace coax::http1 {
@@ -39,38 +43,41 @@ constexpr bool is_field_char(char c) noexcept {
   return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7F');
 }
 
-// Eight bytes at a time: each octet that is looked for has its highest bit set in the result. The first one is always
-// right; those after it may be set where they should not.
-namespace octets {
-
-constexpr std::uint64_t all(std::uint8_t octet) noexcept { return octet * std::uint64_t{0x0101010101010101}; }
-constexpr std::uint64_t below(std::uint64_t eight, std::uint8_t limit) noexcept {
-  return (eight - all(limit)) & ~eight & all(0x80);
-}
-constexpr std::uint64_t equal(std::uint64_t eight, std::uint8_t octet) noexcept { return below(eight ^ all(octet), 1); }
-
-// The first octet that is looked for, else the end: in_eight() tells which of eight are, is_one() whether one is.
-template <class InEight, class IsOne>
-const char* find(const char* at, const char* end, InEight in_eight, IsOne is_one) noexcept {
+// The first character that is below `lowest` (at most '~'), DEL or, with `only_ascii`, above it; else the end. Sixteen
+// or eight at a time: names are short, values and targets are not.
+template <char lowest, bool only_ascii>
+const char* find_outside(const char* at, const char* end) noexcept {
+#ifdef __SSE2__
+  for (; end - at >= 16; at += 16) {
+    const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    const __m128i below = only_ascii  // signed: what is above ASCII is negative
+                              ? _mm_cmplt_epi8(text, _mm_set1_epi8(lowest))
+                              : _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(lowest - 1)), text);
+    const int found = _mm_movemask_epi8(_mm_or_si128(below, _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7F))));
+    if (found != 0) return at + std::countr_zero(static_cast<unsigned>(found));
+  }
+#endif
   if constexpr (std::endian::native == std::endian::little) {
     for (; end - at >= 8; at += 8) {
-      std::uint64_t eight = 0;
-      std::memcpy(&eight, at, 8);
-      if (const std::uint64_t found = in_eight(eight)) return at + std::countr_zero(found) / 8;
+      constexpr std::uint64_t ones = 0x0101010101010101;
+      std::uint64_t text = 0;
+      std::memcpy(&text, at, 8);
+      // The highest bit of the first octet that is looked for; above it there may be wrong ones.
+      std::uint64_t found = ((text - ones * lowest) | ((text ^ ones * 0x7F) - ones)) & ~text;
+      if (only_ascii) found |= text;
+      found &= ones * 0x80;
+      if (found != 0) return at + std::countr_zero(found) / 8;
     }
   }
-  while (at != end && !is_one(*at)) ++at;
+  const auto is_inside = [](unsigned char c) { return c >= lowest && c != 0x7F && !(only_ascii && c > 0x7F); };
+  while (at != end && is_inside(static_cast<unsigned char>(*at))) ++at;
   return at;
 }
 
-}  // namespace octets
-
 // The first character that may not be in a field value, else the end.
 inline const char* find_control(const char* at, const char* end) noexcept {
-  const auto in_eight = [](std::uint64_t eight) { return octets::below(eight, ' ') | octets::equal(eight, 0x7F); };
-  const auto is_one = [](char c) { return !is_field_char(c) || c == '\t'; };
-  at = octets::find(at, end, in_eight, is_one);
-  while (at != end && *at == '\t') at = octets::find(at + 1, end, in_eight, is_one);
+  at = find_outside<' ', false>(at, end);
+  while (at != end && *at == '\t') at = find_outside<' ', false>(at + 1, end);
   return at;
 }
 

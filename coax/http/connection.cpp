@@ -12,7 +12,6 @@
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
-#include "coax/codec/token.hpp"
 #include "coax/http/app.hpp"
 #include "coax/task/scope.hpp"
 
@@ -74,6 +73,12 @@ char* put_field(char* to, std::string_view name, std::string_view value) noexcep
 }
 
 constexpr std::string_view close_field = "Connection: close\r\n";
+
+// Is not checked each time.
+bool is_well_known(std::string_view type) noexcept {
+  return type.data() == Response::text_type.data() || type.data() == Response::html_type.data() ||
+         type.data() == Response::json_type.data();
+}
 
 bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
 
@@ -153,7 +158,7 @@ void Exchange::write(Response&& response, std::string_view connection, std::stri
   if (status < 100 || status > 599) {
     throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 100 to 599");
   }
-  if (!http1::is_field_value(type)) http1::require_safe({"Content-Type", type});
+  if (!is_well_known(type)) http1::require_safe({"Content-Type", type});
   for (const auto& [name, value] : response.headers) {
     http1::require_safe({name, value});
     room += name.size() + value.size() + 4;

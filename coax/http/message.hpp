@@ -58,15 +58,17 @@ struct Response {
   // A literal, or what else outlives the connection. Empty: there is none, or it is among the headers.
   std::string_view content_type = {};
 
-  // Content types: text/plain, text/html, application/json; UTF-8.
+  static constexpr std::string_view text_type = "text/plain; charset=utf-8";
+  static constexpr std::string_view html_type = "text/html; charset=utf-8";
+  static constexpr std::string_view json_type = "application/json";
   static Response text(std::string body, int status = 200) {
-    return {.status = status, .body = std::move(body), .content_type = "text/plain; charset=utf-8"};
+    return {.status = status, .body = std::move(body), .content_type = text_type};
   }
   static Response html(std::string body, int status = 200) {
-    return {.status = status, .body = std::move(body), .content_type = "text/html; charset=utf-8"};
+    return {.status = status, .body = std::move(body), .content_type = html_type};
   }
   static Response json(std::string body, int status = 200) {
-    return {.status = status, .body = std::move(body), .content_type = "application/json"};
+    return {.status = status, .body = std::move(body), .content_type = json_type};
   }
   Response& header(std::string name, std::string value) &;
   Response&& header(std::string name, std::string value) && {
