@@ -83,10 +83,10 @@ class HeadReader {
 
   // The number of bytes that it takes; 0: it is not whole, above a limit, or wrong().
   std::size_t read(std::string_view text) {
-    text = text.substr(0, text.rfind('\n') + 1);
-    if (text.size() < shortest) return 0;
     const char* const begin = text.data();
-    end_ = begin + text.size();
+    const void* const last_lf = memrchr(begin, '\n', text.size());
+    if (last_lf == nullptr) return 0;
+    end_ = static_cast<const char*>(last_lf) + 1;
     const char* at = is_request_ ? read_request_line(begin) : read_status_line(begin);
     if (at == nullptr || at - begin > static_cast<std::ptrdiff_t>(limits_.start_line_bytes_max)) return 0;
     wrong_ = Wrong::field;
@@ -100,8 +100,6 @@ class HeadReader {
   [[nodiscard]] Wrong wrong() const noexcept { return wrong_; }
 
  private:
-  static constexpr std::size_t shortest = sizeof "GET / HTTP/1.0\r\n" - 1;
-
   // RFC 9112, section 3. The target may be any visible ASCII: who uses it knows what it may be.
   const char* read_request_line(const char* at) {
     const char* const method = at;

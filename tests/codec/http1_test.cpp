@@ -49,7 +49,7 @@ Messages read_all(Parser& parser, coax::test::Pieces& pieces, auto reset) {
     }
     std::vector<char>().swap(piece);  // what was lent is gone
   }
-  if (parser.started()) messages.push_back(parser.head_done() ? "(in the body)" : "(in the head)");
+  if (parser.started()) messages.emplace_back(parser.head_done() ? "(in the body)" : "(in the head)");
   return messages;
 }
 
@@ -149,6 +149,8 @@ TEST(Request, with_a_malformed_start_line_is_refused) {
                            "GET / HTTP/1.10",
                            "GET / HTTP/a.1",
                            "GET / HTP/1.1",
+                           "GET / HTTP/2.0x",
+                           "GET / / HTTP/2.0",
                            "GET / HTTP /1.1"}) {
     EXPECT_EQ(status_of(std::string(line) + "\r\nHost: a\r\n\r\n"), 400) << line;
   }
@@ -375,6 +377,43 @@ TEST(RequestParser, keeps_the_limit_on_a_body_that_is_taken_out_as_it_comes) {
   EXPECT_TRUE(parser.feed(chunked("6\r\n012345\r\n")));
   EXPECT_EQ(std::exchange(parser.body(), {}), "012345");
   EXPECT_EQ(parser.feed("6\r\n").error().status, 413);
+}
+
+TEST(RequestParser, looks_at_each_character_wherever_it_stands) {
+  for (int octet = 0; octet < 256; ++octet) {
+    const char c = static_cast<char>(octet);
+    const bool visible = octet > ' ' && octet < 0x7F;
+    const bool in_value = octet == '\t' || (octet >= ' ' && octet != 0x7F);
+    for (std::size_t at = 0; at < 40; ++at) {
+      std::string text(40, 'x');
+      text[at] = c;
+      RequestParser target;
+      EXPECT_EQ(target.feed("GET /" + text + " HTTP/1.1\r\nHost: a\r\n\r\n").has_value(), visible) << octet << at;
+      RequestParser value;
+      EXPECT_EQ(value.feed(get("X: y" + text + "\r\n")).has_value(), in_value) << octet << at;
+      if (in_value && c != ' ' && c != '\t') EXPECT_EQ(value.head().find("X"), "y" + text);
+    }
+  }
+}
+
+TEST(RequestParser, lends_the_bytes_until_they_are_to_be_kept) {
+  const std::string input = post("X: y\r\nContent-Length: 3\r\n") + "ab";
+  auto bytes = std::make_unique<std::string>(input);
+  RequestParser parser;
+  EXPECT_EQ(parser.feed_lent(*bytes), input.size());
+  EXPECT_EQ(parser.head().target.data(), bytes->data() + 5) << "not copied";
+  parser.keep();
+  bytes.reset();
+  EXPECT_EQ(parser.feed_lent("c"), 1);
+  EXPECT_EQ(text_of(parser.head()), "POST / 1.1|Host=a|X=y|Content-Length=3|keep");
+  EXPECT_EQ(parser.body(), "abc");
+}
+
+TEST(RequestParser, has_started_when_an_empty_line_has_come) {
+  RequestParser parser;
+  EXPECT_TRUE(parser.feed("\r\n"));
+  EXPECT_TRUE(parser.started());
+  EXPECT_EQ(parser.feed("\r\n").error().status, 400);
 }
 
 TEST(RequestParser, starts_anew_after_a_reset) {

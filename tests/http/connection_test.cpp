@@ -29,6 +29,20 @@ App make_app(http::AppOptions options = {}) {
   });
   app.post("/echo", [](Request& request) { return Response::text(std::move(request.body())); });
   app.get("/fails", [](Request&) -> Response { throw std::runtime_error("on purpose"); });
+  app.get("/fails/later", [](Request&) -> Task<Response> {
+    co_await sleep(1ms);
+    throw std::runtime_error("on purpose");
+  });
+  app.get("/bad-header", [](Request&) { return Response::text("").header("X", "a\r\nY: b"); });
+  app.get("/bad-type", [](Request&) { return Response{.content_type = "text/plain\r\nY: b"}; });
+  app.get("/bad-status", [](Request&) { return Response{.status = 1000}; });
+  app.get("/times/{count}/{word}", [](Request& request) {
+    std::string text;
+    for (int count = std::stoi(std::string(request.parameter("count"))); count != 0; --count) {
+      text += request.parameter("word");
+    }
+    return Response::text(text);
+  });
   app.file({.path = "/file", .content_type = "text/css", .body = "body {}"});
   app.websocket("/echo", [](ws::Connection& socket) -> Task<> {
     while (auto message = co_await socket.recv()) co_await socket.send(message);
@@ -127,6 +141,100 @@ TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {
   EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));
   EXPECT_TRUE(text.ends_with("Hello world!"));
   EXPECT_EQ(text.find("on purpose"), std::string::npos) << "what went wrong is for the log alone";
+}
+
+TEST(Http, a_response_that_cannot_be_written_is_500_and_what_was_answered_before_is_sent) {
+  for (const std::string_view path : {"/bad-header", "/bad-type", "/bad-status", "/fails/later"}) {
+    const std::string request = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+    const std::string text = answer(request + fmt::format("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", path) + request);
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+    EXPECT_NE(text.find("Hello world!HTTP/1.1 500 "), std::string::npos) << text;
+    EXPECT_TRUE(text.ends_with("Hello world!")) << text;
+    EXPECT_EQ(text.find("Y: b"), std::string::npos) << text;
+  }
+}
+
+TEST(Http, a_pipeline_is_answered_in_order_whatever_the_answers_are) {
+  std::string requests;
+  std::vector<std::string> bodies;
+  for (int number = 0; number < 300; ++number) {
+    const int kind = number % 4;
+    const int count = kind == 0 ? 1 : kind == 1 ? 900 : 3000;  // gathered, or sent from where it is
+    const std::string word = std::to_string(1000 + number);
+    if (kind == 3) {
+      requests += fmt::format("GET /later?x={} HTTP/1.1\r\nHost: a\r\n\r\n", word);
+      bodies.push_back(word);
+      continue;
+    }
+    requests += fmt::format("GET /times/{}/{} HTTP/1.1\r\nHost: a\r\n\r\n", count, word);
+    std::string& body = bodies.emplace_back();
+    for (int times = 0; times < count; ++times) body += word;
+  }
+  std::string text = answer(requests);
+  for (const std::string& body : bodies) {
+    const std::size_t end = text.find("\r\n\r\n");
+    ASSERT_NE(end, std::string::npos);
+    EXPECT_TRUE(text.substr(0, end).ends_with(fmt::format("\r\nContent-Length: {}", body.size())));
+    ASSERT_EQ(text.substr(end + 4, body.size()), body);
+    text.erase(0, end + 4 + body.size());
+  }
+  EXPECT_EQ(text, "");
+}
+
+TEST(Http, head_of_a_long_body_has_only_its_length) {
+  const std::string text = answer("HEAD /times/9000/x HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(text.find("Content-Length: 9000\r\n"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\r\n\r\n"));
+}
+
+TEST(Http, what_was_answered_does_not_wait_for_a_handler) {
+  std::string text;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    Event go_on;
+    App app({.headers = {}});
+    app.get("/now", [](Request&) { return Response::text("now"); });
+    app.get("/later", [&](Request&) -> Task<Response> {
+      co_await go_on.wait();
+      co_return Response::text("later");
+    });
+    const Handler handler = http::handler(std::move(app));
+    Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+    const auto serve_one = [&]() -> Task<> {
+      co_await handler(connection);
+      co_await server->finish();
+    };
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("GET /now HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+      while (!text.ends_with("now")) text += (co_await client->recv()).text();
+      go_on.set();
+      co_await client->finish();
+      text += co_await read_all(*client);
+    };
+    co_await all(serve_one(), ask());
+  });
+  EXPECT_TRUE(text.ends_with("later")) << text;
+}
+
+TEST(Http, an_empty_line_is_the_beginning_of_a_request) {
+  EXPECT_TRUE(answer("\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 1).ends_with("Hello world!"));
+  EXPECT_TRUE(answer("\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 2).starts_with("HTTP/1.1 400 "));
+}
+
+TEST(Http, each_answer_has_the_date) {
+  std::string text;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+    const Handler handler = http::handler(make_app());
+    co_await client->send("GET /hello HTTP/1.0\r\n\r\n");
+    co_await handler(connection);
+    text = std::string((co_await client->recv()).text());
+  });
+  static const std::regex date(
+      "\r\nDate: (Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) "
+      "[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT\r\n");
+  EXPECT_TRUE(std::regex_search(text, date)) << text;
 }
 
 TEST(Http, a_request_that_is_wrong_is_refused_and_the_connection_ends) {
