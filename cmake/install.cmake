@@ -19,13 +19,12 @@ install(EXPORT CoaxTargets NAMESPACE Coax:: DESTINATION ${package_dir} COMPONENT
 
 # A static library brings the libraries it uses to the link; a shared one has them inside its own list.
 set(pc_link_requires "libssl libcrypto spdlog libutf8proc liburing")
-set(pc_link_libs "-lboost_json -lboost_container")
 if(BUILD_SHARED_LIBS)
   set(pc_requires "fmt")
   set(pc_libs "-lcoax")
 else()
   set(pc_requires "fmt ${pc_link_requires}")
-  set(pc_libs "-lcoax ${pc_link_libs} -pthread")
+  set(pc_libs "-lcoax -pthread")
 endif()
 set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH pc_to_prefix /prefix/${pc_dir} /prefix)
