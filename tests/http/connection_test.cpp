@@ -158,10 +158,10 @@ TEST(Http, a_pipeline_is_answered_in_order_whatever_the_answers_are) {
   std::string requests;
   std::vector<std::string> bodies;
   for (int number = 0; number < 300; ++number) {
-    const int kind = number % 4;
+    const int kind = number % 5;
     const int count = kind == 0 ? 1 : kind == 1 ? 900 : 3000;  // gathered, or sent from where it is
     const std::string word = std::to_string(1000 + number);
-    if (kind == 3) {
+    if (kind == 4) {
       requests += fmt::format("GET /later?x={} HTTP/1.1\r\nHost: a\r\n\r\n", word);
       bodies.push_back(word);
       continue;
