@@ -100,7 +100,8 @@ TEST(Allocations, a_get_makes_none) {
         run([&]() -> Task<> {
           StreamPair pair = co_await kind.make();
           const Handler handler = make_handler();
-          Connection connection(*pair.far, *Endpoint::parse("127.0.0.1:4711"), 1);
+          const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+          Connection connection(*pair.far, peer, 1);
           co_await all(handler(connection), ask_many_times(*pair.near, path, depth, counted));
         });
         EXPECT_EQ(counted, 0U) << kind.name << ", " << path << ", " << depth << " deep";

@@ -199,7 +199,8 @@ TEST(Http, what_was_answered_does_not_wait_for_a_handler) {
       co_return Response::text("later");
     });
     const Handler handler = http::handler(std::move(app));
-    Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+    const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+    Connection connection(*server, peer, 1);
     const auto serve_one = [&]() -> Task<> {
       co_await handler(connection);
       co_await server->finish();
@@ -225,7 +226,8 @@ TEST(Http, each_answer_has_the_date) {
   std::string text;
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
-    Connection connection(*server, *Endpoint::parse("127.0.0.1:4711"), 1);
+    const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+    Connection connection(*server, peer, 1);
     const Handler handler = http::handler(make_app());
     co_await client->send("GET /hello HTTP/1.0\r\n\r\n");
     co_await handler(connection);
