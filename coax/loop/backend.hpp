@@ -112,8 +112,9 @@ std::unique_ptr<Backend> make_epoll_backend();
 std::unique_ptr<Backend> make_uring_backend();
 // Why there can be no io_uring here, as text; empty: there can.
 std::string uring_refusal();
-// The one that the variable COAX_BACKEND names: "epoll", "uring", or "auto" for io_uring where this system allows it and
-// epoll elsewhere. epoll when it names none.
+// The one that the variable COAX_BACKEND names: "epoll", "uring", "auto" for io_uring where this system allows it and
+// epoll elsewhere, or "sim" (see sim.hpp; each has a network of its own, whose seed is COAX_SEED, or 1). epoll when it
+// names none.
 std::unique_ptr<Backend> make_backend();
 
 }  // namespace coax

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "coax/base/error.hpp"
+#include "coax/loop/sim.hpp"
 
 namespace coax {
 
@@ -21,7 +22,8 @@ std::unique_ptr<Backend> make_backend() {
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
   if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
-  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto", name));
+  if (name == "sim") return make_sim_backend(std::make_shared<SimNetwork>(seed_from_environment().value_or(1)));
+  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto, sim", name));
 }
 
 // --- Spin ---

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "coax/loop/loop.hpp"
+#include "coax/loop/sim.hpp"
 
 namespace coax {
 
@@ -67,7 +68,7 @@ class Signals {
 // The other loops of this run: each turns on its thread until all is over.
 class Workers {
  public:
-  Workers(Loop& main, unsigned count) {
+  Workers(Loop& main, unsigned count, const RunOptions& options) : options_(options) {
     std::vector<Loop*> loops{&main};
     for (unsigned index = 0; index < count; ++index) loops.push_back(start_one());
     // Before any task can post to them, so that nobody sees a half-made set.
@@ -91,7 +92,7 @@ class Workers {
 
   Loop* start_one() {
     Worker& worker = workers_.emplace_back();
-    worker.thread = std::jthread([&worker, backend = make_backend()]() mutable {
+    worker.thread = std::jthread([&worker, backend = options_.backend()]() mutable {
       Loop loop(std::move(backend));
       worker.loop = &loop;
       worker.loop.notify_one();
@@ -101,16 +102,19 @@ class Workers {
     return worker.loop;
   }
 
+  const RunOptions& options_;
   std::list<Worker> workers_;
 };
 
 void turn_until_ended(Task<> task, const RunOptions& options, bool with_signals) {
-  Loop loop;
+  Loop loop(options.backend());
   RootContext root;
-  const unsigned threads = std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
+  const bool is_simulated = SimNetwork::of(loop.backend()) != nullptr;
+  const unsigned threads =
+      is_simulated ? 1 : std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
   std::optional<Signals> signals;
   if (with_signals) signals.emplace(loop);
-  const Workers workers(loop, threads - 1);
+  const Workers workers(loop, threads - 1, options);
   loop.post([&] { task.start(root); });
   loop.run_until([&] {
     if (with_signals && signal_seen.load(std::memory_order_relaxed) != 0) root.cancel();

@@ -1,15 +1,21 @@
 // run(): from main() into the first task and back, as asyncio.run() does.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <optional>
 
+#include "coax/loop/backend.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {
 
 struct RunOptions {
-  // Loops, each on a thread of its own; serve() spreads connections over them. Nothing: one per core.
+  // Loops, each on a thread of its own; serve() spreads connections over them. Nothing: one per core. Simulated time
+  // has one thread.
   std::optional<unsigned> threads = 1;
+  // Makes the back-end of each loop.
+  std::function<std::unique_ptr<Backend>()> backend = make_backend;
 };
 
 // Runs the task to its end and returns the exit code for main(): 0; or 1 after an error, which is told on standard

@@ -21,9 +21,14 @@ Task<std::string> text_of_error(Awaitable awaitable) {
   co_return "none";
 }
 
+class TcpOfTheKernel : public ::testing::Test {
+ protected:
+  void SetUp() override { COAX_NEEDS_KERNEL(); }
+};
+
 }  // namespace
 
-TEST(TcpStream, errors_name_the_peer_although_the_kernel_has_forgotten_it) {
+TEST_F(TcpOfTheKernel, errors_name_the_peer_although_the_kernel_has_forgotten_it) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const std::string peer = local_of(pair.far).to_string();
@@ -38,7 +43,7 @@ TEST(TcpStream, errors_name_the_peer_although_the_kernel_has_forgotten_it) {
   });
 }
 
-TEST(TcpStream, what_came_before_a_reset_can_still_be_read) {
+TEST_F(TcpOfTheKernel, what_came_before_a_reset_can_still_be_read) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
@@ -50,7 +55,7 @@ TEST(TcpStream, what_came_before_a_reset_can_still_be_read) {
   });
 }
 
-TEST(TcpStream, sends_without_delay) {
+TEST_F(TcpOfTheKernel, sends_without_delay) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     const auto near = co_await connect(std::vector{listener.local()});
@@ -65,7 +70,7 @@ TEST(TcpStream, sends_without_delay) {
   });
 }
 
-TEST(TcpStream, takes_over_only_what_is_a_descriptor) {
+TEST_F(TcpOfTheKernel, takes_over_only_what_is_a_descriptor) {
   run([]() -> Task<> {
     EXPECT_THROW(TcpStream::adopt(-1), Error);
     const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -77,7 +82,7 @@ TEST(TcpStream, takes_over_only_what_is_a_descriptor) {
 }
 
 // A handler may end while what it sent small is still queued.
-TEST(TcpStream, sends_what_is_queued_when_it_is_destroyed) {
+TEST_F(TcpOfTheKernel, sends_what_is_queued_when_it_is_destroyed) {
   run([]() -> Task<> {
     for (int times = 0; times < 10; ++times) {
       NativePair pair = native_tcp_pair();
@@ -92,7 +97,7 @@ TEST(TcpStream, sends_what_is_queued_when_it_is_destroyed) {
   });
 }
 
-TEST(TcpStream, small_sends_of_one_turn_leave_together) {
+TEST_F(TcpOfTheKernel, small_sends_of_one_turn_leave_together) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));

@@ -10,6 +10,7 @@
 #include "coax/base/error.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
+#include "tests/support/sim.hpp"
 
 namespace coax::test {
 
@@ -24,6 +25,7 @@ Task<> limited(Body& body) {
 // Runs body(), which returns a Task<>.
 template <class Body>
 void run(Body body, RunOptions options = {}) {
+  if (options.threads.value_or(2) > 1) COAX_NEEDS_KERNEL();
   run_to_end(limited(body), options);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <ostream>
 
+#include "coax/loop/sim.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/tcp.hpp"
 #include "tests/support/run.hpp"
@@ -41,6 +42,11 @@ inline Task<StreamPair> tcp_pair() {
 
 // Small socket buffers: many partial sends.
 inline Task<StreamPair> narrow_tcp_pair() {
+  if (SimNetwork* const network = SimNetwork::of(Loop::current().backend())) {
+    network->set_conditions("127.0.0.1", "127.0.0.2", {.window_bytes = 16 * 1024});
+    network->connect_from("127.0.0.2");
+    co_return co_await tcp_pair();
+  }
   NativePair pair = native_tcp_pair(16 * 1024);
   auto near = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
   co_return tcp_pair_of(std::move(near), set_nonblocking(std::move(pair.far)));

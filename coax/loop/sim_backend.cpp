@@ -1,0 +1,303 @@
+// The simulated back-end: slots and operations as in epoll's, and instead of a kernel the world of sim_private.hpp.
+//
+// A poll() takes a microsecond of the world's time, so that who looks again and again sees it pass; when nothing is due
+// and somebody would sleep, time jumps to the next event or to the end of the wait. Only when nothing is left that
+// could ever happen by itself does the thread really wait, for a wake() from another one.
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "coax/base/error.hpp"
+#include "coax/loop/sim_private.hpp"
+
+namespace coax {
+
+namespace {
+constexpr Duration poll_takes = std::chrono::microseconds(1);
+constexpr int first_native = 1'000'000;  // beyond any descriptor of the kernel, which somebody might close by mistake
+}  // namespace
+
+class SimBackend final : public Backend, private sim::Observer {
+ public:
+  explicit SimBackend(std::shared_ptr<SimNetwork> network);
+  ~SimBackend() override;
+
+  bool submit(Op& op) noexcept override;
+  void cancel(Op& op) noexcept override;
+  bool poll(std::optional<TimePoint> until) noexcept override;
+  void wake() noexcept override;
+
+  std::expected<Descriptor, int> open(Endpoint::Family family) override;
+  std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> adopt(int native) override;
+  void discard(int native) noexcept override;
+  void close(Descriptor descriptor) noexcept override;
+  int finish(Descriptor descriptor) noexcept override;
+  [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
+
+  [[nodiscard]] TimePoint now() const noexcept override { return world_.now(); }
+  [[nodiscard]] const char* name() const noexcept override { return "sim"; }
+  [[nodiscard]] bool may_spin() const noexcept override { return false; }
+  [[nodiscard]] SimNetwork& network() noexcept { return *network_; }
+
+ private:
+  struct Slot {
+    bool used = false;
+    std::uint32_t generation = 0;
+    Endpoint host;  // whose descriptor it is
+    Endpoint from;  // where to connect from
+    sim::Handle end;
+    sim::Listener* listener = nullptr;
+    Op* reader = nullptr;
+    Op* writer = nullptr;
+  };
+
+  void ready(Descriptor descriptor) noexcept override;
+  const Slot* find(Descriptor descriptor) const noexcept;
+  Slot* find(Descriptor descriptor) noexcept { return const_cast<Slot*>(std::as_const(*this).find(descriptor)); }
+  Descriptor take_slot(const Endpoint& host);
+  bool perform(Slot& slot, Op& op);  // true: finished
+  bool perform_recv(Slot& slot, Op& op);
+  bool perform_accept(Slot& slot, Op& op);
+  bool perform_connect(Slot& slot, Op& op);
+  void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
+  void wait_for_wake() noexcept;
+
+  static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
+  static bool finish_now(Op& op, std::int64_t result) noexcept {
+    if (result == -EAGAIN) return false;
+    op.result = result;
+    op.state = Op::State::finished;
+    return true;
+  }
+
+  std::shared_ptr<SimNetwork> network_;
+  SimNetwork::World& world_;
+  int wake_;
+  std::atomic<bool> woken_ = false;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::map<int, sim::Handle> natives_;  // accepted and not yet adopted
+  int next_native_ = first_native;
+};
+
+SimBackend::SimBackend(std::shared_ptr<SimNetwork> network)
+    : network_(std::move(network)), world_(*network_->world_), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (wake_ < 0) throw Error(errno, "make an event loop", "sim", "raise the limit on open files (ulimit -n)");
+  note_turn();
+}
+
+SimBackend::~SimBackend() {
+  for (const Slot& slot : slots_) {
+    if (slot.used) close({.index = static_cast<std::uint32_t>(&slot - slots_.data()), .generation = slot.generation});
+  }
+  ::close(wake_);
+}
+
+const SimBackend::Slot* SimBackend::find(Descriptor descriptor) const noexcept {
+  if (descriptor.index >= slots_.size()) return nullptr;
+  const Slot& slot = slots_[descriptor.index];
+  return slot.generation == descriptor.generation && slot.used ? &slot : nullptr;
+}
+
+bool SimBackend::submit(Op& op) noexcept {
+  Slot* slot = find(op.descriptor);
+  if (slot == nullptr) return finish_now(op, -EBADF);
+  Op*& waiting = receives(op) ? slot->reader : slot->writer;
+  if (waiting != nullptr) return finish_now(op, -EBUSY);
+  if (perform(*slot, op)) return true;
+  op.state = Op::State::waiting;
+  waiting = &op;
+  return false;
+}
+
+void SimBackend::cancel(Op& op) noexcept {
+  if (op.state != Op::State::waiting) return;  // finished: its result is on its way
+  if (Slot* slot = find(op.descriptor)) {
+    if (slot->reader == &op) slot->reader = nullptr;
+    if (slot->writer == &op) slot->writer = nullptr;
+    if (slot->end && slot->writer == nullptr) slot->end.end().waits_to_send = false;
+  }
+  finish_undone(op, ECANCELED);
+}
+
+bool SimBackend::poll(std::optional<TimePoint> until) noexcept {
+  world_.advance(world_.now() + poll_takes);
+  const auto event = world_.next();
+  const bool is_due = event && *event <= world_.now();
+  if (!is_due && !woken_.exchange(false)) {
+    if (!event && !until) {
+      wait_for_wake();
+    } else {
+      world_.advance(std::min(event.value_or(TimePoint::max()), until.value_or(TimePoint::max())));
+    }
+  }
+  note_turn();
+  return world_.deliver(*this);
+}
+
+void SimBackend::wait_for_wake() noexcept {
+  pollfd waiting{.fd = wake_, .events = POLLIN, .revents = 0};
+  ::poll(&waiting, 1, -1);
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(wake_, &count, sizeof count);
+  woken_ = false;
+}
+
+void SimBackend::wake() noexcept {
+  woken_ = true;
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+}
+
+void SimBackend::ready(Descriptor descriptor) noexcept {
+  retry(descriptor, &Slot::reader);
+  retry(descriptor, &Slot::writer);
+}
+
+void SimBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
+  Slot* slot = find(descriptor);  // again each time: the one resumed before may have closed it
+  if (slot == nullptr) return;
+  Op* op = slot->*waiting;
+  if (op == nullptr || !perform(*slot, *op)) return;
+  slot->*waiting = nullptr;
+  complete(*op);
+}
+
+bool SimBackend::perform(Slot& slot, Op& op) {
+  switch (op.kind) {
+    case Op::Kind::recv: return perform_recv(slot, op);
+    case Op::Kind::recv_into: return finish_now(op, world_.recv(slot.end, {op.into.data, op.into.size}));
+    case Op::Kind::accept: return perform_accept(slot, op);
+    case Op::Kind::send: return finish_now(op, world_.send(slot.end, {op.gather.list, op.gather.count}));
+    case Op::Kind::connect: return perform_connect(slot, op);
+  }
+  return finish_now(op, -EINVAL);
+}
+
+bool SimBackend::perform_recv(Slot& slot, Op& op) {
+  LentBuffer* const buffer = buffers().take();
+  const std::int64_t got = world_.recv(slot.end, {buffer->data(), buffer->size()});
+  op.lent = got > 0 ? buffer : nullptr;
+  if (got == static_cast<std::int64_t>(buffer->size())) buffers().filled(*buffer);
+  if (op.lent == nullptr) buffers().give_back(buffer);
+  return finish_now(op, got);
+}
+
+bool SimBackend::perform_accept(Slot& slot, Op& op) {
+  if (slot.listener == nullptr) return finish_now(op, -EINVAL);
+  auto& queue = slot.listener->queue;
+  if (queue.empty()) return false;
+  if (!world_.take_descriptor(queue.front().end().local.host_key())) return finish_now(op, -EMFILE);
+  const int native = next_native_++;
+  if (op.endpoint != nullptr) *op.endpoint = queue.front().end().peer;
+  natives_.emplace(native, std::move(queue.front()));
+  queue.pop_front();
+  return finish_now(op, native);
+}
+
+bool SimBackend::perform_connect(Slot& slot, Op& op) {
+  if (op.state != Op::State::waiting) {
+    if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
+    slot.end = world_.connect(slot.from, *op.endpoint);
+    slot.end.end().owner = op.descriptor;
+    return false;
+  }
+  sim::End& end = slot.end.end();
+  if (end.established) return finish_now(op, 0);
+  return end.dead && finish_now(op, -std::exchange(end.error, 0));
+}
+
+Descriptor SimBackend::take_slot(const Endpoint& host) {
+  if (free_.empty()) {
+    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
+    slots_.emplace_back();
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  const std::uint32_t generation = slots_[index].generation;
+  slots_[index] = Slot{.used = true, .generation = generation, .host = host};
+  return {.index = index, .generation = generation};
+}
+
+std::expected<Descriptor, int> SimBackend::open(Endpoint::Family /*family*/) {
+  const Endpoint from = world_.take_next_host();
+  if (!world_.take_descriptor(from)) return std::unexpected(EMFILE);
+  const Descriptor descriptor = take_slot(from);
+  slots_[descriptor.index].from = from;
+  return descriptor;
+}
+
+std::expected<Descriptor, int> SimBackend::listen(const Endpoint& at, const ListenOptions& options) {
+  const Endpoint host = at.host_key();
+  if (!world_.take_descriptor(host)) return std::unexpected(EMFILE);
+  const auto listener = world_.listen(at, options);
+  if (!listener) {
+    world_.return_descriptor(host);
+    return std::unexpected(listener.error());
+  }
+  const Descriptor descriptor = take_slot(host);
+  slots_[descriptor.index].listener = *listener;
+  (*listener)->owner = descriptor;
+  return descriptor;
+}
+
+std::expected<Descriptor, int> SimBackend::adopt(int native) {
+  auto found = natives_.extract(native);
+  if (found.empty()) return std::unexpected(EBADF);
+  const Descriptor descriptor = take_slot(found.mapped().end().local.host_key());
+  slots_[descriptor.index].end = std::move(found.mapped());
+  slots_[descriptor.index].end.end().owner = descriptor;
+  return descriptor;
+}
+
+void SimBackend::discard(int native) noexcept {
+  if (const auto descriptor = adopt(native)) close(*descriptor);
+}
+
+void SimBackend::close(Descriptor descriptor) noexcept {
+  Slot* slot = find(descriptor);
+  if (slot == nullptr) return;
+  world_.return_descriptor(slot->host);
+  if (slot->end) world_.close(slot->end);
+  if (slot->listener != nullptr) world_.close(*slot->listener);
+  for (Op* op : {slot->reader, slot->writer}) {
+    if (op != nullptr) finish_undone(*op, EBADF);
+  }
+  *slot = Slot{.generation = slot->generation + 1};
+  free_.push_back(descriptor.index);
+}
+
+int SimBackend::finish(Descriptor descriptor) noexcept {
+  const Slot* slot = find(descriptor);
+  if (slot == nullptr) return EBADF;
+  return slot->end ? world_.finish(slot->end) : EPIPE;
+}
+
+Endpoint SimBackend::local(Descriptor descriptor) const noexcept {
+  const Slot* slot = find(descriptor);
+  if (slot == nullptr) return {};
+  if (slot->listener != nullptr) return slot->listener->at;
+  return slot->end ? slot->end.end().local : Endpoint();
+}
+
+Endpoint SimBackend::peer(Descriptor descriptor) const noexcept {
+  const Slot* slot = find(descriptor);
+  return slot != nullptr && slot->end && !slot->end.end().dead ? slot->end.end().peer : Endpoint();
+}
+
+std::unique_ptr<Backend> make_sim_backend(std::shared_ptr<SimNetwork> network) {
+  return std::make_unique<SimBackend>(std::move(network));
+}
+
+SimNetwork* SimNetwork::of(Backend& backend) noexcept {
+  auto* const simulated = dynamic_cast<SimBackend*>(&backend);
+  return simulated != nullptr ? &simulated->network() : nullptr;
+}
+
+}  // namespace coax

@@ -1,0 +1,20 @@
+// For suites that run on every back-end (COAX_BACKEND): whether this run is simulated, and what cannot be.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace coax::test {
+
+inline bool on_sim() {
+  const char* const name = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return name != nullptr && std::string_view(name) == "sim";
+}
+
+}  // namespace coax::test
+
+// At the beginning of a test whose other side is a socket of the kernel, or a thread that lives in real time.
+#define COAX_NEEDS_KERNEL() \
+  if (coax::test::on_sim()) GTEST_SKIP() << "needs sockets, threads or a clock of the kernel"
