@@ -68,7 +68,7 @@ class Signals {
 // The other loops of this run: each turns on its thread until all is over.
 class Workers {
  public:
-  Workers(Loop& main, unsigned count, const RunOptions& options) : options_(options) {
+  Workers(Loop& main, unsigned count) {
     std::vector<Loop*> loops{&main};
     for (unsigned index = 0; index < count; ++index) loops.push_back(start_one());
     // Before any task can post to them, so that nobody sees a half-made set.
@@ -92,7 +92,7 @@ class Workers {
 
   Loop* start_one() {
     Worker& worker = workers_.emplace_back();
-    worker.thread = std::jthread([&worker, backend = options_.backend()]() mutable {
+    worker.thread = std::jthread([&worker, backend = make_backend()]() mutable {
       Loop loop(std::move(backend));
       worker.loop = &loop;
       worker.loop.notify_one();
@@ -102,19 +102,17 @@ class Workers {
     return worker.loop;
   }
 
-  const RunOptions& options_;
   std::list<Worker> workers_;
 };
 
-void turn_until_ended(Task<> task, const RunOptions& options, bool with_signals) {
-  Loop loop(options.backend());
+void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool with_signals) {
   RootContext root;
   const bool is_simulated = SimNetwork::of(loop.backend()) != nullptr;
   const unsigned threads =
       is_simulated ? 1 : std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
   std::optional<Signals> signals;
   if (with_signals) signals.emplace(loop);
-  const Workers workers(loop, threads - 1, options);
+  const Workers workers(loop, threads - 1);
   loop.post([&] { task.start(root); });
   loop.run_until([&] {
     if (with_signals && signal_seen.load(std::memory_order_relaxed) != 0) root.cancel();
@@ -127,7 +125,8 @@ void turn_until_ended(Task<> task, const RunOptions& options, bool with_signals)
 
 int run(Task<> task, RunOptions options) {
   try {
-    turn_until_ended(std::move(task), options, true);
+    Loop loop;
+    turn_until_ended(loop, std::move(task), options, true);
   } catch (const Cancelled&) {
     return 0;
   } catch (const std::exception& error) {
@@ -137,6 +136,14 @@ int run(Task<> task, RunOptions options) {
   return 0;
 }
 
-void run_to_end(Task<> task, RunOptions options) { turn_until_ended(std::move(task), options, false); }
+void run_to_end(Task<> task, RunOptions options) {
+  Loop loop;
+  turn_until_ended(loop, std::move(task), options, false);
+}
+
+void run_to_end(std::unique_ptr<Backend> backend, Task<> task) {
+  Loop loop(std::move(backend));
+  turn_until_ended(loop, std::move(task), {}, false);
+}
 
 }  // namespace coax

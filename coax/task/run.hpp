@@ -1,7 +1,6 @@
 // run(): from main() into the first task and back, as asyncio.run() does.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 
@@ -14,8 +13,6 @@ struct RunOptions {
   // Loops, each on a thread of its own; serve() spreads connections over them. Nothing: one per core. Simulated time
   // has one thread.
   std::optional<unsigned> threads = 1;
-  // Makes the back-end of each loop.
-  std::function<std::unique_ptr<Backend>()> backend = make_backend;
 };
 
 // Runs the task to its end and returns the exit code for main(): 0; or 1 after an error, which is told on standard
@@ -26,5 +23,7 @@ int run(Task<> task, RunOptions options = {});
 // The same for tests and for programs with a main loop of their own: no signals, no output; throws what the task
 // throws.
 void run_to_end(Task<> task, RunOptions options = {});
+// On one loop with this back-end.
+void run_to_end(std::unique_ptr<Backend> backend, Task<> task);
 
 }  // namespace coax

@@ -20,7 +20,7 @@ void tell(std::uint64_t seed, std::string_view what) {
 bool run_one(std::uint64_t seed, const Simulation& body, const SimulateOptions& options, std::uint64_t& trace) {
   const auto network = std::make_shared<SimNetwork>(seed, options.conditions);
   try {
-    run_to_end(limited(body, *network, options.limit), {.backend = [&] { return make_sim_backend(network); }});
+    run_to_end(make_sim_backend(network), limited(body, *network, options.limit));
   } catch (const std::exception& error) {
     tell(seed, error.what());
     throw;

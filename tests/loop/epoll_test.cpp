@@ -26,6 +26,10 @@ struct Noted : Op {
   std::function<void()> then;
 };
 
+using EpollEdges = OnKernel;
+using Connect = OnKernel;
+using Listener = OnKernel;
+
 class EpollTest : public ::testing::Test {
  protected:
   Descriptor adopt(Native native) { return *backend->adopt(set_nonblocking(std::move(native))); }
@@ -121,34 +125,6 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
   EXPECT_EQ(connecting.result, -ECANCELED);
 }
 
-TEST_F(EpollTest, one_operation_of_a_kind_at_a_time) {
-  NativePair pair = native_tcp_pair();
-  const Descriptor descriptor = adopt(std::move(pair.near));
-  std::array<char, 1> byte{};
-  Noted first(Op::Kind::recv_into);
-  Noted second(Op::Kind::recv_into);
-  recv_into(first, descriptor, byte);
-  recv_into(second, descriptor, byte);
-  EXPECT_EQ(second.result, -EBUSY);
-  send_natively(pair.far, "x");
-  poll_until([&] { return first.is_done; });
-  EXPECT_EQ(first.result, 1);
-}
-
-TEST_F(EpollTest, is_woken_by_another_thread) {
-  std::jthread waker([this] { backend->wake(); });
-  backend->poll(std::nullopt);
-  backend->wake();
-  backend->wake();
-  backend->poll(std::nullopt);
-}
-
-TEST_F(EpollTest, poll_never_returns_before_its_time_without_a_reason) {
-  const TimePoint until = Clock::now() + 3ms + 100us;
-  backend->poll(until);
-  EXPECT_GE(Clock::now(), until);
-}
-
 TEST_F(EpollTest, a_descriptor_that_cannot_be_watched_is_closed) {
   const int file = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   const int regular = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -181,7 +157,7 @@ Task<> send_and_close(Native to, std::string bytes, int turns_between) {
 
 }  // namespace
 
-TEST(EpollEdges, the_end_is_seen_however_it_comes_with_the_last_bytes) {
+TEST_F(EpollEdges, the_end_is_seen_however_it_comes_with_the_last_bytes) {
   run([]() -> Task<> {
     for (const int turns_between : {0, 1, 2, 3}) {
       for (const std::size_t buffer_bytes : {1UZ, 3UZ, 4UZ, 5UZ, 100UZ}) {
@@ -198,7 +174,7 @@ TEST(EpollEdges, the_end_is_seen_however_it_comes_with_the_last_bytes) {
   });
 }
 
-TEST(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
+TEST_F(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     send_natively(pair.far, "1234");
@@ -210,7 +186,7 @@ TEST(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
 }
 
 // A read stops before urgent data, however much stands behind it: that is no sign of an empty socket.
-TEST(EpollEdges, what_stands_behind_urgent_data_is_seen) {
+TEST_F(EpollEdges, what_stands_behind_urgent_data_is_seen) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
@@ -222,7 +198,7 @@ TEST(EpollEdges, what_stands_behind_urgent_data_is_seen) {
   });
 }
 
-TEST(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
+TEST_F(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
   NativePair pair = native_tcp_pair(8 * 1024);
   const std::string bytes(3'000'000, 'x');
   std::size_t received = 0;
@@ -248,7 +224,7 @@ TEST(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
 
 // --- connecting and accepting ---
 
-TEST(Connect, that_is_refused_says_so) {
+TEST_F(Connect, that_is_refused_says_so) {
   run([]() -> Task<> {
     Endpoint nobody;
     {
@@ -266,7 +242,7 @@ TEST(Connect, that_is_refused_says_so) {
   });
 }
 
-TEST(Connect, tries_the_addresses_in_their_order) {
+TEST_F(Connect, tries_the_addresses_in_their_order) {
   run([]() -> Task<> {
     Endpoint nobody;
     {
@@ -281,7 +257,7 @@ TEST(Connect, tries_the_addresses_in_their_order) {
   });
 }
 
-TEST(Connect, that_gets_no_answer_is_cancelled_and_leaves_nothing) {
+TEST_F(Connect, that_gets_no_answer_is_cancelled_and_leaves_nothing) {
   run([]() -> Task<> {
     const FullListener full;
     const std::size_t before = open_descriptors();
@@ -290,7 +266,7 @@ TEST(Connect, that_gets_no_answer_is_cancelled_and_leaves_nothing) {
   });
 }
 
-TEST(Connect, waits_until_it_is_answered) {
+TEST_F(Connect, waits_until_it_is_answered) {
   run([]() -> Task<> {
     const FullListener full;
     const auto make_room = [](const FullListener& listener) -> Task<> {
@@ -303,7 +279,7 @@ TEST(Connect, waits_until_it_is_answered) {
   });
 }
 
-TEST(Listener, accepts_in_any_order_of_coming_and_asking) {
+TEST_F(Listener, accepts_in_any_order_of_coming_and_asking) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     std::vector<Native> clients;
@@ -326,7 +302,7 @@ TEST(Listener, accepts_in_any_order_of_coming_and_asking) {
   });
 }
 
-TEST(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
+TEST_F(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     std::string end;
@@ -341,7 +317,7 @@ TEST(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
   });
 }
 
-TEST(Listener, an_accept_that_is_cancelled_takes_nobody) {
+TEST_F(Listener, an_accept_that_is_cancelled_takes_nobody) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     EXPECT_EQ(co_await outcome(timeout(1ms, listener.accept())), "timed_out");
@@ -352,7 +328,7 @@ TEST(Listener, an_accept_that_is_cancelled_takes_nobody) {
   });
 }
 
-TEST(Listener, on_a_taken_port_says_what_to_do) {
+TEST_F(Listener, on_a_taken_port_says_what_to_do) {
   run([]() -> Task<> {
     const Native taken = listen_on_loopback();
     std::string told;
@@ -367,7 +343,7 @@ TEST(Listener, on_a_taken_port_says_what_to_do) {
   });
 }
 
-TEST(Listener, takes_both_families_on_the_wildcard) {
+TEST_F(Listener, takes_both_families_on_the_wildcard) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::from_ip("::", 0));
     const Native client = connect_to(*Endpoint::from_ip("127.0.0.1", listener.local().port()));

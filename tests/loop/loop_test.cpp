@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 // --- other threads ---
 
 TEST(Loop, runs_the_posts_of_each_thread_in_their_order) {
+  COAX_NEEDS_KERNEL();
   constexpr std::size_t threads = 4;
   constexpr std::size_t posts = 5'000;
   Loop loop;
@@ -36,6 +37,7 @@ TEST(Loop, runs_the_posts_of_each_thread_in_their_order) {
 }
 
 TEST(Loop, is_woken_by_a_post_and_by_wake) {
+  COAX_NEEDS_KERNEL();
   Loop loop;
   bool posted = false;
   std::atomic<bool> flag = false;
@@ -79,6 +81,7 @@ struct Restless : Completion {
 
 // The loop may end, and be gone, in the very moment in which a post has told it to.
 TEST(Loop, may_end_by_a_post_that_has_not_returned_yet) {
+  COAX_NEEDS_KERNEL();
   for (int times = 0; times < 300; ++times) {
     bool over = false;  // the loop's thread only
     std::atomic<Loop*> made = nullptr;
@@ -106,6 +109,7 @@ TEST(Loop, begins_with_what_was_queued_before_its_first_turn) {
 }
 
 TEST(Loop, its_time_is_that_of_the_turn_and_not_of_the_one_before) {
+  COAX_NEEDS_KERNEL();
   NativePair pair = native_tcp_pair();
   TimePoint sent;
   std::jthread sender;
@@ -181,6 +185,7 @@ TEST(Fairness, a_receiver_that_never_has_to_wait_does_not_hold_the_loop) {
 }
 
 TEST(Fairness, a_sender_that_never_has_to_wait_does_not_hold_the_loop) {
+  COAX_NEEDS_KERNEL();
   NativePair pair = native_tcp_pair();
   std::jthread reader([&pair] {
     std::string buffer(1_MiB, '\0');

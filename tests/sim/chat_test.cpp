@@ -282,5 +282,5 @@ TEST_F(SimChat, who_does_not_read_is_thrown_out_and_costs_nobody_else_anything) 
     thrown_out += party.thrown_out();
   };
   for_each_seed(200, body, {.has_failed = ::testing::Test::HasFailure});
-  EXPECT_GT(thrown_out, 0);
+  if (!seed_from_environment()) EXPECT_GT(thrown_out, 0);
 }

@@ -21,10 +21,7 @@ Task<std::string> text_of_error(Awaitable awaitable) {
   co_return "none";
 }
 
-class TcpOfTheKernel : public ::testing::Test {
- protected:
-  void SetUp() override { COAX_NEEDS_KERNEL(); }
-};
+using TcpOfTheKernel = OnKernel;
 
 }  // namespace
 

@@ -18,3 +18,13 @@ inline bool on_sim() {
 // At the beginning of a test whose other side is a socket of the kernel, or a thread that lives in real time.
 #define COAX_NEEDS_KERNEL() \
   if (coax::test::on_sim()) GTEST_SKIP() << "needs sockets, threads or a clock of the kernel"
+
+namespace coax::test {
+
+// The same for all tests of a suite.
+class OnKernel : public ::testing::Test {
+ protected:
+  void SetUp() override { COAX_NEEDS_KERNEL(); }
+};
+
+}  // namespace coax::test

@@ -130,12 +130,24 @@ Task<> grow(Forest& forest, int depth) {
   }
 }
 
+// On a simulated network, another weather for each tree.
+void change_weather(Random& random) {
+  SimNetwork* const network = SimNetwork::of(Loop::current().backend());
+  if (network == nullptr) return;
+  network->set_conditions({.latency_max = std::chrono::microseconds(20 + random.below(2000)),
+                           .short_reads = random.one_in(2) ? 0.3 : 0,
+                           .short_writes = random.one_in(2) ? 0.3 : 0,
+                           .resets = random.one_in(3) ? 0.05 : 0,
+                           .window_bytes = random.between(1000, 300'000)});
+}
+
 }  // namespace
 
 TEST(Stress, every_task_of_a_random_tree_ends) {
   run([]() -> Task<> {
     Forest forest;
     for (int tree = 0; tree < 150; ++tree) {
+      change_weather(forest.random);
       TaskGroup group;
       group.spawn(grow(forest, 5));
       for (std::size_t turn = forest.random.below(20); turn != 0; --turn) co_await next_turn();
