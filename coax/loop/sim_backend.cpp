@@ -5,6 +5,7 @@
 // could ever happen by itself does the thread really wait, for a wake() from another one.
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/sim_private.hpp"
+#include "coax/loop/slots.hpp"
 
 namespace coax {
 
@@ -37,6 +39,7 @@ class SimBackend final : public Backend, private sim::Observer {
   void discard(int native) noexcept override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
+  int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
 
@@ -47,10 +50,10 @@ class SimBackend final : public Backend, private sim::Observer {
 
  private:
   struct Slot {
-    bool used = false;
     std::uint32_t generation = 0;
-    Endpoint host;  // whose descriptor it is
-    Endpoint from;  // where to connect from
+    bool open = false;
+    bool resets = false;  // when it is closed
+    Endpoint host;        // whose descriptor it is; none: not said, thus that of whom it connects to
     sim::Handle end;
     sim::Listener* listener = nullptr;
     Op* reader = nullptr;
@@ -58,9 +61,7 @@ class SimBackend final : public Backend, private sim::Observer {
   };
 
   void ready(Descriptor descriptor) noexcept override;
-  const Slot* find(Descriptor descriptor) const noexcept;
-  Slot* find(Descriptor descriptor) noexcept { return const_cast<Slot*>(std::as_const(*this).find(descriptor)); }
-  Descriptor take_slot(const Endpoint& host);
+  Slot& take_slot(const Endpoint& host, Descriptor& descriptor);
   bool perform(Slot& slot, Op& op);  // true: finished
   bool perform_recv(Slot& slot, Op& op);
   bool perform_accept(Slot& slot, Op& op);
@@ -68,7 +69,6 @@ class SimBackend final : public Backend, private sim::Observer {
   void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
   void wait_for_wake() noexcept;
 
-  static bool receives(const Op& op) noexcept { return op.kind != Op::Kind::send && op.kind != Op::Kind::connect; }
   static bool finish_now(Op& op, std::int64_t result) noexcept {
     if (result == -EAGAIN) return false;
     op.result = result;
@@ -80,8 +80,7 @@ class SimBackend final : public Backend, private sim::Observer {
   SimNetwork::World& world_;
   int wake_;
   std::atomic<bool> woken_ = false;
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
+  Slots<Slot> slots_;
   std::map<int, sim::Handle> natives_;  // accepted and not yet adopted
   int next_native_ = first_native;
 };
@@ -93,22 +92,14 @@ SimBackend::SimBackend(std::shared_ptr<SimNetwork> network)
 }
 
 SimBackend::~SimBackend() {
-  for (const Slot& slot : slots_) {
-    if (slot.used) close({.index = static_cast<std::uint32_t>(&slot - slots_.data()), .generation = slot.generation});
-  }
+  slots_.for_each([this](Descriptor descriptor) { close(descriptor); });
   ::close(wake_);
 }
 
-const SimBackend::Slot* SimBackend::find(Descriptor descriptor) const noexcept {
-  if (descriptor.index >= slots_.size()) return nullptr;
-  const Slot& slot = slots_[descriptor.index];
-  return slot.generation == descriptor.generation && slot.used ? &slot : nullptr;
-}
-
 bool SimBackend::submit(Op& op) noexcept {
-  Slot* slot = find(op.descriptor);
+  Slot* slot = slots_.find(op.descriptor);
   if (slot == nullptr) return finish_now(op, -EBADF);
-  Op*& waiting = receives(op) ? slot->reader : slot->writer;
+  Op*& waiting = op.receives() ? slot->reader : slot->writer;
   if (waiting != nullptr) return finish_now(op, -EBUSY);
   if (perform(*slot, op)) return true;
   op.state = Op::State::waiting;
@@ -118,7 +109,7 @@ bool SimBackend::submit(Op& op) noexcept {
 
 void SimBackend::cancel(Op& op) noexcept {
   if (op.state != Op::State::waiting) return;  // finished: its result is on its way
-  if (Slot* slot = find(op.descriptor)) {
+  if (Slot* slot = slots_.find(op.descriptor)) {
     if (slot->reader == &op) slot->reader = nullptr;
     if (slot->writer == &op) slot->writer = nullptr;
     if (slot->end && slot->writer == nullptr) slot->end.end().waits_to_send = false;
@@ -161,7 +152,7 @@ void SimBackend::ready(Descriptor descriptor) noexcept {
 }
 
 void SimBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
-  Slot* slot = find(descriptor);  // again each time: the one resumed before may have closed it
+  Slot* slot = slots_.find(descriptor);  // again each time: the one resumed before may have closed it
   if (slot == nullptr) return;
   Op* op = slot->*waiting;
   if (op == nullptr || !perform(*slot, *op)) return;
@@ -204,7 +195,7 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
   if (op.state != Op::State::waiting) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    slot.end = world_.connect(slot.from, *op.endpoint);
+    slot.end = world_.connect(slot.host, *op.endpoint);
     slot.end.end().owner = op.descriptor;
     return false;
   }
@@ -213,23 +204,18 @@ bool SimBackend::perform_connect(Slot& slot, Op& op) {
   return end.dead && finish_now(op, -std::exchange(end.error, 0));
 }
 
-Descriptor SimBackend::take_slot(const Endpoint& host) {
-  if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(slots_.size()));
-    slots_.emplace_back();
-  }
-  const std::uint32_t index = free_.back();
-  free_.pop_back();
-  const std::uint32_t generation = slots_[index].generation;
-  slots_[index] = Slot{.used = true, .generation = generation, .host = host};
-  return {.index = index, .generation = generation};
+SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descriptor) {
+  descriptor = slots_.take();
+  Slot& slot = *slots_.find(descriptor);
+  slot.host = host;
+  return slot;
 }
 
 std::expected<Descriptor, int> SimBackend::open(Endpoint::Family /*family*/) {
   const Endpoint from = world_.take_next_host();
   if (!world_.take_descriptor(from)) return std::unexpected(EMFILE);
-  const Descriptor descriptor = take_slot(from);
-  slots_[descriptor.index].from = from;
+  Descriptor descriptor;
+  take_slot(from, descriptor);
   return descriptor;
 }
 
@@ -241,8 +227,8 @@ std::expected<Descriptor, int> SimBackend::listen(const Endpoint& at, const List
     world_.return_descriptor(host);
     return std::unexpected(listener.error());
   }
-  const Descriptor descriptor = take_slot(host);
-  slots_[descriptor.index].listener = *listener;
+  Descriptor descriptor;
+  take_slot(host, descriptor).listener = *listener;
   (*listener)->owner = descriptor;
   return descriptor;
 }
@@ -250,9 +236,10 @@ std::expected<Descriptor, int> SimBackend::listen(const Endpoint& at, const List
 std::expected<Descriptor, int> SimBackend::adopt(int native) {
   auto found = natives_.extract(native);
   if (found.empty()) return std::unexpected(EBADF);
-  const Descriptor descriptor = take_slot(found.mapped().end().local.host_key());
-  slots_[descriptor.index].end = std::move(found.mapped());
-  slots_[descriptor.index].end.end().owner = descriptor;
+  Descriptor descriptor;
+  Slot& slot = take_slot(found.mapped().end().local.host_key(), descriptor);
+  slot.end = std::move(found.mapped());
+  slot.end.end().owner = descriptor;
   return descriptor;
 }
 
@@ -261,33 +248,42 @@ void SimBackend::discard(int native) noexcept {
 }
 
 void SimBackend::close(Descriptor descriptor) noexcept {
-  Slot* slot = find(descriptor);
+  Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   world_.return_descriptor(slot->host);
-  if (slot->end) world_.close(slot->end);
+  if (slot->end) world_.close(slot->end, slot->resets);
   if (slot->listener != nullptr) world_.close(*slot->listener);
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
   }
-  *slot = Slot{.generation = slot->generation + 1};
-  free_.push_back(descriptor.index);
+  slots_.release(descriptor);
 }
 
 int SimBackend::finish(Descriptor descriptor) noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return EBADF;
   return slot->end ? world_.finish(slot->end) : EPIPE;
 }
 
+int SimBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
+  Slot* slot = slots_.find(descriptor);
+  if (slot == nullptr) return EBADF;
+  if (option.level == SOL_SOCKET && option.name == SO_LINGER && option.size == sizeof(linger)) {
+    const auto& value = *static_cast<const linger*>(option.value);
+    slot->resets = value.l_onoff != 0 && value.l_linger == 0;
+  }
+  return 0;  // others make no difference here
+}
+
 Endpoint SimBackend::local(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return {};
   if (slot->listener != nullptr) return slot->listener->at;
   return slot->end ? slot->end.end().local : Endpoint();
 }
 
 Endpoint SimBackend::peer(Descriptor descriptor) const noexcept {
-  const Slot* slot = find(descriptor);
+  const Slot* slot = slots_.find(descriptor);
   return slot != nullptr && slot->end && !slot->end.end().dead ? slot->end.end().peer : Endpoint();
 }
 

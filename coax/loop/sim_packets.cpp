@@ -343,12 +343,12 @@ int SimNetwork::World::finish(const sim::Handle& handle) {
   return 0;
 }
 
-void SimNetwork::World::close(const sim::Handle& handle) {
+void SimNetwork::World::close(const sim::Handle& handle, bool resets) {
   sim::End& end = handle.end();
   if (std::exchange(end.closed, true)) return;
   end.owner = {};
   if (end.established && !end.dead) {
-    if (end.arrived != 0) {
+    if (resets || end.arrived != 0) {
       transmit(handle, sim::Event::Kind::reset);
       end.dead = true;
     } else {

@@ -163,7 +163,7 @@ class SimNetwork::World {
   std::int64_t recv(const sim::Handle& handle, std::span<char> into);
   std::int64_t send(const sim::Handle& handle, std::span<const iovec> pieces);
   int finish(const sim::Handle& handle);
-  void close(const sim::Handle& handle);
+  void close(const sim::Handle& handle, bool resets = false);
 
  private:
   struct Host {
