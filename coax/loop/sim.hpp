@@ -75,8 +75,9 @@ class SimNetwork {
   // The host then has no more descriptors than so many: EMFILE. Without: 65536.
   void limit_descriptors(std::string_view host, std::size_t most);
   [[nodiscard]] std::size_t descriptors(std::string_view host) const;
-  // The next socket that is opened to connect with stands on this host. Without: on that of whom it connects to.
-  void connect_from(std::string_view host);
+  // The next socket that is opened to connect with has this address. Without: that of whom it connects to, and its
+  // descriptor is nobody's.
+  void connect_from(std::string_view address);
 
   class World;
 

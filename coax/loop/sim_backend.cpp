@@ -53,7 +53,8 @@ class SimBackend final : public Backend, private sim::Observer {
     std::uint32_t generation = 0;
     bool open = false;
     bool resets = false;  // when it is closed
-    Endpoint host;        // whose descriptor it is; none: not said, thus that of whom it connects to
+    Endpoint host;        // whose descriptor it is
+    Endpoint from;        // where to connect from; none: it was not said
     sim::Handle end;
     sim::Listener* listener = nullptr;
     Op* reader = nullptr;
@@ -195,7 +196,7 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
   if (op.state != Op::State::waiting) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    slot.end = world_.connect(slot.host, *op.endpoint);
+    slot.end = world_.connect(slot.from, *op.endpoint);
     slot.end.end().owner = op.descriptor;
     return false;
   }
@@ -212,10 +213,10 @@ SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descri
 }
 
 std::expected<Descriptor, int> SimBackend::open(Endpoint::Family /*family*/) {
-  const Endpoint from = world_.take_next_host();
-  if (!world_.take_descriptor(from)) return std::unexpected(EMFILE);
+  const Endpoint from = world_.take_next_from();
+  if (!world_.take_descriptor(from.host_key())) return std::unexpected(EMFILE);
   Descriptor descriptor;
-  take_slot(from, descriptor);
+  take_slot(from.host_key(), descriptor).from = from;
   return descriptor;
 }
 

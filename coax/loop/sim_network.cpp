@@ -55,11 +55,12 @@ std::optional<std::uint64_t> seed_from_environment() {
 
 namespace {
 
-Endpoint host_of(std::string_view address) {
-  const auto endpoint = Endpoint::from_ip(address, 0);
-  if (!endpoint) throw Error(ErrorKind::invalid, "simulate", address, "a host is named by its IP address");
-  return endpoint->host_key();
+Endpoint address_of(std::string_view text) {
+  const auto endpoint = Endpoint::from_ip(text, 0);
+  if (!endpoint) throw Error(ErrorKind::invalid, "simulate", text, "a host is named by its IP address");
+  return *endpoint;
 }
+Endpoint host_of(std::string_view text) { return address_of(text).host_key(); }
 
 }  // namespace
 
@@ -86,7 +87,7 @@ void SimNetwork::limit_descriptors(std::string_view host, std::size_t most) {
   world_->limit_descriptors(host_of(host), most);
 }
 std::size_t SimNetwork::descriptors(std::string_view host) const { return world_->descriptors(host_of(host)); }
-void SimNetwork::connect_from(std::string_view host) { world_->connect_from(host_of(host)); }
+void SimNetwork::connect_from(std::string_view address) { world_->connect_from(address_of(address)); }
 
 // --- conditions and outages ---
 

@@ -118,7 +118,7 @@ Endpoint mapped(const Endpoint& endpoint) { return *Endpoint::from_ip("::ffff:" 
 
 }  // namespace
 
-sim::Handle SimNetwork::World::connect(const Endpoint& from_host, const Endpoint& to) {
+sim::Handle SimNetwork::World::connect(const Endpoint& from, const Endpoint& to) {
   const auto connection = std::make_shared<sim::Connection>();
   connection->id = ++connections_made_;
   connection->began = now_;
@@ -127,7 +127,7 @@ sim::Handle SimNetwork::World::connect(const Endpoint& from_host, const Endpoint
   const Endpoint wildcard_peer =
       to.family() == Endpoint::Family::v6 ? *Endpoint::from_ip("::1", 0) : *Endpoint::from_ip("127.0.0.1", 0);
   const Endpoint reached = to.is_wildcard() ? *Endpoint::from_ip(wildcard_peer.ip(), to.port()) : to;
-  client.local = free_port(from_host.family() == to.family() ? from_host : reached);
+  client.local = free_port(from.family() == to.family() ? from : reached);
   client.peer = reached;
   server.local = reached;
   server.peer = client.local;
@@ -155,7 +155,7 @@ void SimNetwork::World::lose_handshake(const sim::Event& event) {
   } else if (!client.established) {
     fail({event.to.connection, 0}, ETIMEDOUT);
   } else {
-    connection.ends[1].dead = connection.ends[1].closed = true;
+    close({event.to.connection, 1});
   }
 }
 
@@ -163,8 +163,8 @@ void SimNetwork::World::arrive_syn(const sim::Event& event) {
   if (event.to.other().closed) return;
   sim::Listener* const listener = find_listener(event.to.end().local);
   if (listener == nullptr) {
-    event.to.end().dead = event.to.end().closed = true;
-    return transmit(event.to, sim::Event::Kind::answer, ECONNREFUSED);
+    transmit(event.to, sim::Event::Kind::answer, ECONNREFUSED);
+    return close(event.to);
   }
   if (listener->queue.size() > static_cast<std::size_t>(std::max(listener->options.backlog, 0))) {
     return lose_handshake(event);
@@ -188,8 +188,8 @@ void SimNetwork::World::arrive_established(const sim::Event& event) {
   if (server.dead) return;
   sim::Listener* const listener = find_listener(server.local);
   if (listener == nullptr) {
-    server.dead = server.closed = true;
-    return transmit(event.to, sim::Event::Kind::reset);
+    transmit(event.to, sim::Event::Kind::reset);
+    return close(event.to);
   }
   server.established = true;
   server.last_heard = now_;
@@ -359,8 +359,8 @@ void SimNetwork::World::close(const sim::Handle& handle, bool resets) {
 }
 
 void SimNetwork::World::forget_if_over(const sim::Connection& connection) {
-  const bool server_is_gone = connection.ends[1].closed || !connection.ends[1].established;
-  if (connection.ends[0].closed && server_is_gone) connections_.erase(Endpoint(connection.ends[0].local));
+  const bool has_server = connection.ends[0].established && !connection.ends[1].closed;
+  if (connection.ends[0].closed && !has_server) connections_.erase(Endpoint(connection.ends[0].local));
 }
 
 void SimNetwork::World::reset(const Endpoint& client) {

@@ -145,7 +145,7 @@ class SimNetwork::World {
   void vanish(const Endpoint& client);
   void limit_descriptors(const Endpoint& host, std::size_t most) { hosts_[host].descriptors_max = most; }
   [[nodiscard]] std::size_t descriptors(const Endpoint& host) const;
-  void connect_from(const Endpoint& host) { next_host_ = host; }
+  void connect_from(const Endpoint& address) { next_from_ = address; }
 
   // --- time ---
   void advance(TimePoint to) noexcept { now_ = std::max(now_, to); }
@@ -156,8 +156,8 @@ class SimNetwork::World {
   // --- the system calls of the back-end: counts, or -errno ---
   bool take_descriptor(const Endpoint& host) noexcept;  // false: EMFILE
   void return_descriptor(const Endpoint& host) noexcept { --hosts_[host].descriptors; }
-  Endpoint take_next_host() noexcept { return std::exchange(next_host_, Endpoint()); }
-  sim::Handle connect(const Endpoint& from_host, const Endpoint& to);
+  Endpoint take_next_from() noexcept { return std::exchange(next_from_, Endpoint()); }
+  sim::Handle connect(const Endpoint& from, const Endpoint& to);
   std::expected<sim::Listener*, int> listen(const Endpoint& at, const ListenOptions& options);
   void close(sim::Listener& listener);
   std::int64_t recv(const sim::Handle& handle, std::span<char> into);
@@ -209,7 +209,7 @@ class SimNetwork::World {
   std::set<Pair> partitions_;
   std::set<Endpoint> isolated_;
   std::map<Endpoint, Host> hosts_;
-  Endpoint next_host_;
+  Endpoint next_from_;
   std::map<Endpoint, sim::Listener> listeners_;
   std::map<Endpoint, std::shared_ptr<sim::Connection>> connections_;  // by the client's end; until both ends are closed
   std::priority_queue<sim::Event> events_;
