@@ -235,7 +235,8 @@ void SimNetwork::World::hold(const sim::Event& event) {
 void SimNetwork::World::send_again(const sim::Handle& from) {
   sim::Held& held = from.end().held;
   const sim::Handle to = from.far();
-  if (from.end().dead) {
+  const bool has_no_owner = from.connection->vanished && from.end().closed && !held.fin && held.data == 0;
+  if (from.end().dead || has_no_owner) {
     held = {};
   } else if (!is_down(*from.connection)) {
     const sim::Held all = std::exchange(held, {});
@@ -244,8 +245,6 @@ void SimNetwork::World::send_again(const sim::Handle& from) {
     if (all.fin) arrive({.at = now_, .kind = sim::Event::Kind::fin, .to = to});
   } else if ((held.data != 0 || held.fin) && now_ - held.since >= conditions_of(*from.connection).give_up) {
     fail(from, ETIMEDOUT);
-  } else if (from.connection->vanished && from.end().closed && !held.fin && held.data == 0) {
-    held = {};  // nobody is left who could be told
   } else {
     held.pause = std::min(held.pause * 2, last_pause);
     push(now_ + held.pause, sim::Event::Kind::send_again, from);
