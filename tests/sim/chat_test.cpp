@@ -154,7 +154,7 @@ Task<> Party::visit(Guest& guest) {
   const std::string nick = guest.nick + "\n";
   co_await stream->send(nick);
   if (guest.fate == Fate::sleeps) {
-    co_await sleep(30min);  // until long after the end
+    co_await pause(random_.chance(0.5) ? 10s : 30min);  // perhaps until long after the end
     co_return co_await hear(*stream, guest);
   }
   const auto speak_and_meet = [this](TcpStream& on, Guest& who) -> Task<> {
