@@ -34,7 +34,8 @@ std::uint64_t SimRandom::next() noexcept {
 }
 
 std::size_t SimRandom::below(std::size_t count) noexcept {
-  return static_cast<std::size_t>((static_cast<unsigned __int128>(next()) * count) >> 64);
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::size_t>((static_cast<Wide>(next()) * count) >> 64);
 }
 
 bool SimRandom::chance(double probability) noexcept {

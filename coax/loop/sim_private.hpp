@@ -11,7 +11,8 @@
 #include <set>
 #include <span>
 #include <string>
-#include <vector>
+#include <tuple>
+#include <utility>
 
 #include "coax/loop/sim.hpp"
 
