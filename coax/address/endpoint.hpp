@@ -34,8 +34,8 @@ class Endpoint {
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
   [[nodiscard]] bool is_loopback() const noexcept;  // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
   [[nodiscard]] bool is_wildcard() const noexcept;  // 0.0.0.0, ::
-  // What the address is for, as the IANA registries and Python's ipaddress have it. Shared addresses (100.64.0.0/10) are
-  // neither private nor global. ::ffff:a.b.c.d counts as a.b.c.d.
+  // What the address is for, as the IANA registries and Python's ipaddress have it. Shared addresses (100.64.0.0/10)
+  // are neither private nor global. ::ffff:a.b.c.d counts as a.b.c.d.
   [[nodiscard]] bool is_private() const;  // not reachable from everywhere; loopback and documentation ones too
   [[nodiscard]] bool is_global() const;
   [[nodiscard]] bool is_link_local() const;

@@ -141,7 +141,7 @@ class ServerPart {
   void closed(Live& live) noexcept;
   static Task<> close(Live& live);
   static Task<> read_away(Stream& stream, Duration quiet);
-  static Task<> flush(Stream& stream);
+  static Task<> flush_or_reset(TcpStream& stream);
   Task<> sweep();
   template <class Visit>
   void for_each_live(Visit visit);
@@ -272,7 +272,10 @@ Task<> ServerPart::begin(Live& live) noexcept {
 
 void ServerPart::handler_ended(Live& live) {
   note_end(live, live.task.error());
-  if (is_beyond_closing(live.reason())) return closed(live);
+  if (is_beyond_closing(live.reason())) {
+    live.tcp.reset();  // not an end that could be taken for a clean one
+    return closed(live);
+  }
   live.ended = [](Context& self) noexcept -> std::coroutine_handle<> {
     auto& ending = static_cast<Live&>(self);
     ending.part.closed(ending);
@@ -315,14 +318,15 @@ Task<> ServerPart::close(Live& connection) {
   } catch (const Cancelled&) {
     is_cut = true;
   }
-  if (is_cut) co_await shield(500ms, flush(stream));
+  if (is_cut) co_await shield(flush_or_reset(connection.tcp));
 }
 
-Task<> ServerPart::flush(Stream& stream) {
+// Whoever has not got everything must not take the end for a clean one.
+Task<> ServerPart::flush_or_reset(TcpStream& stream) {
   try {
-    co_await stream.finish();
+    co_await timeout(500ms, stream.finish());
   } catch (const Error&) {
-  } catch (const Cancelled&) {
+    stream.reset();
   }
 }
 

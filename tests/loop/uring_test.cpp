@@ -1,5 +1,5 @@
-// What io_uring adds to the contract: requests that stay with the kernel, descriptors that the limit does not count, and
-// that nothing but its speed is lost where the system forbids it.
+// What io_uring adds to the contract: requests that stay with the kernel, descriptors that the limit does not count,
+// and that nothing but its speed is lost where the system forbids it.
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
