@@ -157,6 +157,29 @@ TEST_F(SimServe, a_connection_on_which_nothing_comes_or_goes_ends_after_ten_minu
   });
 }
 
+TEST_F(SimServe, a_connection_that_is_cut_does_not_look_like_one_that_has_ended) {
+  simulate(
+      1,
+      [](SimNetwork& network) -> Task<> {
+        network.set_conditions({.window_bytes = 1000});
+        ServeOptions options = listening_here();
+        options.drain = 1s;
+        Server server(std::move(options), [](Stream& peer) -> Task<> {
+          const std::string much(4000, 'x');
+          co_await peer.send(much);
+        });
+        const Endpoint where = co_await server.where();
+        const auto late = co_await coax::test::connect(network, "10.0.1.1", where);
+        co_await sleep(5min);  // stuck for thirty seconds, it was given up
+        EXPECT_EQ(co_await outcome(read_to_end(*late)), "disconnected");
+        const auto drained = co_await coax::test::connect(network, "10.0.1.1", where);
+        co_await sleep(1s);
+        EXPECT_EQ(co_await server.stop(), "cancelled");
+        EXPECT_EQ(co_await outcome(read_to_end(*drained)), "disconnected");
+      },
+      checked);
+}
+
 TEST_F(SimServe, a_peer_that_does_not_read_is_given_up_after_thirty_seconds) {
   simulate(1, [](SimNetwork& network) -> Task<> {
     TimePoint ended;
