@@ -14,5 +14,6 @@
 #include "coax/stream/lines.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/stream/tcp.hpp"
+#include "coax/task/channel.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"

@@ -1,0 +1,248 @@
+// Channel: values on their way between tasks of one loop, first in, first out; as asyncio.Queue in Python, or Trio's
+// memory channel. It has room for `capacity` values; with room for none a sender and a receiver meet.
+//
+// A task that waits has done nothing yet: its value goes, or comes, in the moment in which it is resumed. So cancelling
+// one that waits leaves nothing behind, and a value is neither lost nor given twice, not even in a race().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "coax/loop/loop.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+namespace detail {
+
+// One who waits at a channel: in its list until the channel serves it, or in the loop's when it goes for another reason.
+template <class Derived>
+class AtChannel : public Leaf<Derived>, public Completion {
+ public:
+  AtChannel() noexcept
+      : Leaf<Derived>([](Waiting& self) noexcept { static_cast<Derived&>(self).leave(End::cancelled); }),
+        Completion([](Completion& self) noexcept { static_cast<Derived&>(self).resume(); }) {}
+
+ protected:
+  enum class End : std::uint8_t { none, served, closed, cancelled };
+
+  void served() noexcept {
+    end_ = End::served;
+    this->unlink();
+  }
+  void leave(End why) noexcept {
+    if (end_ != End::none) return;
+    end_ = why;
+    Loop::current().finish_later(*this);
+  }
+  void check_not_cancelled() const {
+    if (end_ == End::cancelled) throw Cancelled();
+  }
+  [[nodiscard]] bool is_closed() const noexcept { return end_ == End::closed; }
+
+  End end_ = End::none;
+  std::uint64_t ticket_ = 0;
+};
+
+}  // namespace detail
+
+// All calls on the thread of one loop; from another one by run_on() or Loop::post. Allocates when it is made, and then
+// never again. Destroying it closes it; values that nobody received are destroyed with it.
+template <class T>
+class Channel {
+  static_assert(std::is_nothrow_move_constructible_v<T>, "a value whose move can fail could be lost");
+
+ public:
+  class Send;
+  class Recv;
+
+  explicit Channel(std::size_t capacity) : ring_(capacity), serving_(*this) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel();
+
+  // Waits while the channel is full, behind those who came before. Throws Error(disconnected) when it is closed, or is
+  // closed meanwhile. The value is moved from when it is accepted, and must live until then: one who is cancelled, or
+  // told that the channel is closed, still has it. What is no rvalue is copied.
+  [[nodiscard]] Send send(T&& value) noexcept { return Send(*this, &value, std::nullopt); }
+  [[nodiscard]] Send send(const T& value)
+    requires std::is_copy_constructible_v<T>
+  {
+    return Send(*this, nullptr, value);
+  }
+  // The next value, an std::optional<T>; nothing when the channel is closed and empty. Cancelled: nothing was taken.
+  [[nodiscard]] Recv recv() noexcept { return Recv(*this); }
+
+  // No more values. What was accepted can still be received; those who wait to send are told.
+  void close() noexcept;
+
+ private:
+  // Serves those who wait, in a later turn: whoever sends or receives is never re-entered.
+  struct Serving : Completion {
+    explicit Serving(Channel& of) noexcept
+        : Completion([](Completion& self) noexcept { static_cast<Serving&>(self).channel.serve(); }), channel(of) {}
+    Channel& channel;
+    bool* is_gone = nullptr;  // one who was served may destroy the channel
+  };
+
+  [[nodiscard]] bool has_room() const noexcept { return size_ < ring_.size(); }
+  void put(T&& value) noexcept { ring_[(first_ + size_++) % ring_.size()].emplace(std::move(value)); }
+  T take() noexcept {
+    std::optional<T>& place = ring_[std::exchange(first_, (first_ + 1) % ring_.size())];
+    --size_;
+    T value = std::move(*place);
+    place.reset();
+    return value;
+  }
+
+  [[nodiscard]] bool can_accept() noexcept { return has_room() && !senders_.empty(); }
+  [[nodiscard]] bool can_give() noexcept { return size_ != 0 && !receivers_.empty(); }
+  [[nodiscard]] bool can_meet() noexcept { return ring_.empty() && !senders_.empty() && !receivers_.empty(); }
+  void serve_later() noexcept;
+  void serve() noexcept;
+  bool serve_one(std::uint64_t until) noexcept;
+  void tell_receivers() noexcept;
+
+  std::vector<std::optional<T>> ring_;
+  std::size_t first_ = 0;
+  std::size_t size_ = 0;
+  List<Send> senders_;
+  List<Recv> receivers_;
+  std::uint64_t tickets_ = 0;
+  Serving serving_;
+  bool closed_ = false;
+};
+
+template <class T>
+class Channel<T>::Send : public detail::AtChannel<Send> {
+ public:
+  bool start() noexcept {
+    if (channel_->closed_) {
+      this->end_ = Send::End::closed;
+      return true;
+    }
+    if (channel_->has_room() && channel_->senders_.empty() && Loop::current().backend().spend()) {
+      channel_->put(std::move(value()));
+      this->served();
+    } else {
+      this->ticket_ = channel_->tickets_++;
+      channel_->senders_.push_back(*this);
+    }
+    channel_->serve_later();
+    return this->end_ != Send::End::none;
+  }
+  void finish() const {
+    this->check_not_cancelled();
+    if (this->is_closed()) throw Error(ErrorKind::disconnected, "send to", "a channel", "it is closed");
+  }
+
+ private:
+  friend class Channel;
+  Send(Channel& channel, T* given, std::optional<T> copy) : channel_(&channel), given_(given), copy_(std::move(copy)) {}
+  T& value() noexcept { return given_ != nullptr ? *given_ : *copy_; }
+
+  Channel* channel_;
+  T* given_;
+  std::optional<T> copy_;
+};
+
+template <class T>
+class Channel<T>::Recv : public detail::AtChannel<Recv> {
+ public:
+  bool start() noexcept {
+    if (channel_->closed_ && channel_->size_ == 0) return true;
+    if (channel_->size_ != 0 && channel_->receivers_.empty() && Loop::current().backend().spend()) {
+      value_ = channel_->take();
+      this->served();
+    } else {
+      this->ticket_ = channel_->tickets_++;
+      channel_->receivers_.push_back(*this);
+    }
+    channel_->serve_later();
+    return this->end_ != Recv::End::none;
+  }
+  std::optional<T> finish() {
+    this->check_not_cancelled();
+    return std::move(value_);
+  }
+
+ private:
+  friend class Channel;
+  explicit Recv(Channel& channel) noexcept : channel_(&channel) {}
+
+  Channel* channel_;
+  std::optional<T> value_;
+};
+
+template <class T>
+Channel<T>::~Channel() {
+  size_ = 0;
+  close();
+  if (serving_.is_gone != nullptr) *serving_.is_gone = true;
+}
+
+template <class T>
+void Channel<T>::close() noexcept {
+  closed_ = true;
+  senders_.for_each([](Send& send) { send.leave(Send::End::closed); });
+  tell_receivers();
+}
+
+template <class T>
+void Channel<T>::tell_receivers() noexcept {
+  if (closed_ && size_ == 0) receivers_.for_each([](Recv& recv) { recv.leave(Recv::End::closed); });
+}
+
+template <class T>
+void Channel<T>::serve_later() noexcept {
+  if (!serving_.linked() && (can_accept() || can_give() || can_meet())) Loop::current().finish_later(serving_);
+}
+
+template <class T>
+void Channel<T>::serve() noexcept {
+  bool is_gone = false;
+  serving_.is_gone = &is_gone;
+  const std::uint64_t until = tickets_;  // who comes from here on, perhaps again, waits for the next turn
+  while (serve_one(until)) {
+    if (is_gone) return;
+  }
+  serving_.is_gone = nullptr;
+  tell_receivers();
+  serve_later();
+}
+
+// False: nobody can be served.
+template <class T>
+bool Channel<T>::serve_one(std::uint64_t until) noexcept {
+  if (can_accept() && senders_.front().ticket_ < until) {
+    Send& send = senders_.front();
+    put(std::move(send.value()));
+    send.served();
+    send.resume();
+    return true;
+  }
+  if (can_give() && receivers_.front().ticket_ < until) {
+    Recv& recv = receivers_.front();
+    recv.value_ = take();
+    recv.served();
+    recv.resume();
+    return true;
+  }
+  if (can_meet() && senders_.front().ticket_ < until && receivers_.front().ticket_ < until) {
+    Send& send = senders_.front();
+    Recv& recv = receivers_.front();
+    recv.value_ = std::move(send.value());
+    recv.served();
+    send.served();
+    recv.resume();  // first: in a race of the two it is the receiver who has something to lose
+    send.resume();
+    return true;
+  }
+  return false;
+}
+
+}  // namespace coax
