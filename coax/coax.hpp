@@ -15,5 +15,7 @@
 #include "coax/stream/stream.hpp"
 #include "coax/stream/tcp.hpp"
 #include "coax/task/channel.hpp"
+#include "coax/task/offload.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
+#include "coax/task/signals.hpp"

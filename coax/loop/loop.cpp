@@ -93,6 +93,7 @@ void Loop::turn() {
   }
   timers_.advance(now());
   run_posted();
+  watches_.for_each([](Watch& watch) { watch.look(watch); });
   run_deferred();
   run_finished();
   run_flushes();

@@ -21,6 +21,13 @@ struct Flush : ListHook {
   Run run;
 };
 
+// Something that is looked at in every turn, since what changes it can only wake the loop: a signal handler.
+struct Watch : ListHook {
+  using Look = void (*)(Watch&) noexcept;
+  explicit Watch(Look on_look) noexcept : look(on_look) {}
+  Look look;
+};
+
 // Whether to look again and again before sleeping. To go to sleep and be woken costs 30 us; when events follow each
 // other more closely than that, looking is faster. It stops as soon as it does not pay, as where the peer needs this
 // core. Never on a machine with one core, nor with COAX_SPIN=off.
@@ -73,6 +80,8 @@ class Loop {
   // Calls done() in this turn or, when it is at its end, the next.
   void finish_later(Completion& completion) noexcept { backend_->finish_later(completion); }
   void flush_later(Flush& flush) noexcept { flushes_.push_back(flush); }
+  // Until it is unlinked.
+  void watch(Watch& watch) noexcept { watches_.push_back(watch); }
 
  private:
   void turn();
@@ -89,6 +98,7 @@ class Loop {
   Spin spin_;
   List<Completion> deferred_;
   List<Flush> flushes_;
+  List<Watch> watches_;
   std::vector<Loop*> together_;
   Loop* outer_;
 

@@ -19,7 +19,7 @@ namespace coax {
 
 namespace detail {
 
-// One who waits at a channel: in its list until the channel serves it, or in the loop's when it goes for another reason.
+// One who waits at a channel: in its list until it is served; in the loop's when it goes for another reason.
 template <class Derived>
 class AtChannel : public Leaf<Derived>, public Completion {
  public:

@@ -2,16 +2,15 @@
 #include "coax/task/run.hpp"
 
 #include <fmt/core.h>
-#include <signal.h>
 
 #include <atomic>
-#include <csignal>
 #include <list>
 #include <optional>
 #include <thread>
 
 #include "coax/loop/loop.hpp"
 #include "coax/loop/sim.hpp"
+#include "coax/task/signals_private.hpp"
 
 namespace coax {
 
@@ -24,45 +23,6 @@ struct RootContext : Context {
           return std::noop_coroutine();
         }) {}
   bool has_ended = false;
-};
-
-// The signal handler may only set a flag and wake the loop; the loop looks at the flag in each turn.
-std::atomic<int> signal_seen = 0;
-std::atomic<Loop*> signal_loop = nullptr;
-
-extern "C" void on_signal(int number) {
-  if (signal_seen.exchange(number) != 0) {  // the second one: at once, as by default
-    signal(number, SIG_DFL);
-    raise(number);
-    return;
-  }
-  const int saved = errno;
-  if (Loop* loop = signal_loop.load()) loop->wake();
-  errno = saved;
-}
-
-class Signals {
- public:
-  explicit Signals(Loop& loop) {
-    signal_seen = 0;
-    signal_loop = &loop;
-    struct sigaction action{};
-    action.sa_handler = on_signal;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, &interrupt_);
-    sigaction(SIGTERM, &action, &terminate_);
-  }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-  ~Signals() {
-    sigaction(SIGINT, &interrupt_, nullptr);
-    sigaction(SIGTERM, &terminate_, nullptr);
-    signal_loop = nullptr;
-  }
-
- private:
-  struct sigaction interrupt_{};
-  struct sigaction terminate_{};
 };
 
 // The other loops of this run: each turns on its thread until all is over.
@@ -110,12 +70,12 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
   const bool is_simulated = SimNetwork::of(loop.backend()) != nullptr;
   const unsigned threads =
       is_simulated ? 1 : std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
-  std::optional<Signals> signals;
+  std::optional<StopSignals> signals;
   if (with_signals) signals.emplace(loop);
   const Workers workers(loop, threads - 1);
   loop.post([&] { task.start(root); });
   loop.run_until([&] {
-    if (with_signals && signal_seen.load(std::memory_order_relaxed) != 0) root.cancel();
+    if (signals && StopSignals::seen()) root.cancel();
     return root.has_ended;
   });
   task.take();

@@ -1,0 +1,165 @@
+// The threads of offload(): two sets, which share nothing. They are kept until the process ends.
+#include "coax/task/offload.hpp"
+
+#include <signal.h>
+
+#include <condition_variable>
+#include <csignal>
+#include <list>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#include "coax/base/error.hpp"
+
+namespace coax::detail {
+
+namespace {
+
+constexpr std::size_t threads_max = 8;
+
+// A thread inherits what is blocked here: signals interrupt none of its system calls. Not those that a fault raises.
+class BlockedSignals {
+ public:
+  BlockedSignals() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, fault);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  BlockedSignals(const BlockedSignals&) = delete;
+  BlockedSignals& operator=(const BlockedSignals&) = delete;
+  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+class Threads {
+ public:
+  static Threads& of(const Work& work) {
+    static Threads kept;
+    static Threads abandonable;
+    return work.may_be_abandoned_ ? abandonable : kept;
+  }
+  Threads() = default;
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+  ~Threads();
+
+  void begin(Work& work);
+  Work::LetGo let_go(Work& work) noexcept;
+
+ private:
+  struct Worker {
+    std::thread thread;
+    bool is_busy = false;
+  };
+  // Outlives the set, for a thread that is busy when the process ends.
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable changed;
+    List<Work> queue;
+    std::size_t queued = 0;
+    std::size_t idle = 0;
+    std::list<Worker> workers;
+    bool is_over = false;
+  };
+
+  static void work(const std::shared_ptr<Shared>& shared, Worker& self) noexcept;
+  void start_one();
+
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
+// Joins those who are idle. The end of the process waits for nobody's blocking call.
+Threads::~Threads() {
+  std::unique_lock lock(shared_->mutex);
+  shared_->is_over = true;
+  shared_->changed.notify_all();
+  for (Worker& worker : shared_->workers) {
+    if (worker.is_busy) {
+      worker.thread.detach();
+      continue;
+    }
+    lock.unlock();
+    worker.thread.join();
+    lock.lock();
+  }
+}
+
+void Threads::start_one() {
+  const BlockedSignals blocked;
+  Worker& worker = shared_->workers.emplace_back();
+  try {
+    worker.thread = std::thread([shared = shared_, &worker] { work(shared, worker); });
+  } catch (...) {
+    shared_->workers.pop_back();
+    throw;
+  }
+}
+
+void Threads::begin(Work& work) {
+  const std::scoped_lock lock(shared_->mutex);
+  if (shared_->queued >= shared_->idle && shared_->workers.size() < threads_max) {
+    try {
+      start_one();
+    } catch (const std::system_error& error) {
+      if (shared_->workers.empty()) throw Error(error.code().value(), "start", "a thread");
+    }
+  }
+  shared_->queue.push_back(work);
+  ++shared_->queued;
+  shared_->changed.notify_one();
+}
+
+Work::LetGo Threads::let_go(Work& work) noexcept {
+  const std::scoped_lock lock(shared_->mutex);
+  if (work.state_ == Work::State::queued) {
+    work.unlink();
+    --shared_->queued;
+    return Work::LetGo::withdrawn;
+  }
+  if (work.state_ == Work::State::ended || !work.may_be_abandoned_) return Work::LetGo::too_late;
+  work.state_ = Work::State::abandoned;
+  return Work::LetGo::abandoned;
+}
+
+void Threads::work(const std::shared_ptr<Shared>& shared, Worker& self) noexcept {
+  std::unique_lock lock(shared->mutex);
+  while (true) {
+    ++shared->idle;
+    shared->changed.wait(lock, [&] { return shared->is_over || !shared->queue.empty(); });
+    --shared->idle;
+    if (shared->is_over) return;
+    Work& work = shared->queue.pop_front();
+    --shared->queued;
+    work.state_ = Work::State::running;
+    self.is_busy = true;
+    lock.unlock();
+    work.run();
+    lock.lock();
+    if (work.state_ == Work::State::abandoned) {
+      lock.unlock();
+      delete &work;  // NOLINT(cppcoreguidelines-owning-memory): whoever abandoned it has left it to us
+      lock.lock();
+    } else {
+      work.state_ = Work::State::ended;
+      // Under the lock, so that it is not abandoned meanwhile. Once posted, it may be gone.
+      work.home_->post([then = work.then_] { Loop::current().finish_later(*then); });
+    }
+    self.is_busy = false;
+  }
+}
+
+void Work::begin(Completion& then) {
+  home_ = &Loop::current();
+  then_ = &then;
+  Threads::of(*this).begin(*this);
+}
+
+Work::LetGo Work::let_go() noexcept { return Threads::of(*this).let_go(*this); }
+
+}  // namespace coax::detail

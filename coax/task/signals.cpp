@@ -1,0 +1,201 @@
+// A signal handler may set lock-free atomics and wake loops, and no more. So it counts by number, and wakes every loop
+// that listens; each turn of such a loop compares the counts with those that it has told.
+#include "coax/task/signals.hpp"
+
+#include <signal.h>
+
+#include <array>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "coax/base/error.hpp"
+#include "coax/task/signals_private.hpp"
+
+namespace coax {
+
+// A loop that is woken by every signal. Never freed, so that a handler can walk the list at any time; used again.
+struct Ear {
+  std::atomic<Loop*> loop = nullptr;
+  Ear* next = nullptr;
+};
+
+namespace {
+
+constexpr int stop_numbers[] = {SIGINT, SIGTERM};
+
+struct Number {
+  std::atomic<unsigned> count = 0;  // how often it was caught; wraps around
+  std::atomic<unsigned> named = 0;  // Signals that name it
+  std::atomic<unsigned> stops = 0;  // run()s that it stops
+  unsigned users = 0;               // of both kinds; under the mutex, as is `before`
+  struct sigaction before{};
+};
+
+constinit std::array<Number, _NSIG> numbers;
+constinit std::atomic<Ear*> ears = nullptr;
+constinit std::atomic<unsigned> handlers = 0;  // that run at this moment
+constinit std::atomic<bool> stop_seen = false;
+constinit std::mutex mutex;
+
+extern "C" void on_signal(int number) {
+  const int saved = errno;
+  ++handlers;
+  Number& caught = numbers[static_cast<std::size_t>(number)];
+  if (caught.named == 0 && caught.stops != 0) {
+    if (stop_seen.exchange(true)) {  // the second one: at once, as by default
+      signal(number, SIG_DFL);
+      raise(number);
+    }
+  } else {
+    ++caught.count;
+  }
+  for (Ear* ear = ears; ear != nullptr; ear = ear->next) {
+    if (Loop* loop = ear->loop) loop->wake();
+  }
+  --handlers;
+  errno = saved;
+}
+
+Ear* listen_on(Loop& loop) {
+  for (Ear* ear = ears; ear != nullptr; ear = ear->next) {
+    Loop* nobody = nullptr;
+    if (ear->loop.compare_exchange_strong(nobody, &loop)) return ear;
+  }
+  Ear* const ear = new Ear;  // NOLINT(cppcoreguidelines-owning-memory): for ever
+  ear->loop = &loop;
+  ear->next = ears;
+  while (!ears.compare_exchange_weak(ear->next, ear)) {
+  }
+  return ear;
+}
+
+// When it returns, no handler has the loop in its hands any more.
+void stop_listening(Ear& ear) noexcept {
+  ear.loop = nullptr;
+  while (handlers != 0) std::this_thread::yield();
+}
+
+// 0 or errno.
+int use(int number) noexcept {
+  if (number <= 0 || number >= _NSIG) return EINVAL;
+  const std::scoped_lock lock(mutex);
+  Number& used = numbers[static_cast<std::size_t>(number)];
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_RESTART;  // what blocks elsewhere in the program goes on
+  sigemptyset(&action.sa_mask);
+  if (used.users == 0 && sigaction(number, &action, &used.before) != 0) return errno;
+  ++used.users;
+  return 0;
+}
+
+void stop_using(int number) noexcept {
+  const std::scoped_lock lock(mutex);
+  Number& used = numbers[static_cast<std::size_t>(number)];
+  if (--used.users == 0) sigaction(number, &used.before, nullptr);
+}
+
+}  // namespace
+
+// --- Signals ---
+
+Signals::Signals(std::initializer_list<int> chosen) : looking_(*this) {
+  known_.reserve(chosen.size());
+  ear_ = listen_on(Loop::current());
+  for (const int number : chosen) {
+    if (const int reason = use(number); reason != 0) {
+      leave();
+      throw Error(reason, "catch signal", std::to_string(number));
+    }
+    Number& of_number = numbers[static_cast<std::size_t>(number)];
+    known_.push_back({number, of_number.count});
+    ++of_number.named;
+  }
+  Loop::current().watch(looking_);
+}
+
+Signals::~Signals() {
+  assert(waiting_ == nullptr && "a task still waits for these signals");
+  leave();
+}
+
+void Signals::leave() noexcept {
+  for (const Known& known : known_) {
+    --numbers[static_cast<std::size_t>(known.number)].named;
+    stop_using(known.number);
+  }
+  stop_listening(*ear_);
+}
+
+bool Signals::has_one() const noexcept {
+  for (const Known& known : known_) {
+    if (numbers[static_cast<std::size_t>(known.number)].count != known.count) return true;
+  }
+  return false;
+}
+
+// 0: there is none.
+int Signals::take() noexcept {
+  for (Known& known : known_) {
+    const unsigned count = numbers[static_cast<std::size_t>(known.number)].count;
+    if (std::exchange(known.count, count) != count) return known.number;
+  }
+  return 0;
+}
+
+void Signals::look() noexcept {
+  if (waiting_ != nullptr && !waiting_->linked() && has_one()) Loop::current().finish_later(*waiting_);
+}
+
+Signals::Next::Next(Signals& signals) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& next = static_cast<Next&>(self);
+        next.cancelled_ = true;
+        if (!next.linked()) Loop::current().finish_later(next);
+      }),
+      Completion([](Completion& self) noexcept {
+        auto& next = static_cast<Next&>(self);
+        next.signals_.waiting_ = nullptr;
+        if (!next.cancelled_) next.number_ = next.signals_.take();
+        next.resume();
+      }),
+      signals_(signals) {}
+
+bool Signals::Next::start() noexcept {
+  assert(signals_.waiting_ == nullptr && "one task at a time waits for signals");
+  number_ = signals_.take();
+  if (number_ != 0) return true;
+  signals_.waiting_ = this;
+  return false;
+}
+
+int Signals::Next::finish() const {
+  if (cancelled_) throw Cancelled();
+  return number_;
+}
+
+// --- StopSignals ---
+
+StopSignals::StopSignals(Loop& loop) : ear_(listen_on(loop)) {
+  for (const int number : stop_numbers) {
+    if (numbers[static_cast<std::size_t>(number)].stops++ == 0) stop_seen = false;
+    use(number);
+  }
+}
+
+StopSignals::~StopSignals() {
+  for (const int number : stop_numbers) {
+    stop_using(number);
+    --numbers[static_cast<std::size_t>(number)].stops;
+  }
+  stop_listening(*ear_);
+}
+
+bool StopSignals::seen() noexcept { return stop_seen; }
+
+}  // namespace coax
