@@ -68,6 +68,7 @@ void Timers::process(const Due& due) noexcept {
   while (!taken.empty()) {
     Timer& timer = taken.pop_front();
     if (timer.tick > elapsed_) {
+      ++moves_;
       insert(timer);
     } else {
       timer.fire(timer);

@@ -27,17 +27,21 @@ inline TimePoint later(TimePoint time, Duration duration) noexcept {
 // Ticks are milliseconds; a timer never fires early, and at most one tick and the length of a loop turn late.
 class Timers {
  public:
+  static constexpr unsigned levels = 6;
+
   explicit Timers(TimePoint start) noexcept : start_(start) {}
 
   void start(Timer& timer, TimePoint when) noexcept;
   static void stop(Timer& timer) noexcept { timer.unlink(); }
   // When the next timer may be due: never later than it is, perhaps earlier.
   [[nodiscard]] std::optional<TimePoint> next() noexcept;
+  // How often any timer has moved down a level, which is all that timers cost beside start and stop. One that is due
+  // within a year moves at most levels - 1 times, and not at all before its slot is reached.
+  [[nodiscard]] std::uint64_t moves() const noexcept { return moves_; }
   // Fires all that are due. A fired timer may start and stop any timer, itself too.
   void advance(TimePoint now) noexcept;
 
  private:
-  static constexpr unsigned levels = 6;
   static constexpr unsigned slots = 64;
   struct Level {
     std::uint64_t occupied = 0;  // a bit per slot; may be stale when its timers were stopped
@@ -55,6 +59,7 @@ class Timers {
 
   TimePoint start_;
   std::uint64_t elapsed_ = 0;
+  std::uint64_t moves_ = 0;
   std::array<Level, levels> wheel_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/stream/tcp_writer.hpp"
+#include "coax/task/offload.hpp"
 
 namespace coax {
 
@@ -161,7 +162,11 @@ Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port) {
   if (!target || !target->port) {
     throw Error(ErrorKind::invalid, "connect to", host_and_port, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
   }
-  co_return co_await connect(resolve(target->host.empty() ? "localhost" : target->host, *target->port));
+  const std::string host = target->host.empty() ? "localhost" : target->host;
+  if (const auto numeric = Endpoint::from_ip(host, *target->port)) co_return co_await connect(std::vector{*numeric});
+  const auto look_up = [host, port = *target->port] { return resolve(host, port); };
+  std::vector<Endpoint> addresses = co_await offload(look_up, abandon_on_cancel);
+  co_return co_await connect(std::move(addresses));
 }
 
 // --- listening ---

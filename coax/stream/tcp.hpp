@@ -58,7 +58,7 @@ class TcpStream final : public Stream {
 
 // Tries the addresses in their order until one answers. Throws the last error. Cancelled: no connection is left behind.
 Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses);
-// "host:port". Names are resolved first, which blocks the loop for as long as the resolver takes.
+// "host:port". A name is looked up first, on a thread of offload(): cancelled, it waits for no name server.
 Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port);
 
 class TcpListener {

@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 
+#include "tests/support/allocations.hpp"
 #include "tests/support/random.hpp"
 
 using namespace coax;
@@ -303,4 +305,83 @@ class Model {
 TEST(Timers, behave_like_a_sorted_list) {
   Model model(2'000);
   model.run(100'000);
+}
+
+// --- a million ---
+
+namespace {
+
+constexpr std::size_t a_million = 1'000'000;
+
+// Fires in the order of its ticks, or says so.
+struct Ordered : Timer {
+  struct Log {
+    std::uint64_t last_tick = 0;
+    std::size_t fired = 0;
+    std::size_t out_of_order = 0;
+  };
+  explicit Ordered(Log& in)
+      : Timer([](Timer& self) noexcept {
+          Log& log = static_cast<Ordered&>(self).log;
+          if (self.tick < log.last_tick) ++log.out_of_order;
+          log.last_tick = self.tick;
+          ++log.fired;
+        }),
+        log(in) {}
+  Log& log;
+};
+
+std::size_t allocated() {
+#ifdef COAX_SANITIZED
+  return 0;
+#else
+  return test::allocations;
+#endif
+}
+
+}  // namespace
+
+TEST(Timers, a_million_cost_a_few_moves_each_and_no_memory) {
+  test::Random random;
+  Timers wheel(start);
+  Ordered::Log log;
+  std::deque<Ordered> timers;
+  for (std::size_t index = 0; index < a_million; ++index) timers.emplace_back(log);
+  const std::size_t allocated_before = allocated();
+
+  for (Ordered& timer : timers) {
+    const std::uint64_t ms_max = 1ULL << random.between(1, 33);  // up to some months
+    wheel.start(timer, start + std::chrono::milliseconds(random.below(ms_max)));
+  }
+  for (std::size_t index = 0; index < a_million; index += 2) Timers::stop(timers[index]);
+  EXPECT_EQ(wheel.moves(), 0U) << "who only starts and stops a timer moves none";
+
+  std::size_t turns = 0;
+  for (auto next = wheel.next(); next; next = wheel.next(), ++turns) wheel.advance(*next);
+  EXPECT_EQ(log.fired, a_million / 2);
+  EXPECT_EQ(log.out_of_order, 0U);
+  EXPECT_LE(wheel.moves(), (Timers::levels - 1) * (a_million / 2)) << "the stopped ones cost nothing";
+  EXPECT_LE(turns, wheel.moves() + log.fired) << "no turn without a timer to move or to fire";
+  EXPECT_EQ(allocated(), allocated_before);
+}
+
+// As with connections: each byte puts the time limit off, and it never comes.
+TEST(Timers, a_million_that_are_put_off_again_and_again_never_move) {
+  Timers wheel(start);
+  Ordered::Log log;
+  std::deque<Ordered> timers;
+  for (std::size_t index = 0; index < a_million; ++index) timers.emplace_back(log);
+  TimePoint now = start;
+  for (std::size_t index = 0; index < a_million; ++index) {
+    wheel.start(timers[index], now + 30s);
+    if (index % 1000 == 0) wheel.advance(now += 1ms);
+  }
+  for (int times = 0; times < 3; ++times) {
+    for (std::size_t index = 0; index < a_million; ++index) {
+      wheel.start(timers[index], now + 30s);
+      if (index % 1000 == 0) wheel.advance(now += 5ms);
+    }
+  }
+  EXPECT_EQ(log.fired, 0U);
+  EXPECT_EQ(wheel.moves(), 0U);
 }

@@ -1,34 +1,14 @@
-// In the steady state a message costs no allocation: not the operations, not the tasks around them, not the time
-// limits.
+// In the steady state a message costs no allocation: not the operations, not the tasks around them, not the time limits
+// and whatever else they wait for.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+#include "coax/task/channel.hpp"
+#include "coax/task/scope.hpp"
+#include "tests/support/allocations.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define COAX_SANITIZED
-#endif
-#endif
-
-#ifndef COAX_SANITIZED  // they have their own allocator, and frames come from the heap then
-
-namespace {
-std::atomic<std::size_t> allocations = 0;
-}
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  void* block = std::malloc(size);
-  if (block == nullptr) throw std::bad_alloc();
-  return block;
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+#ifndef COAX_SANITIZED
 
 namespace {
 
@@ -63,7 +43,65 @@ Task<> ask_many_times(Stream& stream, std::size_t bytes, std::size_t& counted) {
   co_await stream.finish();
 }
 
+// Calls step() many times, which gives a Task<>, and counts when all is warm.
+template <class Step>
+Task<> repeat(Step& step, std::size_t& counted) {
+  std::size_t before = 0;
+  for (int times = 0; times < 100; ++times) {
+    if (times == 50) before = allocations;
+    co_await step();
+  }
+  counted = allocations - before;
+}
+
+struct Waits {
+  Event event;
+  Channel<int> here{0};
+  Channel<int> there{3};
+
+  Task<> set() {
+    co_await next_turn();
+    event.set();
+  }
+  Task<> send() {
+    for (int value = 0; value < 10; ++value) {
+      co_await here.send(value);
+      co_await there.send(value);
+    }
+  }
+  Task<> recv() {
+    for (int value = 0; value < 10; ++value) {
+      EXPECT_EQ(co_await here.recv(), value);
+      EXPECT_EQ(co_await there.recv(), value);
+    }
+  }
+  Task<> each() {
+    co_await sleep(1ns);
+    co_await timeout(1h, sleep(1ns));
+    co_await shield(1h, sleep(1ns));
+    co_await race(sleep(1h), next_turn());
+    co_await all(event.wait(), set());
+    event.clear();
+    co_await all(send(), recv());
+    co_await race(here.recv(), there.recv(), next_turn());
+    TaskGroup group;
+    for (int child = 0; child < 3; ++child) group.spawn(next());
+    co_await group.join();
+  }
+  static Task<> next() { co_await next_turn(); }
+};
+
 }  // namespace
+
+TEST(Allocations, waiting_makes_none) {
+  std::size_t counted = 1;
+  run([&]() -> Task<> {
+    Waits waits;
+    const auto step = [&waits] { return waits.each(); };
+    co_await repeat(step, counted);
+  });
+  EXPECT_EQ(counted, 0U);
+}
 
 TEST(Allocations, an_echo_makes_none) {
   for (const StreamKind& kind : stream_kinds) {

@@ -1,0 +1,110 @@
+// connect() by name: the loop goes on while a name server does not answer, and a time limit holds. The resolver of these
+// tests stands in front of the system's and holds what it is told to.
+#include <dlfcn.h>
+#include <gtest/gtest.h>
+#include <netdb.h>
+
+#include <atomic>
+#include <string_view>
+#include <thread>
+
+#include "coax/stream/tcp.hpp"
+#include "tests/support/run.hpp"
+
+using namespace coax;
+using namespace coax::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::atomic<int> asked = 0;    // how often
+std::atomic<int> waiting = 0;  // for the answer to slow.test
+std::atomic<bool> answers = true;
+std::atomic<std::thread::id> asked_on;
+
+}  // namespace
+
+// slow.test is this machine, once `answers` is true.
+extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints, addrinfo** found) {
+  static auto* const system = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  ++asked;
+  asked_on = std::this_thread::get_id();
+  if (std::string_view(host) != "slow.test") return system(host, port, hints, found);
+  ++waiting;
+  answers.wait(false);
+  --waiting;
+  return system("127.0.0.1", port, hints, found);
+}
+
+namespace {
+
+// Nobody is answered until it ends; then whoever still asks is gone before the next test.
+class SilentServer {
+ public:
+  SilentServer() { answers = false; }
+  SilentServer(const SilentServer&) = delete;
+  SilentServer& operator=(const SilentServer&) = delete;
+  ~SilentServer() { answer(); }
+  static void answer() {
+    answers = true;
+    answers.notify_all();
+  }
+};
+
+std::string at(std::string_view host, const TcpListener& listener) {
+  return std::string(host) + ":" + std::to_string(listener.local().port());
+}
+
+}  // namespace
+
+TEST(ConnectByName, asks_the_resolver_on_another_thread) {
+  run([]() -> Task<> {
+    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const std::string where = at("slow.test", listener);
+    const auto stream = co_await connect(where);
+    EXPECT_EQ(stream->peer(), listener.local());
+    EXPECT_NE(asked_on.load(), std::this_thread::get_id());
+  });
+}
+
+TEST(ConnectByName, does_not_ask_for_addresses) {
+  run([]() -> Task<> {
+    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const int before = asked;
+    for (const std::string& where : {at("127.0.0.1", listener), at("[::ffff:127.0.0.1]", listener)}) {
+      const auto stream = co_await connect(where);
+      EXPECT_EQ(stream->peer().port(), listener.local().port());
+    }
+    EXPECT_EQ(asked, before);
+  });
+}
+
+TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
+  run([]() -> Task<> {
+    const SilentServer server;
+    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const std::string where = at("slow.test", listener);
+    EXPECT_EQ((co_await race(connect(where), until([] { return waiting == 1; }))).index(), 1U);
+    EXPECT_EQ(co_await outcome(timeout(1ms, connect(where))), "timed_out");
+    EXPECT_GE(waiting, 1);
+  });
+  run([]() -> Task<> { co_await until([] { return waiting == 0; }); });
+}
+
+TEST(ConnectByName, goes_on_when_the_answer_comes) {
+  run([]() -> Task<> {
+    const SilentServer server;
+    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const auto answer_late = []() -> Task<> {
+      co_await until([] { return waiting == 1; });
+      SilentServer::answer();
+    };
+    const std::string where = at("slow.test", listener);
+    const auto both = co_await all(connect(where), answer_late());
+    EXPECT_EQ(std::get<0>(both)->peer(), listener.local());
+  });
+}
+
+TEST(ConnectByName, says_why_a_name_means_nothing) {
+  run([]() -> Task<> { EXPECT_EQ(co_await outcome(connect("no such host:80")), "address"); });
+}
