@@ -2,9 +2,14 @@
 // has, nobody waits for ever, and (AddressSanitizer) nothing is lost.
 #include <gtest/gtest.h>
 
+#include <array>
+#include <atomic>
 #include <stdexcept>
 
+#include "coax/task/channel.hpp"
+#include "coax/task/offload.hpp"
 #include "coax/task/scope.hpp"
+#include "tests/support/ambush.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
@@ -15,11 +20,19 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// What the trees of one loop share. Those of the other loop have their own.
 struct Forest {
   Random random;
   std::size_t alive = 0;
   std::size_t begun = 0;
   std::vector<Event> events{8};
+  std::array<Channel<std::size_t>, 3> channels{Channel<std::size_t>(0), Channel<std::size_t>(1),
+                                               Channel<std::size_t>(5)};
+  std::size_t sent = 0;
+  std::size_t received = 0;
+  std::atomic<int> offloaded = 0;  // that run at this moment
+  Loop* loop = &Loop::current();
+  Forest* other = this;
 };
 
 struct Alive {
@@ -47,15 +60,46 @@ Task<> meddle(Forest& forest, Context& context) {
   }
 }
 
+Task<> pass_a_value(Forest& forest) {
+  const Alive alive(forest);
+  Channel<std::size_t>& channel = forest.channels[forest.random.below(forest.channels.size())];
+  if (forest.random.one_in(2)) {
+    co_await channel.send(1);
+    ++forest.sent;
+  } else {
+    if (co_await channel.recv()) ++forest.received;
+  }
+}
+
+Task<> work_elsewhere(Forest& forest) {
+  const Alive alive(forest);
+  if (forest.random.one_in(2)) {
+    co_await offload([&inside = forest.offloaded] {
+      ++inside;
+      --inside;
+    });
+  } else {
+    auto owned = std::make_unique<int>(7);
+    auto work = [owned = std::move(owned)] { return *owned; };
+    const int result = co_await offload(std::move(work), abandon_on_cancel);
+    EXPECT_EQ(result, 7);
+  }
+}
+
 Task<> wait_somehow(Forest& forest) {
   const Alive alive(forest);
   Event& event = forest.events[forest.random.below(forest.events.size())];
-  switch (forest.random.below(6)) {
+  Ambush ambush(co_await this_context());
+  if (forest.random.one_in(8)) ambush.in(forest.random.below(4));
+  switch (forest.random.below(9)) {
     case 0: co_await next_turn(); break;
     case 1: co_await sleep(std::chrono::microseconds(forest.random.below(3000))); break;
     case 2: co_await timeout(2ms, event.wait()); break;
     case 3: co_await shield(1ms, event.wait()); break;
     case 4: throw std::runtime_error("as planned");
+    case 5: co_await timeout(2ms, pass_a_value(forest)); break;
+    case 6: co_await shield(1ms, pass_a_value(forest)); break;
+    case 7: co_await work_elsewhere(forest); break;
     default: break;
   }
 }
@@ -78,6 +122,8 @@ Task<> talk(Forest& forest) {
       if (here.random.one_in(40)) stream.close();
     }
   };
+  Ambush ambush(co_await this_context());
+  if (forest.random.one_in(3)) ambush.in(forest.random.below(8));
   co_await timeout(3ms, race(all(send(forest, *pair.near, bytes), send(forest, *pair.near, bytes)),
                              all(read(forest, *pair.far), send(forest, *pair.far, bytes)), read(forest, *pair.near)));
 }
@@ -100,7 +146,7 @@ Task<> grow_below(Forest& forest, int depth) {
     case 3: co_await shield(grow(forest, depth - 1)); break;
     case 4: co_await shield(2ms, grow(forest, depth - 1)); break;
     case 5: co_await grow_group(forest, depth); break;
-    case 6: co_await run_on(Loop::current(), grow(forest, depth - 1)); break;
+    case 6: co_await run_on(*forest.other->loop, grow(*forest.other, depth - 1)); break;
     default: {
       Context& self = co_await this_context();
       co_await all(grow(forest, depth - 1), meddle(forest, self));
@@ -141,35 +187,70 @@ void change_weather(Random& random) {
                            .window_bytes = random.between(1000, 300'000)});
 }
 
+// Somebody may wait for an event that nobody is left to set.
+Task<> set_all(Forest& forest) {
+  while (true) {
+    co_await sleep(1ms);
+    for (Event& event : forest.events) event.set();
+  }
+}
+Task<> join(TaskGroup& group) {
+  try {
+    co_await group.join();
+  } catch (const std::runtime_error&) {
+  }
+}
+
+// On the forest's loop: nobody is left, and nothing of what they had.
+Task<> inspect(Forest& forest) {
+  EXPECT_EQ(forest.alive, 0U);
+  EXPECT_EQ(forest.offloaded, 0);
+  for (Event& event : forest.events) event.clear();
+  for (Channel<std::size_t>& channel : forest.channels) {
+    while ((co_await race(channel.recv(), next_turn())).index() == 0) ++forest.received;
+  }
+  EXPECT_EQ(forest.received, forest.sent) << "lost, or given twice; seed " << forest.random.seed();
+  EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
+}
+
+// A tree begins here and may grow into the other forest and back.
+Task<> grow_many(Forest& here) {
+  for (int tree = 0; tree < 150; ++tree) {
+    change_weather(here.random);
+    TaskGroup group;
+    group.spawn(grow(here, 5));
+    for (std::size_t turn = here.random.below(20); turn != 0; --turn) co_await next_turn();
+    if (here.random.one_in(2)) group.cancel();
+    co_await race(join(group), set_all(here), run_on(*here.other->loop, set_all(*here.other)));
+    co_await inspect(here);
+    co_await run_on(*here.other->loop, inspect(*here.other));
+  }
+  EXPECT_GT(here.begun, 1000U);
+}
+
+// Made and ended on its own loop.
+Task<> grow_beside(Forest& here) {
+  Forest there;
+  here.other = &there;
+  there.other = &here;
+  co_await run_on(*here.loop, grow_many(here));
+  EXPECT_GT(there.begun, 100U);
+}
+
 }  // namespace
 
 TEST(Stress, every_task_of_a_random_tree_ends) {
   run([]() -> Task<> {
     Forest forest;
-    for (int tree = 0; tree < 150; ++tree) {
-      change_weather(forest.random);
-      TaskGroup group;
-      group.spawn(grow(forest, 5));
-      for (std::size_t turn = forest.random.below(20); turn != 0; --turn) co_await next_turn();
-      if (forest.random.one_in(2)) group.cancel();
-      // Somebody may wait for an event that nobody is left to set.
-      const auto set_all = [](Forest& here) -> Task<> {
-        while (true) {
-          co_await sleep(1ms);
-          for (Event& event : here.events) event.set();
-        }
-      };
-      const auto join = [](TaskGroup& tasks) -> Task<> {
-        try {
-          co_await tasks.join();
-        } catch (const std::runtime_error&) {
-        }
-      };
-      co_await race(join(group), set_all(forest));
-      EXPECT_EQ(forest.alive, 0U);
-      for (Event& event : forest.events) event.clear();
-      EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
-    }
-    EXPECT_GT(forest.begun, 1000U);
+    co_await grow_many(forest);
   });
+}
+
+TEST(Stress, every_task_of_a_random_tree_on_two_loops_ends) {
+  run(
+      []() -> Task<> {
+        Forest here;
+        co_await run_on(*Loop::current().together()[1], grow_beside(here));
+      },
+      {.threads = 2});
 }
