@@ -1,5 +1,5 @@
-// connect() by name: the loop goes on while a name server does not answer, and a time limit holds. The resolver of these
-// tests stands in front of the system's and holds what it is told to.
+// connect() by name: the loop goes on while a name server does not answer, and a time limit holds. The resolver of
+// these tests stands in front of the system's and holds what it is told to.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
