@@ -38,7 +38,7 @@ struct Op : Completion {
     accept,     // result = a native descriptor for Backend::adopt(); `endpoint` (may be null) gets the peer
     connect,    // to `endpoint`: result = 0
   };
-  enum class State : std::uint8_t { idle, deferred, waiting, finished };
+  enum class State : std::uint8_t { idle, deferred, waiting, ending, finished };  // ending: waiting, and asked to end
 
   Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {}
   // A descriptor has at most one that receives and one that sends.

@@ -174,9 +174,9 @@ void UringBackend::cancel(Op& op) noexcept {
   if (op.state != Op::State::waiting) return;  // finished: its result is on its way
   Slot* const slot = slots_.find(op.descriptor);
   if (slot == nullptr) return;
-  if (!op.receives()) return ring_.cancel(tag_of(op.descriptor, Lane::send));
-  if (op.kind == Op::Kind::recv_into && slot->inbound == Inbound::single) {
-    return ring_.cancel(tag_of(op.descriptor, Lane::receive));
+  if (!op.receives() || (op.kind == Op::Kind::recv_into && slot->inbound == Inbound::single)) {
+    op.state = Op::State::ending;
+    return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
   }
   slot->reader = nullptr;  // what comes now is kept for the next one
   finish_undone(op, ECANCELED);
@@ -192,10 +192,15 @@ bool UringBackend::poll(std::optional<TimePoint> until) noexcept {
 
 void UringBackend::handle(const io_uring_cqe& completion) noexcept {
   const Lane lane = Ring::lane_of(completion.user_data);
-  const Descriptor descriptor{.index = static_cast<std::uint32_t>(completion.user_data) >> 2,
-                              .generation = static_cast<std::uint32_t>(completion.user_data >> 32)};
+  const bool missed = Ring::missed(completion.user_data);
+  const std::uint64_t tag = Ring::target_of(completion.user_data);
+  const Descriptor descriptor{.index = static_cast<std::uint32_t>(tag) >> 2,
+                              .generation = static_cast<std::uint32_t>(tag >> 32)};
   Slot* const slot = slots_.find(descriptor);
-  if (slot == nullptr) {  // closed since
+  if (missed) {
+    const Op* const op = slot == nullptr ? nullptr : lane == Lane::send ? slot->writer : slot->reader;
+    if (op != nullptr && op->state == Op::State::ending) ring_.cancel(tag);
+  } else if (slot == nullptr) {  // closed since
     throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
   } else if (lane == Lane::send) {
     handle_outbound(*slot, completion);
@@ -208,9 +213,10 @@ void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) n
   Op* const op = slot.writer;
   if (op == nullptr) return;
   if (slot.scratch) spare_scratch_.push_back(std::move(slot.scratch));
-  if (completion.res == -EINTR && op->kind == Op::Kind::send) return send(slot, *op);
+  const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
+  if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::waiting) return send(slot, *op);
   slot.writer = nullptr;
-  finish_with(*op, completion.res);
+  finish_with(*op, is_undone && op->state == Op::State::ending ? -ECANCELED : completion.res);
   complete(*op);
 }
 

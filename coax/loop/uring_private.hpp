@@ -27,8 +27,11 @@ class Ring {
 
   // The next request to fill in; it is submitted with the others at the next wait(), or before when the queue is full.
   io_uring_sqe* request(std::uint64_t tag) noexcept;
-  // Asks the request with that tag to end.
+  // Asks the request with that tag to end. When the kernel did not find it, which is so too while it is on its way from
+  // one of the kernel's lists to another, the completion is handled with a tag for which missed() is true.
   void cancel(std::uint64_t tag) noexcept;
+  static bool missed(std::uint64_t tag) noexcept { return (tag & cancel_bit) != 0; }
+  static std::uint64_t target_of(std::uint64_t tag) noexcept { return tag & ~cancel_bit; }
   void submit() noexcept { io_uring_submit(&ring_); }
   // Ends all requests of a descriptor before it returns; they were submitted.
   void cancel_now(int native, bool fixed) noexcept;
@@ -74,7 +77,7 @@ class Ring {
   static constexpr unsigned completions_max = 1024;  // of one turn
   static constexpr unsigned buffer_count = 128;      // a power of two
   static constexpr std::uint64_t tag_of_wake = 0 << 2 | static_cast<std::uint64_t>(Lane::control);
-  static constexpr std::uint64_t tag_of_cancel = 1 << 2 | static_cast<std::uint64_t>(Lane::control);
+  static constexpr std::uint64_t cancel_bit = std::uint64_t{1} << 31;  // above any index of a slot
   static constexpr std::uint64_t tag_of_borrow = 2 << 2 | static_cast<std::uint64_t>(Lane::control);
 
   void make_buffers();

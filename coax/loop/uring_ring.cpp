@@ -115,7 +115,7 @@ io_uring_sqe* Ring::request(std::uint64_t tag) noexcept {
   return request;
 }
 
-void Ring::cancel(std::uint64_t tag) noexcept { io_uring_prep_cancel64(request(tag_of_cancel), tag, 0); }
+void Ring::cancel(std::uint64_t tag) noexcept { io_uring_prep_cancel64(request(tag | cancel_bit), tag, 0); }
 
 void Ring::cancel_now(int native, bool fixed) noexcept {
   io_uring_sync_cancel_reg all{};
@@ -150,6 +150,7 @@ void Ring::wait(std::optional<TimePoint> until) noexcept {
 }
 
 bool Ring::take_own(const io_uring_cqe& completion) noexcept {
+  if (missed(completion.user_data)) return completion.res != -ENOENT && completion.res != -EALREADY;
   if (lane_of(completion.user_data) != Lane::control) return false;
   if (completion.user_data == tag_of_wake) await_wake();
   return true;
