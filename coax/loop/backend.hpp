@@ -71,8 +71,8 @@ class Backend {
 
   [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
   [[nodiscard]] virtual const char* name() const noexcept = 0;
-  // Whether time passes while the loop looks for events without sleeping.
-  [[nodiscard]] virtual bool may_spin() const noexcept { return true; }
+  // Time passes only while the loop waits, and the loop's thread does all the work.
+  [[nodiscard]] virtual bool is_simulated() const noexcept { return false; }
   // When the last poll() had ended its wait: what is done in this turn is done at that time.
   [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
 

@@ -67,7 +67,7 @@ void Loop::run_until(const std::function<bool()>& done) {
 
 // Until there is something to do: sleeping, or looking for a moment and then sleeping.
 void Loop::wait() {
-  if (backend_->may_spin() && spin_.is_worth_it()) {
+  if (!backend_->is_simulated() && spin_.is_worth_it()) {
     if (spin()) return spin_.succeeded();
     spin_.failed();
   }

@@ -45,7 +45,7 @@ class SimBackend final : public Backend, private sim::Observer {
 
   [[nodiscard]] TimePoint now() const noexcept override { return world_.now(); }
   [[nodiscard]] const char* name() const noexcept override { return "sim"; }
-  [[nodiscard]] bool may_spin() const noexcept override { return false; }
+  [[nodiscard]] bool is_simulated() const noexcept override { return true; }
   [[nodiscard]] SimNetwork& network() noexcept { return *network_; }
 
  private:
@@ -196,7 +196,7 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
   if (op.state != Op::State::waiting) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    slot.end = world_.connect(slot.from, *op.endpoint);
+    slot.end = world_.connect(slot.from, op.endpoint->unmapped());
     slot.end.end().owner = op.descriptor;
     return false;
   }

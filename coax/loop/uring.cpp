@@ -81,6 +81,12 @@ class UringBackend final : public Backend {
     return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 2 |
            static_cast<std::uint64_t>(lane);
   }
+  // Whether the request of that lane was asked to end and has not ended yet.
+  static bool is_ending(const Slot& slot, Lane lane) noexcept {
+    const Op* const op = lane == Lane::send ? slot.writer : slot.reader;
+    const bool is_asked = op != nullptr && op->state == Op::State::ending;
+    return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
+  }
   static Lane inbound_lane(const Slot& slot) noexcept { return slot.listens ? Lane::accept : Lane::receive; }
   static void aim(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
     request->fd = slot.fixed ? static_cast<int>(index) : slot.fd;
@@ -198,8 +204,7 @@ void UringBackend::handle(const io_uring_cqe& completion) noexcept {
                               .generation = static_cast<std::uint32_t>(tag >> 32)};
   Slot* const slot = slots_.find(descriptor);
   if (missed) {
-    const Op* const op = slot == nullptr ? nullptr : lane == Lane::send ? slot->writer : slot->reader;
-    if (op != nullptr && op->state == Op::State::ending) ring_.cancel(tag);
+    if (slot != nullptr && is_ending(*slot, lane)) ring_.cancel(tag);
   } else if (slot == nullptr) {  // closed since
     throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
   } else if (lane == Lane::send) {
@@ -225,14 +230,15 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   const Inbound before = slot->inbound;
   if ((completion.flags & IORING_CQE_F_MORE) == 0) slot->inbound = Inbound::none;
   const Early what{.result = completion.res, .buffer = ring_.take_buffer(completion)};
-  // Of a multishot request: more were ready than the ring has buffers, we asked it to end, or a signal did.
-  const bool is_nothing =
-      what.result == -ENOBUFS || what.result == -EINTR || (what.result == -ECANCELED && before != Inbound::single);
+  // More were ready than the ring has buffers, or a signal came, or we asked a multishot request to end.
+  const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
+  const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
+                          (what.result == -ECANCELED && before != Inbound::single);
   if (is_nothing) {
     throw_away(what, Lane::receive);
   } else if (before == Inbound::single) {
     Op& op = *std::exchange(slot->reader, nullptr);
-    finish_with(op, what.result);
+    finish_with(op, what.result == -EINTR ? -ECANCELED : what.result);
     complete(op);
   } else {
     deliver(*slot, descriptor, what);

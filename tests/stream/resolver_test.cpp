@@ -11,6 +11,7 @@
 
 #include "coax/stream/tcp.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -65,7 +66,10 @@ std::string at(std::string_view host, const TcpListener& listener) {
 
 }  // namespace
 
-TEST(ConnectByName, asks_the_resolver_on_another_thread) {
+// Threads live in real time.
+using ConnectByName = OnKernel;
+
+TEST_F(ConnectByName, asks_the_resolver_on_another_thread) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::string where = at("slow.test", listener);
@@ -75,7 +79,7 @@ TEST(ConnectByName, asks_the_resolver_on_another_thread) {
   });
 }
 
-TEST(ConnectByName, does_not_ask_for_addresses) {
+TEST_F(ConnectByName, does_not_ask_for_addresses) {
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     const int before = asked;
@@ -87,7 +91,7 @@ TEST(ConnectByName, does_not_ask_for_addresses) {
   });
 }
 
-TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
+TEST_F(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
   run([]() -> Task<> {
     const SilentServer server;
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
@@ -99,7 +103,7 @@ TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
   run([]() -> Task<> { co_await until([] { return waiting == 0; }); });
 }
 
-TEST(ConnectByName, goes_on_when_the_answer_comes) {
+TEST_F(ConnectByName, goes_on_when_the_answer_comes) {
   run([]() -> Task<> {
     const SilentServer server;
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
@@ -113,6 +117,6 @@ TEST(ConnectByName, goes_on_when_the_answer_comes) {
   });
 }
 
-TEST(ConnectByName, says_why_a_name_means_nothing) {
+TEST_F(ConnectByName, says_why_a_name_means_nothing) {
   run([]() -> Task<> { EXPECT_EQ(co_await outcome(connect("no such host:80")), "address"); });
 }

@@ -14,6 +14,7 @@
 #include "coax/task/scope.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -57,7 +58,11 @@ Task<> observe(Task<> task, std::string& end) { end = co_await outcome(std::move
 
 }  // namespace
 
-TEST(Offload, calls_the_function_elsewhere_and_comes_back_with_its_result) {
+// Threads live in real time.
+using Offload = OnKernel;
+using OffloadDeathTest = OnKernel;
+
+TEST_F(Offload, calls_the_function_elsewhere_and_comes_back_with_its_result) {
   run([]() -> Task<> {
     const std::thread::id here = std::this_thread::get_id();
     const std::thread::id there = co_await offload([] { return std::this_thread::get_id(); });
@@ -70,7 +75,7 @@ TEST(Offload, calls_the_function_elsewhere_and_comes_back_with_its_result) {
   });
 }
 
-TEST(Offload, brings_errors_home) {
+TEST_F(Offload, brings_errors_home) {
   run([]() -> Task<> {
     std::string told;
     try {
@@ -83,7 +88,7 @@ TEST(Offload, brings_errors_home) {
   });
 }
 
-TEST(Offload, leaves_the_loop_free) {
+TEST_F(Offload, leaves_the_loop_free) {
   run([]() -> Task<> {
     Gate gate;
     const auto open = [](Gate& held) -> Task<> {
@@ -94,7 +99,7 @@ TEST(Offload, leaves_the_loop_free) {
   });
 }
 
-TEST(Offload, runs_so_many_at_once_and_no_more) {
+TEST_F(Offload, runs_so_many_at_once_and_no_more) {
   run([]() -> Task<> {
     Gate gate;
     TaskGroup group;
@@ -108,7 +113,7 @@ TEST(Offload, runs_so_many_at_once_and_no_more) {
   });
 }
 
-TEST(Offload, begins_in_the_order_of_the_calls) {
+TEST_F(Offload, begins_in_the_order_of_the_calls) {
   run([]() -> Task<> {
     Gate gate;
     TaskGroup held;
@@ -128,7 +133,7 @@ TEST(Offload, begins_in_the_order_of_the_calls) {
   });
 }
 
-TEST(Offload, uses_its_threads_again) {
+TEST_F(Offload, uses_its_threads_again) {
   run([]() -> Task<> {
     std::set<std::thread::id> threads;
     for (int times = 0; times < 200; ++times) {
@@ -138,7 +143,7 @@ TEST(Offload, uses_its_threads_again) {
   });
 }
 
-TEST(Offload, is_not_interrupted_by_signals) {
+TEST_F(Offload, is_not_interrupted_by_signals) {
   run([]() -> Task<> {
     const bool blocked = co_await offload([] {
       sigset_t now;
@@ -151,7 +156,7 @@ TEST(Offload, is_not_interrupted_by_signals) {
 
 // --- cancelling ---
 
-TEST(Offload, cancelled_before_it_has_begun_is_never_called) {
+TEST_F(Offload, cancelled_before_it_has_begun_is_never_called) {
   run([]() -> Task<> {
     Gate gate;
     TaskGroup held;
@@ -171,7 +176,7 @@ TEST(Offload, cancelled_before_it_has_begun_is_never_called) {
   });
 }
 
-TEST(Offload, cancelled_while_it_runs_is_waited_for_and_gives_its_result) {
+TEST_F(Offload, cancelled_while_it_runs_is_waited_for_and_gives_its_result) {
   run([]() -> Task<> {
     Gate gate;
     std::string end;
@@ -188,7 +193,7 @@ TEST(Offload, cancelled_while_it_runs_is_waited_for_and_gives_its_result) {
   });
 }
 
-TEST(Offload, cancelled_asks_a_function_that_listens_to_stop) {
+TEST_F(Offload, cancelled_asks_a_function_that_listens_to_stop) {
   run([]() -> Task<> {
     std::atomic<bool> is_inside = false;
     const auto work_for_ever = [&is_inside](const std::stop_token& stop) {
@@ -205,7 +210,7 @@ TEST(Offload, cancelled_asks_a_function_that_listens_to_stop) {
   });
 }
 
-TEST(Offload, abandoned_lets_its_caller_go_at_once_and_runs_on) {
+TEST_F(Offload, abandoned_lets_its_caller_go_at_once_and_runs_on) {
   run([]() -> Task<> {
     const auto gate = std::make_shared<Gate>();
     co_await abandon_inside(gate);
@@ -217,7 +222,7 @@ TEST(Offload, abandoned_lets_its_caller_go_at_once_and_runs_on) {
   });
 }
 
-TEST(Offload, abandoned_is_asked_to_stop_too) {
+TEST_F(Offload, abandoned_is_asked_to_stop_too) {
   run([]() -> Task<> {
     const auto is_inside = std::make_shared<std::atomic<bool>>(false);
     const auto work_for_ever = [is_inside](const std::stop_token& stop) {
@@ -233,14 +238,14 @@ TEST(Offload, abandoned_is_asked_to_stop_too) {
   });
 }
 
-TEST(Offload, abandoned_may_outlive_its_loop) {
+TEST_F(Offload, abandoned_may_outlive_its_loop) {
   const auto gate = std::make_shared<Gate>();
   run([&]() -> Task<> { co_await abandon_inside(gate); });
   gate->open();
   run([&]() -> Task<> { co_await until([&gate] { return gate.use_count() == 1; }); });
 }
 
-TEST(Offload, what_may_be_abandoned_holds_up_nothing_else) {
+TEST_F(Offload, what_may_be_abandoned_holds_up_nothing_else) {
   run([]() -> Task<> {
     const auto gate = std::make_shared<Gate>();
     TaskGroup group;
@@ -266,7 +271,7 @@ Task<> abandon_for_ever() {
 
 }  // namespace
 
-TEST(OffloadDeathTest, the_end_of_the_process_does_not_wait_for_what_was_abandoned) {
+TEST_F(OffloadDeathTest, the_end_of_the_process_does_not_wait_for_what_was_abandoned) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
@@ -306,7 +311,7 @@ Task<> offload_at_random(Random& random) {
 
 }  // namespace
 
-TEST(Offload, nothing_of_it_outlives_its_scope_whoever_is_cancelled) {
+TEST_F(Offload, nothing_of_it_outlives_its_scope_whoever_is_cancelled) {
   run(
       []() -> Task<> {
         Random here;

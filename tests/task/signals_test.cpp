@@ -10,6 +10,7 @@
 
 #include "coax/task/run.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -66,6 +67,7 @@ TEST(Signals, wake_the_one_who_waits) {
 }
 
 TEST(Signals, wake_a_loop_that_sleeps) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     Signals signals({SIGUSR1});
     const std::jthread other([] { kill(getpid(), SIGUSR1); });
@@ -223,6 +225,7 @@ TEST(SignalsDeathTest, a_second_one_ends_the_process_at_once) {
 
 // Handlers run while others come and go; the sanitizers look on.
 TEST(Signals, may_arrive_while_loops_begin_and_end) {
+  COAX_NEEDS_KERNEL();
   const OwnHandler program(SIGUSR1);
   std::jthread raising([](const std::stop_token& stop) {
     while (!stop.stop_requested()) kill(getpid(), SIGUSR1);
