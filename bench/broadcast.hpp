@@ -1,25 +1,69 @@
 // A room with many members, one of whom publishes: it keeps some messages under way, and one counts as finished when
-// all members have it. Every member's bytes are compared with what was published, in its order.
+// all members have it. All must read the same bytes: the first to read a message finds in it what was published, and
+// every other member's bytes are compared with those.
 #pragma once
 
 #include "bench/generator.hpp"
+#include "bench/websocket.hpp"
 
 namespace bench {
+
+// How a member speaks: in lines over TCP; in text messages of a WebSocket, which everybody gets back as they are; or
+// over the WebSocket of the hub, in JSON (docs/protocols.md).
+class Wire {
+ public:
+  Wire(bool websocket, bool join) : websocket_(websocket), join_(join) {}
+
+  // What is sent as soon as it is connected.
+  [[nodiscard]] std::string greeting(std::size_t index) const {
+    return websocket_ ? websocket::upgrade(join_ ? "/ws" : "/room") : "m" + std::to_string(index) + "\n";
+  }
+  // What is sent when the server has greeted.
+  [[nodiscard]] std::string joining(std::size_t index) const {
+    return join_
+               ? websocket::from_client(websocket::text, R"({"type":"join","nick":"m)" + std::to_string(index) + "\"}")
+               : "";
+  }
+  // The size of the server's greeting; 0: it is not whole yet.
+  [[nodiscard]] std::size_t greeted(std::string_view bytes) const {
+    const std::string_view start = websocket_ ? "HTTP/1.1 101 " : "NICK";
+    if (bytes.size() < start.size()) return 0;
+    if (!bytes.starts_with(start)) throw std::runtime_error("not a chat server: " + std::string(bytes));
+    if (!websocket_) return start.size();
+    const std::size_t end = bytes.find("\r\n\r\n");
+    return end == std::string_view::npos ? 0 : end + 4;
+  }
+  [[nodiscard]] std::string said(const std::string& text) const {
+    if (!websocket_) return text + "\n";
+    return websocket::from_client(websocket::text, join_ ? R"({"type":"message","text":")" + text + "\"}" : text);
+  }
+  // The size of the first message; 0: it is not whole yet.
+  [[nodiscard]] std::size_t message(std::string_view bytes) const {
+    return websocket_ ? websocket::parse(bytes).size : bytes.find('\n') + 1;
+  }
+
+ private:
+  bool websocket_;
+  bool join_;
+};
 
 class Broadcast {
  public:
   explicit Broadcast(const Options& options)
       : target_(options.target()),
-        message_bytes_(options.number("bytes", std::size_t{100})),
+        wire_(options.has("websocket"), options.has("join")),
+        text_bytes_(options.number("bytes", std::size_t{100})),
         members_(options.count("subscribers", 1000)),
         under_way_(options.count("in-flight", 16)),
         meter_(options) {
-    if (message_bytes_ < 24) throw std::invalid_argument("--bytes must be at least 24");
+    if (text_bytes_ < 24) throw std::invalid_argument("--bytes must be at least 24");
   }
 
   void run() {
     for (std::size_t index = 0; index < members_.size(); ++index) {
-      join(index);
+      members_[index].fd = connect_to(target_, index);
+      epoll_.add(members_[index].fd, static_cast<std::uint32_t>(index));
+      say(members_[index], wire_.greeting(index));
       if (index % 16 == 15) receive_all(0);
     }
     synchronise();
@@ -33,28 +77,22 @@ class Broadcast {
   }
 
  private:
-  static constexpr std::string_view greeting = "NICK";
-
   struct Member {
     int fd = -1;
     bool greeted = false;
     bool ready = false;       // has had the last probe
+    std::string begun;        // of a message, before the measuring
     std::uint64_t bytes = 0;  // since the measuring began
-    std::string begun;        // of a line, before
+    std::uint64_t messages = 0;
   };
   struct Message {
-    std::string line;  // as it comes
+    std::uint64_t end = 0;  // in the stream that all share
     std::uint64_t published_at = 0;
     std::size_t missing = 0;  // members that do not have it
   };
 
-  void join(std::size_t index) {
-    members_[index].fd = connect_to(target_, index);
-    say(members_[index], "m" + std::to_string(index) + "\n");
-    epoll_.add(members_[index].fd, static_cast<std::uint32_t>(index));
-  }
-
   static void say(const Member& member, std::string_view text) {
+    if (text.empty()) return;
     const ssize_t sent = send(member.fd, text.data(), text.size(), MSG_NOSIGNAL);
     if (sent != static_cast<ssize_t>(text.size())) throw std::runtime_error("the server does not read");
   }
@@ -62,10 +100,9 @@ class Broadcast {
   void receive_all(int timeout_ms) {
     for (const epoll_event& event : epoll_.wait(timeout_ms)) {
       if ((event.events & (EPOLLIN | ended_events)) == 0) continue;
-      Member& member = members_[event.data.u32];
       const bool ended = (event.events & ended_events) != 0;
-      const bool open = buffer_.drain(member.fd, ended, [&](std::string_view bytes) {
-        counting_ ? count(member, bytes) : look_for_probe(member, bytes);
+      const bool open = buffer_.drain(members_[event.data.u32].fd, ended, [&](std::string_view bytes) {
+        counting_ ? count(members_[event.data.u32], bytes) : look_for_probe(event.data.u32, bytes);
         return true;
       });
       if (!open) throw std::runtime_error("the server closed a connection");
@@ -84,71 +121,88 @@ class Broadcast {
       }
       for (Member& member : members_) member.ready = false;
       ready_ = 0;
-      probe_ = text_of(probes_++);
-      probe_.replace(0, 5, "probe");
-      say(members_.front(), probe_);
+      probe_ = text_of("probe  ", probes_++);
+      if (members_.front().greeted) say(members_.front(), wire_.said(probe_));
       const std::uint64_t until = now() + second / 4;
       while (ready_ < members_.size() && now() < until) receive_all(10);
+    }
+    for (const Member& member : members_) {
+      if (!member.begun.empty()) throw std::runtime_error("somebody said something after the last probe");
     }
     counting_ = true;
   }
 
-  void look_for_probe(Member& member, std::string_view bytes) {
+  void look_for_probe(std::size_t index, std::string_view bytes) {
+    Member& member = members_[index];
     member.begun.append(bytes);
     if (!member.greeted) {
-      if (member.begun.size() < greeting.size()) return;
-      if (!member.begun.starts_with(greeting)) throw std::runtime_error("not a chat server: " + member.begun);
-      member.begun.erase(0, greeting.size());
+      const std::size_t size = wire_.greeted(member.begun);
+      if (size == 0) return;
+      member.begun.erase(0, size);
       member.greeted = true;
+      say(member, wire_.joining(index));
     }
     std::string_view rest = member.begun;
-    std::size_t end = 0;
-    while ((end = rest.find('\n')) != std::string_view::npos) {
-      const std::string_view line = rest.substr(0, end + 1);
-      rest.remove_prefix(end + 1);
-      if (!line.ends_with(probe_) || member.ready) continue;
-      prefix_ = line.substr(0, line.size() - probe_.size());
-      member.ready = true;
-      ++ready_;
+    while (const std::size_t size = wire_.message(rest)) {
+      if (rest.substr(0, size).contains(probe_) && !member.ready) {
+        member.ready = true;
+        ++ready_;
+      }
+      rest.remove_prefix(size);
     }
     member.begun = std::string(rest);
   }
 
   // --- measuring ---
 
-  // "message 0000000042 ......\n", of the wanted length.
-  [[nodiscard]] std::string text_of(std::uint64_t number) const {
+  // "message 0000000042 ......", of the wanted length.
+  [[nodiscard]] std::string text_of(std::string_view word, std::uint64_t number) const {
     const std::string digits = std::to_string(number);
-    std::string text = "message " + std::string(digits.size() < 10 ? 10 - digits.size() : 0, '0') + digits + " ";
-    text.resize(message_bytes_ - 1, '.');
-    return text + '\n';
+    std::string text = std::string(word) + " " + std::string(digits.size() < 10 ? 10 - digits.size() : 0, '0') + digits;
+    text += ' ';
+    text.resize(text_bytes_, '.');
+    return text;
   }
 
   void publish(std::uint64_t count) {
     std::string texts;
     const std::uint64_t time = now();
     for (; count != 0; --count) {
-      const std::string text = text_of(published_);
-      under_way_[published_++ % under_way_.size()] = {
-          .line = prefix_ + text, .published_at = time, .missing = members_.size()};
-      texts += text;
+      texts += wire_.said(text_of("message", published_));
+      under_way_[published_++ % under_way_.size()] = {.published_at = time, .missing = members_.size()};
     }
     say(members_.front(), texts);
   }
 
   void count(Member& member, std::string_view bytes) {
-    const std::size_t line_bytes = prefix_.size() + message_bytes_;
     while (!bytes.empty()) {
-      const std::uint64_t number = member.bytes / line_bytes;
-      const std::size_t done = member.bytes % line_bytes;
-      Message& message = under_way_[number % under_way_.size()];
-      const std::string_view expected = std::string_view(message.line).substr(done, bytes.size());
-      if (number >= published_ || !bytes.starts_with(expected)) {
-        throw std::runtime_error("not what was published: " + std::string(bytes.substr(0, line_bytes)));
+      const std::uint64_t begin = member.bytes - shared_begin_;
+      if (begin == shared_.size()) extend(bytes);
+      const std::string_view expected = std::string_view(shared_).substr(begin, bytes.size());
+      if (!bytes.starts_with(expected)) {
+        throw std::runtime_error("two members read different bytes: " + std::string(bytes.substr(0, 200)));
       }
       member.bytes += expected.size();
       bytes.remove_prefix(expected.size());
-      if (member.bytes % line_bytes == 0) --message.missing;
+    }
+    for (; member.messages < found_; ++member.messages) {
+      Message& message = under_way_[member.messages % under_way_.size()];
+      if (message.end > member.bytes) return;
+      --message.missing;
+    }
+  }
+
+  // By the first who reads them.
+  void extend(std::string_view bytes) {
+    shared_.append(bytes);
+    std::string_view rest = std::string_view(shared_).substr(found_end_ - shared_begin_);
+    while (const std::size_t size = wire_.message(rest)) {
+      if (found_ == published_ || !rest.substr(0, size).contains(text_of("message", found_))) {
+        throw std::runtime_error("not what was published: " + std::string(rest.substr(0, size)));
+      }
+      found_end_ += size;
+      under_way_[found_++ % under_way_.size()].end = found_end_;
+      rest.remove_prefix(size);
     }
   }
 
@@ -156,14 +210,21 @@ class Broadcast {
   std::uint64_t finish_messages() {
     const std::uint64_t before = finished_;
     const std::uint64_t time = now();
-    while (finished_ < published_ && under_way_[finished_ % under_way_.size()].missing == 0) {
-      meter_.latency.add(time - under_way_[finished_++ % under_way_.size()].published_at);
+    std::uint64_t end = 0;
+    for (; finished_ < found_ && under_way_[finished_ % under_way_.size()].missing == 0; ++finished_) {
+      meter_.latency.add(time - under_way_[finished_ % under_way_.size()].published_at);
+      end = under_way_[finished_ % under_way_.size()].end;
+    }
+    if (end > shared_begin_ + 65536) {
+      shared_.erase(0, end - shared_begin_);
+      shared_begin_ = end;
     }
     return finished_ - before;
   }
 
   sockaddr_in target_;
-  std::size_t message_bytes_;
+  Wire wire_;
+  std::size_t text_bytes_;
   std::vector<Member> members_;  // the first one publishes
   std::vector<Message> under_way_;
   Meter meter_;
@@ -173,8 +234,11 @@ class Broadcast {
   std::uint64_t probes_ = 0;
   std::size_t ready_ = 0;
   bool counting_ = false;
-  std::string prefix_;  // what the server puts before each message
+  std::string shared_;  // what all read, from a place that all have passed to what the first has read
+  std::uint64_t shared_begin_ = 0;
   std::uint64_t published_ = 0;
+  std::uint64_t found_ = 0;  // whole messages in what the first has read
+  std::uint64_t found_end_ = 0;
   std::uint64_t finished_ = 0;
 };
 

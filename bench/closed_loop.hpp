@@ -16,8 +16,9 @@ class EchoProtocol {
 
   explicit EchoProtocol(std::size_t message_bytes) : message_bytes_(message_bytes) {
     std::mt19937 random(1);
-    for (char& byte : stream_) byte = static_cast<char>(random());
-    std::copy_n(stream_.begin(), window, stream_.begin() + period);
+    for (std::size_t at = 0; at < stream_.size(); ++at) {
+      stream_[at] = at < period ? static_cast<char>(random()) : stream_[at - period];
+    }
   }
   [[nodiscard]] std::size_t message_bytes() const { return message_bytes_; }
   [[nodiscard]] std::string_view outgoing(std::size_t connection, std::uint64_t position, std::uint64_t count) const {

@@ -55,9 +55,8 @@ class Options {
     if (value == 0) throw std::invalid_argument("--" + name + " must be at least 1");
     return value;
   }
-  // Of measuring.
-  [[nodiscard]] std::uint64_t duration() const {
-    return static_cast<std::uint64_t>(number("seconds", 2.0) * static_cast<double>(second));
+  [[nodiscard]] std::uint64_t nanoseconds(const std::string& name, double fallback_seconds) const {
+    return static_cast<std::uint64_t>(number(name, fallback_seconds) * static_cast<double>(second));
   }
 
  private:
@@ -117,9 +116,14 @@ class Histogram {
   std::uint64_t max_ = 0;
 };
 
-// What the threads of a process have run, from the scheduler's own books.
-inline std::uint64_t cpu_of_process(const std::string& pid) {
+// What the threads of processes, their numbers with commas in between, have run, from the scheduler's own books.
+inline std::uint64_t cpu_of_processes(std::string_view pids) {
   std::uint64_t sum = 0;
+  if (const std::size_t comma = pids.find(','); comma != std::string_view::npos) {
+    sum = cpu_of_processes(pids.substr(comma + 1));
+    pids = pids.substr(0, comma);
+  }
+  const std::string pid(pids);
   for (const auto& thread : std::filesystem::directory_iterator("/proc/" + pid + "/task")) {
     std::ifstream file(thread.path() / "schedstat");
     std::uint64_t ran = 0;
@@ -129,15 +133,19 @@ inline std::uint64_t cpu_of_process(const std::string& pid) {
   return sum;
 }
 
-// Warms up, then measures an interval, and says when it is over. A server that stops answering ends the program.
+// Warms up, then measures an interval, or longer until something is finished in it, and says when it is over. A server
+// that stops answering ends the program.
 class Meter {
  public:
-  explicit Meter(const Options& options) : server_(options.text("server-pid", "")), duration_(options.duration()) {}
+  explicit Meter(const Options& options)
+      : server_(options.text("server-pid", "")),
+        duration_(options.nanoseconds("seconds", 2)),
+        warm_up_(options.nanoseconds("warm-up", options.number("seconds", 2.0) / 4)) {}
 
   // Once a turn, with the count of messages so far. False: it is over.
   bool turn(std::uint64_t messages) {
     const std::uint64_t time = now();
-    if (begin_ == 0) begin_ = time + duration_ / 4;
+    if (begin_ == 0) begin_ = time + warm_up_;
     if (messages != seen_ || seen_at_ == 0) {
       seen_ = messages;
       seen_at_ = time;
@@ -148,7 +156,7 @@ class Meter {
       measuring_ = true;
       latency.clear();
       start_ = reading(messages);
-    } else if (measuring_ && time >= start_.time + duration_) {
+    } else if (measuring_ && time >= start_.time + duration_ && messages > start_.messages) {
       end_ = reading(messages);
       return false;
     }
@@ -157,7 +165,6 @@ class Meter {
   // `each`: how many deliveries a message stands for.
   void print(std::uint64_t each = 1) const {
     const std::uint64_t messages = (end_.messages - start_.messages) * each;
-    if (messages == 0) throw std::runtime_error("nothing was finished in the interval: measure for longer");
     const auto count = static_cast<double>(messages);
     std::printf("{\"messages\": %llu, \"seconds\": %.6f, \"per_second\": %.1f, \"client_cpu_us\": %.4f",
                 static_cast<unsigned long long>(messages), seconds(end_.time - start_.time),
@@ -179,7 +186,7 @@ class Meter {
   [[nodiscard]] Reading reading(std::uint64_t messages) const {
     return {.time = now(),
             .client = clock_of(CLOCK_PROCESS_CPUTIME_ID),
-            .server = server_.empty() ? 0 : cpu_of_process(server_),
+            .server = server_.empty() ? 0 : cpu_of_processes(server_),
             .messages = messages};
   }
   static double seconds(std::uint64_t time) { return static_cast<double>(time) / 1e9; }
@@ -187,6 +194,7 @@ class Meter {
 
   std::string server_;
   std::uint64_t duration_;
+  std::uint64_t warm_up_;
   std::uint64_t begin_ = 0;
   std::uint64_t seen_ = 0;
   std::uint64_t seen_at_ = 0;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bench/generator.hpp"
+#include "bench/websocket.hpp"
 
 namespace bench {
 
@@ -16,11 +17,7 @@ class Arrival {
 
   // What is sent as soon as it is connected.
   std::string greeting() const {
-    if (websocket_) {
-      return std::string("GET ") + (join_ ? "/ws" : "/") +
-             " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    }
+    if (websocket_) return websocket::upgrade(join_ ? "/ws" : "/");
     return join_ ? nick_ + "\n" : "?";
   }
 
@@ -44,7 +41,7 @@ class Arrival {
       if (!begun_.starts_with("HTTP/1.1 101 ")) throw std::runtime_error("no upgrade: " + begun_.substr(0, end));
       begun_.erase(0, end + 4);
       upgraded_ = true;
-      out += masked(text, join_ ? R"({"type":"join","nick":")" + nick_ + "\"}" : "?");
+      out += websocket::from_client(websocket::text, join_ ? R"({"type":"join","nick":")" + nick_ + "\"}" : "?");
     }
     std::size_t taken = 0;
     while (const std::size_t size = frame(std::string_view(begun_).substr(taken), out)) taken += size;
@@ -53,40 +50,21 @@ class Arrival {
     return out;
   }
 
-  // Takes one frame (RFC 6455, section 5.2) and returns its size; 0: it is not whole yet.
+  // Takes one frame and returns its size; 0: it is not whole yet.
   std::size_t frame(std::string_view bytes, std::string& out) {
-    if (bytes.size() < 2) return 0;
-    const auto at = [&](std::size_t index) { return static_cast<unsigned char>(bytes[index]); };
-    std::size_t head = 2;
-    std::uint64_t length = at(1);
-    if (length >= 126) {
-      head += length == 126 ? 2 : 8;
-      if (bytes.size() < head) return 0;
-      length = 0;
-      for (std::size_t index = 2; index < head; ++index) length = length << 8 | at(index);
+    const websocket::Frame frame = websocket::parse(bytes);
+    if (frame.size == 0) return 0;
+    const std::string_view payload = bytes.substr(frame.head, frame.size - frame.head);
+    if (frame.opcode == websocket::ping) out += websocket::from_client(websocket::pong, payload);
+    if (frame.opcode == websocket::close) {
+      throw std::runtime_error("the server closed a WebSocket: " + std::string(payload));
     }
-    if (bytes.size() - head < length) return 0;
-    const std::string_view payload = bytes.substr(head, length);
-    const unsigned opcode = at(0) & 15U;
-    if (opcode == ping) out += masked(pong, payload);
-    if (opcode == close) throw std::runtime_error("the server closed a WebSocket: " + std::string(payload));
-    if (opcode == text && !ready_) {
+    if (frame.opcode == websocket::text && !ready_) {
       ready_ = join_ ? payload.starts_with(R"({"type":"welcome")") : payload == "?";
       if (!ready_) throw std::runtime_error("unexpected: " + std::string(payload));
     }
-    return head + length;
+    return frame.size;
   }
-
-  // Masked with zeros, which changes nothing.
-  static std::string masked(unsigned opcode, std::string_view payload) {
-    std::string frame{static_cast<char>(0x80U | opcode), static_cast<char>(0x80U | payload.size())};
-    return frame.append(4, '\0').append(payload);
-  }
-
-  static constexpr unsigned text = 1;
-  static constexpr unsigned close = 8;
-  static constexpr unsigned ping = 9;
-  static constexpr unsigned pong = 10;
 
   bool websocket_;
   bool join_;

@@ -5,21 +5,27 @@
 #include "bench/closed_loop.hpp"
 #include "bench/generator.hpp"
 #include "bench/idle.hpp"
+#include "bench/open_loop.hpp"
 
 namespace {
 
 constexpr const char* usage =
     "usage: load echo      --port P [--connections N] [--bytes B] [--depth D]       each connection keeps D under way\n"
+    "       load open      --port P [--connections N] [--bytes B] [--rate R]        R messages a second over all\n"
     "       load http      --port P [--connections N] [--depth D] [--path /hello] [--body 'Hello world!']\n"
-    "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K]   one member publishes to all\n"
+    "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K] [--websocket [--join]]\n"
+    "                                                                               one member publishes to all\n"
     "       load idle      --port P [--connections N] [--websocket] [--join]        holds them until stdin is closed\n"
-    "all:   [--host 127.0.0.1]; all but idle: [--seconds 2] [--server-pid PID]\n"
-    "--join speaks the hub's protocol (docs/protocols.md); without it idle expects an echo server.\n";
+    "all:   [--host 127.0.0.1]; all but idle: [--seconds 2] [--warm-up 0.5] [--server-pid PID[,PID]]\n"
+    "--join speaks the hub's protocol (docs/protocols.md); without it idle expects an echo server, over a WebSocket "
+    "at\n"
+    "/, and broadcast over a WebSocket a room at /room that gives each message to all as it is.\n";
 
 int run(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   const bench::Options options(argc, argv);
   if (verb == "echo") return bench::run_echo(options);
+  if (verb == "open") return bench::run_open(options);
   if (verb == "http") return bench::run_http(options);
   if (verb == "broadcast") return bench::run_broadcast(options);
   if (verb == "idle") return bench::run_idle(options);

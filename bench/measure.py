@@ -1,5 +1,6 @@
 """Starts a server, loads it, and reads what it cost: the part of the benchmarks that touches processes."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -21,10 +23,12 @@ class Failure(Exception):
 @dataclasses.dataclass(frozen=True)
 class Server:
     title: str
-    command: tuple[str, ...]  # {port} and {second_port} are free ports
+    command: tuple[str, ...]  # {port} and {second_port} are free ports, {folder} is an empty folder
     role: str = "peer"  # "limit": what the others are held against; "ours"
     threads: int = 1
     port: str = "{port}"  # the one to load
+    optional: bool = False  # when it fails, it is left out
+    warm_up: float = 0.1  # seconds before the measuring: more where a compiler runs along
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,13 +37,14 @@ class Cores:
 
     server: tuple[int, ...]
     client: tuple[int, ...]
+    shared: bool = False
 
 
 def one_core(server: Server) -> Cores | None:
-    """Both on the same core: whenever the server runs, all that the client has to say is there. What it costs then is
-    the cost of the work, not of waiting for it."""
+    """Both on the same core, and neither takes it from the other: whenever the server runs, all that the client has to
+    say is there. What it costs then is the cost of the work, not of waiting for it."""
     cores = sorted(os.sched_getaffinity(0))
-    return Cores((cores[0],), (cores[0],)) if server.threads == 1 else None
+    return Cores((cores[0],), (cores[0],), shared=True) if server.threads == 1 else None
 
 
 def two_cores(server: Server) -> Cores | None:
@@ -67,8 +72,15 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def start(command: list[str], cores: tuple[int, ...], **options) -> subprocess.Popen:
-    return subprocess.Popen(command, preexec_fn=lambda: os.sched_setaffinity(0, cores), text=True, **options)
+def start(command: list[str], cores: tuple[int, ...], shared: bool = False, **options) -> subprocess.Popen:
+    """On these cores. Shared: with another one, which then runs until it waits; else who is woken may go first, and how
+    much is there when it runs is a matter of chance."""
+    def prepare() -> None:
+        os.sched_setaffinity(0, cores)
+        if shared:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+    return subprocess.Popen(command, preexec_fn=prepare, text=True, **options)
 
 
 def end(process: subprocess.Popen) -> None:
@@ -88,58 +100,73 @@ def end(process: subprocess.Popen) -> None:
 class Running:
     """A server that listens, for the time of a with statement."""
 
-    def __init__(self, server: Server, cores: tuple[int, ...]) -> None:
+    def __init__(self, server: Server, cores: tuple[int, ...], port: int = 0, shared: bool = False) -> None:
         self.server = server
-        names = {"port": 0, "second_port": 0}
-        names = dict(zip(names, free_ports(len(names))))
+        names = dict(zip(("port", "second_port"), [port, port] if port else free_ports(2)))
         self.port = int(server.port.format(**names))
-        self.process = start([word.format(**names) for word in server.command], cores, stdin=subprocess.DEVNULL,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self.folder = tempfile.TemporaryDirectory()
+        names["folder"] = self.folder.name
+        self.said = tempfile.TemporaryFile(mode="w+")  # a pipe that nobody reads would stop a talkative server
+        self.process = start([word.format(**names) for word in server.command], cores, shared,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.said)
 
     def __enter__(self) -> "Running":
+        try:
+            self.wait_until_it_listens()
+        except Failure:
+            self.__exit__()
+            raise
+        return self
+
+    def wait_until_it_listens(self) -> None:
         until = time.monotonic() + 10
-        while True:
+        while time.monotonic() < until:
             try:
-                socket.create_connection((HOST, self.port), 1).close()
-                return self
+                return socket.create_connection((HOST, self.port), 1).close()
             except OSError:
                 self.check()
-                if time.monotonic() > until:
-                    end(self.process)
-                    raise Failure(f"{self.server.title} does not listen on port {self.port} after 10 s") from None
                 time.sleep(0.01)
+        raise Failure(f"{self.server.title} does not listen on port {self.port} after 10 s")
 
     def __exit__(self, *_) -> None:
         end(self.process)
+        self.said.close()
+        self.folder.cleanup()
 
     def check(self) -> None:
         """Raises when the server is not there any more."""
         if self.process.poll() is not None:
-            said = self.process.stderr.read().strip() or "it said nothing"
+            self.said.seek(0)
+            said = self.said.read().strip() or "it said nothing"
             raise Failure(f"{self.server.title} died with code {self.process.returncode}: {said}")
 
-    def pss(self) -> int:
-        """The proportional set size in bytes: memory in user space, what is shared with others counted in part."""
+    def memory(self) -> int:
+        """Bytes in user space that are this process's own: not what it maps from files, which it may share."""
         text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
-        return int(re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
+        return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
-    def settled_pss(self) -> int:
+    def settled_memory(self) -> int:
         """The same, once it has stopped moving."""
-        before = self.pss()
+        before = self.memory()
         for _ in range(20):
             time.sleep(0.2)
-            after = self.pss()
+            after = self.memory()
             if abs(after - before) <= 16384:
                 break
             before = after
         return after
 
 
-def load(build: pathlib.Path, arguments: list[str], running: Running, cores: Cores, seconds: float) -> dict:
-    """What bench/load measured."""
+def start_load(build: pathlib.Path, arguments: list[str], running: Running, cores: tuple[int, ...], shared: bool,
+               seconds: float, pids: str = "") -> subprocess.Popen:
     command = [program(build, "bench/load"), *arguments, "--host", HOST, "--port", str(running.port),
-               "--seconds", str(seconds), "--server-pid", str(running.process.pid)]
-    process = start(command, cores.client, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+               "--seconds", str(seconds), "--warm-up", str(max(seconds / 4, running.server.warm_up)),
+               "--server-pid", pids or str(running.process.pid)]
+    return start(command, cores, shared, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def end_load(process: subprocess.Popen, running: Running, seconds: float) -> dict:
+    """What bench/load measured."""
     try:
         output, errors = process.communicate(timeout=seconds * 2 + 90)
     except subprocess.TimeoutExpired:
@@ -153,8 +180,58 @@ def load(build: pathlib.Path, arguments: list[str], running: Running, cores: Cor
 
 
 def exchange(build: pathlib.Path, server: Server, arguments: list[str], cores: Cores, seconds: float) -> dict:
-    with Running(server, cores.server) as running:
-        return load(build, arguments, running, cores, seconds)
+    with Running(server, cores.server, shared=cores.shared) as running:
+        process = start_load(build, arguments, running, cores.client, cores.shared, seconds)
+        return end_load(process, running, seconds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """What several clients at once had."""
+
+    rate: float
+    server_cpu: float  # microseconds for a message
+    client_share: float  # of the cores
+
+
+def exchange_on(build: pathlib.Path, servers: list[Server], arguments: list[str], count: int, seconds: float,
+                apart: bool = False) -> Together:
+    """The servers, and a client for each core, on the first `count` cores; a server that is the only one has all of
+    these, else each has one. They share a port, and so each client's connections; apart: each has the client on its
+    core for itself."""
+    cores = sorted(os.sched_getaffinity(0))[:count]
+    if len(cores) < count:
+        raise Failure(f"this needs {count} cores")
+    port = 0 if apart else free_ports(1)[0]
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(Running(server, tuple(cores) if len(servers) == 1 else (core,), port, True))
+                   for server, core in zip(servers, cores)]
+        pids = ",".join(str(each.process.pid) for each in running)
+        loads = [start_load(build, arguments, running[index if apart else 0], (core,), True, seconds, pids)
+                 for index, core in enumerate(cores)]
+        for process in loads:
+            stack.callback(end, process)
+        results = [end_load(process, running[0], seconds) for process in loads]
+    rate = sum(result["per_second"] for result in results)
+    # Each client has seen all that the servers used, and counted its own messages only.
+    used = [result["server_cpu_us"] * result["per_second"] for result in results]
+    client = sum(result["client_cpu_us"] * result["per_second"] for result in results)
+    return Together(rate, sum(used) / len(used) / rate, client / 1e6 / count)
+
+
+def alone(program_path: str) -> dict:
+    """A program that measures itself and ends."""
+    process = start([program_path], (sorted(os.sched_getaffinity(0))[0],), stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE)
+    try:
+        output, errors = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{program_path} does not come to its end") from None
+    finally:
+        end(process)
+    if process.returncode != 0:
+        raise Failure(f"{program_path}: {errors.strip()}")
+    return json.loads(output)
 
 
 def idle_bytes(build: pathlib.Path, server: Server, arguments: list[str], connections: int, cores: Cores) -> float:
@@ -163,7 +240,7 @@ def idle_bytes(build: pathlib.Path, server: Server, arguments: list[str], connec
     with Running(server, cores.server) as running:
         command = [program(build, "bench/load"), *arguments, "--host", HOST, "--port", str(running.port)]
         hold(running, command, 64, cores)
-        before = running.settled_pss()
+        before = running.settled_memory()
         after = hold(running, command, connections, cores)
         return (after - before) / connections
 
@@ -176,7 +253,7 @@ def hold(running: Running, command: list[str], connections: int, cores: Cores) -
         if process.stdout.readline() != "ready\n":
             running.check()
             raise Failure(f"{running.server.title}: {process.stderr.read().strip()}")
-        memory = running.settled_pss()
+        memory = running.settled_memory()
         process.stdin.close()
         process.stdin = None
         if process.wait(30) != 0:

@@ -9,9 +9,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -64,10 +66,11 @@ inline void set_no_delay(int fd) {
   check(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
 }
 
-inline int listen_on(const sockaddr_in& address) {
+inline int listen_on(const sockaddr_in& address, bool reuse_port = false) {
   const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
   const int on = 1;
   check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on), "SO_REUSEADDR");
+  if (reuse_port) check(setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on), "SO_REUSEPORT");
   set_no_delay(fd);  // inherited by what is accepted
   check(bind(fd, generic(address), sizeof address), "bind");
   check(listen(fd, 4096), "listen");
@@ -91,6 +94,14 @@ class Epoll {
     const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_ms);
     if (count < 0 && errno != EINTR) fail_with_errno("epoll_wait");
     return {events_.data(), count < 0 ? 0U : static_cast<std::size_t>(count)};
+  }
+  // Looks for 50 us before it sleeps: to sleep and be woken takes 30.
+  std::span<const epoll_event> spin() {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+    do {
+      if (const auto events = wait(0); !events.empty()) return events;
+    } while (std::chrono::steady_clock::now() < until);
+    return wait(-1);
   }
 
  private:
@@ -144,19 +155,34 @@ class Unsent {
   std::string bytes_;
 };
 
-// A server on one thread, from main's `PORT [HOST]` on. Server has opened(fd); event(fd, events), false: close it;
+// Where to listen, and how, from main's `PORT [HOST] [OPTION]...`.
+struct Arguments {
+  Arguments(int argc, char** argv) {
+    for (int index = 1; index < argc; ++index) {
+      const std::string_view word = argv[index];
+      (word.starts_with("--") ? options : words).emplace_back(word);
+    }
+    if (words.empty() || words.size() > 2) throw std::invalid_argument("usage: PORT [HOST] [--spin] [--reuse-port]");
+  }
+  [[nodiscard]] sockaddr_in address() const {
+    return address_of(words.size() > 1 ? words[1] : "127.0.0.1", number_of<std::uint16_t>(words[0]));
+  }
+  [[nodiscard]] bool has(std::string_view option) const { return std::ranges::find(options, option) != options.end(); }
+  std::vector<std::string> words;
+  std::vector<std::string> options;
+};
+
+// A server on one thread, from main's arguments on. Server has opened(fd); event(fd, events), false: close it;
 // closed(fd), just before; and turn_ended().
 template <typename Server>
 int run_server(int argc, char** argv, Server& server) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: %s PORT [HOST]\n", argv[0]);
-    return 2;
-  }
-  const int listener = listen_on(address_of(argc > 2 ? argv[2] : "127.0.0.1", number_of<std::uint16_t>(argv[1])));
+  const Arguments arguments(argc, argv);
+  const bool spin = arguments.has("--spin");
+  const int listener = listen_on(arguments.address(), arguments.has("--reuse-port"));
   Epoll epoll;
   epoll.add(listener, static_cast<std::uint32_t>(listener));
   while (true) {
-    for (const epoll_event& event : epoll.wait(-1)) {
+    for (const epoll_event& event : spin ? epoll.spin() : epoll.wait(-1)) {
       const int fd = static_cast<int>(event.data.u32);
       if (fd == listener) {
         int accepted = -1;

@@ -1,4 +1,6 @@
-// raw_echo PORT [HOST]: the limit of an echo server: one thread, epoll by hand, as few system calls as TCP allows.
+// raw_echo PORT [HOST] [--spin] [--reuse-port]: the limit of an echo server: one thread, epoll by hand, as few system
+// calls as TCP allows. With --spin it is the limit of the time of a round trip; with --reuse-port several share a port,
+// and are the limit of several loops.
 #include "bench/raw.hpp"
 
 namespace {

@@ -1,18 +1,29 @@
-# asyncio_echo.py PORT [HOST]: the echo server that a Python programmer writes, with asyncio's streams.
+# asyncio_echo.py PORT [--uvloop]: an echo server on asyncio's protocols, the form that costs least; on uvloop the same.
 import asyncio
 import sys
 
+if "--uvloop" in sys.argv:
+    import uvloop
 
-async def echo(reader, writer):
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    uvloop.install()
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.transport.write(data)
+
+    def pause_writing(self):
+        self.transport.pause_reading()
+
+    def resume_writing(self):
+        self.transport.resume_reading()
 
 
 async def main():
-    host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
-    server = await asyncio.start_server(echo, host, int(sys.argv[1]), backlog=4096)
+    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", int(sys.argv[1]), backlog=4096)
     await server.serve_forever()
 
 

@@ -1,0 +1,229 @@
+"""What is measured: each group of loads gives its tables."""
+
+import dataclasses
+import pathlib
+import sys
+
+import measure
+import report
+from measure import Failure, Server
+from report import Row, Table
+from servers import BUFFER_MAX, Servers
+
+MESSAGES = ("message", "messages")
+REQUESTS = ("request", "requests")
+DELIVERIES = ("delivery", "deliveries")
+CONNECTIONS = ("connection", "connections")
+GROUPS = ["echo", "latency", "broadcast", "http", "idle", "timers", "threads"]
+THROUGHPUT = ("cpu", "rate", "p50", "p99", "max", "busy")
+LATENCY = ("p50", "p99", "max", "rate", "cpu")
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """Messages under way between a client and each of the servers."""
+
+    title: str
+    explanation: str
+    units: tuple[str, str]  # one, many
+    servers: list[Server]
+    arguments: list[str]
+    columns: tuple[str, ...] = THROUGHPUT
+    compared: tuple[str, ...] = ("cpu", "rate")
+    seconds_min: float = 0  # where the slowest peers finish few messages in a second
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """Idle connections: the server, what to tell bench/load, and how many."""
+
+    server: Server
+    connections: int
+    arguments: tuple[str, ...] = ()
+
+
+class Loads:
+    def __init__(self, build: pathlib.Path, short: bool) -> None:
+        self.build = build
+        self.servers = Servers(build)
+        self.rounds = 2 if short else 5
+        self.seconds = 0.2 if short else 0.8
+
+    def echo(self) -> list[Table]:
+        limits = [self.servers.raw("raw_echo"), self.servers.raw_uring(), self.servers.ours("examples/echo")]
+        shapes = [
+            ("Echo, 64 B, 64 connections", "One message", (64, 64, 1), ""),
+            ("Echo, 64 B, 1,000 connections", "One message", (1000, 64, 1), ""),
+            ("Echo, 64 B, 64 connections, 16 deep", "Sixteen messages", (64, 64, 16), ""),
+            ("Echo, 16 KiB, 64 connections", "One message", (64, 16384, 1), ""),
+            ("Echo, 1 MiB, 16 connections", "One message", (16, 1 << 20, 1), BUFFER_MAX),
+        ]
+        return [self.exchange(Load(title, f"{depth} under way on each connection.", MESSAGES,
+                                   [*limits, *self.servers.echoes(buffer)], echo_arguments(*shape)))
+                for title, depth, shape, buffer in shapes]
+
+    def latency(self) -> list[Table]:
+        servers = [self.servers.raw("raw_echo"), self.servers.raw("raw_echo", "--spin", title="raw_echo, spinning"),
+                   self.servers.raw_uring(), self.servers.ours("examples/echo"), *self.servers.echoes()]
+        trip = Load("Latency, 64 B, one connection: the time of a round trip",
+                    "One message under way. Who spins looks for 50 µs for new events before it sleeps.", MESSAGES,
+                    servers, echo_arguments(1, 64, 1), LATENCY, ("p50", "p99"))
+        at_rates = [
+            Load(f"Latency, 64 B, 64 connections, {rate:,} messages a second",
+                 "An open loop: a message is due at a fixed time, whatever has come back, and its latency is counted "
+                 "from then. The client spins.", MESSAGES, servers,
+                 ["open", "--connections", "64", "--bytes", "64", "--rate", str(rate)], LATENCY, ("p50", "p99"))
+            for rate in (10_000, 30_000)]
+        return [self.exchange(load) for load in [trip, *at_rates]]
+
+    def broadcast(self) -> list[Table]:
+        text = ("One member publishes and keeps 16 messages under way; one is finished when all members have it, and "
+                "counts as 1,000 deliveries. The latencies are of a message to all. ")
+        arguments = ["broadcast", "--subscribers", "1000", "--bytes", "100", "--in-flight", "16"]
+        lines = [self.servers.raw("raw_chat"), self.servers.ours("examples/chat"), self.servers.hub(1),
+                 self.servers.hub(2), *self.servers.chats()]
+        rooms = [self.servers.raw("raw_room"), self.servers.ours("bench/websocket_room"), *self.servers.websockets()]
+        return [
+            self.exchange(Load("Broadcast over TCP, 100 B to 1,000 members",
+                               text + "Our servers put the sender's name before each message, the others do not. With "
+                               "two threads the second one shares its core with the client where there are only two.",
+                               DELIVERIES, lines, arguments, seconds_min=0.5)),
+            self.exchange(Load("Broadcast over WebSocket, 100 B to 1,000 members", text + "Each gives on what it gets.",
+                               DELIVERIES, rooms, [*arguments, "--websocket"], seconds_min=0.5)),
+            self.exchange(Load("Broadcast over WebSocket, 100 B to 1,000 members of the hub's room",
+                               text + "The hub puts each message into JSON with a number, the time, and the sender.",
+                               DELIVERIES, [self.servers.hub(1, "{second_port}")],
+                               [*arguments, "--websocket", "--join"], seconds_min=0.5)),
+        ]
+
+    def http(self) -> list[Table]:
+        servers = [self.servers.raw("raw_http"), self.servers.ours("examples/http_hello"), *self.servers.https()]
+        arguments = ["http", "--connections", "64", "--depth"]
+        return [
+            self.exchange(Load("HTTP, GET with keep-alive, 64 connections",
+                               "raw_http looks for the ends of requests and answers with constant bytes.", REQUESTS,
+                               servers, [*arguments, "1"])),
+            self.exchange(Load("HTTP, GET with keep-alive, 64 connections, 16 deep", "Sixteen requests in a pipeline.",
+                               REQUESTS, servers, [*arguments, "16"])),
+        ]
+
+    def idle(self) -> list[Table]:
+        text = ("In user space: the growth of the process's own memory, divided by the number of connections. The "
+                "kernel takes about 4.5 KB more for each. Every connection has been in use once: ")
+        websocket, join = "--websocket", "--join"
+        tcp = [self.servers.raw("raw_echo"), self.servers.ours("examples/echo"), *self.servers.echoes()]
+        websockets = [Held(server, 10_000, (websocket,))
+                      for server in [self.servers.raw("raw_room"), self.servers.ours("examples/websocket_echo")]]
+        websockets += [Held(server, 2_000, (websocket,)) for server in self.servers.websockets()]
+        rooms = [Held(self.servers.hub(1, title="coax serve, over TCP"), 1000, (join,)),
+                 Held(self.servers.hub(1, "{second_port}", "coax serve, over WebSocket"), 1000, (websocket, join))]
+        return [
+            self.hold("Memory of an idle connection: TCP echo", text + "it had one message echoed.",
+                      [Held(server, 10_000) for server in tcp]),
+            self.hold("Memory of an idle connection: WebSocket echo", text + "it had one message echoed.", websockets),
+            self.hold("Memory of an idle connection: a member of the hub's room",
+                      text + "it joined, and has read who else did.", rooms),
+        ]
+
+    def timers(self) -> list[Table]:
+        """They are programs that end by themselves."""
+        servers = [self.servers.ours("bench/coax_timers"), *self.servers.compiled("libuv/timers", "libuv"),
+                   *self.servers.compiled("libevent/timers", "libevent"),
+                   *self.servers.compiled("asio/timers", "Boost.Asio")]
+        columns = ("start", "stop", "fire")
+        table = Table("A million timers", "Nanoseconds of processor time for each timer: a million are started for "
+                      "between one second and ten minutes and stopped in another order; then a million are started for "
+                      "between 1 and 100 ms, and fired once all are due.", "timer", "timers",
+                      [Row(server.title, server.role) for server in servers], columns, columns)
+
+        def once(row: Row, server: Server) -> None:
+            result = measure.alone(server.command[0])
+            row.add(**{name: result[f"{name}_ns"] for name in columns})
+
+        return [self.in_rounds(table, servers, once)]
+
+    def threads(self) -> list[Table]:
+        text = ("A loop and a client share a core; two of both share two. The client gets twice as much of the machine "
+                "as well, so it is not what keeps two loops from doing twice as much. The connections of each client "
+                "are spread over both loops, so half of all messages go from core to core; what that costs show two "
+                "processes of the raw server, which share nothing but the port. Two processes with a port each, where "
+                "all that a client says stays on its core, show what the cores could do, and that the clients can.")
+        shared = self.servers.raw("raw_echo", "--reuse-port", title="two processes of raw_echo, one port")
+        apart = dataclasses.replace(self.servers.raw("raw_echo", title="two processes of raw_echo, a port each"),
+                                    role="aside")
+        one, two = (self.servers.program("bench/echo_loops", "{port}", str(count), title="examples/echo on two loops",
+                                         role="ours", threads=count) for count in (1, 2))
+        servers = [apart, shared, two]
+        table = Table("Two loops against one: echo, 64 B, 500 connections for each", text, *MESSAGES,
+                      [Row(server.title, server.role) for server in servers],
+                      ("one", "two", "gain", "cpu_one", "cpu_two", "client_one", "client_two"), ("gain",))
+        arguments = echo_arguments(500, 64, 1)
+
+        def once(row: Row, server: Server) -> None:
+            before = measure.exchange_on(self.build, [one if server is two else server], arguments, 1, self.seconds)
+            after = measure.exchange_on(self.build, [two] if server is two else [server, server], arguments, 2,
+                                        self.seconds, apart=server is apart)
+            row.add(one=before.rate, two=after.rate, gain=after.rate / before.rate, cpu_one=before.server_cpu,
+                    cpu_two=after.server_cpu, client_one=before.client_share, client_two=after.client_share)
+
+        return [self.in_rounds(table, servers, once)]
+
+    # --- how ---
+
+    def exchange(self, load: Load) -> Table:
+        table = Table(load.title, load.explanation, *load.units, [Row(each.title, each.role) for each in load.servers],
+                      load.columns, load.compared)
+
+        seconds = max(self.seconds, load.seconds_min)
+
+        def once(row: Row, server: Server) -> None:
+            one_core = measure.one_core(server) if "busy" in load.columns else None
+            if one_core:
+                result = measure.exchange(self.build, server, load.arguments, one_core, seconds)
+                row.add(cpu=result["server_cpu_us"])
+            if cores := measure.two_cores(server):
+                result = measure.exchange(self.build, server, load.arguments, cores, seconds)
+                row.add(rate=result["per_second"], p50=result["p50_us"], p99=result["p99_us"], max=result["max_us"],
+                        server_busy=result["server_cpu_us"] * result["per_second"] / 1e6 / server.threads,
+                        client_busy=result["client_cpu_us"] * result["per_second"] / 1e6)
+                if "busy" not in load.columns:
+                    row.add(cpu=result["server_cpu_us"])
+
+        return self.in_rounds(table, load.servers, once)
+
+    def hold(self, title: str, explanation: str, all_held: list[Held]) -> Table:
+        rows = [Row(held.server.title, held.server.role, connections=held.connections) for held in all_held]
+        table = Table(title, explanation, *CONNECTIONS, rows, ("memory",), ("memory",))
+        by_server = {held.server: held for held in all_held}
+
+        def once(row: Row, server: Server) -> None:
+            cores = measure.two_cores(server) or measure.one_core(server)
+            held = by_server[server]
+            row.add(memory=measure.idle_bytes(self.build, server, ["idle", *held.arguments], held.connections, cores))
+
+        return self.in_rounds(table, [held.server for held in all_held], once, min(self.rounds, 3))
+
+    def in_rounds(self, table: Table, servers: list[Server], once, rounds: int = 0) -> Table:
+        """Everybody in turn, and again, from another one on. What is optional and fails is left out, and the
+        table says so; the others must not fail."""
+        rounds = rounds or self.rounds
+        pairs = list(zip(table.rows, servers))
+        for turn in range(rounds):
+            first = turn % len(pairs)
+            for row, server in pairs[first:] + pairs[:first]:
+                if row.failed:
+                    continue
+                try:
+                    once(row, server)
+                except Failure as failure:
+                    if not server.optional:
+                        raise
+                    row.failed = str(failure)
+            if sys.stderr.isatty():
+                print(f"  {table.title}: round {turn + 1} of {rounds}", file=sys.stderr)
+        print(report.plain(table), flush=True)
+        return table
+
+
+def echo_arguments(connections: int, size: int, depth: int) -> list[str]:
+    return ["echo", "--connections", str(connections), "--bytes", str(size), "--depth", str(depth)]

@@ -1,0 +1,107 @@
+// An open loop: messages are due at a fixed rate, whatever has come back, and each latency runs from the moment the
+// message was due. A server that stops for a while is late for all that was due in the meantime, as its users would
+// say; a closed loop would not have asked. The client never sleeps, so that it is not late itself.
+#pragma once
+
+#include <deque>
+
+#include "bench/closed_loop.hpp"
+
+namespace bench {
+
+class OpenLoop {
+ public:
+  explicit OpenLoop(const Options& options)
+      : protocol_(options.count("bytes", 64)),
+        interval_(second / options.count("rate", 10'000)),
+        connections_(options.count("connections", 64)),
+        meter_(options) {
+    if (interval_ == 0) throw std::invalid_argument("--rate must be at most 1000000000");
+    for (std::size_t index = 0; index < connections_.size(); ++index) {
+      connections_[index].fd = connect_to(options.target(), index);
+      epoll_.add(connections_[index].fd, static_cast<std::uint32_t>(index));
+    }
+  }
+
+  void run() {
+    std::uint64_t due = now();
+    while (meter_.turn(answered_)) {
+      for (const std::uint64_t time = now(); due <= time; due += interval_) ask(next_++ % connections_.size(), due);
+      for (const epoll_event& event : epoll_.wait(0)) {
+        const std::size_t index = event.data.u32;
+        if ((event.events & EPOLLOUT) != 0) send(index);
+        if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
+      }
+    }
+    count_late();
+    meter_.print();
+  }
+
+ private:
+  struct Connection {
+    int fd = -1;
+    std::uint64_t asked_bytes = 0;
+    std::uint64_t sent_bytes = 0;
+    std::uint64_t received_bytes = 0;
+    std::deque<std::uint64_t> due;  // of what is not answered
+    EchoProtocol::State state;
+  };
+
+  void ask(std::size_t index, std::uint64_t due) {
+    connections_[index].due.push_back(due);
+    connections_[index].asked_bytes += protocol_.message_bytes();
+    send(index);
+  }
+
+  void send(std::size_t index) {
+    Connection& connection = connections_[index];
+    while (const std::uint64_t left = connection.asked_bytes - connection.sent_bytes) {
+      const std::string_view bytes = protocol_.outgoing(index, connection.sent_bytes, left);
+      const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno == EAGAIN) return;
+      if (sent < 0) fail_with_errno("send");
+      connection.sent_bytes += static_cast<std::uint64_t>(sent);
+    }
+  }
+
+  void receive(std::size_t index, bool ended) {
+    Connection& connection = connections_[index];
+    const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+      const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
+      connection.received_bytes += bytes.size();
+      if (finished > connection.due.size()) throw std::runtime_error("more answers than questions");
+      const std::uint64_t time = now();
+      for (std::size_t count = 0; count < finished; ++count) {
+        meter_.latency.add(time - connection.due.front());
+        connection.due.pop_front();
+      }
+      answered_ += finished;
+      return true;
+    });
+    if (!open) throw std::runtime_error("the server closed a connection");
+  }
+
+  // What is still under way has taken at least so long.
+  void count_late() {
+    const std::uint64_t time = now();
+    for (const Connection& connection : connections_) {
+      for (const std::uint64_t due : connection.due) meter_.latency.add(time - due);
+    }
+  }
+
+  EchoProtocol protocol_;
+  std::uint64_t interval_;
+  std::vector<Connection> connections_;
+  Meter meter_;
+  Epoll epoll_;
+  ReceiveBuffer buffer_;
+  std::uint64_t next_ = 0;  // message
+  std::uint64_t answered_ = 0;
+};
+
+inline int run_open(const Options& options) {
+  OpenLoop(options).run();
+  return 0;
+}
+
+}  // namespace bench

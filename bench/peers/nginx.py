@@ -1,0 +1,33 @@
+# nginx.py PORT FOLDER: turns into an nginx that answers /hello, in one process and in the foreground; FOLDER has its
+# configuration and its temporary files.
+import os
+import pathlib
+import shutil
+import sys
+
+TEXT = """
+user root;
+daemon off;
+master_process off;
+error_log stderr crit;
+pid nginx.pid;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {
+    listen 127.0.0.1:%d backlog=4096;
+    location = /hello { default_type "text/plain; charset=utf-8"; return 200 "Hello world!"; }
+  }
+}
+"""
+
+port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+(folder / "nginx.conf").write_text(TEXT % port)
+nginx = shutil.which("nginx") or "/usr/sbin/nginx"  # which a user's PATH leaves out
+os.execv(nginx, ["nginx", "-e", "stderr", "-p", f"{folder}/", "-c", f"{folder}/nginx.conf"])

@@ -1,0 +1,103 @@
+"""Who takes part: the limits, ours, and the peers that are there."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import measure
+from measure import Server
+
+PEERS = pathlib.Path(__file__).resolve().parent / "peers"
+WS_LIBRARY = pathlib.Path("/usr/share/nodejs/ws")  # Debian's place for it
+BUFFER_MAX = str(512 << 10)  # what the limit and ours read at a time
+
+
+class Servers:
+    def __init__(self, build: pathlib.Path) -> None:
+        self.build = build
+        self.left_out: list[str] = []
+        debian = "/usr/bin/python3"  # has the packages, where another python3 comes first in the PATH
+        self.python = debian if os.access(debian, os.X_OK) else sys.executable
+        self.node = shutil.which("node")
+        self.modules: dict[str, bool] = {}
+
+    def raw(self, name: str, *options: str, title: str = "", **more) -> Server:
+        return self.program(f"bench/{name}", "{port}", "127.0.0.1", *options, title=title or name, role="limit", **more)
+
+    def raw_uring(self) -> Server:
+        return self.raw("raw_uring_echo", optional=True)  # many containers forbid io_uring
+
+    def ours(self, path: str) -> Server:
+        return self.program(path, "{port}", title=path, role="ours")
+
+    def hub(self, threads: int, port: str = "{port}", title: str = "") -> Server:
+        arguments = ("serve", "--port", "{port}", "--web-port", "{second_port}", "--threads", str(threads),
+                     "--log-level", "error")
+        return self.program("coax", *arguments, title=title or f"coax serve --threads {threads}", role="ours",
+                            threads=threads, port=port)
+
+    def program(self, path: str, *arguments: str, **options) -> Server:
+        return Server(command=(measure.program(self.build, path), *arguments), **options)
+
+    # --- peers: none of them when it is not there ---
+
+    def compiled(self, path: str, title: str, *arguments: str) -> list[Server]:
+        command = self.build / "bench" / "peers" / path
+        there = os.access(command, os.X_OK)
+        return self.peer(there, title, str(command), "{port}", *arguments)
+
+    def in_python(self, script: str, title: str, module: str, *arguments: str) -> list[Server]:
+        return self.peer(self.has(module), title, self.python, str(PEERS / script), "{port}", *arguments)
+
+    def nginx(self) -> list[Server]:
+        there = bool(shutil.which("nginx")) or os.access("/usr/sbin/nginx", os.X_OK)
+        return self.peer(there, "nginx", self.python, str(PEERS / "nginx.py"), "{port}", "{folder}")
+
+    def in_node(self, script: str, title: str, needs_library: bool = False) -> list[Server]:
+        there = bool(self.node) and (WS_LIBRARY.exists() or not needs_library)
+        return [dataclasses.replace(server, warm_up=1)
+                for server in self.peer(there, title, self.node or "", str(PEERS / script), "{port}")]
+
+    def peer(self, there: bool, title: str, *command: str) -> list[Server]:
+        if there:
+            return [Server(title, command, optional=True)]
+        if title not in self.left_out:
+            self.left_out.append(title)
+        return []
+
+    def has(self, module: str) -> bool:
+        if module not in self.modules:
+            run = subprocess.run([self.python, "-c", f"import {module}"], capture_output=True, check=False)
+            self.modules[module] = run.returncode == 0
+        return self.modules[module]
+
+    # --- together ---
+
+    def echoes(self, buffer: str = "") -> list[Server]:
+        """Peers with an echo server; the buffer is for those that have one for each connection."""
+        asio = [buffer] if buffer else []
+        return [
+            *self.compiled("asio/callback_echo", "Boost.Asio, callbacks", *asio),
+            *self.compiled("asio/coroutine_echo", "Boost.Asio, coroutines", *asio),
+            *self.compiled("libuv/echo", "libuv"),
+            *self.compiled("libevent/echo", "libevent"),
+            *self.in_python("asyncio_echo.py", "Python asyncio", "asyncio"),
+            *self.in_python("asyncio_echo.py", "uvloop", "uvloop", "--uvloop"),
+        ]
+
+    def chats(self) -> list[Server]:
+        return [*self.compiled("asio/chat", "Boost.Asio, callbacks"),
+                *self.in_python("asyncio_chat.py", "Python asyncio", "asyncio")]
+
+    def websockets(self) -> list[Server]:
+        """Each is a room at /room and an echo server at /."""
+        return [*self.in_node("ws_room.mjs", "node ws", needs_library=True),
+                *self.in_python("websockets_room.py", "Python websockets", "websockets"),
+                *self.in_python("tornado_server.py", "Tornado", "tornado")]
+
+    def https(self) -> list[Server]:
+        return [*self.nginx(), *self.compiled("asio/beast_http", "Boost.Beast"),
+                *self.in_node("node_http.mjs", "node"), *self.in_python("tornado_server.py", "Tornado", "tornado")]

@@ -1,0 +1,31 @@
+// websocket_room PORT [HOST]: what anybody says over a WebSocket at /room goes to all who are there, as it is: ours,
+// with nothing of the hub's rules, beside peers that do the same.
+#include "coax/coax.hpp"
+
+namespace {
+
+coax::Topic room;
+
+coax::Task<> read(coax::ws::Connection& socket) {
+  while (auto message = co_await socket.recv()) {
+    std::string frame;
+    coax::ws::append_frame(frame, message.kind, message.data);
+    room.publish(frame);
+  }
+}
+
+coax::Task<> member(coax::ws::Connection& socket) {
+  coax::Outbox outbox;
+  const auto seat = room.join(outbox);
+  co_await coax::race(read(socket), drain(outbox, socket.stream()));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) return fmt::print(stderr, "usage: websocket_room PORT [HOST]\n"), 2;
+  coax::http::App app;
+  app.websocket("/room", member);
+  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])},
+                               coax::http::handler(std::move(app))));
+}
