@@ -28,6 +28,7 @@ class Server:
     threads: int = 1
     port: str = "{port}"  # the one to load
     optional: bool = False  # when it fails, it is left out
+    load: tuple[str, ...] = ()  # what its clients are told besides
     warm_up: float = 0.1  # seconds before the measuring: more where a compiler runs along
 
 
@@ -159,8 +160,9 @@ class Running:
 
 def start_load(build: pathlib.Path, arguments: list[str], running: Running, cores: tuple[int, ...], shared: bool,
                seconds: float, pids: str = "") -> subprocess.Popen:
-    command = [program(build, "bench/load"), *arguments, "--host", HOST, "--port", str(running.port),
-               "--seconds", str(seconds), "--warm-up", str(max(seconds / 4, running.server.warm_up)),
+    warm_up = max(seconds / 4, running.server.warm_up)
+    command = [program(build, "bench/load"), *arguments, *running.server.load, "--host", HOST,
+               "--port", str(running.port), "--seconds", str(seconds), "--warm-up", str(warm_up),
                "--server-pid", pids or str(running.process.pid)]
     return start(command, cores, shared, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 

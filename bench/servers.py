@@ -33,11 +33,11 @@ class Servers:
     def ours(self, path: str) -> Server:
         return self.program(path, "{port}", title=path, role="ours")
 
-    def hub(self, threads: int, port: str = "{port}", title: str = "") -> Server:
+    def hub(self, threads: int, port: str = "{port}", title: str = "", load: tuple[str, ...] = ()) -> Server:
         arguments = ("serve", "--port", "{port}", "--web-port", "{second_port}", "--threads", str(threads),
                      "--log-level", "error")
         return self.program("coax", *arguments, title=title or f"coax serve --threads {threads}", role="ours",
-                            threads=threads, port=port)
+                            threads=threads, port=port, load=load)
 
     def program(self, path: str, *arguments: str, **options) -> Server:
         return Server(command=(measure.program(self.build, path), *arguments), **options)
