@@ -17,7 +17,6 @@ namespace coax::detail {
 namespace {
 
 constexpr std::size_t threads_max = 8;
-thread_local List<Work> simulated;
 
 // A thread inherits what is blocked here: signals interrupt none of its system calls. Not those that a fault raises.
 class BlockedSignals {
@@ -158,26 +157,14 @@ void Threads::work(const std::shared_ptr<Shared>& shared, Worker& self) noexcept
 void Work::begin(Completion& then) {
   home_ = &Loop::current();
   then_ = &then;
-  if (!home_->backend().is_simulated()) return Threads::of(*this).begin(*this);
-  simulated.push_back(*this);
-  home_->post(run_simulated);
+  if (home_->backend().is_simulated()) {  // a thread would lose every race against simulated time
+    run();
+    state_ = State::ended;
+    return home_->finish_later(then);
+  }
+  Threads::of(*this).begin(*this);
 }
 
-Work::LetGo Work::let_go() noexcept {
-  if (!home_->backend().is_simulated()) return Threads::of(*this).let_go(*this);
-  if (state_ != State::queued) return LetGo::too_late;
-  unlink();
-  return LetGo::withdrawn;
-}
-
-// Where time is simulated no other thread could tell when it passes: the work is done in a later turn of the loop.
-void Work::run_simulated() {
-  if (simulated.empty()) return;  // withdrawn
-  Work& work = simulated.pop_front();
-  work.state_ = State::running;
-  work.run();
-  work.state_ = State::ended;
-  Loop::current().finish_later(*work.then_);
-}
+Work::LetGo Work::let_go() noexcept { return Threads::of(*this).let_go(*this); }
 
 }  // namespace coax::detail

@@ -3,10 +3,9 @@
 //   co_await offload(read_all)                     its result, or what it throws
 //   co_await offload(look_up, abandon_on_cancel)   the same for work that must not hold up who is cancelled
 //
-// On a simulated network it is done by the loop's own thread, in a later turn.
-//
 // At most 8 pieces of work run at once; the others wait in the order in which they came, for as long as somebody awaits
 // them. What may be abandoned has 8 threads of its own, so that a name server that does not answer holds up no file.
+// On a simulated network, where time would not wait for a thread, the loop itself calls the function.
 #pragma once
 
 #include <exception>
@@ -43,7 +42,6 @@ class Work : public ListHook {
 
  private:
   friend class Threads;
-  static void run_simulated();
   enum class State { queued, running, ended, abandoned };
 
   bool may_be_abandoned_;

@@ -11,7 +11,6 @@
 
 #include "coax/stream/tcp.hpp"
 #include "tests/support/run.hpp"
-#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -66,10 +65,8 @@ std::string at(std::string_view host, const TcpListener& listener) {
 
 }  // namespace
 
-// Threads live in real time.
-using ConnectByName = OnKernel;
-
-TEST_F(ConnectByName, asks_the_resolver_on_another_thread) {
+TEST(ConnectByName, asks_the_resolver_on_another_thread) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::string where = at("slow.test", listener);
@@ -79,7 +76,8 @@ TEST_F(ConnectByName, asks_the_resolver_on_another_thread) {
   });
 }
 
-TEST_F(ConnectByName, does_not_ask_for_addresses) {
+TEST(ConnectByName, does_not_ask_for_addresses) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
     const int before = asked;
@@ -91,7 +89,8 @@ TEST_F(ConnectByName, does_not_ask_for_addresses) {
   });
 }
 
-TEST_F(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
+TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     const SilentServer server;
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
@@ -103,7 +102,8 @@ TEST_F(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
   run([]() -> Task<> { co_await until([] { return waiting == 0; }); });
 }
 
-TEST_F(ConnectByName, goes_on_when_the_answer_comes) {
+TEST(ConnectByName, goes_on_when_the_answer_comes) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     const SilentServer server;
     TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
@@ -117,6 +117,6 @@ TEST_F(ConnectByName, goes_on_when_the_answer_comes) {
   });
 }
 
-TEST_F(ConnectByName, says_why_a_name_means_nothing) {
+TEST(ConnectByName, says_why_a_name_means_nothing) {
   run([]() -> Task<> { EXPECT_EQ(co_await outcome(connect("no such host:80")), "address"); });
 }

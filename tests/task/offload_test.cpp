@@ -11,10 +11,10 @@
 #include <stdexcept>
 #include <thread>
 
+#include "coax/loop/sim.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/run.hpp"
-#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -23,6 +23,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t threads_max = 8;  // as offload.hpp says
+
+class Offload : public OnKernel {};
+class OffloadDeathTest : public OnKernel {};
 
 // Holds work until it is opened; knows how many are held.
 struct Gate {
@@ -57,10 +60,6 @@ Task<> note(int number, std::vector<int>& log) {
 Task<> observe(Task<> task, std::string& end) { end = co_await outcome(std::move(task)); }
 
 }  // namespace
-
-// Threads live in real time.
-using Offload = OnKernel;
-using OffloadDeathTest = OnKernel;
 
 TEST_F(Offload, calls_the_function_elsewhere_and_comes_back_with_its_result) {
   run([]() -> Task<> {
@@ -319,4 +318,17 @@ TEST_F(Offload, nothing_of_it_outlives_its_scope_whoever_is_cancelled) {
         co_await all(offload_at_random(here), run_on(*Loop::current().together()[1], offload_at_random(there)));
       },
       {.threads = 2});
+}
+
+// The same seed, the same run: nothing happens beside the loop.
+TEST(OffloadInSimulation, is_done_by_the_loop_while_time_waits) {
+  const auto look = []() -> Task<> {
+    const TimePoint before = Loop::current().backend().now();
+    const std::thread::id here = std::this_thread::get_id();
+    EXPECT_EQ(co_await timeout(1ms, offload([] { return std::this_thread::get_id(); })), here);
+    EXPECT_EQ(co_await offload([] { return 5; }, abandon_on_cancel), 5);
+    EXPECT_EQ(co_await outcome(offload([] { throw Error(ErrorKind::refused, "open", "", "no"); })), "refused");
+    EXPECT_LT(Loop::current().backend().now() - before, 1ms) << "but for the turns of the loop";
+  };
+  run_to_end(make_sim_backend(std::make_shared<SimNetwork>(1)), look());
 }

@@ -10,7 +10,6 @@
 
 #include "coax/task/run.hpp"
 #include "tests/support/run.hpp"
-#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
