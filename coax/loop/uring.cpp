@@ -6,7 +6,7 @@
 // that the kernel's buffers and the peer's window bound what one connection holds, not we. Rules:
 // - A tag names slot, generation and lane; a completion of a slot that was released is thrown away with what it brings.
 // - What a waiting request points to must live until its completion: a cancelled send, connect or recv_into is awaited.
-//   close() ends them with IORING_REGISTER_SYNC_CANCEL before it returns; a multishot one points to nothing of ours.
+//   close() waits for that itself; a multishot one points to nothing of ours.
 // - A queued request names its descriptor by number: close() submits what is queued before the number is free again.
 // - A descriptor with O_NONBLOCK is answered with EAGAIN instead of being waited for: ours are blocking.
 // - Where the kernel can, a connection's descriptor moves to the ring's own table, which the limit on open files does
@@ -325,10 +325,11 @@ std::expected<Descriptor, int> UringBackend::take(int native, bool listens) {
 void UringBackend::close(Descriptor descriptor) noexcept {
   Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
-  if (slot->writer != nullptr || slot->inbound != Inbound::none) ring_.submit();
-  if (slot->writer != nullptr || slot->inbound == Inbound::single || slot->listens) {
-    ring_.cancel_now(slot->fixed ? static_cast<int>(descriptor.index) : slot->fd, slot->fixed);
-  } else if (slot->inbound == Inbound::multishot) {
+  if (slot->writer != nullptr) ring_.end(tag_of(descriptor, Lane::send));
+  if (slot->inbound == Inbound::single || (slot->inbound != Inbound::none && slot->listens)) {
+    ring_.end(tag_of(descriptor, inbound_lane(*slot)));
+  } else if (slot->inbound != Inbound::none) {
+    ring_.submit();
     ring_.cancel(tag_of(descriptor, Lane::receive));
   }
   if (slot->fixed) {

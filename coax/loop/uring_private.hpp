@@ -33,8 +33,8 @@ class Ring {
   static bool missed(std::uint64_t tag) noexcept { return (tag & cancel_bit) != 0; }
   static std::uint64_t target_of(std::uint64_t tag) noexcept { return tag & ~cancel_bit; }
   void submit() noexcept { io_uring_submit(&ring_); }
-  // Ends all requests of a descriptor before it returns; they were submitted.
-  void cancel_now(int native, bool fixed) noexcept;
+  // The same, and returns when it has ended: what it pointed to is free. Its completion is handled later.
+  void end(std::uint64_t tag) noexcept;
   void wake() noexcept;
 
   // Submits, and waits for a completion at most until then.
@@ -86,6 +86,7 @@ class Ring {
   void enable() noexcept;
   void await_wake() noexcept;
   bool take_own(const io_uring_cqe& completion) noexcept;
+  void put_aside() noexcept;
 
   Buffers& buffers_;
   io_uring ring_{};

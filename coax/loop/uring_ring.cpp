@@ -117,12 +117,24 @@ io_uring_sqe* Ring::request(std::uint64_t tag) noexcept {
 
 void Ring::cancel(std::uint64_t tag) noexcept { io_uring_prep_cancel64(request(tag | cancel_bit), tag, 0); }
 
-void Ring::cancel_now(int native, bool fixed) noexcept {
-  io_uring_sync_cancel_reg all{};
-  all.fd = native;
-  all.flags = IORING_ASYNC_CANCEL_FD | IORING_ASYNC_CANCEL_ALL | (fixed ? IORING_ASYNC_CANCEL_FD_FIXED : 0U);
-  all.timeout = {.tv_sec = -1, .tv_nsec = -1};
-  io_uring_register_sync_cancel(&ring_, &all);
+void Ring::end(std::uint64_t tag) noexcept {
+  const auto is_last = [tag](const io_uring_cqe& completion) {
+    return completion.user_data == tag && (completion.flags & IORING_CQE_F_MORE) == 0;
+  };
+  put_aside();
+  while (std::ranges::none_of(put_aside_, is_last)) {
+    cancel(tag);
+    io_uring_submit_and_wait(&ring_, 1);
+    put_aside();
+  }
+}
+
+void Ring::put_aside() noexcept {
+  io_uring_cqe* completion = nullptr;
+  while (io_uring_peek_cqe(&ring_, &completion) == 0) {
+    put_aside_.push_back(*completion);
+    io_uring_cqe_seen(&ring_, completion);
+  }
 }
 
 void Ring::await_wake() noexcept {
@@ -191,20 +203,16 @@ int Ring::borrow(std::uint32_t index) noexcept {
   install->opcode = op_fixed_fd_install;
   install->fd = static_cast<int>(index);
   install->flags |= IOSQE_FIXED_FILE;
-  while (true) {
+  const auto is_answer = [](const io_uring_cqe& completion) { return completion.user_data == tag_of_borrow; };
+  auto answer = put_aside_.end();
+  while (answer == put_aside_.end()) {
     if (const int count = io_uring_submit_and_wait(&ring_, 1); count < 0 && count != -EINTR) return count;
-    std::optional<int> result;
-    io_uring_cqe* completion = nullptr;
-    while (io_uring_peek_cqe(&ring_, &completion) == 0) {
-      if (completion->user_data == tag_of_borrow) {
-        result = completion->res;
-      } else {
-        put_aside_.push_back(*completion);
-      }
-      io_uring_cqe_seen(&ring_, completion);
-    }
-    if (result) return *result;
+    put_aside();
+    answer = std::ranges::find_if(put_aside_, is_answer);
   }
+  const int result = answer->res;
+  put_aside_.erase(answer);
+  return result;
 }
 
 }  // namespace coax
