@@ -18,5 +18,6 @@ enum Exit : int {
 using Chosen = std::function<int()>;
 void add_serve(CLI::App& program, Chosen& chosen);
 void add_chat(CLI::App& program, Chosen& chosen);
+void add_doctor(CLI::App& program, Chosen& chosen);
 
 }  // namespace coax::app

@@ -29,10 +29,12 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 wrong options or configuration, 3 the address cannot be listened on or nobody "
       "answers.\n\nExamples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
+      "  coax doctor                     what this machine allows\n"
       "  coax serve --help               everything about one command");
   Chosen chosen;
   add_serve(program, chosen);
   add_chat(program, chosen);
+  add_doctor(program, chosen);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
