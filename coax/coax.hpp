@@ -11,6 +11,8 @@
 #include "coax/http/app.hpp"
 #include "coax/server/outbox.hpp"
 #include "coax/server/serve.hpp"
+#include "coax/stream/frames.hpp"
+#include "coax/stream/json_messages.hpp"
 #include "coax/stream/lines.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/stream/tcp.hpp"

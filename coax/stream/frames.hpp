@@ -1,0 +1,44 @@
+// Frames: a stream read and written frame by frame.
+#pragma once
+
+#include <optional>
+
+#include "coax/base/units.hpp"
+#include "coax/codec/frames.hpp"
+#include "coax/stream/stream.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax {
+
+struct FramesOptions {
+  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
+};
+
+class Frames {
+ public:
+  // Nothing else may receive from the stream meanwhile.
+  Frames(Stream& stream, Framing framing, const FramesOptions& options = {})
+      : stream_(stream),
+        framing_(std::move(framing)),
+        decoder_(framing_, options.frame_bytes_max),
+        frame_bytes_max_(options.frame_bytes_max) {}
+
+  // The next frame, valid until the next call; at the end of the stream nothing. Throws Error(protocol) on a frame
+  // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
+  // Error(disconnected) when the stream ended in the middle of a frame. Cancelled: nothing is lost.
+  Task<std::optional<Bytes>> next();
+  // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
+  // nothing was sent; else as Stream::send. The payload must live until it returns.
+  Task<> send(Bytes payload);
+
+ private:
+  [[nodiscard]] std::optional<Bytes> take(const FrameEvent& event) const;
+
+  Stream& stream_;
+  Framing framing_;
+  FrameDecoder decoder_;
+  std::size_t frame_bytes_max_;
+  bool ended_ = false;
+};
+
+}  // namespace coax
