@@ -190,4 +190,18 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   return endpoints;
 }
 
+std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses) {
+  std::vector<Endpoint> first;
+  std::vector<Endpoint> second;
+  for (const Endpoint& address : addresses) {
+    (address.family() == addresses.front().family() ? first : second).push_back(address);
+  }
+  std::vector<Endpoint> mixed;
+  for (std::size_t index = 0; index < std::max(first.size(), second.size()); ++index) {
+    if (index < first.size()) mixed.push_back(first[index]);
+    if (index < second.size()) mixed.push_back(second[index]);
+  }
+  return mixed;
+}
+
 }  // namespace coax

@@ -80,4 +80,7 @@ std::optional<HostPort> parse_host_port(std::string_view text);
 // wildcard. Throws Error(address) with the resolver's reason.
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port);
 
+// One of each family in turn, beginning with that of the first; within a family in their order (RFC 8305, section 4).
+std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses);
+
 }  // namespace coax

@@ -78,6 +78,8 @@ class SimNetwork {
   // The next socket that is opened to connect with has this address. Without: that of whom it connects to, and its
   // descriptor is nobody's.
   void connect_from(std::string_view address);
+  // From now on each one that is opened for the family of this address has it, unless connect_from() says another.
+  void connect_always_from(std::string_view address);
 
   class World;
 

@@ -212,8 +212,8 @@ SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descri
   return slot;
 }
 
-std::expected<Descriptor, int> SimBackend::open(Endpoint::Family /*family*/) {
-  const Endpoint from = world_.take_next_from();
+std::expected<Descriptor, int> SimBackend::open(Endpoint::Family family) {
+  const Endpoint from = world_.take_next_from(family);
   if (!world_.take_descriptor(from.host_key())) return std::unexpected(EMFILE);
   Descriptor descriptor;
   take_slot(from.host_key(), descriptor).from = from;

@@ -89,6 +89,7 @@ void SimNetwork::limit_descriptors(std::string_view host, std::size_t most) {
 }
 std::size_t SimNetwork::descriptors(std::string_view host) const { return world_->descriptors(host_of(host)); }
 void SimNetwork::connect_from(std::string_view address) { world_->connect_from(address_of(address)); }
+void SimNetwork::connect_always_from(std::string_view address) { world_->connect_always_from(address_of(address)); }
 
 // --- conditions and outages ---
 

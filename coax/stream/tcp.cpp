@@ -1,4 +1,4 @@
-// TCP streams, connecting and listening.
+// TCP streams and listening; connecting is in connect.cpp.
 #include "coax/stream/tcp.hpp"
 
 #include <sys/socket.h>
@@ -7,7 +7,6 @@
 
 #include "coax/base/error.hpp"
 #include "coax/stream/tcp_writer.hpp"
-#include "coax/task/offload.hpp"
 
 namespace coax {
 
@@ -106,67 +105,6 @@ bool TcpStream::queue(Bytes bytes) noexcept {
 
 void TcpStream::cancel(SendOp& op) noexcept {
   if (writer_) writer_->cancel(op);
-}
-
-// --- connecting ---
-
-namespace {
-
-class Connect : public Leaf<Connect>, public Op {
- public:
-  Connect(Descriptor to, const Endpoint& address) noexcept
-      : Leaf([](Waiting& self) noexcept { Loop::current().cancel(static_cast<Connect&>(self)); }),
-        Op(Kind::connect, [](Completion& self) noexcept { static_cast<Connect&>(self).resume(); }),
-        address_(address) {
-    descriptor = to;
-  }
-  bool start() noexcept {
-    endpoint = &address_;
-    return Loop::current().submit(*this);
-  }
-  int finish() const {
-    if (result == -ECANCELED) throw Cancelled();
-    return static_cast<int>(-result);
-  }
-
- private:
-  Endpoint address_;
-};
-
-Task<std::unique_ptr<TcpStream>> connect_one(Endpoint address) {
-  const auto descriptor = Loop::current().backend().open(address.family());
-  if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
-  auto stream = std::make_unique<TcpStream>(*descriptor, address);  // closes it, whatever happens
-  const int reason = co_await Connect(*descriptor, address);
-  if (reason != 0) throw Error(reason, "connect to", address.to_string());
-  co_return stream;
-}
-
-}  // namespace
-
-Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses) {
-  std::exception_ptr last =
-      std::make_exception_ptr(Error(ErrorKind::address, "connect", "", "no address to connect to"));
-  for (const Endpoint& address : addresses) {
-    try {
-      co_return co_await connect_one(address);
-    } catch (const Error&) {
-      last = std::current_exception();
-    }
-  }
-  std::rethrow_exception(last);
-}
-
-Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port) {
-  const auto target = parse_host_port(host_and_port);
-  if (!target || !target->port) {
-    throw Error(ErrorKind::invalid, "connect to", host_and_port, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
-  }
-  const std::string host = target->host.empty() ? "localhost" : target->host;
-  if (const auto numeric = Endpoint::from_ip(host, *target->port)) co_return co_await connect(std::vector{*numeric});
-  const auto look_up = [host, port = *target->port] { return resolve(host, port); };
-  std::vector<Endpoint> addresses = co_await offload(look_up, abandon_on_cancel);
-  co_return co_await connect(std::move(addresses));
 }
 
 // --- listening ---

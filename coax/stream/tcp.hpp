@@ -56,10 +56,21 @@ class TcpStream final : public Stream {
   bool finished_ = false;
 };
 
-// Tries the addresses in their order until one answers. Throws the last error. Cancelled: no connection is left behind.
-Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses);
-// "host:port". A name is looked up first, on a thread of offload(): cancelled, it waits for no name server.
-Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port);
+struct ConnectOptions {
+  // How long an address may stay without an answer before the next one is tried beside it (RFC 8305, section 5).
+  Duration attempt_delay = std::chrono::milliseconds(250);
+  // Of the whole, a name that is looked up included.
+  Duration limit = std::chrono::seconds(30);
+};
+
+// Tries the addresses in their order, the next one when the last has failed or has not answered for a while. The first
+// that answers is it, and the others are given up. Throws Error, for several with what each of them said: timed_out
+// when the limit has passed, else of the kind of the first that was not unreachable. Cancelled: no connection is left
+// behind.
+Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
+// "host:port". A name is looked up first, on a thread of offload(): cancelled, it waits for no name server. Then the
+// families take turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by one of them costs only the delay.
+Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
 
 class TcpListener {
  public:

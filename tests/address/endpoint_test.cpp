@@ -178,3 +178,18 @@ TEST(Resolve, says_why_a_name_means_nothing) {
     }
   }
 }
+
+TEST(InterleaveFamilies, gives_each_family_its_turn_and_keeps_the_order_in_each) {
+  const auto mixed = [](std::initializer_list<std::string_view> texts) {
+    std::vector<Endpoint> addresses;
+    for (const std::string_view text : texts) addresses.push_back(*Endpoint::from_ip(text, 80));
+    std::string result;
+    for (const Endpoint& address : coax::interleave_families(addresses)) result += address.ip() + " ";
+    return result;
+  };
+  EXPECT_EQ(mixed({"::1", "::2", "::3", "1.0.0.1", "1.0.0.2"}), "::1 1.0.0.1 ::2 1.0.0.2 ::3 ");
+  EXPECT_EQ(mixed({"1.0.0.1", "1.0.0.2", "::1"}), "1.0.0.1 ::1 1.0.0.2 ");
+  EXPECT_EQ(mixed({"::1", "1.0.0.1", "1.0.0.2", "1.0.0.3"}), "::1 1.0.0.1 1.0.0.2 1.0.0.3 ");
+  EXPECT_EQ(mixed({"1.0.0.2", "1.0.0.1"}), "1.0.0.2 1.0.0.1 ");
+  EXPECT_EQ(mixed({}), "");
+}

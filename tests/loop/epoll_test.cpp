@@ -266,6 +266,23 @@ TEST_F(Connect, that_gets_no_answer_is_cancelled_and_leaves_nothing) {
   });
 }
 
+TEST_F(Connect, tries_others_beside_those_that_do_not_answer_and_leaves_none_of_them) {
+  run([]() -> Task<> {
+    const FullListener full;
+    const Native listener = listen_on_loopback();
+    const std::size_t before = open_descriptors();
+    {
+      const auto stream =
+          co_await connect(std::vector{full.local(), full.local(), local_of(listener)}, {.attempt_delay = 1ms});
+      EXPECT_EQ(stream->peer(), local_of(listener));
+      EXPECT_LE(open_descriptors(), before + 1);
+    }
+    EXPECT_EQ(co_await outcome(connect(std::vector{full.local(), full.local()}, {.attempt_delay = 1ms, .limit = 5ms})),
+              "timed_out");
+    EXPECT_EQ(open_descriptors(), before);
+  });
+}
+
 TEST_F(Connect, waits_until_it_is_answered) {
   run([]() -> Task<> {
     const FullListener full;

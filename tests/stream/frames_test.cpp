@@ -25,16 +25,6 @@ Task<> send_raw(Stream& stream, std::string bytes) {
   co_await stream.finish();
 }
 
-template <class Awaitable>
-Task<std::string> text_of_error(Awaitable awaitable) {
-  try {
-    co_await std::move(awaitable);
-  } catch (const Error& error) {
-    co_return error.what();
-  }
-  co_return "none";
-}
-
 // Over a stream of memory.
 template <class Body>
 void on_pair(Body body) {

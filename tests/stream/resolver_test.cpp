@@ -33,10 +33,14 @@ static int ask_system(const char* host, const char* port, const addrinfo* hints,
   return system(host, port, hints, found);
 }
 
-// slow.test is this machine, once `answers` is true.
+// both.test is this machine by both families, IPv6 first; slow.test by IPv4, once `answers` is true.
 extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints, addrinfo** found) {
   ++asked;
   asked_on = std::this_thread::get_id();
+  if (std::string_view(host) == "both.test") {
+    if (const int failure = ask_system("::1", port, hints, found); failure != 0) return failure;
+    return ask_system("127.0.0.1", port, hints, &(*found)->ai_next);
+  }
   if (std::string_view(host) != "slow.test") return ask_system(host, port, hints, found);
   ++waiting;
   answers.wait(false);
@@ -119,4 +123,30 @@ TEST(ConnectByName, goes_on_when_the_answer_comes) {
 
 TEST(ConnectByName, says_why_a_name_means_nothing) {
   run([]() -> Task<> { EXPECT_EQ(co_await outcome(connect("no such host:80")), "address"); });
+}
+
+TEST(ConnectByName, has_a_limit_of_its_own_that_counts_the_name_server_too) {
+  COAX_NEEDS_KERNEL();
+  run([]() -> Task<> {
+    const SilentServer server;
+    EXPECT_EQ(co_await text_of_error(connect("slow.test:80", {.limit = 1ms})),
+              "connect to slow.test:80: no name server answered within 1ms");
+  });
+  run([]() -> Task<> { co_await until([] { return waiting == 0; }); });
+}
+
+TEST(ConnectByName, tries_both_families_and_says_what_each_address_said) {
+  run([]() -> Task<> {
+    std::string where;
+    {
+      TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+      where = at("both.test", listener);
+      const auto stream = co_await connect(where);
+      EXPECT_EQ(stream->peer(), listener.local());
+    }
+    const std::string error = co_await text_of_error(connect(where));
+    const std::string port = where.substr(where.find(':'));
+    EXPECT_TRUE(error.starts_with("connect to " + where + ": [::1]" + port + ": ")) << error;
+    EXPECT_TRUE(error.ends_with(", 127.0.0.1" + port + ": Connection refused")) << error;
+  });
 }

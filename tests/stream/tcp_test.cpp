@@ -11,16 +11,6 @@ using namespace coax::test;
 
 namespace {
 
-template <class Awaitable>
-Task<std::string> text_of_error(Awaitable awaitable) {
-  try {
-    co_await std::move(awaitable);
-  } catch (const Error& error) {
-    co_return error.what();
-  }
-  co_return "none";
-}
-
 using TcpOfTheKernel = OnKernel;
 
 }  // namespace

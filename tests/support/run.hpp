@@ -42,6 +42,17 @@ Task<std::string> outcome(Awaitable awaitable) {
   co_return "done";
 }
 
+// What the Error that it throws says, or "none".
+template <class Awaitable>
+Task<std::string> text_of_error(Awaitable awaitable) {
+  try {
+    co_await std::move(awaitable);
+  } catch (const Error& error) {
+    co_return error.what();
+  }
+  co_return "none";
+}
+
 // For a loop without tasks: turns it until condition() is true.
 template <class Condition>
 void turn_until(Loop& loop, Condition condition) {
