@@ -12,8 +12,6 @@
 #include <cstring>
 #include <memory>
 
-#include "coax/base/error.hpp"
-
 namespace coax {
 
 namespace {
@@ -167,6 +165,9 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   return result;
 }
 
+ResolveError::ResolveError(int reason, std::string_view operation, std::string_view name)
+    : Error(ErrorKind::address, operation, name, gai_strerror(reason)), reason_(reason) {}
+
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
@@ -180,7 +181,7 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   const int failure = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (failure != 0) {
     if (failure == EAI_SYSTEM) throw Error(errno, "resolve", host);
-    throw Error(ErrorKind::address, "resolve", host, gai_strerror(failure));
+    throw ResolveError(failure, "resolve", host);
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   std::vector<Endpoint> endpoints;

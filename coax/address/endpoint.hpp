@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/base/error.hpp"
+
 struct sockaddr;
 
 namespace coax {
@@ -32,8 +34,9 @@ class Endpoint {
 
   [[nodiscard]] Family family() const noexcept { return family_; }
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-  [[nodiscard]] bool is_loopback() const noexcept;  // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
-  [[nodiscard]] bool is_wildcard() const noexcept;  // 0.0.0.0, ::
+  [[nodiscard]] std::uint32_t scope_id() const noexcept { return scope_; }  // of a link-local address: its interface
+  [[nodiscard]] bool is_loopback() const noexcept;                          // 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104
+  [[nodiscard]] bool is_wildcard() const noexcept;                          // 0.0.0.0, ::
   // What the address is for, as the IANA registries and Python's ipaddress have it. Shared addresses (100.64.0.0/10)
   // are neither private nor global. ::ffff:a.b.c.d counts as a.b.c.d.
   [[nodiscard]] bool is_private() const;  // not reachable from everywhere; loopback and documentation ones too
@@ -76,8 +79,18 @@ struct HostPort {
 // A port that is no number from 0 to 65535, an empty text or a bare IPv6 address with a port is nothing.
 std::optional<HostPort> parse_host_port(std::string_view text);
 
+// A name that cannot be resolved; reason() is the resolver's EAI_ value (netdb.h), which the text spells out.
+class ResolveError : public Error {
+ public:
+  ResolveError(int reason, std::string_view operation, std::string_view name);
+  [[nodiscard]] int reason() const noexcept { return reason_; }
+
+ private:
+  int reason_;
+};
+
 // Blocks: numeric addresses at once, names through getaddrinfo(3), in its order (RFC 6724). An empty host is the
-// wildcard. Throws Error(address) with the resolver's reason.
+// wildcard. Throws ResolveError, or Error(address) when it is no name.
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port);
 
 // One of each family in turn, beginning with that of the first; within a family in their order (RFC 8305, section 4).

@@ -16,16 +16,17 @@ struct Kind {
 };
 
 // In the order of ErrorKind.
-constexpr std::array<Kind, 11> kinds{{{"timed_out", ETIMEDOUT},
+constexpr std::array<Kind, 12> kinds{{{"timed_out", ETIMEDOUT},
                                       {"refused", ECONNREFUSED},
                                       {"unreachable", EHOSTUNREACH},
                                       {"disconnected", ECONNRESET},
-                                      {"overloaded", EAGAIN},
+                                      {"overloaded", ENOBUFS},
                                       {"address", EADDRNOTAVAIL},
                                       {"permission", EACCES},
                                       {"protocol", EPROTO},
                                       {"invalid", EINVAL},
                                       {"unsupported", EOPNOTSUPP},
+                                      {"would_block", EAGAIN},
                                       {"other", EIO}}};
 
 const Kind& row_of(ErrorKind kind) noexcept { return kinds[static_cast<std::size_t>(kind)]; }
@@ -55,7 +56,6 @@ ErrorKind kind_of(int errno_value) noexcept {
     case ECONNABORTED:
     case ENETRESET:
     case EPIPE: return ErrorKind::disconnected;
-    case EAGAIN:
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
@@ -82,6 +82,9 @@ ErrorKind kind_of(int errno_value) noexcept {
     case EOPNOTSUPP:
     case EPROTONOSUPPORT:
     case ESOCKTNOSUPPORT: return ErrorKind::unsupported;
+    case EAGAIN:
+    case EALREADY:
+    case EINPROGRESS: return ErrorKind::would_block;
     default: return ErrorKind::other;
   }
 }

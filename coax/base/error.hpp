@@ -10,8 +10,9 @@
 
 namespace coax {
 
-// Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), forget this peer
-// (disconnected, protocol), mend the call or the configuration (address, permission, invalid, unsupported).
+// Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket is
+// ready (would_block), forget this peer (disconnected, protocol), mend the call or the configuration (address,
+// permission, invalid, unsupported).
 enum class ErrorKind : std::uint8_t {
   timed_out,
   refused,
@@ -23,6 +24,7 @@ enum class ErrorKind : std::uint8_t {
   protocol,
   invalid,
   unsupported,
+  would_block,
   other,
 };
 

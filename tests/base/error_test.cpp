@@ -48,12 +48,14 @@ TEST(KindOf, names_the_reaction) {
   EXPECT_EQ(coax::kind_of(EPIPE), ErrorKind::disconnected);
   EXPECT_EQ(coax::kind_of(ECONNRESET), ErrorKind::disconnected);
   EXPECT_EQ(coax::kind_of(EMFILE), ErrorKind::overloaded);
-  EXPECT_EQ(coax::kind_of(EWOULDBLOCK), ErrorKind::overloaded);
+  EXPECT_EQ(coax::kind_of(ENOBUFS), ErrorKind::overloaded);
   EXPECT_EQ(coax::kind_of(EADDRINUSE), ErrorKind::address);
   EXPECT_EQ(coax::kind_of(EACCES), ErrorKind::permission);
   EXPECT_EQ(coax::kind_of(EPROTO), ErrorKind::protocol);
   EXPECT_EQ(coax::kind_of(ENOTCONN), ErrorKind::invalid);
   EXPECT_EQ(coax::kind_of(EAFNOSUPPORT), ErrorKind::unsupported);
+  EXPECT_EQ(coax::kind_of(EWOULDBLOCK), ErrorKind::would_block);
+  EXPECT_EQ(coax::kind_of(EINPROGRESS), ErrorKind::would_block);
   EXPECT_EQ(coax::kind_of(EIO), ErrorKind::other);
 }
 

@@ -1,0 +1,26 @@
+// The decoder of lines fed from a socket.
+#include "coax/socket/line_reader.hpp"
+
+#include "coax/base/error.hpp"
+
+namespace coax {
+
+std::optional<Bytes> LineReader::next() {
+  while (true) {
+    if (const auto event = decoder_.next()) return take(*event);
+    if (ended_) {
+      const auto event = decoder_.rest();
+      return event ? std::optional(take(*event)) : std::nullopt;
+    }
+    const Bytes bytes = socket_.recv();
+    ended_ = bytes.empty();
+    decoder_.feed(bytes);
+  }
+}
+
+Bytes LineReader::take(const LineEvent& event) const {
+  if (event.kind == LineEvent::Kind::line) return event.bytes;
+  throw Error(ErrorKind::protocol, "read a line from", socket_.peer_text(), "it is longer than is allowed here");
+}
+
+}  // namespace coax

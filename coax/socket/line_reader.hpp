@@ -1,0 +1,33 @@
+// LineReader: a blocking socket read line by line; Lines is the same over a stream.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
+#include "coax/codec/lines.hpp"
+#include "coax/socket/socket.hpp"
+
+namespace coax {
+
+class LineReader {
+ public:
+  // Borrows the socket; nothing else may receive from it meanwhile. line_bytes_max: of a line without its line end.
+  explicit LineReader(Socket& socket, std::size_t line_bytes_max = 64_KiB) noexcept
+      : socket_(socket), decoder_(line_bytes_max) {}
+
+  // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
+  // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. After a timeout, too,
+  // nothing is lost: the next call goes on.
+  std::optional<Bytes> next();
+
+ private:
+  [[nodiscard]] Bytes take(const LineEvent& event) const;
+
+  Socket& socket_;
+  LineDecoder decoder_;
+  bool ended_ = false;
+};
+
+}  // namespace coax

@@ -1,0 +1,258 @@
+// Sending, receiving, and the wait between two attempts.
+#include <poll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <limits>
+#include <memory>
+
+#include "coax/socket/retry_private.hpp"
+#include "coax/socket/socket.hpp"
+
+namespace coax {
+
+namespace {
+
+constexpr std::size_t pieces_at_once = 64;
+
+// sendfile(2) knows no MSG_NOSIGNAL: while one of these lives, a SIGPIPE of this thread is kept back, then dropped.
+class NoSigpipe {
+ public:
+  NoSigpipe() noexcept {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    sigset_t pending;
+    sigpending(&pending);
+    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  NoSigpipe(const NoSigpipe&) = delete;
+  NoSigpipe& operator=(const NoSigpipe&) = delete;
+  ~NoSigpipe() {
+    const timespec at_once{};
+    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &at_once) == -1 && errno == EINTR) continue;
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t pipe_{};
+  sigset_t before_{};
+  bool was_pending_ = false;
+};
+
+std::string_view advice_for(int reason, const Socket& socket) {
+  if (reason == EACCES && socket.type() == SocketType::datagram) return "to broadcast, set options::broadcast first";
+  if (reason == EDESTADDRREQ) return "name the receiver, or connect() first";
+  if (reason != ENOTCONN) return {};
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  ::getsockopt(socket.native(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+  return listens != 0 ? "this socket listens: bytes come from what accept() gives" : "connect() first";
+}
+
+}  // namespace
+
+void Socket::fail(int reason, const char* operation, const Address* to) const {
+  throw Error(reason, operation, to != nullptr ? to->to_string() : peer_text(), advice_for(reason, *this));
+}
+
+std::string Socket::peer_text() const {
+  if (peer_.family() != Endpoint::Family::none) return peer_.to_string();
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  if (::getpeername(native(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) return {};
+  const auto bytes = std::as_bytes(std::span(&storage, 1));
+  return Address::from_native(bytes.first(std::min<std::size_t>(size, bytes.size()))).to_string();
+}
+
+int Socket::wait(Attempt& attempt) const noexcept {
+  if (timeout_ && !attempt.until) {
+    // A time limit that no clock can reach is none.
+    const TimePoint now = Clock::now();
+    attempt.until = *timeout_ > TimePoint::max() - now ? TimePoint::max() : now + *timeout_;
+  }
+  pollfd waiting{.fd = native(), .events = attempt.events, .revents = 0};
+  while (true) {
+    timespec left{};
+    if (attempt.until) {
+      const auto rest = std::max(*attempt.until - Clock::now(), Duration::zero());
+      left.tv_sec = static_cast<time_t>(rest / std::chrono::seconds(1));
+      left.tv_nsec = static_cast<long>((rest % std::chrono::seconds(1)).count());
+    }
+    const int ready = ::ppoll(&waiting, 1, attempt.until ? &left : nullptr, nullptr);
+    if (ready > 0) return 0;
+    if (ready == 0) return ETIMEDOUT;
+    if (errno != EINTR) return errno;
+  }
+}
+
+// --- receiving ---
+
+std::size_t Socket::receive(const Attempt& as, std::span<char> into, int flags) {
+  if (into.empty()) return 0;
+  Attempt attempt = as;
+  attempt.may_wait = (flags & MSG_DONTWAIT) == 0;
+  return retry(attempt, [&] { return ::recv(native(), into.data(), into.size(), flags); });
+}
+
+std::span<char> Socket::lend(std::size_t bytes_max) {
+  if (bytes_max > std::numeric_limits<std::ptrdiff_t>::max()) {
+    throw Error(ErrorKind::invalid, "recv from", peer_text(), "a negative size was asked for");
+  }
+  if (!lent_ || lent_bytes_ < bytes_max) {
+    lent_ = std::make_unique_for_overwrite<char[]>(bytes_max);
+    lent_bytes_ = bytes_max;
+  }
+  return {lent_.get(), bytes_max};
+}
+
+Bytes Socket::recv(std::size_t bytes_max, int flags) {
+  const std::span<char> into = lend(bytes_max);
+  return Bytes(into).first(std::min(recv(into, flags), bytes_max));
+}
+
+std::size_t Socket::recv(std::span<char> into, int flags) {
+  return receive({.operation = "recv from", .events = POLLIN}, into, flags);
+}
+
+std::string Socket::recv_exactly(std::size_t count) {
+  std::string bytes(count, '\0');
+  Attempt attempt{.operation = "recv from", .events = POLLIN};
+  for (std::size_t done = 0; done < count;) {
+    const std::size_t more =
+        retry(attempt, [&] { return ::recv(native(), bytes.data() + done, count - done, MSG_NOSIGNAL); });
+    if (more == 0) {
+      bytes.resize(done);
+      throw IncompleteRead(peer_text(), std::move(bytes), count);
+    }
+    done += more;
+  }
+  return bytes;
+}
+
+std::size_t Socket::recv_native(::msghdr& message, int flags) {
+  Attempt attempt{.operation = "recv from", .events = POLLIN, .may_wait = (flags & MSG_DONTWAIT) == 0};
+  // Each attempt writes the sizes of what came into the message, also when nothing did.
+  const ::msghdr asked = message;
+  return retry(attempt, [&] {
+    message = asked;
+    return ::recvmsg(native(), &message, flags);
+  });
+}
+
+Datagram Socket::recv_from(std::size_t bytes_max, int flags) { return recv_from(lend(bytes_max), flags); }
+
+Datagram Socket::recv_from(std::span<char> into, int flags) {
+  sockaddr_storage from{};
+  iovec piece{.iov_base = into.data(), .iov_len = into.size()};
+  ::msghdr message{};
+  message.msg_name = &from;
+  message.msg_namelen = sizeof from;
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  // On a stream this flag would throw the bytes away.
+  const std::size_t length = recv_native(message, type_ == SocketType::stream ? flags : flags | MSG_TRUNC);
+  const auto name = std::as_bytes(std::span(&from, 1)).first(std::min<std::size_t>(message.msg_namelen, sizeof from));
+  return {
+      .bytes = Bytes(into.data(), std::min(length, into.size())), .from = Address::from_native(name), .length = length};
+}
+
+// --- sending ---
+
+std::size_t Socket::send_native(const ::msghdr& message, int flags) {
+  Attempt attempt{.operation = "send to", .events = POLLOUT, .may_wait = (flags & MSG_DONTWAIT) == 0};
+  return retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
+}
+
+// One call for what stands behind the first `skip` bytes of the pieces.
+std::size_t Socket::send_once(Attempt& attempt, std::span<const Bytes> pieces, std::size_t skip, int flags) {
+  std::array<iovec, pieces_at_once> list;
+  ::msghdr message{};
+  message.msg_iov = list.data();
+  for (const Bytes& piece : pieces) {
+    if (message.msg_iovlen == list.size()) break;
+    const std::size_t skipped = std::min(skip, piece.size());
+    skip -= skipped;
+    if (skipped == piece.size()) continue;
+    const Bytes rest = piece.from(skipped);
+    list[message.msg_iovlen++] = {.iov_base = const_cast<char*>(rest.data()), .iov_len = rest.size()};
+  }
+  attempt.may_wait = (flags & MSG_DONTWAIT) == 0;
+  return retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
+}
+
+void Socket::send(Bytes bytes, int flags) { send(std::span(&bytes, 1), flags); }
+
+void Socket::send(std::span<const Bytes> pieces, int flags) {
+  std::size_t total = 0;
+  for (const Bytes& piece : pieces) total += piece.size();
+  Attempt attempt{.operation = "send to", .events = POLLOUT};
+  std::size_t sent = 0;
+  do {  // once for nothing, too: an empty datagram is one
+    sent += send_once(attempt, pieces, sent, flags);
+  } while (sent < total);
+}
+
+std::size_t Socket::send_some(Bytes bytes, int flags) { return send_some(std::span(&bytes, 1), flags); }
+
+std::size_t Socket::send_some(std::span<const Bytes> pieces, int flags) {
+  Attempt attempt{.operation = "send to", .events = POLLOUT};
+  return send_once(attempt, pieces, 0, flags);
+}
+
+void Socket::send_to(Bytes datagram, const Address& to, int flags) {
+  Attempt attempt{.operation = "send to", .events = POLLOUT, .may_wait = (flags & MSG_DONTWAIT) == 0, .to = &to};
+  const auto size = static_cast<socklen_t>(to.native().size());
+  retry(attempt,
+        [&] { return ::sendto(native(), datagram.data(), datagram.size(), flags | MSG_NOSIGNAL, to.get(), size); });
+}
+
+void Socket::send_to(Bytes datagram, std::string_view to, int flags) {
+  send_to(datagram, Address::of(to, family()), flags);
+}
+
+// --- files ---
+
+std::uint64_t Socket::send_file(int file) {
+  const off_t from = ::lseek(file, 0, SEEK_CUR);
+  if (from < 0) throw Error(errno, "send a file to", peer_text());
+  return send_file_range(file, static_cast<std::uint64_t>(from), std::numeric_limits<std::uint64_t>::max());
+}
+
+std::uint64_t Socket::send_file(int file, std::uint64_t offset, std::uint64_t count) {
+  if (count == 0) throw Error(ErrorKind::invalid, "send a file to", peer_text(), "0 bytes of it were asked for");
+  return send_file_range(file, offset, count);
+}
+
+std::uint64_t Socket::send_file_range(int file, std::uint64_t offset, std::uint64_t count) {
+  if (type_ != SocketType::stream || !blocking()) {
+    throw Error(ErrorKind::invalid, "send a file to", peer_text(), "only a blocking stream can send files");
+  }
+  constexpr std::uint64_t at_once = 1U << 30U;
+  const NoSigpipe guard;
+  Attempt attempt{.operation = "send a file to", .events = POLLOUT};
+  auto position = static_cast<off_t>(offset);
+  std::uint64_t sent = 0;
+  try {
+    while (sent < count) {
+      const auto wanted = static_cast<std::size_t>(std::min(count - sent, at_once));
+      const std::size_t more = retry(attempt, [&] { return ::sendfile(native(), file, &position, wanted); });
+      if (more == 0) break;
+      sent += more;
+    }
+  } catch (const Error&) {
+    ::lseek(file, position, SEEK_SET);
+    throw;
+  }
+  ::lseek(file, position, SEEK_SET);
+  return sent;
+}
+
+}  // namespace coax

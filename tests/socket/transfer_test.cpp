@@ -1,0 +1,358 @@
+// Sending and receiving over a stream: what there is, all of it, and what happens when the other side has gone.
+#include <pthread.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "coax/socket/ancillary.hpp"
+#include "tests/socket/support.hpp"
+
+using namespace coax;
+using namespace coax::test;
+
+namespace {
+
+// Until the far end has at least so many bytes to read.
+void wait_for_bytes(Socket& socket, std::size_t count) {
+  std::string buffer(count, '\0');
+  ASSERT_EQ(socket.timeout().has_value(), true);
+  for (int times = 0; times < 100'000; ++times) {
+    static_cast<void>(wait_for(socket, Events::readable, patience));
+    if (socket.recv(std::span(buffer), flags::peek) == count) return;
+  }
+  FAIL() << "they did not come";
+}
+
+// With little room for what is not sent yet, so that sends are partial.
+TcpPair narrow_pair() {
+  TcpPair pair = tcp_pair();
+  pair.near.set(options::send_buffer, 8_KiB);
+  return pair;
+}
+
+// Sends until the peer's reset has arrived.
+Error send_until_it_fails(Socket& socket) {
+  for (int times = 0; times < 100'000; ++times) {
+    try {
+      socket.send("is anybody there?");
+    } catch (const Error& error) {
+      return error;
+    }
+  }
+  return {ErrorKind::other, "send to", "", "it never failed"};
+}
+
+}  // namespace
+
+TEST(Transfer, sr01_recv_gives_what_there_is_and_leaves_the_rest) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("abcdef");
+  wait_for_bytes(pair.far, 6);
+  EXPECT_EQ(pair.far.recv(4).text(), "abcd");
+  EXPECT_EQ(pair.far.recv(4).text(), "ef");
+}
+
+TEST(Transfer, sr02_recv_gives_the_end_again_and_again) {
+  TcpPair pair = tcp_pair();
+  pair.near.close();
+  for (int times = 0; times < 3; ++times) EXPECT_TRUE(pair.far.recv().empty());
+}
+
+TEST(Transfer, sr03_recv_of_nothing_takes_nothing) {
+  TcpPair pair = tcp_pair();
+  EXPECT_TRUE(pair.far.recv(0).empty()) << "at once, although nothing has come";
+  pair.near.send("x");
+  EXPECT_TRUE(pair.far.recv(0).empty());
+  EXPECT_EQ(pair.far.recv().text(), "x");
+  EXPECT_EQ(kind_thrown([&] { pair.far.recv(static_cast<std::size_t>(-1)); }), ErrorKind::invalid);
+}
+
+TEST(Transfer, sr04_send_sends_all) {
+  TcpPair pair = narrow_pair();
+  const std::string much(4_MiB, 'm');
+  std::string got;
+  {
+    const std::jthread reader([&] {
+      while (const Bytes bytes = pair.far.recv()) got += bytes.text();
+    });
+    pair.near.send(much);
+    pair.near.finish();
+  }
+  EXPECT_TRUE(got == much);
+}
+
+TEST(Transfer, sr05_without_blocking_send_some_takes_a_part_and_then_would_block) {
+  TcpPair pair = narrow_pair();
+  pair.near.set_blocking(false);
+  const std::string much(16_MiB, 'm');
+  EXPECT_LT(pair.near.send_some(much), much.size());
+  EXPECT_EQ(kind_thrown([&] {
+              for (int times = 0; times < 10'000; ++times) pair.near.send_some(much);
+            }),
+            ErrorKind::would_block);
+}
+
+TEST(Transfer, sr06_the_time_limit_of_send_is_for_the_whole_call) {
+  TcpPair pair = narrow_pair();
+  pair.near.set_timeout(30ms);
+  // The peer goes on reading a little, so that no single wait is long.
+  std::atomic<bool> over = false;
+  const std::jthread reader([&] {
+    for (int times = 0; times < 10'000 && !over; ++times) {
+      static_cast<void>(wait_for(pair.near, Events::none, 1ms));
+      pair.far.recv(1024);
+    }
+  });
+  const std::string much(64_MiB, 'm');
+  EXPECT_EQ(kind_thrown([&] { pair.near.send(much); }), ErrorKind::timed_out);
+  over = true;
+}
+
+TEST(Transfer, sr07_sending_to_who_has_closed_is_an_error_not_a_signal) {
+  TcpPair pair = tcp_pair();
+  const std::string peer = pair.near.peer().to_string();
+  pair.far.close();
+  const Error error = send_until_it_fails(pair.near);
+  EXPECT_EQ(error.kind(), ErrorKind::disconnected) << error.what();
+  EXPECT_EQ(error.peer(), peer) << "although the kernel has forgotten it";
+}
+
+TEST(Transfer, sr08_recv_after_a_reset_says_so) {
+  TcpPair pair = tcp_pair();
+  pair.near.set(options::linger{.time = 0s});
+  pair.near.close();
+  EXPECT_EQ(reason_of([&] { pair.far.recv(); }), ECONNRESET);
+  EXPECT_TRUE(pair.far.recv().empty()) << "the kernel tells it once";
+}
+
+TEST(Transfer, sr09_closing_with_unread_bytes_resets) {
+  TcpPair pair = tcp_pair();
+  pair.far.send("unread");
+  wait_for_bytes(pair.near, 6);
+  pair.near.close();
+  EXPECT_EQ(reason_of([&] { pair.far.recv(); }), ECONNRESET);
+}
+
+TEST(Transfer, sr10_an_unconnected_socket_neither_sends_nor_receives) {
+  Socket socket;
+  EXPECT_EQ(reason_of([&] { socket.send("x"); }), EPIPE);
+  EXPECT_EQ(reason_of([&] { socket.recv(); }), ENOTCONN);
+  EXPECT_EQ(said([&] { socket.recv(); }), "recv from: Transport endpoint is not connected; connect() first");
+}
+
+TEST(Transfer, sr11_recv_fills_the_buffer_of_the_caller) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("abc");
+  wait_for_bytes(pair.far, 3);
+  std::array<char, 8> buffer{};
+  EXPECT_EQ(pair.far.recv(std::span(buffer)), 3U);
+  EXPECT_EQ(std::string_view(buffer.data(), 3), "abc");
+}
+
+// More than the buffer holds cannot be asked for: a span knows its size.
+TEST(Transfer, sr12_a_part_of_the_buffer_is_a_smaller_span) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("abc");
+  wait_for_bytes(pair.far, 3);
+  std::array<char, 8> buffer{};
+  EXPECT_EQ(pair.far.recv(std::span(buffer).first(2)), 2U);
+  EXPECT_EQ(buffer[2], '\0');
+}
+
+TEST(Transfer, sr13_recv_from_into_a_buffer_tells_the_sender) {
+  Socket near(Family::v4, SocketType::datagram);
+  Socket far(Family::v4, SocketType::datagram);
+  near.bind(loopback());
+  far.bind(loopback());
+  far.set_timeout(patience);
+  near.send_to("abc", far.local());
+  std::array<char, 8> buffer{};
+  const Datagram datagram = far.recv_from(std::span(buffer));
+  EXPECT_EQ(datagram.bytes.data(), buffer.data());
+  EXPECT_EQ(datagram.bytes.text(), "abc");
+  EXPECT_EQ(datagram.from, near.local());
+}
+
+TEST(Transfer, sr14_peek_leaves_the_bytes) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("x");
+  EXPECT_EQ(pair.far.recv(1, flags::peek).text(), "x");
+  EXPECT_EQ(pair.far.recv(1).text(), "x");
+}
+
+TEST(Transfer, sr15_dont_wait_does_not_wait_on_a_blocking_socket) {
+  TcpPair pair = tcp_pair();
+  EXPECT_EQ(kind_thrown([&] { pair.far.recv(1, flags::dont_wait); }), ErrorKind::would_block) << "it has a time limit";
+  pair.far.set_blocking(true);
+  EXPECT_EQ(kind_thrown([&] { pair.far.recv(1, flags::dont_wait); }), ErrorKind::would_block);
+}
+
+TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
+  TcpPair pair = tcp_pair();
+  pair.far.set_blocking(true);
+  const std::jthread writer([&] {
+    pair.near.send("abc");
+    wait_for_bytes(pair.near, 1);  // the other has taken nothing before it had all: it says so below
+    pair.near.send("def");
+    pair.near.send("gh");
+    pair.near.finish();
+  });
+  pair.far.send("?");
+  EXPECT_EQ(pair.far.recv(6, flags::wait_all).text(), "abcdef");
+  EXPECT_EQ(pair.far.recv(6, flags::wait_all).text(), "gh");
+}
+
+TEST(Transfer, sr17_the_urgent_byte_is_read_apart_and_wakes_the_exceptional_list) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("abc");
+  pair.near.send("!", flags::out_of_band);
+  const Selected selected = coax::select({}, {}, {&pair.far}, patience);
+  EXPECT_EQ(selected.exceptional, std::vector<Socket*>{&pair.far});
+  EXPECT_EQ(pair.far.recv(1, flags::out_of_band).text(), "!");
+  EXPECT_EQ(pair.far.recv().text(), "abc");
+}
+
+TEST(Transfer, sr18_several_buffers_are_gathered_and_scattered) {
+  TcpPair pair = tcp_pair();
+  const std::array<Bytes, 4> pieces{"ab", "", "cde", "f"};
+  pair.near.send(pieces);
+  wait_for_bytes(pair.far, 6);
+  std::array<char, 1> first{};
+  std::array<char, 9> second{};
+  const std::array<std::span<char>, 2> into{first, second};
+  EXPECT_EQ(recv_message(pair.far, into).bytes, 6U);
+  EXPECT_EQ(first[0], 'a');
+  EXPECT_EQ(std::string_view(second.data(), 5), "bcdef");
+}
+
+TEST(Transfer, sr18_more_buffers_than_one_call_takes_go_out_in_order) {
+  TcpPair pair = tcp_pair();
+  std::string all;
+  for (int number = 0; number < 5000; ++number) all += std::to_string(number);
+  std::vector<Bytes> pieces;
+  for (const char& digit : all) pieces.emplace_back(&digit, 1);
+  const std::jthread writer([&] { pair.near.send(pieces); });
+  EXPECT_EQ(pair.far.recv_exactly(all.size()), all);
+}
+
+TEST(Transfer, sr19_a_message_has_bytes_ancillary_data_flags_and_an_address) {
+  SocketPair pair(SocketType::datagram);
+  pair.near.set(options::pass_credentials, true);
+  pair.far.send("abcd");
+  std::array<char, 3> buffer{};
+  const std::array<std::span<char>, 1> into{buffer};
+  const ReceivedMessage message = recv_message(pair.near, into, 128);
+  EXPECT_EQ(std::string_view(buffer.data(), 3), "abc");
+  EXPECT_TRUE(message.cut);
+  ASSERT_TRUE(message.credentials.has_value());
+  EXPECT_EQ(message.credentials->pid, ::getpid());
+  EXPECT_EQ(message.from, Address()) << "it has no name";
+}
+
+namespace {
+
+std::atomic<int> signals_handled = 0;
+
+// While it lives, SIGUSR1 interrupts system calls.
+class Interrupting {
+ public:
+  Interrupting() {
+    struct sigaction action{};
+    action.sa_handler = [](int) { ++signals_handled; };
+    sigaction(SIGUSR1, &action, &before_);
+    signals_handled = 0;
+  }
+  Interrupting(const Interrupting&) = delete;
+  Interrupting& operator=(const Interrupting&) = delete;
+  ~Interrupting() { sigaction(SIGUSR1, &before_, nullptr); }
+
+ private:
+  struct sigaction before_{};
+};
+
+}  // namespace
+
+TEST(Transfer, sr20_a_signal_does_not_end_a_call) {
+  const Interrupting interrupting;
+  for (const std::optional<Duration> timeout : {std::optional<Duration>(patience), std::optional<Duration>()}) {
+    TcpPair pair = tcp_pair();
+    pair.far.set_timeout(timeout);
+    std::string got;
+    std::atomic<bool> started = false;
+    std::jthread reader([&] {
+      started = true;
+      got = reason_of([&] { got = pair.far.recv().text(); }) == 0 ? got : "failed";
+    });
+    while (!started) std::this_thread::yield();
+    const int wanted = signals_handled + 100;
+    while (signals_handled < wanted) {
+      ASSERT_EQ(pthread_kill(reader.native_handle(), SIGUSR1), 0);
+      std::this_thread::yield();
+    }
+    pair.near.send("x");
+    reader.join();
+    EXPECT_EQ(got, "x");
+  }
+}
+
+TEST(Transfer, sr20_after_a_signal_the_time_limit_goes_on) {
+  const Interrupting interrupting;
+  TcpPair pair = tcp_pair();
+  pair.far.set_timeout(100ms);
+  std::atomic<bool> over = false;
+  std::jthread reader([&] {
+    EXPECT_EQ(kind_thrown([&] { pair.far.recv(); }), ErrorKind::timed_out);
+    over = true;
+  });
+  const TimePoint limit = Clock::now() + patience;
+  while (!over && Clock::now() < limit) {
+    if (!over) pthread_kill(reader.native_handle(), SIGUSR1);
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(over) << "signals that come faster than the limit must not stretch it";
+  if (!over) pair.near.close();
+  reader.join();
+}
+
+TEST(Transfer, sr21_a_recv_that_timed_out_loses_nothing) {
+  TcpPair pair = tcp_pair();
+  pair.far.set_timeout(1ms);
+  EXPECT_EQ(kind_thrown([&] { pair.far.recv(); }), ErrorKind::timed_out);
+  pair.near.send("later");
+  pair.far.set_timeout(patience);
+  EXPECT_EQ(pair.far.recv_exactly(5), "later");
+}
+
+TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
+  TcpPair pair = tcp_pair();
+  static constexpr std::size_t total = 4_MiB;
+  const auto send_all = [](Socket& socket) {
+    const std::string piece(64_KiB, 'p');
+    for (std::size_t sent = 0; sent < total; sent += piece.size()) socket.send(piece);
+    socket.finish();
+  };
+  const auto count = [](Socket& socket) {
+    std::size_t got = 0;
+    while (const Bytes bytes = socket.recv()) got += bytes.size();
+    EXPECT_EQ(got, total);
+  };
+  const std::jthread near_sends(send_all, std::ref(pair.near));
+  const std::jthread far_sends(send_all, std::ref(pair.far));
+  const std::jthread near_receives(count, std::ref(pair.near));
+  count(pair.far);
+}
+
+TEST(Transfer, recv_exactly_says_what_came_when_the_peer_finished_before) {
+  TcpPair pair = tcp_pair();
+  pair.near.send("abc");
+  pair.near.finish();
+  try {
+    pair.far.recv_exactly(5);
+    FAIL();
+  } catch (const IncompleteRead& error) {
+    EXPECT_EQ(error.received(), "abc");
+  }
+}
