@@ -12,6 +12,8 @@
 #include <cstring>
 #include <memory>
 
+#include "coax/address/idna.hpp"
+
 namespace coax {
 
 namespace {
@@ -171,14 +173,12 @@ ResolveError::ResolveError(int reason, std::string_view operation, std::string_v
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
-  if (host.find('\0') != std::string::npos) {
-    throw Error(ErrorKind::address, "resolve", "", "a host name has a NUL byte inside");
-  }
+  const std::string name = ascii_name(host);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
   addrinfo* found = nullptr;
-  const int failure = getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
+  const int failure = getaddrinfo(name.c_str(), std::to_string(port).c_str(), &hints, &found);
   if (failure != 0) {
     if (failure == EAI_SYSTEM) throw Error(errno, "resolve", host);
     throw ResolveError(failure, "resolve", host);

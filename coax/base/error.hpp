@@ -10,8 +10,8 @@
 
 namespace coax {
 
-// Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket is
-// ready (would_block), forget this peer (disconnected, protocol), mend the call or the configuration (address,
+// Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket
+// is ready (would_block), forget this peer (disconnected, protocol), mend the call or the configuration (address,
 // permission, invalid, unsupported).
 enum class ErrorKind : std::uint8_t {
   timed_out,

@@ -1,4 +1,4 @@
-// Address: whatever a socket can be bound or connected to: an Endpoint, the name of a Unix socket, or any other sockaddr.
+// Address: whatever a socket can be bound or connected to: an Endpoint, the name of a Unix socket, or another sockaddr.
 #pragma once
 
 #include <array>
@@ -48,8 +48,8 @@ class Address {
   // A sockaddr of any kind, of at most 128 bytes: what is above is cut.
   static Address from_native(std::span<const std::byte> bytes) noexcept;
 
-  // What is written as text: "127.0.0.1:80", "name:80" (which blocks: the first address of that family that the resolver
-  // gives), ":80" (the wildcard), "<broadcast>:80", "unix:/path", "unix:@abstract". Throws Error(address).
+  // What is written as text: "127.0.0.1:80", "name:80" (which blocks: the first address of that family that the
+  // resolver gives), ":80" (the wildcard), "<broadcast>:80", "unix:/path", "unix:@abstract". Throws Error(address).
   static Address of(std::string_view text, Family family);
 
   [[nodiscard]] Family family() const noexcept;

@@ -32,6 +32,19 @@ std::vector<Address> addresses_of(std::string_view where) {
   return {endpoints.begin(), endpoints.end()};
 }
 
+Socket connect_to_any(std::string_view where, std::span<const Address> addresses, const ConnectOptions& options) {
+  std::vector<Error> errors;
+  for (const Address& address : addresses) {
+    try {
+      return Socket::connect_to(address, options);
+    } catch (const Error& error) {
+      errors.push_back(error);
+    }
+  }
+  if (errors.size() == 1) throw errors.front();
+  throw ConnectError(where, std::move(errors));
+}
+
 }  // namespace
 
 std::string_view listen_advice(int reason, const Endpoint& at) noexcept {
@@ -154,16 +167,11 @@ Socket Socket::connect_to(const Address& where, const ConnectOptions& options) {
 }
 
 Socket Socket::connect_to(std::string_view where, const ConnectOptions& options) {
-  std::vector<Error> errors;
-  for (const Address& address : addresses_of(where)) {
-    try {
-      return connect_to(address, options);
-    } catch (const Error& error) {
-      errors.push_back(error);
-    }
-  }
-  if (errors.size() == 1) throw errors.front();
-  throw ConnectError(where, std::move(errors));
+  return connect_to_any(where, addresses_of(where), options);
+}
+
+Socket Socket::connect_to(std::span<const Address> addresses, const ConnectOptions& options) {
+  return connect_to_any({}, addresses, options);
 }
 
 ConnectError::ConnectError(std::string_view where, std::vector<Error> errors)

@@ -1,8 +1,8 @@
 // Socket: a blocking socket of the kernel in Python's shape, with the verbs that the streams have: recv() gives what
 // there is, send() sends all. Listener, UdpSocket and SocketPair are sockets made in one step.
 //
-// A call retries what a signal handler interrupted, with the time that is left, and never raises SIGPIPE. Failures throw
-// Error; when a time limit has passed its kind is timed_out, when a non-blocking socket is not ready it is would_block.
+// A call retries what a signal handler interrupted, with the time that is left, and never raises SIGPIPE. Failures
+// throw Error; its kind is timed_out when a time limit has passed, would_block when a non-blocking socket is not ready.
 //
 // One thread may send while another receives, and a third may shutdown() to end what they wait for. Nothing else may be
 // done to one socket by two threads at once.
@@ -71,6 +71,7 @@ class Socket {
   // the last one said, or, when there were several, ConnectError with all.
   static Socket connect_to(std::string_view where, const ConnectOptions& options = {});
   static Socket connect_to(const Address& where, const ConnectOptions& options = {});
+  static Socket connect_to(std::span<const Address> addresses, const ConnectOptions& options = {});
 
   // --- names and connections ---
   void bind(const Address& at);
@@ -92,8 +93,8 @@ class Socket {
   // What there is, at most so much; empty: the peer has finished, now and at every further call. Lent: valid until the
   // next call that receives on this socket.
   Bytes recv(std::size_t bytes_max = 64_KiB, int flags = 0);
-  // Into the caller's buffer; returns the count. An empty buffer gives 0 at once. With flags::cut the count may be above
-  // the buffer's size.
+  // Into the caller's buffer; returns the count. An empty buffer gives 0 at once. With flags::cut the count may be
+  // above the buffer's size.
   std::size_t recv(std::span<char> into, int flags = 0);
   // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. The timeout is for the
   // whole call; after it, what had come is lost.
@@ -129,8 +130,8 @@ class Socket {
   [[nodiscard]] Socket dup() const;
 
   // --- waiting ---
-  // Nothing: calls block. Zero: they do not wait. Else each call takes at most so long. Throws Error(invalid) when it is
-  // negative. The descriptor itself is non-blocking unless calls block.
+  // Nothing: calls block. Zero: they do not wait. Else each call takes at most so long. Throws Error(invalid) when it
+  // is negative. The descriptor itself is non-blocking unless calls block.
   void set_timeout(std::optional<Duration> timeout);
   [[nodiscard]] std::optional<Duration> timeout() const noexcept { return timeout_; }
   void set_blocking(bool blocking) { set_timeout(blocking ? std::nullopt : std::optional(Duration::zero())); }
@@ -226,8 +227,8 @@ struct ListenerOptions {
 // Bound and listening: Listener listener("[::]:7777"); Socket peer = listener.accept();
 class Listener : public Socket {
  public:
-  // As Address::of() reads it; a host that is empty is the IPv6 wildcard, thus everybody. Throws Error that says what to
-  // do when the port is taken or not permitted.
+  // As Address::of() reads it; a host that is empty is the IPv6 wildcard, thus everybody. Throws Error that says what
+  // to do when the port is taken or not permitted.
   explicit Listener(std::string_view at, const ListenerOptions& options = {});
   explicit Listener(const Address& at, const ListenerOptions& options = {});
 };

@@ -6,6 +6,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 TEST(Shutdown, sh01_after_finish_the_peer_reads_the_end_and_may_still_send) {
   TcpPair pair = tcp_pair();

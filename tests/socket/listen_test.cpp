@@ -3,6 +3,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 TEST(Listen, li01_the_backlog_may_be_left_out_zero_or_negative) {
   for (const int backlog : {0, -7}) {

@@ -11,6 +11,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 TEST(Options, op01_flags_are_read_as_they_were_set) {
   Socket tcp;

@@ -12,10 +12,8 @@
 
 namespace coax::test {
 
-using namespace std::chrono_literals;
-
 // Far above what any call of a test takes, so that nothing waits for ever.
-inline constexpr Duration patience = 30s;
+inline constexpr Duration patience = std::chrono::seconds(30);
 
 // The errno value of the Error that it throws; 0: none.
 template <class Call>

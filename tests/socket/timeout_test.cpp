@@ -7,6 +7,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 TEST(Timeouts, ti01_none_blocks_zero_does_not_and_else_it_is_a_limit) {
   Socket socket;

@@ -12,6 +12,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -29,7 +30,7 @@ void wait_for_bytes(Socket& socket, std::size_t count) {
 // With little room for what is not sent yet, so that sends are partial.
 TcpPair narrow_pair() {
   TcpPair pair = tcp_pair();
-  pair.near.set(options::send_buffer, 8_KiB);
+  pair.near.set(options::send_buffer, 32_KiB);
   return pair;
 }
 

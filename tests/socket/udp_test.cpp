@@ -1,0 +1,124 @@
+// Datagrams over IP: whole, cut, empty, too long, and to groups.
+#include "coax/socket/udp.hpp"
+
+#include <array>
+
+#include "coax/socket/ancillary.hpp"
+#include "coax/socket/names.hpp"
+#include "tests/socket/support.hpp"
+
+using namespace coax;
+using namespace coax::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+UdpSocket udp_on_loopback() {
+  UdpSocket socket(loopback());
+  socket.set_timeout(patience);
+  return socket;
+}
+
+}  // namespace
+
+TEST(Udp, ud01_a_datagram_that_is_longer_than_the_buffer_is_cut_and_says_so) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  near.send_to("abcdef", far.local());
+  near.send_to("next", far.local());
+  const Datagram datagram = far.recv_from(3);
+  EXPECT_EQ(datagram.bytes.text(), "abc");
+  EXPECT_TRUE(datagram.cut());
+  EXPECT_EQ(datagram.length, 6U);
+  const Datagram next = far.recv_from(100);
+  EXPECT_EQ(next.bytes.text(), "next") << "the rest is lost";
+  EXPECT_FALSE(next.cut());
+  near.send_to("abcdef", far.local());
+  std::array<char, 3> buffer{};
+  const std::array<std::span<char>, 1> into{buffer};
+  EXPECT_TRUE(recv_message(far, into).cut);
+}
+
+TEST(Udp, ud02_with_the_flag_recv_tells_the_real_length) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  near.send_to("abcdef", far.local());
+  std::array<char, 3> buffer{};
+  EXPECT_EQ(far.recv(std::span(buffer), flags::cut), 6U);
+  near.send_to("abcdef", far.local());
+  EXPECT_EQ(far.recv(3, flags::cut).text(), "abc") << "what is lent ends with the buffer";
+}
+
+TEST(Udp, ud03_an_empty_datagram_is_one) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  near.send_to("", far.local());
+  const Datagram datagram = far.recv_from();
+  EXPECT_TRUE(datagram.bytes.empty());
+  EXPECT_EQ(datagram.from, near.local());
+  near.connect(far.local());
+  near.send("");
+  EXPECT_EQ(far.recv_from().from, near.local());
+}
+
+TEST(Udp, ud04_the_largest_has_65507_bytes) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  const std::string largest(65507, 'd');
+  near.send_to(largest, far.local());
+  EXPECT_EQ(far.recv_from().bytes.size(), 65507U);
+  EXPECT_EQ(reason_of([&] { near.send_to(largest + "d", far.local()); }), EMSGSIZE);
+}
+
+TEST(Udp, ud05_sending_to_nobody_needs_a_receiver) {
+  EXPECT_EQ(reason_of([] { UdpSocket().send("x"); }), EDESTADDRREQ);
+  EXPECT_EQ(said([] { UdpSocket().send("x"); }),
+            "send to: Destination address required; name the receiver, or connect() first");
+}
+
+TEST(Udp, ud06_each_recv_gives_one_datagram) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  for (const std::string_view text : {"one", "two", "three"}) near.send_to(text, far.local());
+  for (const char* text : {"one", "two", "three"}) EXPECT_EQ(far.recv_from().bytes.text(), text);
+}
+
+TEST(Udp, ud07_a_member_of_a_group_hears_what_is_sent_to_it) {
+  const unsigned interface = interface_index("lo");
+  UdpSocket far(":0");
+  far.set_timeout(patience);
+  far.join(*Endpoint::from_ip("224.1.1.1", 0), interface);
+  UdpSocket near;
+  near.set_multicast_interface(interface);
+  near.send_to("to the group", "224.1.1.1:" + std::to_string(port_of(far)));
+  EXPECT_EQ(far.recv_from().bytes.text(), "to the group");
+}
+
+TEST(Udp, ud07_a_membership_begins_and_ends_in_both_families) {
+  const unsigned interface = interface_index("lo");
+  for (const char* at : {"224.1.1.1", "ff01::4242"}) {
+    const Endpoint group = *Endpoint::from_ip(at, 0);
+    UdpSocket socket(Address(group).family());
+    socket.set_multicast_interface(interface);
+    socket.join(group, interface);
+    EXPECT_EQ(reason_of([&] { socket.join(group, interface); }), EADDRINUSE) << "it is a member already";
+    socket.leave(group, interface);
+    EXPECT_EQ(reason_of([&] { socket.leave(group, interface); }), EADDRNOTAVAIL) << "it is none any more";
+  }
+}
+
+TEST(Udp, ud07_of_one_source_only_that_one_is_heard) {
+  const unsigned interface = interface_index("lo");
+  const Endpoint group = *Endpoint::from_ip("232.1.1.1", 0);
+  UdpSocket far(":0");
+  far.set_timeout(patience);
+  far.join(group, interface, Endpoint::from_ip("127.0.0.2", 0));
+  const Endpoint to = *Endpoint::from_ip("232.1.1.1", port_of(far));
+  for (const char* from : {"127.0.0.3:0", "127.0.0.2:0"}) {
+    UdpSocket near(from);
+    near.set_multicast_interface(interface);
+    near.send_to(std::string_view(from), to);
+  }
+  EXPECT_EQ(far.recv_from().bytes.text(), "127.0.0.2:0");
+  far.leave(group, interface, Endpoint::from_ip("127.0.0.2", 0));
+}
