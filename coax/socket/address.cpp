@@ -10,6 +10,7 @@
 #include <linux/vm_sockets.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "coax/base/error.hpp"
@@ -101,7 +102,7 @@ Address Address::of(std::string_view text, Family family) {
   }
   const auto target = parse_host_port(text);
   if (!target || !target->port) {
-    throw Error(ErrorKind::address, "resolve", text, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
+    throw Error(ErrorKind::invalid, "resolve", text, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
   }
   const bool is_v6 = family == Family::v6;
   if (target->host.empty() || target->host == "*") return *Endpoint::from_ip(is_v6 ? "::" : "0.0.0.0", *target->port);
@@ -142,6 +143,15 @@ std::string Address::to_string() const {
     }
   }
   return fmt::format("family {}", static_cast<int>(family()));
+}
+
+std::string_view listen_advice(int reason, const Endpoint& at) noexcept {
+  if (reason == EADDRINUSE) return "another program listens there: stop it or choose another port";
+  if (reason == EACCES && at.port() != 0 && at.port() < 1024) {
+    return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
+  }
+  if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
+  return {};
 }
 
 bool operator==(const Address& left, const Address& right) noexcept {

@@ -49,7 +49,8 @@ class Address {
   static Address from_native(std::span<const std::byte> bytes) noexcept;
 
   // What is written as text: "127.0.0.1:80", "name:80" (which blocks: the first address of that family that the
-  // resolver gives), ":80" (the wildcard), "<broadcast>:80", "unix:/path", "unix:@abstract". Throws Error(address).
+  // resolver gives), ":80" (the wildcard), "<broadcast>:80", "unix:/path", "unix:@abstract". Throws
+  // Error(invalid) when it is none of these, Error(address) when there is no such address.
   static Address of(std::string_view text, Family family);
 
   [[nodiscard]] Family family() const noexcept;
@@ -67,5 +68,8 @@ class Address {
   alignas(8) std::array<std::byte, 128> bytes_{};
   std::size_t size_ = 0;
 };
+
+// What to do when an address cannot be bound or listened on; may be empty.
+std::string_view listen_advice(int errno_value, const Endpoint& at) noexcept;
 
 }  // namespace coax

@@ -47,15 +47,6 @@ Socket connect_to_any(std::string_view where, std::span<const Address> addresses
 
 }  // namespace
 
-std::string_view listen_advice(int reason, const Endpoint& at) noexcept {
-  if (reason == EADDRINUSE) return "another program listens there: stop it or choose another port";
-  if (reason == EACCES && at.port() != 0 && at.port() < 1024) {
-    return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
-  }
-  if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
-  return {};
-}
-
 // --- one side ---
 
 void Socket::bind(const Address& at) {

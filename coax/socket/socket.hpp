@@ -214,9 +214,6 @@ class ConnectError : public Error {
   std::vector<Error> errors_;
 };
 
-// What to do when an address cannot be listened on; may be empty.
-std::string_view listen_advice(int errno_value, const Endpoint& at) noexcept;
-
 struct ListenerOptions {
   int backlog = 4096;
   bool reuse_address = true;  // bind although old connections of this port still fade away

@@ -6,6 +6,7 @@
 #include <cerrno>
 
 #include "coax/base/error.hpp"
+#include "coax/socket/address.hpp"
 #include "coax/stream/tcp_writer.hpp"
 
 namespace coax {
@@ -108,19 +109,6 @@ void TcpStream::cancel(SendOp& op) noexcept {
 }
 
 // --- listening ---
-
-namespace {
-
-std::string_view listen_advice(int reason, const Endpoint& at) {
-  if (reason == EADDRINUSE) return "another program listens there: stop it or choose another port";
-  if (reason == EACCES && at.port() != 0 && at.port() < 1024) {
-    return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
-  }
-  if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
-  return {};
-}
-
-}  // namespace
 
 TcpListener::TcpListener(const Endpoint& at, const ListenOptions& options) : loop_(Loop::current()) {
   const auto descriptor = loop_.backend().listen(at, options);
