@@ -1,4 +1,4 @@
-// What Python's asyncio streams do and ours do too; the names begin with the numbers of docs/guide/socket-behaviours.md.
+// What asyncio's streams do and ours do too; the names begin with the numbers of docs/guide/socket-behaviours.md.
 #include <gtest/gtest.h>
 
 #include <set>
