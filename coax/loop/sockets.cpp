@@ -7,6 +7,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+
+#include "coax/base/error.hpp"
+#include "coax/socket/socket.hpp"
 
 namespace coax {
 
@@ -14,19 +18,6 @@ namespace {
 
 void set_option(int native, int level, int name, int value) noexcept {
   setsockopt(native, level, name, &value, sizeof value);
-}
-
-void set_listener_options(int native, const Endpoint& at, const ListenOptions& options) noexcept {
-  set_option(native, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (at.family() == Endpoint::Family::v6) {
-    set_option(native, IPPROTO_IPV6, IPV6_V6ONLY, options.dual_stack && at.is_wildcard() ? 0 : 1);
-  }
-  // What is accepted inherits this: make_socket() has set TCP_NODELAY, too.
-  if (!options.keep_alive) return;
-  set_option(native, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(native, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-  set_option(native, IPPROTO_TCP, TCP_KEEPINTVL, 15);
-  set_option(native, IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
 }  // namespace
@@ -42,15 +33,19 @@ std::expected<int, int> make_socket(Endpoint::Family family, int flags) {
 }
 
 std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags) {
-  const auto native = make_socket(at.family(), flags);
-  if (!native) return native;
-  set_listener_options(*native, at, options);
-  NativeAddress address;
-  const socklen_t length = at.to_native(address);
-  if (::bind(*native, address.get(), length) == 0 && ::listen(*native, options.backlog) == 0) return native;
-  const int reason = errno;
-  ::close(*native);
-  return std::unexpected(reason);
+  using std::chrono::seconds;
+  try {
+    Listener listener(at, {.backlog = options.backlog, .dual_stack = options.dual_stack});
+    // What is accepted inherits these.
+    listener.set(coax::options::no_delay, true);
+    if (options.keep_alive) {
+      listener.set(coax::options::keep_alive{.idle = seconds(60), .interval = seconds(15), .count = 4});
+    }
+    listener.set_blocking((flags & SOCK_NONBLOCK) == 0);
+    return listener.detach();
+  } catch (const Error& error) {
+    return std::unexpected(error.code().value());
+  }
 }
 
 int shut_down_sending(int native) noexcept {

@@ -44,7 +44,8 @@ def ask(where: str, *lines: str) -> list[str]:
 
 class Sockets(unittest.TestCase):
     def places(self, folder: str) -> list[str]:
-        return ["127.0.0.1:0", *(["[::1]:0"] if has_ipv6() else []), f"unix:{folder}/socket", f"unix:@coax-{os.getpid()}"]
+        v6 = ["[::1]:0"] if has_ipv6() else []
+        return ["127.0.0.1:0", *v6, f"unix:{folder}/socket", f"unix:@coax-{os.getpid()}"]
 
     def test_pythons_clients_are_answered_one_beside_the_other(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

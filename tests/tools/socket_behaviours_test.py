@@ -1,4 +1,4 @@
-# docs/guide/socket-behaviours.md is true: each of its lines names a test that exists, and each numbered test stands in it.
+# docs/guide/socket-behaviours.md is true: each line names a test that exists, and each numbered test has its line.
 
 import pathlib
 import re
