@@ -27,15 +27,9 @@
 #include "coax/base/units.hpp"
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
+#include "coax/socket/listen_options.hpp"
 
 namespace coax {
-
-struct ListenOptions {
-  int backlog = 4096;      // the kernel caps it at net.core.somaxconn
-  bool dual_stack = true;  // a listener on an IPv6 wildcard takes IPv4 clients too
-  bool keep_alive =
-      true;  // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
-};
 
 // What setsockopt(2) takes.
 struct SocketOption {

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 
 #include "coax/base/error.hpp"
 #include "coax/socket/socket.hpp"
@@ -33,14 +32,9 @@ std::expected<int, int> make_socket(Endpoint::Family family, int flags) {
 }
 
 std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags) {
-  using std::chrono::seconds;
   try {
-    Listener listener(at, {.backlog = options.backlog, .dual_stack = options.dual_stack});
-    // What is accepted inherits these.
-    listener.set(coax::options::no_delay, true);
-    if (options.keep_alive) {
-      listener.set(coax::options::keep_alive{.idle = seconds(60), .interval = seconds(15), .count = 4});
-    }
+    Listener listener(at, options);
+    listener.set(options::no_delay, true);  // what is accepted inherits it
     listener.set_blocking((flags & SOCK_NONBLOCK) == 0);
     return listener.detach();
   } catch (const Error& error) {

@@ -172,17 +172,18 @@ ConnectError::ConnectError(std::string_view where, std::vector<Error> errors)
 
 // --- listeners ---
 
-Listener::Listener(std::string_view at, const ListenerOptions& options)
+Listener::Listener(std::string_view at, const ListenOptions& options)
     : Listener(
           Address::of(at, at.starts_with(':') || at.starts_with('[') || at.starts_with('*') ? Family::v6 : Family::v4),
           options) {}
 
-Listener::Listener(const Address& at, const ListenerOptions& options) : Socket(at.family()) {
-  if (at.family() == Family::v6) {
-    set(options::v6_only, !(options.dual_stack && at.endpoint().is_wildcard()));
-  }
-  // On a Unix socket it would do nothing.
-  if (at.family() != Family::local) set(options::reuse_address, options.reuse_address);
+Listener::Listener(const Address& at, const ListenOptions& options) : Socket(at.family()) {
+  using std::chrono::seconds;
+  const bool is_ip = at.family() == Family::v4 || at.family() == Family::v6;
+  if (at.family() == Family::v6) set(options::v6_only, !(options.dual_stack && at.endpoint().is_wildcard()));
+  if (is_ip) set(options::reuse_address, options.reuse_address);
+  // What is accepted inherits it.
+  if (is_ip && options.keep_alive) set(options::keep_alive{.idle = seconds(60), .interval = seconds(15), .count = 4});
   if (options.reuse_port) set(options::reuse_port, true);
   try {
     bind(at);

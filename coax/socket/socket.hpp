@@ -24,6 +24,7 @@
 #include "coax/base/units.hpp"
 #include "coax/socket/address.hpp"
 #include "coax/socket/file_descriptor.hpp"
+#include "coax/socket/listen_options.hpp"
 #include "coax/socket/options.hpp"
 
 struct msghdr;
@@ -214,20 +215,13 @@ class ConnectError : public Error {
   std::vector<Error> errors_;
 };
 
-struct ListenerOptions {
-  int backlog = 4096;
-  bool reuse_address = true;  // bind although old connections of this port still fade away
-  bool reuse_port = false;    // several listeners share the port; all must ask for it
-  bool dual_stack = true;     // on an IPv6 wildcard: take IPv4 clients too
-};
-
 // Bound and listening: Listener listener("[::]:7777"); Socket peer = listener.accept();
 class Listener : public Socket {
  public:
   // As Address::of() reads it; a host that is empty is the IPv6 wildcard, thus everybody. Throws Error that says what
   // to do when the port is taken or not permitted.
-  explicit Listener(std::string_view at, const ListenerOptions& options = {});
-  explicit Listener(const Address& at, const ListenerOptions& options = {});
+  explicit Listener(std::string_view at, const ListenOptions& options = {});
+  explicit Listener(const Address& at, const ListenOptions& options = {});
 };
 
 // Two that are connected to each other.

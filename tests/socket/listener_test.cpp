@@ -68,6 +68,16 @@ TEST(OneStep, he02_a_listener_may_share_its_port) {
   EXPECT_FALSE(Listener(loopback()).get(options::reuse_port));
 }
 
+TEST(OneStep, what_a_listener_accepts_is_kept_alive_unless_it_is_told_not_to) {
+  for (const bool keep_alive : {true, false}) {
+    Listener listener(loopback(), {.keep_alive = keep_alive});
+    const Socket client = Socket::connect_to(listener.local());
+    const options::keep_alive accepted = listener.accept().get_keep_alive();
+    EXPECT_EQ(accepted.on, keep_alive);
+    EXPECT_EQ(accepted.idle == Duration(60s), keep_alive);
+  }
+}
+
 TEST(OneStep, he03_every_address_is_tried_in_order_until_one_answers) {
   Listener listener = listener_on_loopback();
   const std::array<Address, 3> addresses{closed_port(), v6_loopback(port_of(listener)), listener.local()};
