@@ -41,7 +41,7 @@ Socket connect_to_any(std::string_view where, std::span<const Address> addresses
       errors.push_back(error);
     }
   }
-  if (errors.size() == 1) throw errors.front();
+  if (errors.size() == 1) throw Error(errors.front());
   throw ConnectError(where, std::move(errors));
 }
 

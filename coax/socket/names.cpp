@@ -147,7 +147,7 @@ std::string host_name() {
 }
 
 std::string fully_qualified_name(std::string_view name) {
-  const std::string own = name.empty() ? host_name() : std::string(name);
+  std::string own = name.empty() ? host_name() : std::string(name);
   try {
     const Endpoint address = resolve(own, 0).at(0);
     const HostEntry host = host_by_address(address);
