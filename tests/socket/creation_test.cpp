@@ -65,6 +65,8 @@ TEST(Creation, cr07_a_socket_from_a_descriptor_knows_what_it_is) {
   EXPECT_EQ(socket.family(), Family::v6);
   EXPECT_EQ(socket.type(), SocketType::datagram);
   EXPECT_EQ(socket.protocol(), IPPROTO_UDP);
+  EXPECT_TRUE(socket.blocking());
+  EXPECT_FALSE(Socket::adopt(Socket(Family::v4, SocketType::stream | SocketType::non_blocking).detach()).blocking());
 }
 
 TEST(Creation, cr08_what_is_no_socket_is_not_adopted) {
