@@ -32,7 +32,7 @@ std::vector<Address> addresses_of(std::string_view where) {
   return {endpoints.begin(), endpoints.end()};
 }
 
-Socket connect_to_any(std::string_view where, std::span<const Address> addresses, const ConnectOptions& options) {
+Socket connect_to_any(std::string_view where, std::span<const Address> addresses, const SocketConnectOptions& options) {
   std::vector<Error> errors;
   for (const Address& address : addresses) {
     try {
@@ -144,7 +144,7 @@ void Socket::connect(const Address& to) {
 
 void Socket::connect(std::string_view to) { connect(Address::of(to, family())); }
 
-Socket Socket::connect_to(const Address& where, const ConnectOptions& options) {
+Socket Socket::connect_to(const Address& where, const SocketConnectOptions& options) {
   Socket socket(where.family());
   if (options.timeout) socket.set_timeout(options.timeout);
   if (options.source) {
@@ -157,11 +157,11 @@ Socket Socket::connect_to(const Address& where, const ConnectOptions& options) {
   return socket;
 }
 
-Socket Socket::connect_to(std::string_view where, const ConnectOptions& options) {
+Socket Socket::connect_to(std::string_view where, const SocketConnectOptions& options) {
   return connect_to_any(where, addresses_of(where), options);
 }
 
-Socket Socket::connect_to(std::span<const Address> addresses, const ConnectOptions& options) {
+Socket Socket::connect_to(std::span<const Address> addresses, const SocketConnectOptions& options) {
   return connect_to_any({}, addresses, options);
 }
 

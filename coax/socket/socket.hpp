@@ -49,7 +49,7 @@ inline constexpr int wait_all = 0x100;   // wait for the whole size; only on a s
 inline constexpr int more = 0x8000;      // more follows: do not send half a segment
 }  // namespace flags
 
-struct ConnectOptions {
+struct SocketConnectOptions {
   std::optional<Duration> timeout = {};  // for each address, and from then on for each call; nothing: the default
   std::optional<Address> source = {};    // where to connect from
 };
@@ -70,9 +70,9 @@ class Socket {
   static Socket adopt(int native);
   // Connects to "host:port" or "unix:/path": tries each address of the name in its order until one answers. Throws what
   // the last one said, or, when there were several, ConnectError with all.
-  static Socket connect_to(std::string_view where, const ConnectOptions& options = {});
-  static Socket connect_to(const Address& where, const ConnectOptions& options = {});
-  static Socket connect_to(std::span<const Address> addresses, const ConnectOptions& options = {});
+  static Socket connect_to(std::string_view where, const SocketConnectOptions& options = {});
+  static Socket connect_to(const Address& where, const SocketConnectOptions& options = {});
+  static Socket connect_to(std::span<const Address> addresses, const SocketConnectOptions& options = {});
 
   // --- names and connections ---
   void bind(const Address& at);
