@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "coax/stream/frames.hpp"
 #include "coax/stream/lines.hpp"
 #include "tests/support/server.hpp"
 #include "tests/support/stream_pairs.hpp"
@@ -44,6 +45,12 @@ TEST(AsyncioStreams, as01_an_early_end_is_told_with_what_came_and_the_last_line_
     EXPECT_EQ((co_await lines.next())->text(), "rest");
     EXPECT_TRUE(lines.at_end()) << "so one knows that its end is missing";
     EXPECT_FALSE((co_await lines.next()).has_value());
+    const StreamPair last = co_await tcp_pair();
+    co_await last.far->send("frame;rest");
+    co_await last.far->finish();
+    Frames frames(*last.near, Framing::delimited(";"));
+    EXPECT_EQ((co_await frames.next())->text(), "frame");
+    EXPECT_EQ(co_await outcome(frames.next()), "disconnected") << "the separator is needed";
   });
 }
 
