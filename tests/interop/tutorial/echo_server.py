@@ -1,0 +1,12 @@
+# echo_server.py PORT [HOST]: sends back what comes in pieces of at most 16 bytes, and prints them.
+
+import socket
+import sys
+
+with socket.create_server((sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1]))) as listener:
+    while True:
+        client, address = listener.accept()
+        with client:
+            while data := client.recv(16):
+                print(f'received "{data.decode()}"', flush=True)
+                client.sendall(data)

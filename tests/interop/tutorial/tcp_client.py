@@ -1,0 +1,12 @@
+# tcp_client.py HOST PORT [TEXT]: says something, finishes, and prints the answer.
+
+import socket
+import sys
+
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as server:
+    server.sendall((sys.argv[3] if len(sys.argv) > 3 else "Hello from the client!").encode())
+    server.shutdown(socket.SHUT_WR)
+    answer = b""
+    while data := server.recv(1024):
+        answer += data
+    print(f"Received: {answer.decode()}")
