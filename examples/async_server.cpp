@@ -4,7 +4,7 @@
 using namespace std::chrono_literals;
 
 coax::Task<> respond(coax::Stream& client) {
-  coax::Lines lines(client, {.pause = 50ms});
+  coax::Lines lines(client, {.pause = 200ms});
   while (co_await lines.next()) co_await client.send("Response\n");
 }
 

@@ -20,7 +20,7 @@ std::string answer(std::string_view line) {
 coax::Task<> process(coax::Stream& client) {
   const Place place;
   if (!place.mine) co_return co_await client.send("Server busy. Try again later.\n");
-  coax::Lines lines(client, {.line_bytes_max = 1024, .pause = 50ms});
+  coax::Lines lines(client, {.line_bytes_max = 1024, .pause = 200ms});
   while (true) {
     std::string reply = "Error: Message too long\n";
     try {

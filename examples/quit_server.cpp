@@ -4,7 +4,7 @@
 using namespace std::chrono_literals;
 
 coax::Task<> repeat(coax::Stream& client) {
-  coax::Lines lines(client, {.pause = 50ms});
+  coax::Lines lines(client, {.pause = 200ms});
   while (auto line = co_await lines.next()) {
     if (line->text() == "quit") co_return co_await client.send("Goodbye!\n");
     const std::string reply = fmt::format("You said: {}\n", line->text());

@@ -4,7 +4,7 @@
 using namespace std::chrono_literals;
 
 coax::Task<> greet(coax::Stream& client) {
-  coax::Lines lines(client, {.pause = 50ms});
+  coax::Lines lines(client, {.pause = 200ms});
   while (auto line = co_await lines.next()) {
     fmt::print("Received: {}\n", coax::printable(*line));
     std::fflush(stdout);

@@ -5,14 +5,16 @@
 import contextlib
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
 import sys
+import time
 import unittest
 from collections.abc import Iterator
 
-from support import WAIT_S
+from support import SOURCE, WAIT_S
 
 OURS = pathlib.Path(os.environ.get("COAX_EXAMPLES", "build/release/examples"))
 PYTHONS = pathlib.Path(__file__).resolve().parent / "tutorial"
@@ -45,8 +47,9 @@ def serving(name: str, protocol: str = "tcp", port: int = 0) -> Iterator[int]:
             port = free.getsockname()[1]
     with subprocess.Popen([*command(name), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
+            deadline = time.monotonic() + WAIT_S
             while not is_bound(protocol, port):
-                assert server.poll() is None, f"{name} has ended"
+                assert server.poll() is None and time.monotonic() < deadline, f"{name} does not listen"
                 os.sched_yield()
             yield port
             assert server.poll() is None, f"{name} did not survive"
@@ -83,6 +86,7 @@ def reset(client: socket.socket) -> None:
 
 SERVERS = ["tcp_server", "limited_server", "echo_server", "broadcast_server", "quit_server", "half_close",
            "async_server", "threaded_server"]
+CLIENTS = ["tcp_client", "udp_client", "error_client", "echo_client"]
 
 
 class BothWays(unittest.TestCase):
@@ -192,6 +196,23 @@ class Rude(unittest.TestCase):
                     client.sendall(b"x\n")
                 with serving(name, port=port), connect(port):
                     pass
+
+
+def count_lines(path: pathlib.Path) -> int:
+    """Of code: without includes and imports, comments and empty lines."""
+    return sum(not re.match(r"\s*(//|#|import |from |$)", line) for line in path.read_text().splitlines())
+
+
+class Guide(unittest.TestCase):
+    def test_the_table_counts_the_lines_of_both_sides(self) -> None:
+        guide = (SOURCE / "docs/guide/tutorials.md").read_text()
+        rows = re.findall(r"^\| `(\w+) .*` \|.*\| (\d+) \| (\d*) ?\|$", guide, re.MULTILINE)
+        self.assertEqual({row[0] for row in rows}, {*SERVERS, *CLIENTS, "udp_server"})
+        for name, ours, pythons in rows:
+            with self.subTest(name):
+                self.assertEqual(int(ours), count_lines(SOURCE / "examples" / f"{name}.cpp"))
+                python = PYTHONS / f"{name}.py"
+                self.assertEqual(pythons, str(count_lines(python)) if python.exists() else "")
 
 
 if __name__ == "__main__":
