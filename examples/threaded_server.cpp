@@ -15,7 +15,12 @@ void serve(coax::Socket client) try {
 int main(int argc, char** argv) try {
   if (argc < 2) return fmt::print(stderr, "usage: threaded_server PORT [HOST]\n"), 2;
   coax::Listener listener(fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1]));
-  while (true) std::thread(serve, listener.accept()).detach();
+  while (true) try {
+      std::thread(serve, listener.accept()).detach();
+    } catch (const std::exception& error) {  // out of descriptors or threads: newcomers wait
+      fmt::print(stderr, "threaded_server: {}\n", error.what());
+      std::this_thread::sleep_for(100ms);
+    }
 } catch (const std::exception& error) {
   return fmt::print(stderr, "threaded_server: {}\n", error.what()), 1;
 }
