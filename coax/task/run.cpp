@@ -9,7 +9,6 @@
 #include <thread>
 
 #include "coax/loop/loop.hpp"
-#include "coax/loop/sim.hpp"
 #include "coax/task/signals_private.hpp"
 
 namespace coax {
@@ -67,7 +66,7 @@ class Workers {
 
 void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool with_signals) {
   RootContext root;
-  const bool is_simulated = SimNetwork::of(loop.backend()) != nullptr;
+  const bool is_simulated = loop.backend().is_simulated();
   const unsigned threads =
       is_simulated ? 1 : std::max(1U, options.threads.value_or(std::thread::hardware_concurrency()));
   std::optional<StopSignals> signals;
