@@ -250,6 +250,7 @@ class SlowReaders(Load):
             self.assert_all_told_the_same(readers)
             with self.assertRaises(ConnectionResetError, msg="what was cut must not look like an end"):
                 await asyncio.to_thread(lazy.rest)
+            self.assertNotIn(b"end of the world", lazy.unread)
             for reader in readers:
                 reader.end()
 
