@@ -13,7 +13,7 @@
 #include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/room.hpp"

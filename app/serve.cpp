@@ -90,7 +90,7 @@ ServeOptions Hub::serve_options(std::uint16_t port, std::vector<Endpoint>& liste
               fmt::format("{}:{}", options_.listen.contains(':') ? "[" + options_.listen + "]" : options_.listen, port),
           .limits = options_.limits,
           .drain = options_.drain,
-          .on_listen = [&listening_at](const Endpoint& at) { listening_at.push_back(at); },
+          .on_listen = [&listening_at](const Address& at) { listening_at.push_back(at.endpoint()); },
           .on_ready = [this] { listening(); },
           .on_drain = [this] { server_drains(); }};
 }

@@ -40,8 +40,8 @@ int serve(int told) {
   options.limits.connections_max = std::nullopt;
   options.limits.idle = std::nullopt;
   options.drain = std::chrono::seconds(1);
-  options.on_listen = [told](const coax::Endpoint& at) {
-    const std::uint16_t port = at.port();
+  options.on_listen = [told](const coax::Address& at) {
+    const std::uint16_t port = at.endpoint().port();
     if (::write(told, &port, sizeof port) != sizeof port) fail("tell the port");
   };
   return coax::run(coax::serve(std::move(options), echo), {.threads = loops});

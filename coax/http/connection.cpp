@@ -361,7 +361,7 @@ Task<> HttpConnection::answer_later() {
 void HttpConnection::write_failure(const std::exception& error) {
   if (dynamic_cast<const Cancelled*>(&error) != nullptr) throw;
   const Request& request = *exchange_->request;
-  log::error("{} {} for {} failed: {}", request.method(), printable(request.path()), connection_.peer().to_string(),
+  log::error("{} {} for {} failed: {}", request.method(), printable(request.path()), connection_.peer_name(),
              printable(Bytes(std::string_view(error.what()))));
   write(Response::text("500 Internal Server Error\n", 500));
 }
@@ -380,7 +380,7 @@ void HttpConnection::write(Response&& response) {
 }
 
 Next HttpConnection::refuse(http1::Failure failure) {
-  log::info("{} refused: {} {}", connection_.peer().to_string(), failure.status, failure.reason);
+  log::info("{} refused: {} {}", connection_.peer_name(), failure.status, failure.reason);
   connection_.set_reason(CloseReason::protocol);
   Response response = Response::text(
       fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
@@ -399,7 +399,7 @@ Next HttpConnection::upgrade(const Request& request, const App::SocketAction& ac
     http1::append_response_head(exchange_->answers(), 101, fields);
     socket_ = &action;
   } else {
-    log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer().to_string(),
+    log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
               printable(request.header("Origin")));
     exchange_->write(Response::text("this WebSocket is for pages of its own origin\n", 403), close_field,
                      app_.fixed_fields(), false);

@@ -23,10 +23,10 @@
 #include <optional>
 #include <string>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
+#include "coax/socket/address.hpp"
 #include "coax/socket/listen_options.hpp"
 
 namespace coax {
@@ -52,16 +52,16 @@ class Backend {
   virtual void wake() noexcept = 0;
 
   // Descriptors. Failures are errno values.
-  virtual std::expected<Descriptor, int> open(Endpoint::Family family) = 0;  // a TCP socket to connect with
-  virtual std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) = 0;
+  virtual std::expected<Descriptor, int> open(Family family) = 0;  // a stream socket to connect with
+  virtual std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
   virtual void discard(int native) noexcept;                     // ends an accepted connection that nobody adopts
   virtual void close(Descriptor descriptor) noexcept = 0;
   virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when
                                                            // the connection is gone
   virtual int set_option(Descriptor descriptor, const SocketOption& option) noexcept = 0;  // 0 or errno
-  [[nodiscard]] virtual Endpoint local(Descriptor descriptor) const noexcept = 0;
-  [[nodiscard]] virtual Endpoint peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
+  [[nodiscard]] virtual Address local(Descriptor descriptor) const noexcept = 0;
+  [[nodiscard]] virtual Address peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
 
   [[nodiscard]] virtual TimePoint now() const noexcept { return Clock::now(); }
   [[nodiscard]] virtual const char* name() const noexcept = 0;

@@ -42,14 +42,14 @@ class EpollBackend final : public Backend {
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
 
-  std::expected<Descriptor, int> open(Endpoint::Family family) override;
-  std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
-  [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
-  [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "epoll"; }
 
  private:
@@ -258,11 +258,9 @@ bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
 
 bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
   if (op.state != Op::State::waiting) {
-    NativeAddress native;
-    const socklen_t length = op.endpoint->to_native(native);
     slot.writable = false;
     slot.drains = false;  // an unconnected socket hangs up as soon as it is registered
-    if (::connect(slot.fd, native.get(), length) == 0) {
+    if (::connect(slot.fd, op.address->get(), static_cast<socklen_t>(op.address->native().size())) == 0) {
       slot.writable = true;
       return finish_now(op, 0);
     }
@@ -276,13 +274,13 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
   return finish_now(op, -reason);
 }
 
-std::expected<Descriptor, int> EpollBackend::open(Endpoint::Family family) {
+std::expected<Descriptor, int> EpollBackend::open(Family family) {
   const auto native = make_socket(family, SOCK_NONBLOCK);
   if (!native) return std::unexpected(native.error());
   return adopt(*native);
 }
 
-std::expected<Descriptor, int> EpollBackend::listen(const Endpoint& at, const ListenOptions& options) {
+std::expected<Descriptor, int> EpollBackend::listen(const Address& at, const ListenOptions& options) {
   const auto native = make_listener(at, options, SOCK_NONBLOCK);
   if (!native) return std::unexpected(native.error());
   return adopt(*native);
@@ -322,14 +320,14 @@ int EpollBackend::finish(Descriptor descriptor) noexcept {
   return slot == nullptr ? EBADF : shut_down_sending(slot->fd);
 }
 
-Endpoint EpollBackend::local(Descriptor descriptor) const noexcept {
+Address EpollBackend::local(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
-  return slot == nullptr ? Endpoint() : local_of(slot->fd);
+  return slot == nullptr ? Address() : local_of(slot->fd);
 }
 
-Endpoint EpollBackend::peer(Descriptor descriptor) const noexcept {
+Address EpollBackend::peer(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
-  return slot == nullptr ? Endpoint() : peer_of(slot->fd);
+  return slot == nullptr ? Address() : peer_of(slot->fd);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ struct iovec;
 
 namespace coax {
 
+class Address;
 class Endpoint;
 class LentBuffer;
 
@@ -35,8 +36,9 @@ struct Op : Completion {
     recv,       // into a buffer that the loop lends: result = bytes, `lent` holds them; 0 = the peer has finished
     recv_into,  // into the caller's `into`
     send,       // gathered from `gather`: result = bytes, at least 1 and perhaps not all
-    accept,     // result = a native descriptor for Backend::adopt(); `endpoint` (may be null) gets the peer
-    connect,    // to `endpoint`: result = 0
+    accept,     // result = a native descriptor for Backend::adopt(); `endpoint` (may be null) gets the peer,
+                // of no family unless it is of IP
+    connect,    // to `address`: result = 0
   };
   enum class State : std::uint8_t { idle, deferred, waiting, ending, finished };  // ending: waiting, and asked to end
 
@@ -61,6 +63,7 @@ struct Op : Completion {
     Into into;
     Gather gather;
     Endpoint* endpoint;
+    const Address* address;
   };
 };
 

@@ -33,15 +33,15 @@ class SimBackend final : public Backend, private sim::Observer {
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
 
-  std::expected<Descriptor, int> open(Endpoint::Family family) override;
-  std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void discard(int native) noexcept override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
-  [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
-  [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
 
   [[nodiscard]] TimePoint now() const noexcept override { return world_.now(); }
   [[nodiscard]] const char* name() const noexcept override { return "sim"; }
@@ -196,7 +196,7 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
   if (op.state != Op::State::waiting) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    slot.end = world_.connect(slot.from, op.endpoint->unmapped());
+    slot.end = world_.connect(slot.from, op.address->endpoint().unmapped());
     slot.end.end().owner = op.descriptor;
     return false;
   }
@@ -212,7 +212,8 @@ SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descri
   return slot;
 }
 
-std::expected<Descriptor, int> SimBackend::open(Endpoint::Family family) {
+std::expected<Descriptor, int> SimBackend::open(Family family) {
+  if (family != Family::v4 && family != Family::v6) return std::unexpected(EAFNOSUPPORT);
   const Endpoint from = world_.take_next_from(family);
   if (!world_.take_descriptor(from.host_key())) return std::unexpected(EMFILE);
   Descriptor descriptor;
@@ -220,10 +221,12 @@ std::expected<Descriptor, int> SimBackend::open(Endpoint::Family family) {
   return descriptor;
 }
 
-std::expected<Descriptor, int> SimBackend::listen(const Endpoint& at, const ListenOptions& options) {
-  const Endpoint host = at.host_key();
+std::expected<Descriptor, int> SimBackend::listen(const Address& at, const ListenOptions& options) {
+  const Endpoint where = at.endpoint();
+  if (where.family() == Endpoint::Family::none) return std::unexpected(EAFNOSUPPORT);
+  const Endpoint host = where.host_key();
   if (!world_.take_descriptor(host)) return std::unexpected(EMFILE);
-  const auto listener = world_.listen(at, options);
+  const auto listener = world_.listen(where, options);
   if (!listener) {
     world_.return_descriptor(host);
     return std::unexpected(listener.error());
@@ -276,16 +279,16 @@ int SimBackend::set_option(Descriptor descriptor, const SocketOption& option) no
   return 0;  // others make no difference here
 }
 
-Endpoint SimBackend::local(Descriptor descriptor) const noexcept {
+Address SimBackend::local(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return {};
   if (slot->listener != nullptr) return slot->listener->at;
-  return slot->end ? slot->end.end().local : Endpoint();
+  return slot->end ? Address(slot->end.end().local) : Address();
 }
 
-Endpoint SimBackend::peer(Descriptor descriptor) const noexcept {
+Address SimBackend::peer(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
-  return slot != nullptr && slot->end && !slot->end.end().dead ? slot->end.end().peer : Endpoint();
+  return slot != nullptr && slot->end && !slot->end.end().dead ? Address(slot->end.end().peer) : Address();
 }
 
 std::unique_ptr<Backend> make_sim_backend(std::shared_ptr<SimNetwork> network) {

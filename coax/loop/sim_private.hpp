@@ -147,7 +147,7 @@ class SimNetwork::World {
   void limit_descriptors(const Endpoint& host, std::size_t most) { hosts_[host].descriptors_max = most; }
   [[nodiscard]] std::size_t descriptors(const Endpoint& host) const;
   void connect_from(const Endpoint& address) { next_from_ = address; }
-  void connect_always_from(const Endpoint& address) { always_from_[address.family()] = address; }
+  void connect_always_from(const Endpoint& address) { always_from_[Address(address).family()] = address; }
 
   // --- time ---
   void advance(TimePoint to) noexcept { now_ = std::max(now_, to); }
@@ -158,7 +158,7 @@ class SimNetwork::World {
   // --- the system calls of the back-end: counts, or -errno ---
   bool take_descriptor(const Endpoint& host) noexcept;  // false: EMFILE
   void return_descriptor(const Endpoint& host) noexcept { --hosts_[host].descriptors; }
-  Endpoint take_next_from(Endpoint::Family family) noexcept {
+  Endpoint take_next_from(Family family) noexcept {
     if (next_from_.family() != Endpoint::Family::none) return std::exchange(next_from_, Endpoint());
     const auto found = always_from_.find(family);
     return found != always_from_.end() ? found->second : Endpoint();
@@ -216,7 +216,7 @@ class SimNetwork::World {
   std::set<Endpoint> isolated_;
   std::map<Endpoint, Host> hosts_;
   Endpoint next_from_;
-  std::map<Endpoint::Family, Endpoint> always_from_;
+  std::map<Family, Endpoint> always_from_;
   std::map<Endpoint, sim::Listener> listeners_;
   std::map<Endpoint, std::shared_ptr<sim::Connection>> connections_;  // by the client's end; until both ends are closed
   std::priority_queue<sim::Event> events_;

@@ -19,22 +19,31 @@ void set_option(int native, int level, int name, int value) noexcept {
   setsockopt(native, level, name, &value, sizeof value);
 }
 
+bool is_ip(Family family) noexcept { return family == Family::v4 || family == Family::v6; }
+
+Address name_of(int native, int (*ask)(int, sockaddr*, socklen_t*)) noexcept {
+  sockaddr_storage name{};
+  socklen_t size = sizeof name;
+  if (ask(native, reinterpret_cast<sockaddr*>(&name), &size) != 0) return {};
+  return Address::from_native(std::as_bytes(std::span(&name, 1)).first(size));
+}
+
 }  // namespace
 
 void Backend::discard(int native) noexcept { ::close(native); }
 
-std::expected<int, int> make_socket(Endpoint::Family family, int flags) {
-  const int native =
-      ::socket(family == Endpoint::Family::v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+std::expected<int, int> make_socket(Family family, int flags) {
+  const int native = ::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (native < 0) return std::unexpected(errno);
-  set_option(native, IPPROTO_TCP, TCP_NODELAY, 1);  // we flush once per turn: nothing is gained by the kernel waiting
+  // We flush once per turn: nothing is gained by the kernel waiting.
+  if (is_ip(family)) set_option(native, IPPROTO_TCP, TCP_NODELAY, 1);
   return native;
 }
 
-std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags) {
+std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags) {
   try {
     Listener listener(at, options);
-    listener.set(options::no_delay, true);  // what is accepted inherits it
+    if (is_ip(at.family())) listener.set(options::no_delay, true);  // what is accepted inherits it
     listener.set_blocking((flags & SOCK_NONBLOCK) == 0);
     return listener.detach();
   } catch (const Error& error) {
@@ -52,16 +61,7 @@ int set_option_of(int native, const SocketOption& option) noexcept {
   return setsockopt(native, option.level, option.name, option.value, size) == 0 ? 0 : errno;
 }
 
-Endpoint local_of(int native) noexcept {
-  NativeAddress address;
-  socklen_t length = sizeof address.bytes;
-  return getsockname(native, address.get(), &length) == 0 ? Endpoint::from_native(address.get()) : Endpoint();
-}
-
-Endpoint peer_of(int native) noexcept {
-  NativeAddress address;
-  socklen_t length = sizeof address.bytes;
-  return getpeername(native, address.get(), &length) == 0 ? Endpoint::from_native(address.get()) : Endpoint();
-}
+Address local_of(int native) noexcept { return name_of(native, ::getsockname); }
+Address peer_of(int native) noexcept { return name_of(native, ::getpeername); }
 
 }  // namespace coax

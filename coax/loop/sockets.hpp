@@ -3,18 +3,17 @@
 
 #include <expected>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/loop/backend.hpp"
 
 namespace coax {
 
 // `flags` go to socket(2) beside SOCK_CLOEXEC. Failures are errno values.
-std::expected<int, int> make_socket(Endpoint::Family family, int flags);
-std::expected<int, int> make_listener(const Endpoint& at, const ListenOptions& options, int flags);
+std::expected<int, int> make_socket(Family family, int flags);
+std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags);
 // As Backend::finish(), set_option(), local() and peer() have it.
 int shut_down_sending(int native) noexcept;
 int set_option_of(int native, const SocketOption& option) noexcept;
-Endpoint local_of(int native) noexcept;
-Endpoint peer_of(int native) noexcept;
+Address local_of(int native) noexcept;
+Address peer_of(int native) noexcept;
 
 }  // namespace coax

@@ -41,14 +41,14 @@ class UringBackend final : public Backend {
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override { ring_.wake(); }
 
-  std::expected<Descriptor, int> open(Endpoint::Family family) override;
-  std::expected<Descriptor, int> listen(const Endpoint& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
-  [[nodiscard]] Endpoint local(Descriptor descriptor) const noexcept override;
-  [[nodiscard]] Endpoint peer(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
 
  private:
@@ -170,8 +170,7 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
     slot.scratch->message.msg_iovlen = op.gather.count;
     io_uring_prep_sendmsg(request, -1, &slot.scratch->message, MSG_NOSIGNAL);
   } else {
-    const socklen_t length = op.endpoint->to_native(slot.scratch->address);
-    io_uring_prep_connect(request, -1, slot.scratch->address.get(), length);
+    io_uring_prep_connect(request, -1, op.address->get(), static_cast<socklen_t>(op.address->native().size()));
   }
   aim(request, slot, op.descriptor.index);
 }
@@ -263,7 +262,7 @@ void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what)
 void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
   finish_with(op, what.result);
   if (op.kind == Op::Kind::accept) {
-    if (op.result >= 0 && op.endpoint != nullptr) *op.endpoint = peer_of(static_cast<int>(op.result));
+    if (op.result >= 0 && op.endpoint != nullptr) *op.endpoint = peer_of(static_cast<int>(op.result)).endpoint();
   } else if (op.kind == Op::Kind::recv) {
     op.lent = what.result > 0 ? what.buffer : nullptr;
     if (op.lent == nullptr) throw_away(what, Lane::receive);
@@ -285,13 +284,13 @@ void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
 
 // --- descriptors ---
 
-std::expected<Descriptor, int> UringBackend::open(Endpoint::Family family) {
+std::expected<Descriptor, int> UringBackend::open(Family family) {
   const auto native = make_socket(family, 0);
   if (!native) return std::unexpected(native.error());
   return take(*native, false);
 }
 
-std::expected<Descriptor, int> UringBackend::listen(const Endpoint& at, const ListenOptions& options) {
+std::expected<Descriptor, int> UringBackend::listen(const Address& at, const ListenOptions& options) {
   const auto native = make_listener(at, options, 0);
   if (!native) return std::unexpected(native.error());
   return take(*native, true);
@@ -361,8 +360,8 @@ int UringBackend::set_option(Descriptor descriptor, const SocketOption& option) 
   return with_native(descriptor, [&](int native) { return set_option_of(native, option); });
 }
 
-Endpoint UringBackend::local(Descriptor descriptor) const noexcept { return with_native(descriptor, local_of); }
-Endpoint UringBackend::peer(Descriptor descriptor) const noexcept { return with_native(descriptor, peer_of); }
+Address UringBackend::local(Descriptor descriptor) const noexcept { return with_native(descriptor, local_of); }
+Address UringBackend::peer(Descriptor descriptor) const noexcept { return with_native(descriptor, peer_of); }
 
 }  // namespace
 

@@ -47,7 +47,8 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
-  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
+  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }  // of no family: through a Unix socket
+  [[nodiscard]] std::string peer_name() const { return stream_.peer_name(); }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
 
   // The server drains: finish what is begun, begin nothing new.

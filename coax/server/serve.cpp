@@ -13,7 +13,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax {
@@ -69,13 +69,16 @@ void Connection::check(TimePoint now, const std::optional<Duration>& stuck_max) 
 
 namespace {
 
+// Of this machine: the loopback interface, or a Unix socket.
+bool is_here(const Endpoint& peer) noexcept { return peer.is_loopback() || peer.family() == Endpoint::Family::none; }
+
 class Admission {
  public:
   explicit Admission(const Limits& limits) : limits_(limits) {}
 
   [[nodiscard]] bool full() const noexcept { return limits_.connections_max && open_ >= *limits_.connections_max; }
   bool enter(const Endpoint& peer) {
-    if (!peer.is_loopback() && limits_.connections_per_host_max) {
+    if (!is_here(peer) && limits_.connections_per_host_max) {
       std::size_t& count = per_host_[peer.host_key()];
       if (count >= *limits_.connections_per_host_max) return false;
       ++count;
@@ -141,7 +144,7 @@ class ServerPart {
   void closed(Live& live) noexcept;
   static Task<> close(Live& live);
   static Task<> read_away(Stream& stream, Duration quiet);
-  static Task<> flush_or_reset(TcpStream& stream);
+  static Task<> flush_or_reset(SocketStream& stream);
   Task<> sweep();
   template <class Visit>
   void for_each_live(Visit visit);
@@ -156,17 +159,17 @@ class ServerPart {
 
 // All that one connection has: nothing but the handler's own frames comes to it. Its task is the handler, and then,
 // where there is something to close with care, close().
-struct HasTcp {
-  TcpStream tcp;  // before the Connection that refers to it
+struct HasStream {
+  SocketStream tcp;  // before the Connection that refers to it
 };
-struct ServerPart::Live final : TaskGroup::Child, HasTcp, Connection {
+struct ServerPart::Live final : TaskGroup::Child, HasStream, Connection {
   Live(ServerPart& of, Descriptor descriptor, const Endpoint& from, std::uint64_t number)
       : Child([](Context& self) noexcept -> std::coroutine_handle<> {
           auto& live = static_cast<Live&>(self);
           live.part.handler_ended(live);
           return std::noop_coroutine();
         }),
-        HasTcp{.tcp = TcpStream(descriptor, from)},
+        HasStream{.tcp = SocketStream(descriptor, from)},
         Connection(tcp, tcp.peer(), number, this),
         part(of) {}
   static void* operator new(std::size_t size) { return frames::allocate(size); }
@@ -236,16 +239,16 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
   } catch (const Error& error) {
     const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));
-    if (!gone) log::warning("{}: {}", connection.peer().to_string(), error.what());
+    if (!gone) log::warning("{}: {}", connection.peer_name(), error.what());
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);
-    log::error("{}: the handler failed: {}", connection.peer().to_string(), error.what());
+    log::error("{}: the handler failed: {}", connection.peer_name(), error.what());
   } catch (...) {
     connection.set_reason(CloseReason::failed);
-    log::error("{}: the handler failed: what it threw is no exception", connection.peer().to_string());
+    log::error("{}: the handler failed: what it threw is no exception", connection.peer_name());
   }
   if (log::enabled(log::Level::debug)) {
-    log::debug("{} closed: {}", connection.peer().to_string(), to_string(connection.reason()));
+    log::debug("{} closed: {}", connection.peer_name(), to_string(connection.reason()));
   }
 }
 
@@ -322,7 +325,7 @@ Task<> ServerPart::close(Live& connection) {
 }
 
 // Whoever has not got everything must not take the end for a clean one.
-Task<> ServerPart::flush_or_reset(TcpStream& stream) {
+Task<> ServerPart::flush_or_reset(SocketStream& stream) {
   try {
     co_await timeout(500ms, stream.finish());
   } catch (const Error&) {
@@ -343,15 +346,16 @@ class Server {
 
  private:
   void listen();
+  void listen_on(const Address& address);
   void make_parts();
-  Task<> accept_from(TcpListener& listener);
+  Task<> accept_from(SocketListener& listener);
   Task<> accept_from_all();
   Task<> back_off(int reason);
 
   ServeOptions options_;
   Handler handler_;
   Admission admission_;
-  std::vector<std::unique_ptr<TcpListener>> listeners_;
+  std::vector<std::unique_ptr<SocketListener>> listeners_;
   std::vector<std::unique_ptr<ServerPart>> parts_;
   std::uint64_t last_id_ = 0;
   Seldom tell_exhausted_;
@@ -378,7 +382,17 @@ Task<> Server::run() {
   if (end) std::rethrow_exception(end);
 }
 
+void Server::listen_on(const Address& address) {
+  listeners_.push_back(std::make_unique<SocketListener>(address, options_.socket));
+  if (options_.on_listen) options_.on_listen(listeners_.back()->address());
+}
+
 void Server::listen() {
+  if (options_.listen.starts_with("unix:")) {
+    listen_on(Address::of(options_.listen, Family::local));
+    if (options_.on_ready) options_.on_ready();
+    return;
+  }
   const auto target = parse_host_port(options_.listen);
   if (!target || !target->port) {
     throw Error(ErrorKind::invalid, "listen on", options_.listen, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
@@ -386,9 +400,8 @@ void Server::listen() {
   std::uint16_t port = *target->port;
   for (Endpoint address : resolve(target->host, port)) {
     if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);  // all addresses of a name: one port
-    listeners_.push_back(std::make_unique<TcpListener>(address, options_.socket));
+    listen_on(address);
     port = listeners_.back()->local().port();
-    if (options_.on_listen) options_.on_listen(listeners_.back()->local());
   }
   if (options_.on_ready) options_.on_ready();
 }
@@ -414,7 +427,7 @@ Task<> Server::accept_from_all() {
   });
 }
 
-Task<> Server::accept_from(TcpListener& listener) {
+Task<> Server::accept_from(SocketListener& listener) {
   while (true) {
     if (admission_.full()) {
       if (tell_full_.now(Loop::current().now())) {
@@ -422,7 +435,7 @@ Task<> Server::accept_from(TcpListener& listener) {
       }
       co_await admission_.wait_for_room();
     }
-    const TcpListener::Accepted accepted = co_await listener.accept();
+    const SocketListener::Accepted accepted = co_await listener.accept();
     if (accepted.error != 0) {
       co_await back_off(accepted.error);
     } else if (!admission_.enter(accepted.peer)) {

@@ -23,12 +23,13 @@ struct Limits {
 };
 
 struct ServeOptions {
-  std::string listen = "127.0.0.1:0";  // "HOST:PORT"; a name is resolved; port 0 is any free one
+  std::string listen = "127.0.0.1:0";  // "HOST:PORT"; a name is resolved; port 0 is any free one. Or
+                                       // "unix:/path", "unix:@abstract"
   Limits limits = {};
-  Duration drain = std::chrono::seconds(10);            // after cancelling: for handlers to come to their end
-  std::function<void(const Endpoint&)> on_listen = {};  // called with each address that is listened on
-  std::function<void()> on_ready = {};                  // called when it listens on all
-  std::function<void()> on_drain = {};                  // called on the server's loop when draining begins
+  Duration drain = std::chrono::seconds(10);           // after cancelling: for handlers to come to their end
+  std::function<void(const Address&)> on_listen = {};  // called with each address that is listened on
+  std::function<void()> on_ready = {};                 // called when it listens on all
+  std::function<void()> on_drain = {};                 // called on the server's loop when draining begins
   ListenOptions socket = {};
 };
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "coax/base/error.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "coax/task/offload.hpp"
 #include "coax/task/scope.hpp"
 
@@ -14,14 +14,14 @@ namespace {
 
 class Connect : public Leaf<Connect>, public Op {
  public:
-  Connect(Descriptor to, const Endpoint& address) noexcept
+  Connect(Descriptor to, const Address& where) noexcept
       : Leaf([](Waiting& self) noexcept { Loop::current().cancel(static_cast<Connect&>(self)); }),
         Op(Kind::connect, [](Completion& self) noexcept { static_cast<Connect&>(self).resume(); }),
-        address_(address) {
+        where_(where) {
     descriptor = to;
   }
   bool start() noexcept {
-    endpoint = &address_;
+    address = &where_;
     return Loop::current().submit(*this);
   }
   // 0 or errno.
@@ -31,13 +31,13 @@ class Connect : public Leaf<Connect>, public Op {
   }
 
  private:
-  Endpoint address_;
+  Address where_;
 };
 
-Task<std::unique_ptr<TcpStream>> connect_one(Endpoint address) {
+Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
   const auto descriptor = Loop::current().backend().open(address.family());
   if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
-  auto stream = std::make_unique<TcpStream>(*descriptor, address);  // closes it, whatever happens
+  auto stream = std::make_unique<SocketStream>(*descriptor, address.endpoint());  // closes it, whatever happens
   const int reason = co_await Connect(*descriptor, address);
   if (reason != 0) throw Error(reason, "connect to", address.to_string());
   co_return stream;
@@ -49,7 +49,7 @@ class Attempts {
   Attempts(std::vector<Endpoint> addresses, Duration delay, std::string name)
       : addresses_(std::move(addresses)), errors_(addresses_.size()), delay_(delay), name_(std::move(name)) {}
 
-  Task<std::unique_ptr<TcpStream>> run(TimePoint until, Duration limit);
+  Task<std::unique_ptr<SocketStream>> run(TimePoint until, Duration limit);
 
  private:
   Task<> all();
@@ -65,10 +65,10 @@ class Attempts {
   std::string name_;
   Event last_failed_;  // the one that was started last
   TaskGroup group_;
-  std::unique_ptr<TcpStream> stream_;
+  std::unique_ptr<SocketStream> stream_;
 };
 
-Task<std::unique_ptr<TcpStream>> Attempts::run(TimePoint until, Duration limit) {
+Task<std::unique_ptr<SocketStream>> Attempts::run(TimePoint until, Duration limit) {
   try {
     co_await timeout(until - Loop::current().backend().now(), all());
   } catch (const Error& error) {
@@ -138,7 +138,9 @@ Task<std::vector<Endpoint>> look_up(std::string host, std::uint16_t port, std::s
 
 }  // namespace
 
-Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options) {
+Task<std::unique_ptr<SocketStream>> connect(Address to) { return connect_one(std::move(to)); }
+
+Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options) {
   if (addresses.empty()) throw Error(ErrorKind::address, "connect", "", "no address to connect to");
   const TimePoint until = later(Loop::current().backend().now(), options.limit);
   const std::string name = addresses.size() == 1 ? addresses.front().to_string()
@@ -147,7 +149,11 @@ Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses, Connec
   co_return co_await attempts.run(until, options.limit);
 }
 
-Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port, ConnectOptions options) {
+Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options) {
+  if (host_and_port.starts_with("unix:")) {
+    const Address address = Address::of(host_and_port, Family::local);
+    co_return co_await timeout(options.limit, connect_one(address));
+  }
   const auto target = parse_host_port(host_and_port);
   if (!target || !target->port) {
     throw Error(ErrorKind::invalid, "connect to", host_and_port, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");

@@ -53,7 +53,7 @@ void for_each_seed(std::uint64_t count, const Simulation& body, const SimulateOp
   }
 }
 
-Task<std::unique_ptr<TcpStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to) {
+Task<std::unique_ptr<SocketStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to) {
   network.connect_from(from_host);  // for the socket that connect() opens before it waits
   co_return co_await coax::connect(std::vector{to});
 }

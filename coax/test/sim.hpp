@@ -13,7 +13,7 @@
 #include <string_view>
 
 #include "coax/loop/sim.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax::test {
@@ -39,6 +39,6 @@ std::uint64_t simulate(std::uint64_t seed, const Simulation& body, const Simulat
 void for_each_seed(std::uint64_t count, const Simulation& body, const SimulateOptions& options = {});
 
 // Connects from a host of the network.
-Task<std::unique_ptr<TcpStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to);
+Task<std::unique_ptr<SocketStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to);
 
 }  // namespace coax::test

@@ -84,7 +84,7 @@ Task<> JsonClient::talk() {
     late = true;
   }
   if (late) {
-    log::info("{} refused: no nickname within {}", socket_.below().peer().to_string(), format_duration(limits_.nick));
+    log::info("{} refused: no nickname within {}", socket_.below().peer_name(), format_duration(limits_.nick));
     socket_.below().set_reason(CloseReason::timed_out);
     co_await socket_.close(1008, "no nickname came in time");
   }
@@ -109,7 +109,7 @@ Task<> JsonClient::enter() {
     co_await tell(*refusal);
     if (refusal->code.starts_with("nick_")) ++nicks_refused;
     if (nicks_refused == nick_tries || refusal->code == "shutting_down" || ++errors == errors_max) {
-      log::info("{} refused: {}", socket_.below().peer().to_string(), refusal->text);
+      log::info("{} refused: {}", socket_.below().peer_name(), refusal->text);
       socket_.below().set_reason(CloseReason::protocol);
       co_await socket_.close(refusal->code == "shutting_down" ? 1001 : 1008, refusal->text);
       co_return;

@@ -57,7 +57,7 @@ Task<> LineClient::talk() {
   }
   if (!entered) {
     if (connection_.reason() == CloseReason::timed_out) {
-      log::info("{} refused: no nickname within {}", connection_.peer().to_string(), format_duration(limits_.nick));
+      log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
       const std::string answer = fmt::format("error: no nickname came within {}\n", format_duration(limits_.nick));
       co_await stream().send(answer);
     }
@@ -76,7 +76,7 @@ Task<bool> LineClient::enter() {
       if (joined) co_return true;
       nick = std::unexpected(joined.error());
     }
-    log::info("{} refused: {}", connection_.peer().to_string(), nick.error().text);
+    log::info("{} refused: {}", connection_.peer_name(), nick.error().text);
     const std::string_view then = attempt < nick_tries ? "send another one" : "goodbye";
     const std::string answer = fmt::format("error: {}; {}\n", nick.error().text, then);
     co_await stream().send(answer);

@@ -7,7 +7,7 @@
 namespace coax::chat {
 
 Task<> stay(Connection& connection, std::string nick, Task<> read, Task<> write) {
-  const std::string peer = connection.peer().to_string();
+  const std::string peer = connection.peer_name();
   log::info("{} joined from {}", nick, peer);
   try {
     co_await all(std::move(read), std::move(write));

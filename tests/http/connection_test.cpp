@@ -6,7 +6,7 @@
 #include "coax/http/app.hpp"
 #include "coax/server/serve.hpp"
 #include "coax/stream/memory.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax {
@@ -330,7 +330,7 @@ TEST(WebSocket, a_silent_peer_is_pinged_and_then_given_up) {
     Endpoint at;
     Event listening;
     ServeOptions options;
-    options.on_listen = [&](const Endpoint& here) { at = here; };
+    options.on_listen = [&](const Address& here) { at = here.endpoint(); };
     options.on_ready = [&] { listening.set(); };
     const auto client = [&]() -> Task<> {
       co_await listening.wait();

@@ -58,10 +58,10 @@ class BackendContract : public ::testing::Test {
     const auto listener = backend->listen(*Endpoint::parse("127.0.0.1:0"), {});
     return listener.value();
   }
-  Descriptor connect_to(Endpoint where) {
+  Descriptor connect_to(const Address& where) {
     const auto made = backend->open(where.family());
     Noted connect(Op::Kind::connect, made.value());
-    connect.endpoint = &where;
+    connect.address = &where;
     perform(connect);
     EXPECT_EQ(connect.result, 0);
     return *made;
@@ -159,11 +159,11 @@ TEST_F(BackendContract, the_name_of_a_closed_descriptor_does_nothing_to_its_succ
   EXPECT_NE(successor.generation, old.generation);
   backend->close(old);
   EXPECT_EQ(backend->finish(old), EBADF);
-  EXPECT_EQ(backend->local(old).family(), Endpoint::Family::none);
+  EXPECT_EQ(backend->local(old).family(), Family::none);
   Noted accept(Op::Kind::accept, old);
   perform(accept);
   EXPECT_EQ(accept.result, -EBADF);
-  EXPECT_EQ(backend->local(successor).ip(), "127.0.0.1");
+  EXPECT_EQ(backend->local(successor).endpoint().ip(), "127.0.0.1");
 }
 
 TEST_F(BackendContract, what_is_no_connection_cannot_be_adopted) { EXPECT_EQ(backend->adopt(-1).error(), EBADF); }

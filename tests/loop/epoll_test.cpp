@@ -3,7 +3,7 @@
 #include <poll.h>
 
 #include "coax/loop/loop.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
@@ -86,16 +86,16 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
   // Whoever comes first closes the other and connects in its slot. The event of the old one says "writable"; taken for
   // the new one's it would mean "connected".
   const FullListener full;
-  Endpoint address = full.local();
+  const Address address = full.local();
   Noted connecting(Op::Kind::connect);
   const auto replace = [&](Descriptor old) {
     backend->close(old);
-    const auto made = backend->open(Endpoint::Family::v4);
+    const auto made = backend->open(Family::v4);
     ASSERT_TRUE(made);
     EXPECT_EQ(made->index, old.index);
     EXPECT_NE(made->generation, old.generation);
     connecting.descriptor = *made;
-    connecting.endpoint = &address;
+    connecting.address = &address;
     EXPECT_FALSE(backend->submit(connecting));
   };
   recv_one.then = [&] {
@@ -118,7 +118,7 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
   EXPECT_TRUE(late.is_done);
   EXPECT_EQ(late.result, -EBADF);
   EXPECT_EQ(backend->finish(old), EBADF);
-  EXPECT_EQ(backend->peer(old).family(), Endpoint::Family::none);
+  EXPECT_EQ(backend->peer(old).family(), Family::none);
   backend->close(old);
   backend->cancel(connecting);
   poll_until([&] { return connecting.is_done; });
@@ -163,7 +163,7 @@ TEST_F(EpollEdges, the_end_is_seen_however_it_comes_with_the_last_bytes) {
       for (const std::size_t buffer_bytes : {1UZ, 3UZ, 4UZ, 5UZ, 100UZ}) {
         for (const bool waits_before : {false, true}) {
           NativePair pair = native_tcp_pair();
-          const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+          const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
           if (waits_before) co_await next_turn();
           const auto results = co_await all(read_to_end(*stream, buffer_bytes),
                                             send_and_close(std::move(pair.far), "1234", turns_between));
@@ -180,7 +180,7 @@ TEST_F(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
     send_natively(pair.far, "1234");
     pair.far.close();
     wait_for_input(pair.near.get(), POLLRDHUP);
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     EXPECT_EQ(co_await read_to_end(*stream, 100), "1234");
   });
 }
@@ -189,7 +189,7 @@ TEST_F(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
 TEST_F(EpollEdges, what_stands_behind_urgent_data_is_seen) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     co_await next_turn();
     send_natively(pair.far, "before");
     ::send(pair.far.get(), "!", 1, MSG_OOB);
@@ -214,7 +214,7 @@ TEST_F(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
       }
     });
     run([&]() -> Task<> {
-      const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+      const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
       co_await stream->send(bytes);
       co_await stream->finish();
     });
@@ -298,7 +298,7 @@ TEST_F(Connect, waits_until_it_is_answered) {
 
 TEST_F(Listener, accepts_in_any_order_of_coming_and_asking) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     std::vector<Native> clients;
     const auto come = [](Endpoint where, std::vector<Native>& all, int turns) -> Task<> {
       for (int turn = 0; turn < turns; ++turn) co_await next_turn();
@@ -321,9 +321,9 @@ TEST_F(Listener, accepts_in_any_order_of_coming_and_asking) {
 
 TEST_F(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     std::string end;
-    const auto accept = [](TcpListener& on, std::string& how) -> Task<> { how = co_await outcome(on.accept()); };
+    const auto accept = [](SocketListener& on, std::string& how) -> Task<> { how = co_await outcome(on.accept()); };
     TaskGroup group;
     group.spawn(accept(listener, end));
     co_await next_turn();
@@ -336,7 +336,7 @@ TEST_F(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
 
 TEST_F(Listener, an_accept_that_is_cancelled_takes_nobody) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     EXPECT_EQ(co_await outcome(timeout(1ms, listener.accept())), "timed_out");
     const Native client = connect_to(listener.local());
     const auto accepted = co_await listener.accept();
@@ -350,7 +350,7 @@ TEST_F(Listener, on_a_taken_port_says_what_to_do) {
     const Native taken = listen_on_loopback();
     std::string told;
     try {
-      const TcpListener listener(local_of(taken));
+      const SocketListener listener(local_of(taken));
     } catch (const Error& error) {
       told = error.what();
     }
@@ -362,7 +362,7 @@ TEST_F(Listener, on_a_taken_port_says_what_to_do) {
 
 TEST_F(Listener, takes_both_families_on_the_wildcard) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::from_ip("::", 0));
+    SocketListener listener(*Endpoint::from_ip("::", 0));
     const Native client = connect_to(*Endpoint::from_ip("127.0.0.1", listener.local().port()));
     EXPECT_GE(client.get(), 0);
     const auto accepted = co_await listener.accept();

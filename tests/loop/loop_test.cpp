@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 #include "tests/support/stream_pairs.hpp"
@@ -114,7 +114,7 @@ TEST(Loop, its_time_is_that_of_the_turn_and_not_of_the_one_before) {
   TimePoint sent;
   std::jthread sender;
   run([&]() -> Task<> {
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     for (int turn = 0; turn < 3; ++turn) co_await next_turn();
     sender = std::jthread([&] {
       sent = Clock::now();
@@ -193,7 +193,7 @@ TEST(Fairness, a_sender_that_never_has_to_wait_does_not_hold_the_loop) {
     }
   });
   run([&]() -> Task<> {
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     const std::string bytes(17'000, 'x');  // too large for the queue: each is a system call
     Turns turns;
     co_await all(turns.watch(), send_times(*stream, 2'000, bytes, turns));

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "coax/loop/loop.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
@@ -55,7 +55,7 @@ Task<std::string> recv_some(Stream& stream) { co_return (co_await stream.recv())
 TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(pair.near.release());
+    const auto stream = SocketStream::adopt(pair.near.release());
     send_natively(pair.far, "a");
     EXPECT_EQ(co_await recv_some(*stream), "a");  // from now on a request stays with the kernel
     std::string expected;
@@ -87,7 +87,7 @@ TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
 TEST_F(Uring, a_recv_that_is_cancelled_leaves_what_comes_to_the_next_one) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(pair.near.release());
+    const auto stream = SocketStream::adopt(pair.near.release());
     for (int times = 0; times < 50; ++times) {
       EXPECT_EQ(co_await outcome(race(stream->recv(), next_turn())), "done");
       send_natively(pair.far, "12345");
@@ -100,7 +100,7 @@ TEST_F(Uring, a_recv_that_is_cancelled_leaves_what_comes_to_the_next_one) {
 TEST_F(Uring, does_not_take_more_than_a_bounded_amount_from_a_peer_nobody_listens_to) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(pair.near.release());
+    const auto stream = SocketStream::adopt(pair.near.release());
     send_natively(pair.far, "a");
     co_await recv_some(*stream);
     ::fcntl(pair.far.get(), F_SETFL, O_NONBLOCK);
@@ -122,13 +122,13 @@ TEST_F(Uring, connections_do_not_count_against_the_limit_on_open_files) {
   const rlimit few{.rlim_cur = 300, .rlim_max = limit.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::size_t before = open_descriptors();
-    std::vector<std::unique_ptr<TcpStream>> clients;
-    std::vector<std::unique_ptr<TcpStream>> served;
+    std::vector<std::unique_ptr<SocketStream>> clients;
+    std::vector<std::unique_ptr<SocketStream>> served;
     for (int count = 0; count < 140; ++count) {  // 280 ends, where 300 are allowed in all
       clients.push_back(co_await connect(std::vector{listener.local()}));
-      served.push_back(TcpStream::adopt((co_await listener.accept()).native));
+      served.push_back(SocketStream::adopt((co_await listener.accept()).native));
     }
     // Before Linux 6.8 there is no way back from the ring to a plain descriptor: they count.
     if (open_descriptors() > before + 100) co_return;

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "coax/base/log.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 #include "tests/support/sockets.hpp"
@@ -72,7 +72,7 @@ TEST_F(Serve, runs_the_handler_for_each_who_connects_until_it_is_cancelled) {
 
 TEST_F(Serve, cannot_listen_where_another_does) {
   run([]() -> Task<> {
-    const TcpListener taken(*Endpoint::parse("127.0.0.1:0"));
+    const SocketListener taken(*Endpoint::parse("127.0.0.1:0"));
     EXPECT_EQ(co_await outcome(serve({.listen = taken.local().to_string()}, echo)), "address");
     EXPECT_EQ(co_await outcome(serve({.listen = "no port"}, echo)), "invalid");
     EXPECT_EQ(co_await outcome(serve({.listen = "127.0.0.1:99999"}, echo)), "invalid");
@@ -167,7 +167,7 @@ TEST_F(Serve, counts_those_who_are_there_however_they_leave) {
 TEST_F(Serve, does_not_count_hosts_on_loopback) {
   run([]() -> Task<> {
     Server server({.limits = {.connections_per_host_max = 1}}, echo);
-    std::vector<std::unique_ptr<TcpStream>> clients;
+    std::vector<std::unique_ptr<SocketStream>> clients;
     for (int client = 0; client < 5; ++client) {
       clients.push_back(co_await server.connect());
       EXPECT_EQ(co_await ask(*clients.back(), "x"), "x");
@@ -376,7 +376,7 @@ TEST_F(Serve, hundreds_who_reset_at_once_leave_nothing_behind) {
 TEST_F(Serve, drains_those_who_only_wait_at_once) {
   run([]() -> Task<> {
     Server server({.drain = time_limit}, echo);
-    std::vector<std::unique_ptr<TcpStream>> clients;
+    std::vector<std::unique_ptr<SocketStream>> clients;
     for (int client = 0; client < 20; ++client) {
       clients.push_back(co_await server.connect());
       EXPECT_EQ(co_await ask(*clients.back(), "x"), "x");
@@ -494,7 +494,7 @@ TEST_F(Serve, out_of_descriptors_newcomers_wait_and_nothing_spins) {
       EXPECT_EQ(co_await ask(*first, "still served"), "still served");
     }
     for (Native& native : newcomers) {
-      const auto client = TcpStream::adopt(set_nonblocking(std::move(native)));
+      const auto client = SocketStream::adopt(set_nonblocking(std::move(native)));
       EXPECT_EQ(co_await client->recv_exactly(5), "hello");
     }
     co_await server.stop();
@@ -515,7 +515,7 @@ TEST_F(Serve, spreads_connections_evenly_over_the_loops) {
           }
           co_await echo(peer);
         });
-        std::vector<std::unique_ptr<TcpStream>> clients;
+        std::vector<std::unique_ptr<SocketStream>> clients;
         for (int client = 0; client < 40; ++client) {
           clients.push_back(co_await server.connect());
           EXPECT_EQ(co_await ask(*clients.back(), "x"), "x");

@@ -72,7 +72,7 @@ Task<> scene(SimNetwork& network, int& tasks) {
   const Alive alive(tasks);
   Endpoint at;
   ServeOptions options{.listen = fmt::format("{}:0", here), .drain = 2ms};
-  options.on_listen = [&](const Endpoint& where) { at = where; };
+  options.on_listen = [&](const Address& where) { at = where.endpoint(); };
   const auto clients = [&]() -> Task<> {
     co_await all(talk_or_fail(network, at, tasks), talk_or_fail(network, at, tasks));
   };

@@ -69,7 +69,7 @@ class Party {
   Task<> speak(Stream& stream, Guest& guest);
   Task<> hear(Stream& stream, Guest& guest);
   static Task<> until_heard(Guest& guest, std::string_view text);
-  Task<> meet_fate(TcpStream& stream, Guest& guest);
+  Task<> meet_fate(SocketStream& stream, Guest& guest);
   Task<> pause(Duration most) { co_await sleep(Duration(random_.below(static_cast<std::size_t>(most.count())))); }
   void check(const Guest& guest) const;
 
@@ -157,7 +157,7 @@ Task<> Party::visit(Guest& guest) {
     co_await pause(random_.chance(0.5) ? 10s : 30min);  // perhaps until long after the end
     co_return co_await hear(*stream, guest);
   }
-  const auto speak_and_meet = [this](TcpStream& on, Guest& who) -> Task<> {
+  const auto speak_and_meet = [this](SocketStream& on, Guest& who) -> Task<> {
     try {
       co_await all(speak(on, who), meet_fate(on, who));
       if (who.fate <= Fate::is_cut_off && --to_be_said_ == 0) all_is_said_.set();
@@ -197,7 +197,7 @@ Task<> Party::hear(Stream& stream, Guest& guest) {
   guest.end = co_await outcome(timeout(30min, read(stream, guest)));  // who has vanished hears nothing any more
 }
 
-Task<> Party::meet_fate(TcpStream& stream, Guest& guest) {
+Task<> Party::meet_fate(SocketStream& stream, Guest& guest) {
   if (guest.fate == Fate::stays || guest.fate == Fate::leaves) co_return;
   if (guest.fate == Fate::is_cut_off) co_await until_heard(guest, "joined");
   co_await pause(2s);

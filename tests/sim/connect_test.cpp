@@ -32,7 +32,7 @@ class Host {
     const std::string_view home = is_v6 ? home_v6 : home_v4;
     addresses_.push_back(*Endpoint::from_ip(ip, 80));
     network_.set_conditions(home, ip, {.latency_min = round_trip / 2, .latency_max = round_trip / 2});
-    if (answer == Answer::yes) listeners_.push_back(std::make_unique<TcpListener>(addresses_.back()));
+    if (answer == Answer::yes) listeners_.push_back(std::make_unique<SocketListener>(addresses_.back()));
     if (answer == Answer::none) network_.partition(home, ip);
   }
   [[nodiscard]] const std::vector<Endpoint>& addresses() const { return addresses_; }
@@ -63,7 +63,7 @@ class Host {
  private:
   SimNetwork& network_;
   std::vector<Endpoint> addresses_;
-  std::vector<std::unique_ptr<TcpListener>> listeners_;
+  std::vector<std::unique_ptr<SocketListener>> listeners_;
 };
 
 void expect_moment(Duration took, Duration expected) {

@@ -21,15 +21,15 @@ void on(const Simulation& body, SimConditions conditions = steady) { simulate(1,
 
 // The client is `there`, the server `here`.
 struct Ends {
-  std::unique_ptr<TcpStream> client;
-  std::unique_ptr<TcpStream> server;
+  std::unique_ptr<SocketStream> client;
+  std::unique_ptr<SocketStream> server;
 };
 Task<Ends> connected(SimNetwork& network) {
-  TcpListener listener(*Endpoint::from_ip(here, 0));
+  SocketListener listener(*Endpoint::from_ip(here, 0));
   Ends ends;
   ends.client = co_await coax::test::connect(network, there, listener.local());
   const auto accepted = co_await listener.accept();
-  ends.server = TcpStream::adopt(accepted.native);
+  ends.server = SocketStream::adopt(accepted.native);
   co_return ends;
 }
 Task<std::string> read_to_end(Stream& stream) {
@@ -111,18 +111,18 @@ TEST(SimNetwork, where_nobody_listens_a_connection_is_refused) {
 
 TEST(SimNetwork, a_port_is_taken_once_on_a_host_and_by_the_wildcard_on_all) {
   on([](SimNetwork&) -> Task<> {
-    const TcpListener first(*Endpoint::from_ip(here, 80));
-    const TcpListener elsewhere(*Endpoint::from_ip(there, 80));
-    EXPECT_THROW(TcpListener(*Endpoint::from_ip(here, 80)), Error);
-    EXPECT_THROW(TcpListener(*Endpoint::from_ip("0.0.0.0", 80)), Error);
-    EXPECT_NE(TcpListener(*Endpoint::from_ip(here, 0)).local().port(), 0);
+    const SocketListener first(*Endpoint::from_ip(here, 80));
+    const SocketListener elsewhere(*Endpoint::from_ip(there, 80));
+    EXPECT_THROW(SocketListener(*Endpoint::from_ip(here, 80)), Error);
+    EXPECT_THROW(SocketListener(*Endpoint::from_ip("0.0.0.0", 80)), Error);
+    EXPECT_NE(SocketListener(*Endpoint::from_ip(here, 0)).local().port(), 0);
     co_return;
   });
 }
 
 TEST(SimNetwork, a_listener_of_both_families_sees_ipv4_clients_mapped) {
   on([](SimNetwork& network) -> Task<> {
-    TcpListener listener(*Endpoint::from_ip("::", 80));
+    SocketListener listener(*Endpoint::from_ip("::", 80));
     const auto client = co_await coax::test::connect(network, there, *Endpoint::from_ip(here, 80));
     const auto accepted = co_await listener.accept();
     EXPECT_EQ(accepted.peer.ip(), "::ffff:10.0.0.2");
@@ -134,11 +134,11 @@ TEST(SimNetwork, a_listener_of_both_families_sees_ipv4_clients_mapped) {
 
 TEST(SimNetwork, a_full_backlog_makes_newcomers_try_again) {
   on([](SimNetwork& network) -> Task<> {
-    TcpListener listener(*Endpoint::from_ip(here, 80), {.backlog = 0});
+    SocketListener listener(*Endpoint::from_ip(here, 80), {.backlog = 0});
     const auto first = co_await coax::test::connect(network, there, listener.local());
     co_await sleep(100ms);
     EXPECT_EQ(co_await outcome(timeout(500ms, coax::test::connect(network, there, listener.local()))), "timed_out");
-    const auto take = [](TcpListener& from) -> Task<> {
+    const auto take = [](SocketListener& from) -> Task<> {
       co_await sleep(100ms);
       Loop::current().backend().discard((co_await from.accept()).native);
     };
@@ -150,7 +150,7 @@ TEST(SimNetwork, a_full_backlog_makes_newcomers_try_again) {
 
 TEST(SimNetwork, who_was_not_accepted_yet_is_reset_when_the_listener_closes) {
   on([](SimNetwork& network) -> Task<> {
-    TcpListener listener(*Endpoint::from_ip(here, 80));
+    SocketListener listener(*Endpoint::from_ip(here, 80));
     const auto client = co_await coax::test::connect(network, there, listener.local());
     listener.close();
     EXPECT_EQ(co_await outcome(client->recv()), "disconnected");
@@ -159,12 +159,12 @@ TEST(SimNetwork, who_was_not_accepted_yet_is_reset_when_the_listener_closes) {
 
 TEST(SimNetwork, without_descriptors_nothing_is_opened_or_accepted) {
   on([](SimNetwork& network) -> Task<> {
-    TcpListener listener(*Endpoint::from_ip(here, 80));
+    SocketListener listener(*Endpoint::from_ip(here, 80));
     network.limit_descriptors(here, 1);
     const auto client = co_await coax::test::connect(network, there, listener.local());
     EXPECT_EQ((co_await listener.accept()).error, EMFILE);
     EXPECT_EQ(co_await outcome(coax::test::connect(network, here, listener.local())), "overloaded");
-    EXPECT_THROW(TcpListener(*Endpoint::from_ip(here, 81)), Error);
+    EXPECT_THROW(SocketListener(*Endpoint::from_ip(here, 81)), Error);
     network.limit_descriptors(here, 2);
     const auto accepted = co_await listener.accept();
     EXPECT_EQ(accepted.error, 0);
@@ -261,7 +261,7 @@ TEST(SimNetwork, who_sends_across_a_long_partition_gives_up) {
 
 TEST(SimNetwork, nobody_connects_across_a_partition) {
   on([](SimNetwork& network) -> Task<> {
-    const TcpListener listener(*Endpoint::from_ip(here, 80));
+    const SocketListener listener(*Endpoint::from_ip(here, 80));
     network.partition(here, there);
     EXPECT_EQ(co_await outcome(coax::test::connect(network, there, listener.local())), "timed_out");
     EXPECT_NE(co_await coax::test::connect(network, "10.0.0.3", listener.local()), nullptr);

@@ -83,7 +83,7 @@ TEST_F(SimServe, places_come_back_however_a_visitor_ends) {
         co_await visits.join();
         co_await sleep(10min);  // those who have vanished are given up
         network.set_conditions({});
-        std::vector<std::unique_ptr<TcpStream>> clients;
+        std::vector<std::unique_ptr<SocketStream>> clients;
         for (int number = 0; number < 5; ++number) {
           clients.push_back(co_await coax::test::connect(network, "10.0.2.1", where));
           EXPECT_EQ(co_await ask(*clients.back(), "is there room?"), "is there room?");
@@ -126,7 +126,7 @@ TEST_F(SimServe, out_of_descriptors_newcomers_wait_and_are_served_when_there_are
     Server server(listening_here(), echo);
     const Endpoint where = co_await server.where();
     network.limit_descriptors(here, 3);  // the listener and two clients
-    std::vector<std::unique_ptr<TcpStream>> clients;
+    std::vector<std::unique_ptr<SocketStream>> clients;
     for (int number = 0; number < 6; ++number) {
       clients.push_back(co_await coax::test::connect(network, "10.0.1.1", where));
     }

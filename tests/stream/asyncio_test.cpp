@@ -84,10 +84,10 @@ TEST(AsyncioStreams, as03_send_waits_while_the_peer_does_not_read) {
 
 TEST(AsyncioStreams, as04_a_closed_listener_leaves_its_connections_and_finish_half_closes) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const Endpoint at = listener.local();
     const auto near = co_await connect(std::vector{at});
-    const auto far = TcpStream::adopt((co_await listener.accept()).native);
+    const auto far = SocketStream::adopt((co_await listener.accept()).native);
     listener.close();
     EXPECT_EQ(co_await outcome(connect(std::vector{at})), "refused");
     co_await near->send("question");
@@ -106,7 +106,7 @@ TEST(AsyncioStreams, as05_a_name_is_listened_on_at_each_of_its_addresses) {
     std::set<std::string> found;
     Event ready;
     ServeOptions options{.listen = "localhost:0"};
-    options.on_listen = [&](const Endpoint& at) { found.insert(at.ip()); };
+    options.on_listen = [&](const Address& at) { found.insert(at.endpoint().ip()); };
     options.on_ready = [&] { ready.set(); };
     const Handler handler = [](Connection&) -> Task<> { co_return; };
     TaskGroup group;

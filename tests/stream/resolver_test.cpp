@@ -9,7 +9,7 @@
 #include <string_view>
 #include <thread>
 
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;
@@ -63,7 +63,7 @@ class SilentServer {
   }
 };
 
-std::string at(std::string_view host, const TcpListener& listener) {
+std::string at(std::string_view host, const SocketListener& listener) {
   return std::string(host) + ":" + std::to_string(listener.local().port());
 }
 
@@ -72,7 +72,7 @@ std::string at(std::string_view host, const TcpListener& listener) {
 TEST(ConnectByName, asks_the_resolver_on_another_thread) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::string where = at("slow.test", listener);
     const auto stream = co_await connect(where);
     EXPECT_EQ(stream->peer(), listener.local());
@@ -83,7 +83,7 @@ TEST(ConnectByName, asks_the_resolver_on_another_thread) {
 TEST(ConnectByName, does_not_ask_for_addresses) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const int before = asked;
     for (const std::string& where : {at("127.0.0.1", listener), at("[::ffff:127.0.0.1]", listener)}) {
       const auto stream = co_await connect(where);
@@ -97,7 +97,7 @@ TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     const SilentServer server;
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::string where = at("slow.test", listener);
     EXPECT_EQ((co_await race(connect(where), until([] { return waiting == 1; }))).index(), 1U);
     EXPECT_EQ(co_await outcome(timeout(1ms, connect(where))), "timed_out");
@@ -110,7 +110,7 @@ TEST(ConnectByName, goes_on_when_the_answer_comes) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     const SilentServer server;
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const auto answer_late = []() -> Task<> {
       co_await until([] { return waiting == 1; });
       SilentServer::answer();
@@ -139,7 +139,7 @@ TEST(ConnectByName, tries_both_families_and_says_what_each_address_said) {
   run([]() -> Task<> {
     std::string where;
     {
-      TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+      SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
       where = at("both.test", listener);
       const auto stream = co_await connect(where);
       EXPECT_EQ(stream->peer(), listener.local());

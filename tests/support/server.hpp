@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "coax/server/serve.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax::test {
@@ -15,8 +15,8 @@ namespace coax::test {
 class Server {
  public:
   Server(ServeOptions options, Handler handler) : handler_(std::move(handler)) {
-    options.on_listen = [this](const Endpoint& where) {
-      at_ = where;
+    options.on_listen = [this](const Address& where) {
+      at_ = where.endpoint();
       listening_.set();
     };
     options.on_drain = [this, inner = options.on_drain] {
@@ -30,7 +30,7 @@ class Server {
     co_await listening_.wait();
     co_return at_;
   }
-  Task<std::unique_ptr<TcpStream>> connect() { co_return co_await coax::connect(std::vector{co_await where()}); }
+  Task<std::unique_ptr<SocketStream>> connect() { co_return co_await coax::connect(std::vector{co_await where()}); }
 
   void cancel() noexcept { group_.cancel(); }
   Event& draining() noexcept { return draining_; }

@@ -7,7 +7,7 @@
 
 #include "coax/loop/sim.hpp"
 #include "coax/stream/memory.hpp"
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
@@ -26,15 +26,15 @@ struct StreamKind {
   friend void PrintTo(const StreamKind& kind, std::ostream* out) { *out << kind.name; }
 };
 
-inline StreamPair tcp_pair_of(std::unique_ptr<TcpStream> near, int far) {
-  return {.near = std::move(near), .far = TcpStream::adopt(far), .reset_far = [](StreamPair& self) {
-            static_cast<TcpStream&>(*self.far).reset();
+inline StreamPair tcp_pair_of(std::unique_ptr<SocketStream> near, int far) {
+  return {.near = std::move(near), .far = SocketStream::adopt(far), .reset_far = [](StreamPair& self) {
+            static_cast<SocketStream&>(*self.far).reset();
           }};
 }
 
 // As a server and its client have it.
 inline Task<StreamPair> tcp_pair() {
-  TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+  SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
   auto near = co_await connect(std::vector{listener.local()});
   const auto accepted = co_await listener.accept();
   co_return tcp_pair_of(std::move(near), accepted.native);
@@ -48,7 +48,7 @@ inline Task<StreamPair> narrow_tcp_pair() {
     co_return co_await tcp_pair();
   }
   NativePair pair = native_tcp_pair(16 * 1024);
-  auto near = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+  auto near = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
   co_return tcp_pair_of(std::move(near), set_nonblocking(std::move(pair.far)));
 }
 

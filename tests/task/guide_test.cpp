@@ -35,7 +35,7 @@ Task<std::size_t> both_lengths(Stream& left, Stream& right) {
   co_return std::get<0>(lengths) + std::get<1>(lengths);
 }
 
-Task<std::unique_ptr<TcpStream>> connect_soon(std::string_view where) {
+Task<std::unique_ptr<SocketStream>> connect_soon(std::string_view where) {
   co_return co_await timeout(5s, connect(where));
 }
 
@@ -138,7 +138,7 @@ TEST(Guide, streams_in_scopes) {
 
 TEST(Guide, the_network) {
   test::run([]() -> Task<> {
-    const TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    const SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const std::string where = listener.local().to_string();
     const auto stream = co_await connect_soon(where);
     EXPECT_EQ(stream->peer(), listener.local());

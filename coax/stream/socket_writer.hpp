@@ -1,5 +1,6 @@
-// TcpWriter: what a TCP stream has only while something is unsent: the queue of small sends, the larger ones that wait,
-// and the one operation that the back-end has. Writers are kept for reuse, so that idle connections hold none.
+// SocketWriter: what a stream over a socket has only while something is unsent: the queue of small sends, the larger
+// ones that wait, and the one operation that the back-end has. Writers are kept for reuse, so that idle connections hold
+// none.
 #pragma once
 
 #include <sys/uio.h>
@@ -7,15 +8,15 @@
 #include <array>
 #include <optional>
 
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 
 namespace coax {
 
-class TcpWriter {
+class SocketWriter {
  public:
-  static std::unique_ptr<TcpWriter> take(TcpStream& stream);
+  static std::unique_ptr<SocketWriter> take(SocketStream& stream);
   // Back to the spare ones, unless it still has something to send.
-  static void give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept;
+  static void give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noexcept;
 
   // True: done with it (queued, sent, or failed: op.error).
   bool start(SendOp& op) noexcept;
@@ -35,14 +36,14 @@ class TcpWriter {
 
   struct SendNow : Op {
     using Op::Op;
-    TcpWriter* writer = nullptr;
+    SocketWriter* writer = nullptr;
   };
   struct EndOfTurn : Flush {
     using Flush::Flush;
-    TcpWriter* writer = nullptr;
+    SocketWriter* writer = nullptr;
   };
 
-  TcpWriter();
+  SocketWriter();
   [[nodiscard]] Loop& loop() const noexcept { return stream_->loop_; }
   std::size_t gather() noexcept;
   void note_sent(std::int64_t result) noexcept;
@@ -52,7 +53,7 @@ class TcpWriter {
   void drop_cancelled() noexcept;
   void fail(int reason) noexcept;
 
-  TcpStream* stream_ = nullptr;
+  SocketStream* stream_ = nullptr;
   SendNow op_;
   EndOfTurn end_of_turn_;
   List<SendOp> waits_;          // in the order of the calls

@@ -1,5 +1,5 @@
 // TCP streams and listening; connecting is in connect.cpp.
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 
 #include <sys/socket.h>
 
@@ -7,23 +7,23 @@
 
 #include "coax/base/error.hpp"
 #include "coax/socket/address.hpp"
-#include "coax/stream/tcp_writer.hpp"
+#include "coax/stream/socket_writer.hpp"
 
 namespace coax {
 
-TcpStream::TcpStream(Descriptor descriptor, const Endpoint& peer) noexcept
+SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer) noexcept
     : loop_(Loop::current()), descriptor_(descriptor), peer_(peer), last_active_(loop_.now()) {}
 
-TcpStream::~TcpStream() { close(); }
+SocketStream::~SocketStream() { close(); }
 
-std::unique_ptr<TcpStream> TcpStream::adopt(int native) {
+std::unique_ptr<SocketStream> SocketStream::adopt(int native) {
   Backend& backend = Loop::current().backend();
   const auto descriptor = backend.adopt(native);
   if (!descriptor) throw Error(descriptor.error(), "take over a connection");
-  return std::make_unique<TcpStream>(*descriptor, backend.peer(*descriptor));
+  return std::make_unique<SocketStream>(*descriptor, backend.peer(*descriptor).endpoint());
 }
 
-void TcpStream::close() noexcept {
+void SocketStream::close() noexcept {
   if (!descriptor_) return;
   give_back_lent();
   if (writer_) writer_->push();
@@ -31,32 +31,40 @@ void TcpStream::close() noexcept {
   send_error_ = EBADF;
   if (writer_) {
     writer_->abandon();
-    TcpWriter::give_back_if_idle(writer_);
+    SocketWriter::give_back_if_idle(writer_);
   }
 }
 
-void TcpStream::reset() noexcept {
+void SocketStream::reset() noexcept {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
   loop_.backend().set_option(descriptor_,
                              {.level = SOL_SOCKET, .name = SO_LINGER, .value = &at_once, .size = sizeof at_once});
   close();
 }
 
-void TcpStream::end_input() noexcept {
+std::string SocketStream::peer_name() const {
+  if (peer_.family() != Endpoint::Family::none) return peer_.to_string();
+  // Who connects to a Unix socket has no name as a rule: it is called by where it came to.
+  const Address far = loop_.backend().peer(descriptor_);
+  const auto name = far.unix_name();
+  return name && !name->text().empty() ? far.to_string() : loop_.backend().local(descriptor_).to_string();
+}
+
+void SocketStream::end_input() noexcept {
   input_ended_ = true;
   if (receiving_ != nullptr) loop_.cancel(*receiving_);
 }
 
-Duration TcpStream::stuck() const noexcept {
+Duration SocketStream::stuck() const noexcept {
   const auto since = writer_ ? writer_->stuck_since() : std::nullopt;
   return since ? loop_.now() - *since : Duration::zero();
 }
 
-void TcpStream::give_back_lent() noexcept {
+void SocketStream::give_back_lent() noexcept {
   if (lent_ != nullptr) loop_.backend().buffers().give_back(std::exchange(lent_, nullptr));
 }
 
-bool TcpStream::start(RecvOp& op) noexcept {
+bool SocketStream::start(RecvOp& op) noexcept {
   give_back_lent();
   if (input_ended_ && descriptor_) {
     op.result = 0;
@@ -70,7 +78,7 @@ bool TcpStream::start(RecvOp& op) noexcept {
   return true;
 }
 
-void TcpStream::settle(RecvOp& op) noexcept {
+void SocketStream::settle(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
   if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) recv_error_ = static_cast<int>(-op.result);
@@ -82,43 +90,43 @@ void TcpStream::settle(RecvOp& op) noexcept {
   op.into = {.data = lent_->data(), .size = lent_->size()};
 }
 
-void TcpStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
+void SocketStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
 
-bool TcpStream::start(SendOp& op) noexcept {
+bool SocketStream::start(SendOp& op) noexcept {
   if (send_error_ != 0) {
     const bool is_done = finished_ && descriptor_ && op.then != SendOp::Then::nothing;
     op.error = is_done ? 0 : send_error_;
     return true;
   }
-  if (!writer_) writer_ = TcpWriter::take(*this);
+  if (!writer_) writer_ = SocketWriter::take(*this);
   const bool done = writer_->start(op);
-  if (done) TcpWriter::give_back_if_idle(writer_);  // it went out at once
+  if (done) SocketWriter::give_back_if_idle(writer_);  // it went out at once
   return done;
 }
 
-bool TcpStream::queue(Bytes bytes) noexcept {
+bool SocketStream::queue(Bytes bytes) noexcept {
   if (send_error_ != 0) return false;
-  if (!writer_) writer_ = TcpWriter::take(*this);
+  if (!writer_) writer_ = SocketWriter::take(*this);
   const bool queued = writer_->queue(std::span(&bytes, 1), bytes.size());
-  TcpWriter::give_back_if_idle(writer_);
+  SocketWriter::give_back_if_idle(writer_);
   return queued;
 }
 
-void TcpStream::cancel(SendOp& op) noexcept {
+void SocketStream::cancel(SendOp& op) noexcept {
   if (writer_) writer_->cancel(op);
 }
 
 // --- listening ---
 
-TcpListener::TcpListener(const Endpoint& at, const ListenOptions& options) : loop_(Loop::current()) {
+SocketListener::SocketListener(const Address& at, const ListenOptions& options) : loop_(Loop::current()) {
   const auto descriptor = loop_.backend().listen(at, options);
   if (!descriptor) {
-    throw Error(descriptor.error(), "listen on", at.to_string(), listen_advice(descriptor.error(), at));
+    throw Error(descriptor.error(), "listen on", at.to_string(), listen_advice(descriptor.error(), at.endpoint()));
   }
   descriptor_ = *descriptor;
 }
 
-TcpListener::Accept::Accept(TcpListener& listener) noexcept
+SocketListener::Accept::Accept(SocketListener& listener) noexcept
     : Leaf([](Waiting& self) noexcept {
         auto& accept = static_cast<Accept&>(self);
         accept.loop_.cancel(accept);
@@ -128,12 +136,12 @@ TcpListener::Accept::Accept(TcpListener& listener) noexcept
   descriptor = listener.descriptor_;
 }
 
-bool TcpListener::Accept::start() noexcept {
+bool SocketListener::Accept::start() noexcept {
   endpoint = &peer_;
   return loop_.submit(*this);
 }
 
-TcpListener::Accepted TcpListener::Accept::finish() const {
+SocketListener::Accepted SocketListener::Accept::finish() const {
   if (result == -ECANCELED) throw Cancelled();
   if (result == -EBADF) throw Error(EBADF, "accept on", "a closed listener");
   if (result < 0) return {.native = -1, .peer = {}, .error = static_cast<int>(-result)};

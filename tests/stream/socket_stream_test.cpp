@@ -1,5 +1,5 @@
 // What only TCP streams have: peers with names, and errors that the kernel tells.
-#include "coax/stream/tcp.hpp"
+#include "coax/stream/socket_stream.hpp"
 
 #include <gtest/gtest.h>
 
@@ -19,7 +19,7 @@ TEST_F(TcpOfTheKernel, errors_name_the_peer_although_the_kernel_has_forgotten_it
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const std::string peer = local_of(pair.far).to_string();
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     EXPECT_EQ(stream->peer_name(), peer);
     pair.far.reset_on_close();
     pair.far.close();
@@ -33,7 +33,7 @@ TEST_F(TcpOfTheKernel, errors_name_the_peer_although_the_kernel_has_forgotten_it
 TEST_F(TcpOfTheKernel, what_came_before_a_reset_can_still_be_read) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     ::send(pair.far.get(), "last words", 10, MSG_NOSIGNAL);
     pair.far.reset_on_close();
     pair.far.close();
@@ -44,14 +44,14 @@ TEST_F(TcpOfTheKernel, what_came_before_a_reset_can_still_be_read) {
 
 TEST_F(TcpOfTheKernel, sends_without_delay) {
   run([]() -> Task<> {
-    TcpListener listener(*Endpoint::parse("127.0.0.1:0"));
+    SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const auto near = co_await connect(std::vector{listener.local()});
     const auto accepted = co_await listener.accept();
     int no_delay = 0;
     socklen_t length = sizeof no_delay;
     getsockopt(accepted.native, IPPROTO_TCP, 1 /* TCP_NODELAY */, &no_delay, &length);
     EXPECT_NE(no_delay, 0);
-    const auto far = TcpStream::adopt(accepted.native);
+    const auto far = SocketStream::adopt(accepted.native);
     EXPECT_EQ(near->local(), far->peer());
     EXPECT_EQ(near->peer(), far->local());
   });
@@ -59,10 +59,10 @@ TEST_F(TcpOfTheKernel, sends_without_delay) {
 
 TEST_F(TcpOfTheKernel, takes_over_only_what_is_a_descriptor) {
   run([]() -> Task<> {
-    EXPECT_THROW(TcpStream::adopt(-1), Error);
+    EXPECT_THROW(SocketStream::adopt(-1), Error);
     const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     const std::size_t before = open_descriptors();
-    EXPECT_THROW(TcpStream::adopt(file), Error);
+    EXPECT_THROW(SocketStream::adopt(file), Error);
     EXPECT_EQ(open_descriptors(), before - 1) << "it owned it all the same";
     co_return;
   });
@@ -74,7 +74,7 @@ TEST_F(TcpOfTheKernel, sends_what_is_queued_when_it_is_destroyed) {
     for (int times = 0; times < 10; ++times) {
       NativePair pair = native_tcp_pair();
       {
-        const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+        const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
         co_await stream->send("queued");
       }
       std::array<char, 10> buffer{};
@@ -87,7 +87,7 @@ TEST_F(TcpOfTheKernel, sends_what_is_queued_when_it_is_destroyed) {
 TEST_F(TcpOfTheKernel, small_sends_of_one_turn_leave_together) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
-    const auto stream = TcpStream::adopt(set_nonblocking(std::move(pair.near)));
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     for (const std::string_view word : {"three ", "little ", "words"}) co_await stream->send(word);
     std::array<char, 100> buffer{};
     EXPECT_EQ(::recv(pair.far.get(), buffer.data(), buffer.size(), MSG_DONTWAIT), -1) << "not before the turn ends";

@@ -1,4 +1,4 @@
-// TCP on the loop: connecting, listening, and the stream itself.
+// Sockets of the loop that carry streams, TCP and Unix: connecting, listening, and the stream itself.
 #pragma once
 
 #include <memory>
@@ -10,15 +10,16 @@
 
 namespace coax {
 
-class TcpWriter;
+class SocketWriter;
 
-class TcpStream final : public Stream {
+class SocketStream final : public Stream {
  public:
-  // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it.
-  TcpStream(Descriptor descriptor, const Endpoint& peer) noexcept;
+  // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it;
+  // of no family: it is a Unix socket's.
+  SocketStream(Descriptor descriptor, const Endpoint& peer) noexcept;
   // A connected socket from elsewhere (another loop's accept); owns it, on failure too. Throws Error.
-  static std::unique_ptr<TcpStream> adopt(int native);
-  ~TcpStream() override;
+  static std::unique_ptr<SocketStream> adopt(int native);
+  ~SocketStream() override;
 
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
@@ -26,11 +27,12 @@ class TcpStream final : public Stream {
   void reset() noexcept;
   void end_input() noexcept override;
   void reopen_input() noexcept override { input_ended_ = false; }
-  [[nodiscard]] std::string peer_name() const override { return peer_.to_string(); }
+  [[nodiscard]] std::string peer_name() const override;  // "127.0.0.1:80", "unix:/path"
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;
+  // Of no family where it is a Unix socket.
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
-  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_); }
+  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_).endpoint(); }
 
  protected:
   bool start(RecvOp& op) noexcept override;
@@ -39,7 +41,7 @@ class TcpStream final : public Stream {
   void cancel(SendOp& op) noexcept override;
 
  private:
-  friend class TcpWriter;
+  friend class SocketWriter;
   void settle(RecvOp& op) noexcept override;
   void give_back_lent() noexcept;
 
@@ -47,7 +49,7 @@ class TcpStream final : public Stream {
   Descriptor descriptor_;
   Endpoint peer_;
   LentBuffer* lent_ = nullptr;
-  std::unique_ptr<TcpWriter> writer_;  // only while something is unsent
+  std::unique_ptr<SocketWriter> writer_;  // only while something is unsent
   RecvOp* receiving_ = nullptr;
   TimePoint last_active_;
   int send_error_ = 0;
@@ -63,25 +65,28 @@ struct ConnectOptions {
   Duration limit = std::chrono::seconds(30);
 };
 
+// To one address, without a time limit of its own.
+Task<std::unique_ptr<SocketStream>> connect(Address to);
 // Tries the addresses in their order, the next one when the last has failed or has not answered for a while. The first
 // that answers is it, and the others are given up. Throws Error, for several with what each of them said: timed_out
 // when the limit has passed, else of the kind of the first that was not unreachable. Cancelled: no connection is left
 // behind.
-Task<std::unique_ptr<TcpStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
-// "host:port". A name is looked up first, on a thread of offload(): cancelled, it waits for no name server. Then the
-// families take turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by one of them costs only the delay.
-Task<std::unique_ptr<TcpStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
+Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
+// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up first, on a thread of offload(): cancelled, it
+// waits for no name server. Then the families take turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by
+// one of them costs only the delay.
+Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
 
-class TcpListener {
+class SocketListener {
  public:
   // On the current loop. Throws Error that says what to do when the port is taken or not permitted.
-  explicit TcpListener(const Endpoint& at, const ListenOptions& options = {});
-  TcpListener(const TcpListener&) = delete;
-  TcpListener& operator=(const TcpListener&) = delete;
-  ~TcpListener() { close(); }
+  explicit SocketListener(const Address& at, const ListenOptions& options = {});
+  SocketListener(const SocketListener&) = delete;
+  SocketListener& operator=(const SocketListener&) = delete;
+  ~SocketListener() { close(); }
 
   struct Accepted {
-    int native = -1;  // give it to TcpStream::adopt() on any loop, or close it
+    int native = -1;  // give it to SocketStream::adopt() on any loop, or close it
     Endpoint peer;
     int error = 0;  // errno of a failure of ours, such as EMFILE; native is -1 then
   };
@@ -89,7 +94,8 @@ class TcpListener {
   // The next connection. Failures of the connecting side are passed over; our own (no descriptors left) are in `error`.
   // Throws Error(EBADF) when it is closed. Cancelled: nothing was accepted.
   [[nodiscard]] Accept accept() noexcept;
-  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_); }
+  [[nodiscard]] Address address() const noexcept { return loop_.backend().local(descriptor_); }
+  [[nodiscard]] Endpoint local() const noexcept { return address().endpoint(); }  // of no family: a Unix socket
   void close() noexcept { loop_.backend().close(std::exchange(descriptor_, {})); }
 
  private:
@@ -97,9 +103,9 @@ class TcpListener {
   Descriptor descriptor_;
 };
 
-class TcpListener::Accept : public Leaf<Accept>, public Op {
+class SocketListener::Accept : public Leaf<Accept>, public Op {
  public:
-  explicit Accept(TcpListener& listener) noexcept;
+  explicit Accept(SocketListener& listener) noexcept;
   bool start() noexcept;
   Accepted finish() const;
 
@@ -108,6 +114,6 @@ class TcpListener::Accept : public Leaf<Accept>, public Op {
   Endpoint peer_;
 };
 
-inline TcpListener::Accept TcpListener::accept() noexcept { return Accept(*this); }
+inline SocketListener::Accept SocketListener::accept() noexcept { return Accept(*this); }
 
 }  // namespace coax

@@ -1,28 +1,28 @@
 // How TCP streams send. Small sends are copied into the queue and leave at the end of the loop's turn in one gathered
 // system call; a send that does not fit waits, and its bytes are sent from where they are. The queue always stands
 // before those that wait, so the order of the calls is the order on the wire.
-#include "coax/stream/tcp_writer.hpp"
+#include "coax/stream/socket_writer.hpp"
 
 #include <cerrno>
 
 namespace coax {
 
 namespace {
-thread_local std::vector<std::unique_ptr<TcpWriter>> spare_writers;
+thread_local std::vector<std::unique_ptr<SocketWriter>> spare_writers;
 constexpr std::size_t spare_max = 64;
 }  // namespace
 
-TcpWriter::TcpWriter()
+SocketWriter::SocketWriter()
     : op_(Op::Kind::send,
           [](Completion& self) noexcept {
-            TcpWriter& writer = *static_cast<SendNow&>(self).writer;
+            SocketWriter& writer = *static_cast<SendNow&>(self).writer;
             writer.in_flight_ = false;
             writer.note_sent(writer.op_.result);
             writer.push();
             give_back_if_idle(writer.stream_->writer_);
           }),
       end_of_turn_([](Flush& self) noexcept {
-        TcpWriter& writer = *static_cast<EndOfTurn&>(self).writer;
+        SocketWriter& writer = *static_cast<EndOfTurn&>(self).writer;
         writer.push();
         give_back_if_idle(writer.stream_->writer_);
       }) {
@@ -30,10 +30,10 @@ TcpWriter::TcpWriter()
   end_of_turn_.writer = this;
 }
 
-std::unique_ptr<TcpWriter> TcpWriter::take(TcpStream& stream) {
-  std::unique_ptr<TcpWriter> writer;
+std::unique_ptr<SocketWriter> SocketWriter::take(SocketStream& stream) {
+  std::unique_ptr<SocketWriter> writer;
   if (spare_writers.empty()) {
-    writer.reset(new TcpWriter);
+    writer.reset(new SocketWriter);
   } else {
     writer = std::move(spare_writers.back());
     spare_writers.pop_back();
@@ -43,7 +43,7 @@ std::unique_ptr<TcpWriter> TcpWriter::take(TcpStream& stream) {
   return writer;
 }
 
-void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
+void SocketWriter::give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noexcept {
   if (writer->in_flight_ || writer->queue_begin_ != writer->queue_end_ || !writer->waits_.empty()) return;
   writer->end_of_turn_.unlink();
   writer->stuck_since_.reset();
@@ -52,7 +52,7 @@ void TcpWriter::give_back_if_idle(std::unique_ptr<TcpWriter>& writer) noexcept {
   writer.reset();
 }
 
-bool TcpWriter::start(SendOp& op) noexcept {
+bool SocketWriter::start(SendOp& op) noexcept {
   if (op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
   waits_.push_back(op);
@@ -62,7 +62,7 @@ bool TcpWriter::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
-bool TcpWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept {
+bool SocketWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept {
   if (!waits_.empty() || total > queue_bytes_max - queue_end_) return false;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
   for (const Bytes& piece : pieces) {
@@ -71,7 +71,7 @@ bool TcpWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept
   return true;
 }
 
-void TcpWriter::push() noexcept {
+void SocketWriter::push() noexcept {
   settle_what_is_sent();
   while (!in_flight_) {
     const std::size_t count = gather();
@@ -87,7 +87,7 @@ void TcpWriter::push() noexcept {
   }
 }
 
-std::size_t TcpWriter::gather() noexcept {
+std::size_t SocketWriter::gather() noexcept {
   std::size_t count = 0;
   if (queue_begin_ != queue_end_) vectors_[count++] = {queue_.data() + queue_begin_, queue_end_ - queue_begin_};
   bool finishing = false;
@@ -105,7 +105,7 @@ std::size_t TcpWriter::gather() noexcept {
   return count;
 }
 
-void TcpWriter::note_sent(std::int64_t result) noexcept {
+void SocketWriter::note_sent(std::int64_t result) noexcept {
   if (result >= 0) {
     stream_->last_active_ = loop().now();
     stuck_since_.reset();
@@ -117,7 +117,7 @@ void TcpWriter::note_sent(std::int64_t result) noexcept {
   drop_cancelled();
 }
 
-void TcpWriter::consume(std::size_t count) noexcept {
+void SocketWriter::consume(std::size_t count) noexcept {
   const std::size_t queued = std::min(count, queue_end_ - queue_begin_);
   queue_begin_ += queued;
   if (queue_begin_ == queue_end_) queue_begin_ = queue_end_ = 0;
@@ -129,7 +129,7 @@ void TcpWriter::consume(std::size_t count) noexcept {
   });
 }
 
-void TcpWriter::settle_what_is_sent() noexcept {
+void SocketWriter::settle_what_is_sent() noexcept {
   while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total) {
     SendOp& op = waits_.front();
     if (op.then != SendOp::Then::finish) {
@@ -143,7 +143,7 @@ void TcpWriter::settle_what_is_sent() noexcept {
   }
 }
 
-void TcpWriter::settle(SendOp& op, int error) noexcept {
+void SocketWriter::settle(SendOp& op, int error) noexcept {
   op.unlink();
   op.error = error;
   op.settled = true;
@@ -154,14 +154,14 @@ void TcpWriter::settle(SendOp& op, int error) noexcept {
   }
 }
 
-void TcpWriter::cancel(SendOp& op) noexcept {
+void SocketWriter::cancel(SendOp& op) noexcept {
   if (op.settled) return;
   op.asked_to_cancel = true;
   if (in_flight_) return loop().backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
   drop_cancelled();
 }
 
-void TcpWriter::drop_cancelled() noexcept {
+void SocketWriter::drop_cancelled() noexcept {
   bool broken = false;  // the peer has half of one: nothing sensible can follow
   waits_.for_each([&](SendOp& op) {
     if (!op.asked_to_cancel) return;
@@ -171,7 +171,7 @@ void TcpWriter::drop_cancelled() noexcept {
   if (broken) fail(EPIPE);
 }
 
-void TcpWriter::fail(int reason) noexcept {
+void SocketWriter::fail(int reason) noexcept {
   stream_->send_error_ = reason;
   stuck_since_.reset();
   if (reason == ECONNRESET || reason == ETIMEDOUT) stream_->recv_error_ = reason;
@@ -179,7 +179,7 @@ void TcpWriter::fail(int reason) noexcept {
   while (!waits_.empty()) settle(waits_.front(), reason);
 }
 
-void TcpWriter::abandon() noexcept {
+void SocketWriter::abandon() noexcept {
   op_.unlink();
   in_flight_ = false;
   fail(EBADF);
