@@ -1,6 +1,5 @@
 // SocketWriter: what a stream over a socket has only while something is unsent: the queue of small sends, the larger
-// ones that wait, and the one operation that the back-end has. Writers are kept for reuse, so that idle connections hold
-// none.
+// ones that wait, and the one operation that the back-end has. Writers are kept for reuse; idle streams hold none.
 #pragma once
 
 #include <sys/uio.h>
