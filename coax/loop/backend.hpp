@@ -3,6 +3,8 @@
 // - submit(op): start it. True: it is finished already (op.result is set) and done() will not be called.
 // - cancel(op): ask it to end. done() is called in a later turn: with -ECANCELED or, when that was faster, its result.
 // - poll(until): wait for events, at most until then; note_turn(); call done() of what finished. False: nothing.
+// - send_now(descriptor, pieces): what the kernel takes in this moment, for whoever has nothing on its way; it may say
+//   -EAGAIN at any time, and submit() is the answer to that.
 // - wake(): end a poll() from another thread or a signal handler.
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish,
@@ -21,8 +23,10 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
+#include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
@@ -48,6 +52,7 @@ class Backend {
 
   virtual bool submit(Op& op) noexcept = 0;
   virtual void cancel(Op& op) noexcept = 0;
+  virtual std::int64_t send_now(Descriptor, std::span<const Bytes>) noexcept { return -EAGAIN; }
   virtual bool poll(std::optional<TimePoint> until) noexcept = 0;
   virtual void wake() noexcept = 0;
 

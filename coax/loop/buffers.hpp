@@ -5,7 +5,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <vector>
+#include <utility>
 
 #include "coax/base/units.hpp"
 
@@ -18,6 +18,8 @@ class LentBuffer {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
+  friend class Buffers;
+  LentBuffer* below_ = nullptr;  // in the stack of free ones
   std::size_t size_;
   std::unique_ptr<char[]> bytes_;
 };
@@ -25,11 +27,17 @@ class LentBuffer {
 // One loop's buffers; belongs to its thread.
 class Buffers {
  public:
+  Buffers() noexcept = default;
+  Buffers(const Buffers&) = delete;
+  Buffers& operator=(const Buffers&) = delete;
+  ~Buffers() { drop_free(); }
+
   LentBuffer* take() {
     ++lent_;
-    if (free_.empty()) return new LentBuffer(size_);
-    LentBuffer* buffer = free_.back().release();
-    free_.pop_back();
+    LentBuffer* const buffer = free_;
+    if (buffer == nullptr) return new LentBuffer(size_);
+    free_ = buffer->below_;
+    --free_count_;
     return buffer;
   }
   // For a back-end whose kernel holds buffers until bytes come: reserved ones do not count as lent until lend().
@@ -44,14 +52,19 @@ class Buffers {
   }
   void give_back(LentBuffer* buffer) noexcept {
     --lent_;
-    std::unique_ptr<LentBuffer> owned(buffer);
-    if (owned->size() == size_ && free_.size() < free_max) free_.push_back(std::move(owned));
+    if (buffer->size() != size_ || free_count_ == free_max) {
+      delete buffer;
+      return;
+    }
+    buffer->below_ = free_;
+    free_ = buffer;
+    ++free_count_;
   }
   // A read filled `buffer`: the next buffers are larger.
   void filled(const LentBuffer& buffer) noexcept {
     if (buffer.size() != size_ || size_ >= size_max) return;
     size_ *= 2;
-    free_.clear();
+    drop_free();
   }
   // How many are lent at this moment.
   [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
@@ -61,9 +74,15 @@ class Buffers {
   static constexpr std::size_t size_max = 512_KiB;
   static constexpr std::size_t free_max = 64;
 
+  void drop_free() noexcept {
+    while (free_ != nullptr) delete std::exchange(free_, free_->below_);
+    free_count_ = 0;
+  }
+
   std::size_t size_ = size_min;
   std::size_t lent_ = 0;
-  std::vector<std::unique_ptr<LentBuffer>> free_;
+  std::size_t free_count_ = 0;
+  LentBuffer* free_ = nullptr;
 };
 
 }  // namespace coax

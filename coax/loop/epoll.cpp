@@ -39,6 +39,7 @@ class EpollBackend final : public Backend {
 
   bool submit(Op& op) noexcept override;
   void cancel(Op& op) noexcept override;
+  std::int64_t send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
 
@@ -69,10 +70,13 @@ class EpollBackend final : public Backend {
   bool perform_recv(Slot& slot, Op& op) noexcept;
   bool perform_recv_into(Slot& slot, Op& op) noexcept;
   bool perform_send(Slot& slot, Op& op) noexcept;
+  // The count or -errno; less than all of it: the slot is not writable any more.
+  static std::int64_t send_on(Slot& slot, std::span<const iovec> gather) noexcept;
   bool perform_accept(Slot& slot, Op& op) noexcept;
   bool perform_connect(Slot& slot, Op& op) noexcept;
   void dispatch(const epoll_event& event) noexcept;
-  void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
+  // False: there may be no such slot any more.
+  bool retry(Slot& slot, Op* Slot::* waiting) noexcept;
 
   static bool finish_now(Op& op, std::int64_t result) noexcept {
     op.result = result;
@@ -157,17 +161,16 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
   if (event.events & (hang_up | EPOLLPRI)) slot->drains = true;
   if (event.events & (EPOLLIN | EPOLLPRI | hang_up)) slot->readable = true;
   if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) slot->writable = true;
-  retry(descriptor, &Slot::reader);
-  retry(descriptor, &Slot::writer);
+  if (!retry(*slot, &Slot::reader)) slot = slots_.find(descriptor);  // the one resumed may have closed it
+  if (slot != nullptr) retry(*slot, &Slot::writer);
 }
 
-void EpollBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
-  Slot* slot = slots_.find(descriptor);  // again each time: the one resumed before may have closed it
-  if (slot == nullptr) return;
-  Op* op = slot->*waiting;
-  if (op == nullptr || !perform(*slot, *op)) return;
-  slot->*waiting = nullptr;
+bool EpollBackend::retry(Slot& slot, Op* Slot::* waiting) noexcept {
+  Op* op = slot.*waiting;
+  if (op == nullptr || !perform(slot, *op)) return true;
+  slot.*waiting = nullptr;
   complete(*op);
+  return false;
 }
 
 bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
@@ -184,7 +187,6 @@ bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
 bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
   LentBuffer* buffer = buffers().take();
   const ssize_t got = ::recv(slot.fd, buffer->data(), buffer->size(), 0);
-  const int reason = errno;
   if (got > 0) {
     op.lent = buffer;
     const auto count = static_cast<std::size_t>(got);
@@ -192,6 +194,7 @@ bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
     note_read(slot, count, buffer->size());
     return finish_now(op, got);
   }
+  const int reason = errno;
   buffers().give_back(buffer);
   op.lent = nullptr;
   if (got == 0) return finish_now(op, 0);
@@ -216,23 +219,35 @@ bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_send(Slot& slot, Op& op) noexcept {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(op.gather.list);
-  message.msg_iovlen = op.gather.count;
-  const iovec& first = op.gather.list[0];
-  const ssize_t sent = op.gather.count == 1 ? ::send(slot.fd, first.iov_base, first.iov_len, MSG_NOSIGNAL)
-                                            : ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
-  if (sent >= 0) {
-    std::size_t asked = 0;
-    for (std::size_t index = 0; index < op.gather.count; ++index) asked += op.gather.list[index].iov_len;
-    if (static_cast<std::size_t>(sent) < asked) slot.writable = false;
-    return finish_now(op, sent);
+  const std::int64_t sent = send_on(slot, {op.gather.list, op.gather.count});
+  return sent != -EAGAIN && finish_now(op, sent);
+}
+
+std::int64_t EpollBackend::send_on(Slot& slot, std::span<const iovec> gather) noexcept {
+  std::size_t asked = gather[0].iov_len;
+  ssize_t sent = 0;
+  if (gather.size() == 1) {
+    sent = ::send(slot.fd, gather[0].iov_base, asked, MSG_NOSIGNAL);
+  } else {
+    msghdr message{};
+    message.msg_iov = const_cast<iovec*>(gather.data());
+    message.msg_iovlen = gather.size();
+    for (const iovec& vector : gather.subspan(1)) asked += vector.iov_len;
+    sent = ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
   }
-  if (errno == EAGAIN) {
-    slot.writable = false;
-    return false;
-  }
-  return finish_now(op, -errno);
+  if (sent == static_cast<ssize_t>(asked)) return sent;
+  if (sent >= 0 || errno == EAGAIN) slot.writable = false;
+  return sent >= 0 ? sent : -errno;
+}
+
+std::int64_t EpollBackend::send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept {
+  std::array<iovec, 16> vectors;
+  Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr) return -EBADF;
+  if (!slot->writable || slot->writer != nullptr || pieces.size() > vectors.size()) return -EAGAIN;
+  std::size_t count = 0;
+  for (const Bytes& piece : pieces) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
+  return send_on(*slot, std::span(vectors).first(count));
 }
 
 bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {

@@ -17,7 +17,7 @@ class Slots {
   [[nodiscard]] const Slot* find(Descriptor descriptor) const noexcept {
     if (descriptor.index >= slots_.size()) return nullptr;
     const Slot& slot = slots_[descriptor.index];
-    return slot.generation == descriptor.generation && slot.open ? &slot : nullptr;
+    return slot.generation == descriptor.generation ? &slot : nullptr;  // a free one has a generation of its own
   }
   // Valid until the next take().
   [[nodiscard]] Slot* find(Descriptor descriptor) noexcept {

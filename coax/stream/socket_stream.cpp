@@ -84,7 +84,7 @@ void SocketStream::settle(RecvOp& op) noexcept {
   if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) recv_error_ = static_cast<int>(-op.result);
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
-  last_active_ = loop_.now();
+  note_active();
   if (op.kind != Op::Kind::recv) return;
   lent_ = op.lent;
   op.into = {.data = lent_->data(), .size = lent_->size()};
@@ -92,12 +92,50 @@ void SocketStream::settle(RecvOp& op) noexcept {
 
 void SocketStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
 
+void SocketStream::fail_sending(int reason) noexcept {
+  send_error_ = reason;
+  if (reason == ECONNRESET || reason == ETIMEDOUT) recv_error_ = reason;
+}
+
+void SocketStream::note_active() noexcept {
+  if (last_active_ == loop_.now()) return;
+  last_active_ = loop_.now();
+  sent_ = false;
+}
+
+// Most connections send once in a turn: that goes to the kernel as it is, without a copy. Where there are several, the
+// first of a turn waits as well, so that all leave together.
+bool SocketStream::send_at_once(SendOp& op) noexcept {
+  if (op.then != SendOp::Then::nothing) return false;
+  if (op.total == 0) return true;
+  note_active();
+  if (std::exchange(sent_, true)) {
+    gathers_ = 16;
+    return false;
+  }
+  if (gathers_ != 0) {
+    --gathers_;
+    return false;
+  }
+  if (writer_ || !loop_.backend().spend()) return false;
+  const std::int64_t sent = loop_.backend().send_now(descriptor_, op.pieces());
+  if (sent == -EAGAIN) return false;
+  if (sent >= 0) {
+    op.sent = static_cast<std::size_t>(sent);
+    return op.sent == op.total;
+  }
+  fail_sending(static_cast<int>(-sent));
+  op.error = send_error_;
+  return true;
+}
+
 bool SocketStream::start(SendOp& op) noexcept {
   if (send_error_ != 0) {
     const bool is_done = finished_ && descriptor_ && op.then != SendOp::Then::nothing;
     op.error = is_done ? 0 : send_error_;
     return true;
   }
+  if (send_at_once(op)) return true;
   if (!writer_) writer_ = SocketWriter::take(*this);
   const bool done = writer_->start(op);
   if (done) SocketWriter::give_back_if_idle(writer_);  // it went out at once

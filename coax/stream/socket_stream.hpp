@@ -44,6 +44,9 @@ class SocketStream final : public Stream {
   friend class SocketWriter;
   void settle(RecvOp& op) noexcept override;
   void give_back_lent() noexcept;
+  void note_active() noexcept;
+  bool send_at_once(SendOp& op) noexcept;
+  void fail_sending(int reason) noexcept;
 
   Loop& loop_;
   Descriptor descriptor_;
@@ -56,6 +59,8 @@ class SocketStream final : public Stream {
   int recv_error_ = 0;  // the kernel tells a reset once, to whoever asks first; recv() goes on telling it
   bool input_ended_ = false;
   bool finished_ = false;
+  bool sent_ = false;         // something was sent in the turn of last_active_
+  std::uint8_t gathers_ = 0;  // for so many turns yet, what is sent waits for the end of the turn
 };
 
 struct ConnectOptions {

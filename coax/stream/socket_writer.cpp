@@ -53,7 +53,8 @@ void SocketWriter::give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noex
 }
 
 bool SocketWriter::start(SendOp& op) noexcept {
-  if (op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && queue(op.pieces(), op.total)) return true;
+  const bool is_small = op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && op.sent == 0;
+  if (is_small && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
   waits_.push_back(op);
   if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
@@ -107,7 +108,7 @@ std::size_t SocketWriter::gather() noexcept {
 
 void SocketWriter::note_sent(std::int64_t result) noexcept {
   if (result >= 0) {
-    stream_->last_active_ = loop().now();
+    stream_->note_active();
     stuck_since_.reset();
     consume(static_cast<std::size_t>(result));
     settle_what_is_sent();
@@ -172,9 +173,8 @@ void SocketWriter::drop_cancelled() noexcept {
 }
 
 void SocketWriter::fail(int reason) noexcept {
-  stream_->send_error_ = reason;
+  stream_->fail_sending(reason);
   stuck_since_.reset();
-  if (reason == ECONNRESET || reason == ETIMEDOUT) stream_->recv_error_ = reason;
   queue_begin_ = queue_end_ = 0;
   while (!waits_.empty()) settle(waits_.front(), reason);
 }

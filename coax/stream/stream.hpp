@@ -106,6 +106,9 @@ class Stream {
   virtual void cancel(RecvOp& op) noexcept = 0;
   virtual bool start(SendOp& op) noexcept = 0;
   virtual void cancel(SendOp& op) noexcept = 0;
+
+ private:
+  [[noreturn]] void fail(int reason, const char* operation) const;
 };
 
 class Stream::Recv : public Leaf<Recv>, public RecvOp {
@@ -134,11 +137,48 @@ class Stream::Send : public Leaf<Send>, public SendOp {
   Send(Stream& stream, std::span<const Bytes> list) noexcept;
   Send(Stream& stream, Then what) noexcept;
   bool start() noexcept { return stream_.start(*this); }
-  void finish() const;
+  void finish() const {
+    if (error != 0) stream_.fail(error, "send to");
+  }
 
  private:
   Stream& stream_;
 };
+
+// What follows runs for each message: it is here so that it becomes a part of the coroutine that awaits it.
+inline Stream::Recv::Recv(Stream& stream) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& recv = static_cast<Recv&>(self);
+        recv.stream_.cancel(static_cast<RecvOp&>(recv));
+      }),
+      RecvOp(Kind::recv,
+             [](Completion& self) noexcept {
+               auto& recv = static_cast<Recv&>(self);
+               recv.stream_.settle(recv);
+               recv.resume();
+             }),
+      stream_(stream) {}
+
+inline Received Stream::Recv::finish() const {
+  if (result < 0) stream_.fail(static_cast<int>(-result), "recv from");
+  return received();
+}
+
+inline Stream::Send::Send(Stream& stream, Then what) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& send = static_cast<Send&>(self);
+        send.stream_.cancel(static_cast<SendOp&>(send));
+      }),
+      SendOp([](Completion& self) noexcept { static_cast<Send&>(self).resume(); }),
+      stream_(stream) {
+  then = what;
+}
+
+inline Stream::Send::Send(Stream& stream, Bytes bytes) noexcept : Send(stream, Then::nothing) {
+  single = bytes;
+  is_single = true;
+  total = bytes.size();
+}
 
 inline Stream::Recv Stream::recv() noexcept { return Recv(*this); }
 inline Stream::RecvInto Stream::recv(std::span<char> into) noexcept { return {*this, into}; }
