@@ -14,7 +14,7 @@ class Outbox::Wait : public Leaf<Wait>, public Completion {
         Completion([](Completion& self) noexcept { static_cast<Wait&>(self).resume(); }),
         outbox_(outbox) {}
   bool start() noexcept {
-    if (!outbox_.waiting_.empty() || outbox_.finished_) return true;
+    if (outbox_.first_ || outbox_.finished_) return true;
     outbox_.wait_ = this;
     return false;
   }
@@ -33,13 +33,22 @@ void Outbox::push(const Shared& shared) {
   if (size == 0 || finished_ || overflowed_) return;
   if (bytes_ + size > options_.bytes_max) return overflow();
   bytes_ += size;
-  waiting_.push_back(shared);
+  if (first_) {
+    more_.push_back(shared);
+  } else {
+    first_ = shared;
+  }
   wake();
+}
+
+void Outbox::drop() noexcept {
+  first_ = {};
+  more_.clear();
 }
 
 void Outbox::overflow() noexcept {
   overflowed_ = true;
-  waiting_.clear();
+  drop();
   if (drainer_ != nullptr) drainer_->cancel();
 }
 
@@ -49,31 +58,37 @@ void Outbox::finish() noexcept {
 }
 
 void Outbox::abandon() noexcept {
-  waiting_.clear();
+  drop();
   finish();
 }
 
 Task<> drain(Outbox& outbox, Stream& stream) {
   outbox.drainer_ = &co_await this_context();
-  std::vector<Shared> sending;
+  std::vector<Shared> more;
   std::vector<Bytes> pieces;
   try {
     while (true) {
       co_await Outbox::Wait(outbox);
-      if (outbox.waiting_.empty()) {
+      if (!outbox.first_) {
         if (outbox.finished_) break;
         continue;  // woken to be cancelled: the next wait says so
       }
-      sending.swap(outbox.waiting_);
-      std::size_t total = 0;
-      for (const Shared& shared : sending) {
-        pieces.push_back(shared.bytes());
-        total += pieces.back().size();
+      const Shared first = std::move(outbox.first_);
+      Bytes bytes = first.bytes();
+      std::size_t total = bytes.size();
+      std::span<const Bytes> all(&bytes, 1);
+      if (!outbox.more_.empty()) {
+        more.swap(outbox.more_);
+        pieces.assign(1, bytes);
+        for (const Shared& shared : more) {
+          pieces.push_back(shared.bytes());
+          total += pieces.back().size();
+        }
+        all = pieces;
       }
-      co_await stream.send(pieces);
+      co_await stream.send(all);
       outbox.bytes_ -= total;
-      pieces.clear();
-      sending.clear();
+      more.clear();
     }
   } catch (const Cancelled&) {
     outbox.drainer_ = nullptr;

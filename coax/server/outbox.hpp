@@ -30,6 +30,7 @@ class Shared {
   ~Shared() {
     if (block_ != nullptr && --block_->owners == 0) delete block_;
   }
+  explicit operator bool() const noexcept { return block_ != nullptr; }
   [[nodiscard]] Bytes bytes() const noexcept { return block_ != nullptr ? Bytes(block_->bytes) : Bytes(); }
 
  private:
@@ -66,10 +67,12 @@ class Outbox {
   friend Task<> drain(Outbox& outbox, Stream& stream);
   class Wait;
   void wake() noexcept;
+  void drop() noexcept;
   void overflow() noexcept;
 
   OutboxOptions options_;
-  std::vector<Shared> waiting_;
+  Shared first_;              // what waits: as a rule one block, all that came in a turn
+  std::vector<Shared> more_;  // and what came after it
   std::size_t bytes_ = 0;
   Wait* wait_ = nullptr;
   Context* drainer_ = nullptr;
