@@ -82,12 +82,17 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
 
 }  // namespace
 
-int run(Task<> task, RunOptions options) {
+void run_or_throw(Task<> task, RunOptions options) {
   try {
     Loop loop;
     turn_until_ended(loop, std::move(task), options, true);
-  } catch (const Cancelled&) {
-    return 0;
+  } catch (const Cancelled&) {  // by a signal
+  }
+}
+
+int run(Task<> task, RunOptions options) {
+  try {
+    run_or_throw(std::move(task), options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

@@ -19,6 +19,8 @@ struct RunOptions {
 // error. SIGINT and SIGTERM cancel the task: a server then drains, and the exit code is 0. A second such signal ends
 // the process at once.
 int run(Task<> task, RunOptions options = {});
+// The same for programs that tell errors themselves: throws what the task throws, unless a signal cancelled it.
+void run_or_throw(Task<> task, RunOptions options = {});
 
 // The same for tests and for programs with a main loop of their own: no signals, no output; throws what the task
 // throws.
