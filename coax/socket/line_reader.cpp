@@ -6,13 +6,14 @@
 namespace coax {
 
 std::optional<Bytes> LineReader::next() {
+  std::optional<TimePoint> until;  // for the whole line
   while (true) {
     if (const auto event = decoder_.next()) return take(*event);
     if (ended_) {
       const auto event = decoder_.rest();
       return event ? std::optional(take(*event)) : std::nullopt;
     }
-    const Bytes bytes = socket_.recv();
+    const Bytes bytes = socket_.recv_until(until);
     ended_ = bytes.empty();
     decoder_.feed(bytes);
   }

@@ -18,8 +18,8 @@ class LineReader {
       : socket_(socket), decoder_(line_bytes_max) {}
 
   // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
-  // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. A timeout loses
-  // nothing: the next call goes on.
+  // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. The socket's
+  // timeout is for the whole line, however it is cut; it loses nothing: the next call goes on.
   std::optional<Bytes> next();
 
  private:

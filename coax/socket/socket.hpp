@@ -97,6 +97,9 @@ class Socket {
   // Into the caller's buffer; returns the count. An empty buffer gives 0 at once. With flags::cut the count may be
   // above the buffer's size.
   std::size_t recv(std::span<char> into, int flags = 0);
+  // As recv(), for one time limit over several calls: the first that has to wait sets `until` from the socket's
+  // timeout, and those that get it again fail when that time has come, even if there is something to receive.
+  Bytes recv_until(std::optional<TimePoint>& until);
   // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. The timeout is for the
   // whole call; after it, what had come is lost.
   std::string recv_exactly(std::size_t count);

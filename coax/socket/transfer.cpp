@@ -122,6 +122,15 @@ std::size_t Socket::recv(std::span<char> into, int flags) {
   return receive({.operation = "recv from", .events = POLLIN}, into, flags);
 }
 
+Bytes Socket::recv_until(std::optional<TimePoint>& until) {
+  Attempt attempt{.operation = "recv from", .events = POLLIN, .until = until};
+  if (until && Clock::now() >= *until) fail(ETIMEDOUT, attempt.operation);
+  const std::span<char> into = lend(64_KiB);
+  const std::size_t count = retry(attempt, [&] { return ::recv(native(), into.data(), into.size(), 0); });
+  until = attempt.until;
+  return Bytes(into).first(count);
+}
+
 std::string Socket::recv_exactly(std::size_t count) {
   std::string bytes(count, '\0');
   Attempt attempt{.operation = "recv from", .events = POLLIN};

@@ -1,0 +1,51 @@
+// SocketFrames: a blocking socket read and written frame by frame; Frames is the same over a stream.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
+#include "coax/codec/frames.hpp"
+#include "coax/socket/socket.hpp"
+
+namespace coax {
+
+struct SocketFramesOptions {
+  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
+};
+
+class SocketFrames {
+ public:
+  // Borrows the socket; nothing else may receive from it meanwhile.
+  SocketFrames(Socket& socket, Framing framing, const SocketFramesOptions& options = {})
+      : socket_(socket),
+        framing_(std::move(framing)),
+        decoder_(framing_, options.frame_bytes_max),
+        frame_bytes_max_(options.frame_bytes_max) {}
+
+  // The next frame, valid until the next call; at the end of the stream nothing. The socket's timeout is for the whole
+  // frame, however it is cut; after it nothing is lost, and the next call goes on. Throws Error(protocol) on a frame
+  // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
+  // Error(disconnected) when the stream ended in the middle of a frame.
+  std::optional<Bytes> next() {
+    std::optional<TimePoint> until;
+    return next(until);
+  }
+  // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
+  // nothing was sent; else as Socket::send.
+  void send(Bytes payload);
+
+ private:
+  friend class SocketJsonMessages;
+  std::optional<Bytes> next(std::optional<TimePoint>& until);
+  [[nodiscard]] Bytes take(const FrameEvent& event) const;
+
+  Socket& socket_;
+  Framing framing_;
+  FrameDecoder decoder_;
+  std::size_t frame_bytes_max_;
+  bool ended_ = false;
+};
+
+}  // namespace coax
