@@ -4,8 +4,7 @@
 coax::Topic everybody;
 
 coax::Task<> until_end(coax::Stream& client) {
-  while (co_await client.recv()) {
-  }
+  while (co_await client.recv()) continue;
 }
 
 coax::Task<> welcome(coax::Stream& client) {
@@ -16,6 +15,5 @@ coax::Task<> welcome(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: broadcast_server PORT [HOST]\n"), 2;
-  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])}, welcome));
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, welcome); });
 }

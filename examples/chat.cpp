@@ -28,6 +28,5 @@ coax::Task<> chat(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: chat PORT [HOST]\n"), 2;
-  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])}, chat));
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, chat); });
 }

@@ -6,6 +6,5 @@ coax::Task<> echo(coax::Stream& peer) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: echo PORT [HOST]\n"), 2;
-  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])}, echo));
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, echo); });
 }

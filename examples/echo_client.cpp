@@ -1,20 +1,19 @@
 // echo_client HOST PORT [TEXT]: sends a text and prints the pieces in which it comes back.
+#include <algorithm>
+
 #include "coax/coax.hpp"
 
-using namespace std::chrono_literals;
-
-int main(int argc, char** argv) try {
-  if (argc < 3) return fmt::print(stderr, "usage: echo_client HOST PORT [TEXT]\n"), 2;
-  auto server = coax::Socket::connect_to(fmt::format("{}:{}", argv[1], argv[2]), {.timeout = 10s});
-  const std::string text = argc > 3 ? argv[3] : "This is the message. It will be repeated.";
-  fmt::print("sending \"{}\"\n", coax::printable(text));
+void say(const coax::Arguments& given) {
+  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  const std::string_view text = given.get("TEXT", "This is the message. It will be repeated.");
+  coax::print_line("sending \"{}\"", coax::printable(text));
   server.send(text);
   for (std::size_t left = text.size(); left > 0;) {
     const coax::Bytes piece = server.recv(std::min<std::size_t>(left, 16));
-    if (!piece) return fmt::print(stderr, "echo_client: {} bytes did not come back\n", left), 1;
-    fmt::print("received \"{}\"\n", coax::printable(piece));
+    if (!piece) throw std::runtime_error(fmt::format("{} bytes did not come back", left));
+    coax::print_line("received \"{}\"", coax::printable(piece));
     left -= piece.size();
   }
-} catch (const coax::Error& error) {
-  return fmt::print(stderr, "echo_client: {}\n", error.what()), 1;
 }
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [TEXT]", say); }

@@ -4,11 +4,11 @@
 using coax::http::Request;
 using coax::http::Response;
 
-int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: http_hello PORT [HOST]\n"), 2;
+coax::Task<> serve(const coax::Arguments& given) {
   coax::http::App app;
   app.get("/hello", [](Request&) { return Response::text("Hello world!"); });
   app.post("/echo", [](Request& request) { return Response::text(std::move(request.body())); });
-  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])},
-                               coax::http::handler(std::move(app))));
+  return coax::serve({.listen = given.where()}, coax::http::handler(std::move(app)));
 }
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

@@ -1,30 +1,25 @@
-// limited_server PORT [HOST]: at most ten clients at a time, lines of at most 1024 bytes, half a minute of silence.
+// limited_server PORT [HOST] [PATIENCE]: at most ten clients at a time, lines of at most 1024 bytes; whoever sends no
+// whole line for so long (30s) loses its place, also when it drips.
 #include "coax/coax.hpp"
 
-using namespace std::chrono_literals;
-
-int places = 10;
-
 struct Place {
-  const bool mine = places-- > 0;
-  ~Place() { ++places; }
+  const bool mine = taken++ < 10;
+  ~Place() { --taken; }
+  static inline int taken = 0;  // all clients are on one loop, thus on one thread
 };
 
 std::string answer(std::string_view line) {
-  if (!coax::is_utf8(line)) return "Error: Not UTF-8\n";
-  std::size_t end = 0;  // a character begins where no 10xxxxxx stands
-  for (int count = 0; end < line.size() && (count += (line[end] & 0xC0) != 0x80) <= 100;) ++end;
-  return fmt::format("Processed: {}\n", line.substr(0, end));
+  return coax::is_utf8(line) ? fmt::format("Processed: {:.100}\n", line) : "Error: Not UTF-8\n";
 }
 
-coax::Task<> process(coax::Stream& client) {
+coax::Task<> process(coax::Stream& client, coax::Duration patience) {
   const Place place;
   if (!place.mine) co_return co_await client.send("Server busy. Try again later.\n");
-  coax::Lines lines(client, {.line_bytes_max = 1024, .pause = 200ms});
+  coax::Lines lines(client, {.line_bytes_max = 1024, .pause = std::chrono::milliseconds(200)});
   while (true) {
     std::string reply = "Error: Message too long\n";
     try {
-      const auto line = co_await lines.next();
+      const auto line = co_await coax::timeout(patience, lines.next());
       if (!line) co_return;
       reply = answer(line->text());
     } catch (const coax::Error& error) {
@@ -34,8 +29,10 @@ coax::Task<> process(coax::Stream& client) {
   }
 }
 
-int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: limited_server PORT [HOST]\n"), 2;
-  return coax::run(coax::serve(
-      {.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1]), .limits = {.idle = 30s}}, process));
+coax::Task<> serve(const coax::Arguments& given) {
+  const auto patience = coax::parse_duration(given.get("PATIENCE", "30s"));
+  if (!patience) throw coax::UsageError("PATIENCE is a time such as 30s");
+  return coax::serve({.listen = given.where()}, [=](coax::Stream& client) { return process(client, *patience); });
 }
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST] [PATIENCE]", serve); }

@@ -1,4 +1,4 @@
-// half_close PORT [HOST]: answers when the client has finished, who can still read then.
+// half_close_server PORT [HOST]: answers when the client has finished, who can still read then.
 #include "coax/coax.hpp"
 
 coax::Task<> count(coax::Stream& client) {
@@ -9,6 +9,5 @@ coax::Task<> count(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: half_close PORT [HOST]\n"), 2;
-  return coax::run(coax::serve({.listen = fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])}, count));
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, count); });
 }

@@ -1,0 +1,13 @@
+// blocking_sender HOST PORT [SIZE]: one call that ends when the kernel has taken all of it.
+#include "coax/coax.hpp"
+
+void send(const coax::Arguments& given) {
+  const std::string data(coax::parse_size(given.get("SIZE", "64MiB")).value_or(0), 'x');
+  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::minutes(1)});
+  server.send(data);
+  coax::print_line("Sent {} bytes", data.size());
+  server.finish();
+  coax::print_line("{}", coax::printable(server.recv()));
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [SIZE]", send); }

@@ -1,0 +1,57 @@
+// chat_server PORT [HOST]: the chat room of docs/protocols.md, plain TCP, on its own: `NICK`, a nickname that nobody else
+// has, then each line goes to everybody.
+#include <set>
+
+#include "coax/coax.hpp"
+
+using namespace std::literals;
+
+coax::Topic room;
+std::set<std::string> taken;  // nicknames, case folded; all clients are on one loop, thus on one thread
+
+struct Guest {
+  std::string nick;
+  ~Guest() {
+    if (taken.erase(coax::fold_case(nick)) != 0) room.publish(nick + " left the chat!\n");
+  }
+};
+
+bool is_text(std::string_view text) { return !text.empty() && coax::is_utf8(text) && !coax::has_control(text); }
+
+coax::Task<> enter(coax::Stream& client, coax::Lines& lines, Guest& guest) {
+  while (auto line = co_await lines.next()) {
+    guest.nick = coax::trim(*line);
+    const bool good = is_text(guest.nick) && coax::count_characters(guest.nick) <= 32 && !guest.nick.contains(':') &&
+                      !coax::equal_ignoring_case(guest.nick, "error");
+    if (good && taken.insert(coax::fold_case(guest.nick)).second) co_return;
+    guest.nick.clear();  // it is another's
+    co_await client.send(coax::Bytes(good ? "error: that nickname is taken\n"sv : "error: that is no nickname\n"sv));
+  }
+}
+
+coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Seat& seat, coax::Outbox& outbox) {
+  while (auto line = co_await lines.next()) {
+    const std::string own = nick + ": ";
+    const std::string_view text = line->text().substr(line->text().starts_with(own) ? own.size() : 0);
+    if (is_text(text)) room.publish(fmt::format("{}{}\n", own, text));
+    if (!is_text(text) && !text.empty()) outbox.push("error: that is no text; it was not sent\n");
+  }
+  seat.catch_up();  // what everybody said until now still goes out
+  outbox.finish();
+}
+
+coax::Task<> chat(coax::Stream& client) {
+  Guest guest;
+  co_await client.send("NICK");
+  coax::Lines lines(client, {.line_bytes_max = 4096, .pause = 50ms});
+  co_await coax::timeout(10s, enter(client, lines, guest));
+  if (guest.nick.empty()) co_return;
+  coax::Outbox outbox;  // a reader that is too slow is disconnected; nobody waits for it
+  auto seat = room.join(outbox);
+  room.publish(guest.nick + " joined the chat!\n");
+  co_await coax::all(talk(lines, guest.nick, seat, outbox), drain(outbox, client));
+}
+
+int main(int argc, char** argv) {
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, chat); });
+}

@@ -1,0 +1,18 @@
+// nonblocking_sender HOST PORT [SIZE]: each call takes what fits just now; select() tells when more does.
+#include "coax/coax.hpp"
+
+void send(const coax::Arguments& given) {
+  const std::string data(coax::parse_size(given.get("SIZE", "64MiB")).value_or(0), 'x');
+  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  server.set_blocking(false);
+  for (coax::Bytes left = data; left;) {
+    coax::select({}, {&server});
+    left = left.from(server.send_some(left));
+  }
+  coax::print_line("Sent {} bytes", data.size());
+  server.finish();
+  coax::select({&server});
+  coax::print_line("{}", coax::printable(server.recv()));
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [SIZE]", send); }

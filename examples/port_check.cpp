@@ -1,0 +1,29 @@
+// port_check HOST PORT[-LAST]: says of each port whether somebody listens there; without an answer for a second it is
+// filtered. Ends with 1 when no port is open.
+#include "coax/coax.hpp"
+
+std::string_view look(const std::string& at) try {
+  coax::Socket::connect_to(at, {.timeout = std::chrono::seconds(1)});
+  return "open";
+} catch (const coax::ResolveError&) {
+  throw;
+} catch (const coax::Error& error) {
+  if (error.kind() == coax::ErrorKind::refused) return "closed";
+  return error.kind() == coax::ErrorKind::timed_out ? "filtered" : to_string(error.kind());
+}
+
+int check(const coax::Arguments& given) {
+  const std::string ports(given["PORT[-LAST]"]);
+  const auto first = coax::parse_host_port(":" + ports.substr(0, ports.find('-')));
+  const auto last = coax::parse_host_port(":" + ports.substr(ports.find('-') + 1));
+  if (!first || !last || first->port > last->port) throw coax::UsageError("a port is a number, as in 80 or 20-25");
+  bool any = false;
+  for (unsigned port = *first->port; port <= *last->port; ++port) {
+    const std::string_view state = look(fmt::format("{}:{}", given["HOST"], port));
+    coax::print_line("{} {}", port, state);
+    any = any || state == "open";
+  }
+  return any ? 0 : 1;
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT[-LAST]", check); }

@@ -1,0 +1,53 @@
+// receive_file PORT FOLDER [HOST]: `NAME:SIZE` is answered with `OK`, then come so many bytes, then the end. The name is
+// only a name, the file appears in the folder when it is whole, and none is replaced.
+#include <algorithm>
+
+#include "coax/coax.hpp"
+
+using namespace coax::literals;
+using namespace std::chrono_literals;
+
+// Byte by byte, as a file may follow at once; for senders without line ends a pause is one.
+std::string read_header(coax::Socket& sender) {
+  std::string header = sender.recv_exactly(1);
+  while (header.back() != '\n' && header.size() < 300 &&
+         coax::wait_for(sender, coax::Events::readable, 500ms) != coax::Events::none) {
+    header += sender.recv_exactly(1);
+  }
+  return std::string(coax::trim(header));
+}
+
+void receive(coax::Socket& sender, const std::string& folder) {
+  const std::string header = read_header(sender);
+  const std::string name = header.substr(0, header.rfind(':'));
+  const std::string size = header.substr(std::min(name.size() + 1, header.size()));
+  const auto bytes_max = coax::parse_size(size + "B");
+  if (!coax::is_plain_file_name(name)) throw std::runtime_error("that is no plain file name");
+  if (!bytes_max || *bytes_max > 1_GiB) throw std::runtime_error("that is no size of at most 1 GiB");
+  coax::NewFile file(folder);
+  sender.send("OK");
+  for (std::size_t left = *bytes_max; left > 0;) {
+    const coax::Bytes bytes = sender.recv(std::min(left, 64_KiB));
+    if (!bytes) throw std::runtime_error("the file is cut off");
+    file.write(bytes);
+    left -= bytes.size();
+  }
+  if (sender.recv()) throw std::runtime_error("more bytes came than were announced");
+  file.commit(name);
+  coax::print_line("Received {} ({} bytes)", name, size);
+}
+
+void serve(const coax::Arguments& given) {
+  const std::string folder(given["FOLDER"]);
+  coax::serve_on_threads(given.where(), [&](coax::Socket& sender) {
+    try {
+      receive(sender, folder);
+    } catch (const std::system_error& error) {
+      sender.send(fmt::format("Error: {}\n", error.code().message()));
+    } catch (const std::runtime_error& error) {
+      sender.send(fmt::format("Error: {}\n", error.what()));
+    }
+  });
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "PORT FOLDER [HOST]", serve); }

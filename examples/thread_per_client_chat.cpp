@@ -1,0 +1,38 @@
+// thread_per_client_chat PORT [HOST]: a thread for each client; each line that one sends goes to all others.
+#include <mutex>
+#include <set>
+
+#include "coax/coax.hpp"
+
+std::mutex mutex;  // of what is below, and of sending
+std::set<coax::Socket*> clients;
+
+// Whoever has no room for it reads too slowly and has to go: nobody waits.
+void send_or_end(coax::Socket& client, const std::string& line) try {
+  if (client.send_some(line, coax::flags::dont_wait) < line.size()) client.shutdown(coax::Shutdown::both);
+} catch (const coax::Error&) {
+  coax::attempt([&] { client.shutdown(coax::Shutdown::both); });
+}
+
+void chat(coax::Socket& client) {
+  coax::LineReader lines(client, 4096);
+  while (auto line = lines.next()) {
+    const std::lock_guard lock(mutex);
+    if (!coax::is_utf8(*line)) send_or_end(client, "Error: Not UTF-8\n");
+    for (coax::Socket* other : clients) {
+      if (other != &client && coax::is_utf8(*line)) send_or_end(*other, line->string() + "\n");
+    }
+  }
+}
+
+void join(coax::Socket& client) {
+  std::unique_lock(mutex), clients.insert(&client);
+  coax::attempt([&] { chat(client); });
+  std::unique_lock(mutex), clients.erase(&client);
+}
+
+void serve(const coax::Arguments& given) {
+  coax::serve_on_threads(given.where(), join, {.timeout = std::chrono::minutes(10)});
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }
