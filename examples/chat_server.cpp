@@ -4,8 +4,6 @@
 
 #include "coax/coax.hpp"
 
-using namespace std::literals;
-
 coax::Topic room;
 std::set<std::string> taken;  // nicknames, case folded; all clients are on one loop, thus on one thread
 
@@ -25,7 +23,7 @@ coax::Task<> enter(coax::Stream& client, coax::Lines& lines, Guest& guest) {
                       !coax::equal_ignoring_case(guest.nick, "error");
     if (good && taken.insert(coax::fold_case(guest.nick)).second) co_return;
     guest.nick.clear();  // it is another's
-    co_await client.send(coax::Bytes(good ? "error: that nickname is taken\n"sv : "error: that is no nickname\n"sv));
+    co_await client.send("error: that is taken, or no nickname; send another one\n");
   }
 }
 
@@ -43,8 +41,8 @@ coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Seat& seat,
 coax::Task<> chat(coax::Stream& client) {
   Guest guest;
   co_await client.send("NICK");
-  coax::Lines lines(client, {.line_bytes_max = 4096, .pause = 50ms});
-  co_await coax::timeout(10s, enter(client, lines, guest));
+  coax::Lines lines(client, {.line_bytes_max = 4096, .pause = std::chrono::milliseconds(50)});
+  co_await coax::timeout(std::chrono::seconds(10), enter(client, lines, guest));
   if (guest.nick.empty()) co_return;
   coax::Outbox outbox;  // a reader that is too slow is disconnected; nobody waits for it
   auto seat = room.join(outbox);

@@ -13,12 +13,10 @@ int get(const coax::Arguments& given) {
   std::string request;
   coax::http1::append_request_head(request, "GET", given.get("PATH", "/"), fields);
   server.send(request);
-  coax::http1::ResponseParser response("GET");  // of at most 1 MiB
-  while (!response.done()) {
-    const coax::Bytes bytes = server.recv();
-    if (bytes ? response.feed(bytes).has_value() : response.finish().has_value()) continue;
-    throw coax::Error(coax::ErrorKind::protocol, "get a page from", host, "its answer is not HTTP, or cut off");
-  }
+  coax::SocketFrames frames(server, coax::Framing::until_close());  // of at most 1 MiB
+  coax::http1::ResponseParser response("GET");
+  const bool whole = response.feed(frames.next().value()) && (response.done() || response.finish());
+  if (!whole) throw coax::Error(coax::ErrorKind::protocol, "get from", host, "its answer is not HTTP, or cut off");
   coax::print_line("{} {}", response.head().status, coax::printable(response.head().reason));
   std::istringstream body(response.body());
   for (std::string line; std::getline(body, line);) coax::print_line("{}", coax::printable(line, line.size()));

@@ -1,21 +1,14 @@
 // json_server PORT [HOST]: prints the JSON objects that come, one on each line, and says that it has them.
 #include "coax/coax.hpp"
+#include "coax/codec/json.hpp"
 
 coax::Task<> receive(coax::Stream& client) {
-  coax::JsonMessages messages(client);
-  while (true) {
-    std::string_view answer = R"({"error": "that is no JSON object"})";
-    try {
-      const auto message = co_await messages.recv();
-      if (!message) co_return;
-      if (coax::trim(*message).starts_with('{')) {
-        coax::print_line("Received dictionary: {}", coax::printable(coax::trim(*message)));
-        answer = R"({"status": "received"})";
-      }
-    } catch (const coax::Error& error) {
-      if (error.kind() != coax::ErrorKind::protocol) throw;
-    }
-    co_await messages.send(answer);
+  coax::Lines lines(client, {.line_bytes_max = 1 << 20});
+  while (auto line = co_await lines.next()) {
+    const bool good = coax::trim(*line).starts_with('{') && !coax::check_json(*line, 64);
+    if (good) coax::print_line("Received dictionary: {}", coax::printable(coax::trim(*line)));
+    const std::string_view answer = good ? R"({"status": "received"})" : R"({"error": "that is no JSON object"})";
+    co_await coax::JsonMessages(client).send(answer);
   }
 }
 

@@ -30,9 +30,8 @@ coax::Task<> process(coax::Stream& client, coax::Duration patience) {
 }
 
 coax::Task<> serve(const coax::Arguments& given) {
-  const auto patience = coax::parse_duration(given.get("PATIENCE", "30s"));
-  if (!patience) throw coax::UsageError("PATIENCE is a time such as 30s");
-  return coax::serve({.listen = given.where()}, [=](coax::Stream& client) { return process(client, *patience); });
+  const coax::Duration patience = given.duration("PATIENCE", std::chrono::seconds(30));
+  return coax::serve({.listen = given.where()}, [=](coax::Stream& client) { return process(client, patience); });
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST] [PATIENCE]", serve); }

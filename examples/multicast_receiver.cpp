@@ -8,12 +8,11 @@ void receive(const coax::Arguments& given) {
   socket.bind(given.where("GROUP"));               // what is sent to this group, and nothing else on that port
   const std::string_view interface = given["INTERFACE"];
   socket.join(socket.local().endpoint(), interface.empty() ? 0 : coax::interface_index(interface));
-  while (true)
-    coax::attempt([&] {
-      const coax::Datagram datagram = socket.recv_from();
-      coax::print_line("received \"{}\"", coax::printable(datagram.bytes));
-      socket.send_to("ack", datagram.from);
-    });
+  coax::forever([&] {
+    const coax::Datagram datagram = socket.recv_from();
+    coax::print_line("received \"{}\"", coax::printable(datagram.bytes));
+    socket.send_to("ack", datagram.from);
+  });
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "GROUP PORT [INTERFACE]", receive); }

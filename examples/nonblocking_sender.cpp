@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 void send(const coax::Arguments& given) {
-  const std::string data(coax::parse_size(given.get("SIZE", "64MiB")).value_or(0), 'x');
+  const std::string data(given.size("SIZE", 64 << 20), 'x');
   auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
   server.set_blocking(false);
   for (coax::Bytes left = data; left;) {

@@ -4,14 +4,11 @@
 
 #include "coax/coax.hpp"
 
-using namespace coax::literals;
-using namespace std::chrono_literals;
-
 // Byte by byte, as a file may follow at once; for senders without line ends a pause is one.
 std::string read_header(coax::Socket& sender) {
   std::string header = sender.recv_exactly(1);
   while (header.back() != '\n' && header.size() < 300 &&
-         coax::wait_for(sender, coax::Events::readable, 500ms) != coax::Events::none) {
+         coax::wait_for(sender, coax::Events::readable, std::chrono::milliseconds(500)) != coax::Events::none) {
     header += sender.recv_exactly(1);
   }
   return std::string(coax::trim(header));
@@ -23,11 +20,11 @@ void receive(coax::Socket& sender, const std::string& folder) {
   const std::string size = header.substr(std::min(name.size() + 1, header.size()));
   const auto bytes_max = coax::parse_size(size + "B");
   if (!coax::is_plain_file_name(name)) throw std::runtime_error("that is no plain file name");
-  if (!bytes_max || *bytes_max > 1_GiB) throw std::runtime_error("that is no size of at most 1 GiB");
+  if (!bytes_max || *bytes_max > 1 << 30) throw std::runtime_error("that is no size of at most 1 GiB");
   coax::NewFile file(folder);
   sender.send("OK");
   for (std::size_t left = *bytes_max; left > 0;) {
-    const coax::Bytes bytes = sender.recv(std::min(left, 64_KiB));
+    const coax::Bytes bytes = sender.recv(std::min(left, std::size_t{64} << 10));
     if (!bytes) throw std::runtime_error("the file is cut off");
     file.write(bytes);
     left -= bytes.size();

@@ -4,16 +4,11 @@
 
 #include "coax/coax.hpp"
 
-struct Client {
-  coax::Socket socket;
-  std::size_t total = 0;
-};
-
 // True: it has finished, and was told, or is gone.
-bool has_ended(Client& client) try {
-  const coax::Bytes bytes = client.socket.recv();
-  client.total += bytes.size();
-  if (!bytes) client.socket.send(fmt::format("Received {} bytes", client.total), coax::flags::dont_wait);
+bool has_ended(coax::Socket& client, std::size_t& total) try {
+  const coax::Bytes bytes = client.recv();
+  total += bytes.size();
+  if (!bytes) client.send(fmt::format("Received {} bytes", total), coax::flags::dont_wait);
   return bytes.empty();
 } catch (const coax::Error&) {
   return true;
@@ -21,15 +16,15 @@ bool has_ended(Client& client) try {
 
 void serve(const coax::Arguments& given) {
   coax::Listener listener(given.where());
-  std::list<Client> clients;
+  std::list<std::pair<coax::Socket, std::size_t>> clients;  // and how much each has sent
   while (true) {
     std::vector<coax::Socket*> watched;
-    for (Client& client : clients) watched.push_back(&client.socket);
+    for (auto& client : clients) watched.push_back(&client.first);
     if (clients.size() < 1000) watched.push_back(&listener);  // more wait in the kernel's backlog
-    const std::vector<coax::Socket*> ready = coax::select(watched).readable;
+    const auto ready = coax::select(watched).readable;
     clients.remove_if(
-        [&](Client& client) { return std::ranges::count(ready, &client.socket) != 0 && has_ended(client); });
-    if (std::ranges::count(ready, &listener) != 0) coax::attempt([&] { clients.push_back({listener.accept()}); });
+        [&](auto& c) { return std::ranges::count(ready, &c.first) != 0 && has_ended(c.first, c.second); });
+    if (std::ranges::count(ready, &listener) != 0) coax::attempt([&] { clients.emplace_back(listener.accept(), 0); });
   }
 }
 

@@ -6,7 +6,7 @@ void ask(const coax::Arguments& given) {
   server.send(given.get("TEXT", "Hello from the client!"));
   server.finish();
   coax::SocketFrames answers(server, coax::Framing::until_close());
-  coax::print_line("Received: {}", coax::printable(answers.next().value()));
+  coax::print_line("Received: {}", coax::printable(coax::trim(*answers.next())));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [TEXT]", ask); }

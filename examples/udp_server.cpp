@@ -3,12 +3,11 @@
 
 void serve(const coax::Arguments& given) {
   coax::UdpSocket socket(given.where());
-  while (true)
-    coax::attempt([&] {
-      const coax::Datagram datagram = socket.recv_from();
-      coax::print_line("Received: {}", coax::printable(datagram.bytes));
-      socket.send_to("Response from server", datagram.from);
-    });
+  coax::forever([&] {
+    const coax::Datagram datagram = socket.recv_from();
+    coax::print_line("Received: {}", coax::printable(datagram.bytes));
+    socket.send_to("Response from server", datagram.from);
+  });
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

@@ -55,6 +55,18 @@ std::string_view Arguments::get(std::string_view name, std::string_view otherwis
   return word(name).given ? word(name).value : otherwise;
 }
 
+std::size_t Arguments::size(std::string_view name, std::size_t otherwise) const {
+  if (!word(name).given) return otherwise;
+  if (const auto size = parse_size(word(name).value)) return *size;
+  throw UsageError(fmt::format("{}: '{}' is no size such as 64KiB", name, printable(word(name).value)));
+}
+
+Duration Arguments::duration(std::string_view name, Duration otherwise) const {
+  if (!word(name).given) return otherwise;
+  if (const auto duration = parse_duration(word(name).value)) return *duration;
+  throw UsageError(fmt::format("{}: '{}' is no time such as 30s", name, printable(word(name).value)));
+}
+
 std::string Arguments::where(std::string_view host) const {
   const std::string_view given = get(host, "127.0.0.1");
   const bool bare_v6 = given.find(':') != std::string_view::npos && !given.starts_with('[');

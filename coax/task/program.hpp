@@ -10,14 +10,17 @@
 
 #include <fmt/core.h>
 
+#include <chrono>
 #include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include "coax/base/units.hpp"
 #include "coax/task/run.hpp"
 
 namespace coax {
@@ -39,6 +42,9 @@ class Arguments {
   // What was given; empty when it was left out. Throws Error(invalid) when the usage has no such name.
   std::string_view operator[](std::string_view name) const;
   std::string_view get(std::string_view name, std::string_view otherwise) const;
+  // "64KiB" and "30s" as such. Throw UsageError when it is none.
+  [[nodiscard]] std::size_t size(std::string_view name, std::size_t otherwise) const;
+  [[nodiscard]] Duration duration(std::string_view name, Duration otherwise) const;
   // "HOST:PORT" for connecting and listening; an IPv6 address gets its brackets. Without a HOST: 127.0.0.1, so that
   // only this machine reaches what listens there. Another word than HOST can be named.
   [[nodiscard]] std::string where(std::string_view host = "HOST") const;
@@ -99,6 +105,14 @@ bool attempt(Step step) {
   } catch (const std::exception& error) {
     detail::tell(error);
     return false;
+  }
+}
+
+// Such steps for ever, with a breath of 10 ms after one that failed. Blocks the thread.
+template <class Step>
+[[noreturn]] void forever(Step step) {
+  while (true) {
+    if (!attempt(step)) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 

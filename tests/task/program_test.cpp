@@ -47,6 +47,19 @@ TEST(Program, gives_its_words_by_their_names) {
             (Outcome{1, "", "small: read the word PORT: the usage does not name it\n"}));
 }
 
+TEST(Program, reads_sizes_and_times_with_their_units) {
+  const auto tell = [](const Arguments& given) {
+    print_line("{} {}", given.size("SIZE", 7), format_duration(given.duration("TIME", std::chrono::seconds(8))));
+  };
+  EXPECT_EQ(outcome({}, "[SIZE] [TIME]", tell), (Outcome{0, "7 8s\n", ""}));
+  EXPECT_EQ(outcome({"2KiB", "3m"}, "[SIZE] [TIME]", tell), (Outcome{0, "2048 3m\n", ""}));
+  const std::string used = "usage: small [SIZE] [TIME]\n";
+  EXPECT_EQ(outcome({"2"}, "[SIZE] [TIME]", tell),
+            (Outcome{2, "", "small: SIZE: '2' is no size such as 64KiB\n" + used}));
+  EXPECT_EQ(outcome({"2B", "3"}, "[SIZE] [TIME]", tell),
+            (Outcome{2, "", "small: TIME: '3' is no time such as 30s\n" + used}));
+}
+
 TEST(Program, with_words_it_cannot_take_says_which_and_how_it_is_used) {
   EXPECT_EQ(outcome({"here"}, usage, say), (Outcome{2, "", "small: PORT is missing\n" + usage_line}));
   EXPECT_EQ(outcome({"a", "1", "b", "c\n"}, usage, say),
@@ -86,5 +99,12 @@ TEST(Program, goes_on_after_an_attempt_that_failed) {
   EXPECT_FALSE(attempt([] { throw Error(ECONNREFUSED, "send to", "x:1"); }));
   EXPECT_TRUE(attempt([] {}));
   EXPECT_THROW(attempt([] { throw Cancelled(); }), Cancelled);
+  int steps = 0;
+  const auto three = [&] {
+    if (++steps == 3) throw Cancelled();
+    throw Error(ECONNREFUSED, "send to", "x:1");
+  };
+  EXPECT_THROW(forever(three), Cancelled);
+  EXPECT_EQ(steps, 3);
   EXPECT_TRUE(testing::internal::GetCapturedStderr().ends_with(": send to x:1: Connection refused\n"));
 }

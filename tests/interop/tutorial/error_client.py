@@ -3,15 +3,19 @@
 import socket
 import sys
 
+if len(sys.argv) < 3:
+    sys.exit("usage: error_client.py HOST PORT")
 try:
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as server:
         server.sendall(b"Hello")
         print(f"Received: {server.recv(65536).decode()}")
+        sys.exit(0)
 except ConnectionRefusedError:
-    raise SystemExit(print("Connection refused: is the server running?") or 1)
+    print("Connection refused: is the server running?")
 except TimeoutError:
-    raise SystemExit(print("Timed out after 5 seconds.") or 1)
+    print("Timed out after 5 seconds.")
 except socket.gaierror:
-    raise SystemExit(print("Unknown host name.") or 1)
+    print("Unknown host name.")
 except OSError as error:
-    raise SystemExit(print(f"Socket error: {error}") or 1)
+    print(f"Socket error: {error}")
+sys.exit(1)

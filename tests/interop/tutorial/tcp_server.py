@@ -3,7 +3,10 @@
 import socket
 import sys
 
-with socket.create_server((sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1]))) as listener:
+if len(sys.argv) < 2:
+    sys.exit("usage: tcp_server.py PORT [HOST]")
+host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
+with socket.create_server((host, int(sys.argv[1]))) as listener:
     while True:
         client, address = listener.accept()
         with client:

@@ -3,8 +3,11 @@
 import socket
 import sys
 
+if len(sys.argv) < 2:
+    sys.exit("usage: udp_server.py PORT [HOST]")
+host = sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1"
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
-    server.bind((sys.argv[2] if len(sys.argv) > 2 else "127.0.0.1", int(sys.argv[1])))
+    server.bind((host, int(sys.argv[1])))
     while True:
         data, address = server.recvfrom(65536)
         print(f"Received: {data.decode()}", flush=True)
