@@ -1,5 +1,5 @@
-// chat_server PORT [HOST]: the chat room of docs/protocols.md, plain TCP, on its own: `NICK`, a nickname that nobody else
-// has, then each line goes to everybody.
+// chat_server PORT [HOST]: the hub's chat over plain TCP on its own: `NICK`, a nickname that nobody else has, then each
+// line goes to everybody.
 #include <set>
 
 #include "coax/coax.hpp"
@@ -32,9 +32,10 @@ coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Seat& seat,
     const std::string own = nick + ": ";
     const std::string_view text = line->text().substr(line->text().starts_with(own) ? own.size() : 0);
     if (is_text(text)) room.publish(fmt::format("{}{}\n", own, text));
+    seat.catch_up();  // before what is for this client alone, or the end
     if (!is_text(text) && !text.empty()) outbox.push("error: that is no text; it was not sent\n");
   }
-  seat.catch_up();  // what everybody said until now still goes out
+  seat.catch_up();
   outbox.finish();
 }
 

@@ -18,8 +18,9 @@ int get(const coax::Arguments& given) {
   const bool whole = response.feed(frames.next().value()) && (response.done() || response.finish());
   if (!whole) throw coax::Error(coax::ErrorKind::protocol, "get from", host, "its answer is not HTTP, or cut off");
   coax::print_line("{} {}", response.head().status, coax::printable(response.head().reason));
-  std::istringstream body(response.body());
-  for (std::string line; std::getline(body, line);) coax::print_line("{}", coax::printable(line, line.size()));
+  std::istringstream lines(response.body());
+  for (std::string s; std::getline(lines, s);)
+    coax::print_line("{}", coax::printable(s.erase(s.find_last_not_of('\r') + 1), s.size()));
   return response.head().status < 400 ? 0 : 1;
 }
 

@@ -1,5 +1,5 @@
-// receive_file PORT FOLDER [HOST]: `NAME:SIZE` is answered with `OK`, then come so many bytes, then the end. The name is
-// only a name, the file appears in the folder when it is whole, and none is replaced.
+// receive_file PORT FOLDER [HOST]: `NAME:SIZE` is answered with `OK`, then come so many bytes, then the end. The name
+// is only a name, the file appears in the folder when it is whole, and none is replaced.
 #include <algorithm>
 
 #include "coax/coax.hpp"

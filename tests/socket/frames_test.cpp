@@ -1,4 +1,4 @@
-// Frames and JSON messages over blocking sockets: ends, errors, time limits, sending; their codecs have their own tests.
+// Frames and JSON messages over blocking sockets: ends, errors, time limits, sending. The codecs have their own tests.
 #include "coax/socket/frames.hpp"
 
 #include <thread>
