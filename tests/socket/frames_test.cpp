@@ -120,7 +120,7 @@ TEST(SocketFrames, that_cannot_be_carried_are_not_sent) {
 TEST(SocketFrames, have_the_sockets_time_limit_for_the_whole_of_each_and_a_timeout_loses_nothing) {
   SocketPair pair;
   pair.far.set_timeout(20ms);
-  SocketFrames frames(pair.far, Framing::delimited("\n"));
+  SocketFrames frames(pair.far, Framing::delimited("\n"), {.frame_bytes_max = 1000});
   pair.near.send("a");
   EXPECT_EQ(kind_thrown([&] { frames.next(); }), ErrorKind::timed_out);
   {
@@ -135,7 +135,7 @@ TEST(SocketFrames, have_the_sockets_time_limit_for_the_whole_of_each_and_a_timeo
 TEST(SocketLines, have_the_sockets_time_limit_for_the_whole_of_each) {
   SocketPair pair;
   pair.far.set_timeout(20ms);
-  LineReader lines(pair.far);
+  LineReader lines(pair.far, 1000);
   const Drip drip(pair.near);
   EXPECT_EQ(kind_thrown([&] { lines.next(); }), ErrorKind::timed_out);
 }
