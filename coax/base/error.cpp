@@ -63,9 +63,10 @@ ErrorKind kind_of(int errno_value) noexcept {
     case EADDRINUSE:
     case EADDRNOTAVAIL:
     case ENOENT:  // a unix socket that is not there
-      return ErrorKind::address;
+    case ENOTDIR: return ErrorKind::address;
     case EACCES:
-    case EPERM: return ErrorKind::permission;
+    case EPERM:
+    case EROFS: return ErrorKind::permission;
     case EPROTO:
     case EBADMSG: return ErrorKind::protocol;
     case EBADF:

@@ -8,7 +8,7 @@
 // - wake(): end a poll() from another thread or a signal handler.
 //
 // and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish,
-// set_option, local, peer.
+// set_option, get_option, local, peer.
 //
 // Rules that every back-end keeps:
 // - done() is called from poll() or through finish_later(), never inside submit() or cancel(): whoever starts an
@@ -65,6 +65,7 @@ class Backend {
   virtual int finish(Descriptor descriptor) noexcept = 0;  // no more from us: shutdown(SHUT_WR); 0 or errno, EPIPE when
                                                            // the connection is gone
   virtual int set_option(Descriptor descriptor, const SocketOption& option) noexcept = 0;  // 0 or errno
+  virtual int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept = 0;
   [[nodiscard]] virtual Address local(Descriptor descriptor) const noexcept = 0;
   [[nodiscard]] virtual Address peer(Descriptor descriptor) const noexcept = 0;  // of no family when it is gone
 

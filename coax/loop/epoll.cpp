@@ -7,6 +7,7 @@
 //   What arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its
 //   own, so once RDHUP was seen the flag stays up until the end has been read. Nor does what stands behind urgent data,
 //   before which every read stops short: a descriptor that had some (PRI) is read until EAGAIN from then on.
+//   A Unix socket's reads stop short before and after descriptors that are passed with the bytes, for every reader.
 // - A partial write means that the send buffer is full and that an edge follows when it has room.
 // - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
 //   carries the generation, and is dropped when it is not the slot's.
@@ -49,6 +50,7 @@ class EpollBackend final : public Backend {
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
+  int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "epoll"; }
@@ -60,7 +62,8 @@ class EpollBackend final : public Backend {
     int fd = -1;
     bool readable = false;
     bool writable = true;
-    bool drains = false;  // RDHUP, HUP, ERR or PRI was seen: a short read does not mean that there is no more
+    bool drains = false;    // a short read does not mean that there is no more: RDHUP, HUP, ERR or PRI was seen, or ...
+    bool is_local = false;  // ... it is a Unix socket
     Op* reader = nullptr;
     Op* writer = nullptr;
   };
@@ -85,7 +88,7 @@ class EpollBackend final : public Backend {
   }
   // After a read of `got` of `asked` bytes: is there more to come without another edge?
   static void note_read(Slot& slot, std::size_t got, std::size_t asked) noexcept {
-    if (got < asked && got > 0 && !slot.drains) slot.readable = false;
+    if (got < asked && got > 0 && !slot.drains && !slot.is_local) slot.readable = false;
   }
 
   int epoll_ = -1;
@@ -311,7 +314,9 @@ std::expected<Descriptor, int> EpollBackend::adopt(int native) {
     slots_.release(descriptor);
     return std::unexpected(reason);
   }
-  slots_.find(descriptor)->fd = native;
+  Slot& slot = *slots_.find(descriptor);
+  slot.fd = native;
+  slot.is_local = is_local(native);
   return descriptor;
 }
 
@@ -328,6 +333,11 @@ void EpollBackend::close(Descriptor descriptor) noexcept {
 int EpollBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
   const Slot* const slot = slots_.find(descriptor);
   return slot == nullptr ? EBADF : set_option_of(slot->fd, option);
+}
+
+int EpollBackend::get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept {
+  const Slot* const slot = slots_.find(descriptor);
+  return slot == nullptr ? EBADF : get_option_of(slot->fd, level, name, value);
 }
 
 int EpollBackend::finish(Descriptor descriptor) noexcept {

@@ -40,6 +40,7 @@ class SimBackend final : public Backend, private sim::Observer {
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
+  int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
 
@@ -187,7 +188,7 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
   if (queue.empty()) return false;
   if (!world_.take_descriptor(queue.front().end().local.host_key())) return finish_now(op, -EMFILE);
   const int native = next_native_++;
-  if (op.endpoint != nullptr) *op.endpoint = queue.front().end().peer;
+  if (op.endpoint != nullptr) *op.endpoint = world_.address_at(queue.front().end().peer).endpoint();
   natives_.emplace(native, std::move(queue.front()));
   queue.pop_front();
   return finish_now(op, native);
@@ -196,7 +197,12 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
   if (op.state != Op::State::waiting) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    slot.end = world_.connect(slot.from, op.address->endpoint().unmapped());
+    Endpoint to = op.address->endpoint().unmapped();
+    if (const auto name = op.address->unix_name()) {
+      to = world_.place_of(*name);
+      if (!world_.has_listener(to)) return finish_now(op, name->is_abstract() ? -ECONNREFUSED : -ENOENT);
+    }
+    slot.end = world_.connect(slot.from, to);
     slot.end.end().owner = op.descriptor;
     return false;
   }
@@ -213,8 +219,8 @@ SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descri
 }
 
 std::expected<Descriptor, int> SimBackend::open(Family family) {
-  if (family != Family::v4 && family != Family::v6) return std::unexpected(EAFNOSUPPORT);
-  const Endpoint from = world_.take_next_from(family);
+  if (family != Family::v4 && family != Family::v6 && family != Family::local) return std::unexpected(EAFNOSUPPORT);
+  const Endpoint from = family == Family::local ? Endpoint() : world_.take_next_from(family);
   if (!world_.take_descriptor(from.host_key())) return std::unexpected(EMFILE);
   Descriptor descriptor;
   take_slot(from.host_key(), descriptor).from = from;
@@ -222,7 +228,8 @@ std::expected<Descriptor, int> SimBackend::open(Family family) {
 }
 
 std::expected<Descriptor, int> SimBackend::listen(const Address& at, const ListenOptions& options) {
-  const Endpoint where = at.endpoint();
+  const auto name = at.unix_name();
+  const Endpoint where = name ? world_.place_of(*name) : at.endpoint();
   if (where.family() == Endpoint::Family::none) return std::unexpected(EAFNOSUPPORT);
   const Endpoint host = where.host_key();
   if (!world_.take_descriptor(host)) return std::unexpected(EMFILE);
@@ -279,16 +286,25 @@ int SimBackend::set_option(Descriptor descriptor, const SocketOption& option) no
   return 0;  // others make no difference here
 }
 
+int SimBackend::get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept {
+  const Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr) return EBADF;
+  if (level != SOL_SOCKET || name != SO_PEERCRED || value.size() != sizeof(ucred)) return ENOPROTOOPT;
+  const ucred ours{.pid = ::getpid(), .uid = ::geteuid(), .gid = ::getegid()};  // whoever is on this network
+  std::ranges::copy(std::as_bytes(std::span(&ours, 1)), value.begin());
+  return 0;
+}
+
 Address SimBackend::local(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return {};
-  if (slot->listener != nullptr) return slot->listener->at;
-  return slot->end ? Address(slot->end.end().local) : Address();
+  if (slot->listener != nullptr) return world_.address_at(slot->listener->at);
+  return slot->end ? world_.address_at(slot->end.end().local) : Address();
 }
 
 Address SimBackend::peer(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
-  return slot != nullptr && slot->end && !slot->end.end().dead ? Address(slot->end.end().peer) : Address();
+  return slot != nullptr && slot->end && !slot->end.end().dead ? world_.address_at(slot->end.end().peer) : Address();
 }
 
 std::unique_ptr<Backend> make_sim_backend(std::shared_ptr<SimNetwork> network) {

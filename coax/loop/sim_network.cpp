@@ -1,5 +1,8 @@
 // SimNetwork's face, and the parts of the world that are not packets: random numbers, hosts, conditions, outages.
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cstdlib>
@@ -160,6 +163,45 @@ void SimNetwork::World::watch_outage(const sim::Handle& handle) {
   if (end.waits_to_send) {
     push(now_ + conditions_of(*handle.connection).give_up, sim::Event::Kind::stuck, handle, outage);
   }
+}
+
+// --- Unix names ---
+
+namespace {
+
+// Addresses from 100::/16 are assigned to nobody. The name's number stands where hosts are told apart.
+constexpr std::uint16_t unix_port = 1;  // what connects has a higher one
+
+bool is_place(const Endpoint& endpoint) noexcept {
+  const auto bytes = endpoint.address();
+  return bytes.size() == 16 && bytes[0] == 1 && bytes[1] == 0;
+}
+
+Endpoint place_number(std::size_t number) noexcept {
+  std::array<std::uint8_t, 16> bytes{1};
+  for (std::size_t at = 7; at >= 2; --at, number >>= 8) bytes[at] = static_cast<std::uint8_t>(number);
+  return Endpoint::from_address(bytes, unix_port);
+}
+
+std::size_t number_of(const Endpoint& place) noexcept {
+  std::size_t number = 0;
+  for (std::size_t at = 2; at <= 7; ++at) number = number << 8 | place.address()[at];
+  return number;
+}
+
+}  // namespace
+
+Endpoint SimNetwork::World::place_of(const UnixName& name) {
+  if (name.text().empty()) return place_of(UnixName::abstract(fmt::format("{:05x}", unix_names_.size())));
+  const auto found = std::ranges::find(unix_names_, name);
+  const Endpoint place = place_number(static_cast<std::size_t>(found - unix_names_.begin()));
+  if (found == unix_names_.end()) unix_names_.push_back(name);
+  return place;
+}
+
+Address SimNetwork::World::address_at(const Endpoint& endpoint) const {
+  if (!is_place(endpoint)) return endpoint;
+  return endpoint.port() == unix_port ? unix_names_[number_of(endpoint)] : UnixName("");
 }
 
 // --- hosts ---

@@ -52,7 +52,10 @@ void SimNetwork::World::transmit(const sim::Handle& from, sim::Event::Kind kind,
   const SimConditions& conditions = conditions_of(*from.connection);
   const auto spread =
       static_cast<std::size_t>(std::max<Duration::rep>((conditions.latency_max - conditions.latency_min).count(), 0));
-  const Duration latency = conditions.latency_min + Duration(static_cast<Duration::rep>(random_.below(spread + 1)));
+  const Duration latency =
+      from.connection->is_local
+          ? latency_least
+          : conditions.latency_min + Duration(static_cast<Duration::rep>(random_.below(spread + 1)));
   TimePoint& last = from.end().last_arrival;
   last = std::max(last, now_ + std::max(latency, latency_least));
   push(last, kind, from.far(), count);
@@ -122,6 +125,7 @@ sim::Handle SimNetwork::World::connect(const Endpoint& from, const Endpoint& to)
   const auto connection = std::make_shared<sim::Connection>();
   connection->id = ++connections_made_;
   connection->began = now_;
+  connection->is_local = address_at(to).family() == Family::local;
   sim::End& client = connection->ends[0];
   sim::End& server = connection->ends[1];
   const Endpoint wildcard_peer =
@@ -331,7 +335,7 @@ std::int64_t SimNetwork::World::send(const sim::Handle& handle, std::span<const 
     left -= taken;
   }
   transmit(handle, sim::Event::Kind::data, count);
-  if (random_.chance(conditions.resets)) break_connection(handle.connection);
+  if (!handle.connection->is_local && random_.chance(conditions.resets)) break_connection(handle.connection);
   return static_cast<std::int64_t>(count);
 }
 
@@ -347,7 +351,9 @@ void SimNetwork::World::close(const sim::Handle& handle, bool resets) {
   if (std::exchange(end.closed, true)) return;
   end.owner = {};
   if (end.established && !end.dead) {
-    if (resets || end.arrived != 0) {
+    // Between Unix sockets what was sent is there at once; and they have no reset that could be asked for.
+    const bool is_local = handle.connection->is_local;
+    if (is_local ? !handle.other().sent.empty() : resets || end.arrived != 0) {
       transmit(handle, sim::Event::Kind::reset);
       end.dead = true;
     } else {

@@ -13,6 +13,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "coax/loop/sim.hpp"
 
@@ -23,6 +24,7 @@ class ByteQueue {
  public:
   void append(const char* data, std::size_t count);
   void take(char* to, std::size_t count) noexcept;
+  [[nodiscard]] bool empty() const noexcept { return begin_ == bytes_.size(); }
 
  private:
   std::string bytes_;
@@ -64,6 +66,7 @@ struct End {
 
 struct Connection {
   std::uint64_t id = 0;
+  bool is_local = false;    // of Unix sockets: no path that could be slow, be cut or lose anything
   std::array<End, 2> ends;  // the client's, the server's
   TimePoint began;
   bool vanished = false;
@@ -149,6 +152,13 @@ class SimNetwork::World {
   void connect_from(const Endpoint& address) { next_from_ = address; }
   void connect_always_from(const Endpoint& address) { always_from_[Address(address).family()] = address; }
 
+  // --- Unix names: each is a host of its own, with an address that belongs to nobody ---
+  // Nothing: one that nobody listens on, which the kernel would choose.
+  Endpoint place_of(const UnixName& name);
+  // What programs see: the name, no name for one that connected, or the endpoint that it is.
+  [[nodiscard]] Address address_at(const Endpoint& endpoint) const;
+  [[nodiscard]] bool has_listener(const Endpoint& place) const noexcept { return listeners_.contains(place); }
+
   // --- time ---
   void advance(TimePoint to) noexcept { now_ = std::max(now_, to); }
   [[nodiscard]] std::optional<TimePoint> next() const noexcept;
@@ -215,6 +225,7 @@ class SimNetwork::World {
   std::set<Pair> partitions_;
   std::set<Endpoint> isolated_;
   std::map<Endpoint, Host> hosts_;
+  std::vector<UnixName> unix_names_;
   Endpoint next_from_;
   std::map<Family, Endpoint> always_from_;
   std::map<Endpoint, sim::Listener> listeners_;

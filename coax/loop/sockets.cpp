@@ -10,6 +10,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/socket/socket.hpp"
+#include "coax/socket/unix_path.hpp"
 
 namespace coax {
 
@@ -42,6 +43,9 @@ std::expected<int, int> make_socket(Family family, int flags) {
 
 std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags) {
   try {
+    if (const auto name = at.unix_name()) {
+      if (const int reason = make_way(*name); reason != 0) return std::unexpected(reason);
+    }
     Listener listener(at, options);
     if (is_ip(at.family())) listener.set(options::no_delay, true);  // what is accepted inherits it
     listener.set_blocking((flags & SOCK_NONBLOCK) == 0);
@@ -56,9 +60,20 @@ int shut_down_sending(int native) noexcept {
   return errno == ENOTCONN ? EPIPE : errno;
 }
 
+int get_option_of(int native, int level, int name, std::span<std::byte> value) noexcept {
+  auto size = static_cast<socklen_t>(value.size());
+  return getsockopt(native, level, name, value.data(), &size) == 0 ? 0 : errno;
+}
+
 int set_option_of(int native, const SocketOption& option) noexcept {
   const auto size = static_cast<socklen_t>(option.size);
   return setsockopt(native, option.level, option.name, option.value, size) == 0 ? 0 : errno;
+}
+
+bool is_local(int native) noexcept {
+  int family = 0;
+  get_option_of(native, SOL_SOCKET, SO_DOMAIN, std::as_writable_bytes(std::span(&family, 1)));
+  return family == AF_UNIX;
 }
 
 Address local_of(int native) noexcept { return name_of(native, ::getsockname); }

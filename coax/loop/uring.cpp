@@ -47,6 +47,7 @@ class UringBackend final : public Backend {
   void close(Descriptor descriptor) noexcept override;
   int finish(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
+  int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
@@ -358,6 +359,10 @@ int UringBackend::finish(Descriptor descriptor) noexcept { return with_native(de
 
 int UringBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
   return with_native(descriptor, [&](int native) { return set_option_of(native, option); });
+}
+
+int UringBackend::get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept {
+  return with_native(descriptor, [&](int native) { return get_option_of(native, level, name, value); });
 }
 
 Address UringBackend::local(Descriptor descriptor) const noexcept { return with_native(descriptor, local_of); }

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "coax/base/error.hpp"
+#include "coax/socket/unix_path.hpp"
 
 namespace coax {
 
@@ -43,7 +44,8 @@ std::span<const std::byte> bytes_of(const T& value) noexcept {
 UnixName::UnixName(std::string_view name) : name_(name) {
   if (name.size() > bytes_max + (is_abstract() ? 1 : 0)) {
     throw Error(ErrorKind::address, "name", to_string(),
-                fmt::format("AF_UNIX path too long: {} bytes, the kernel takes {}", name.size(), bytes_max));
+                fmt::format("AF_UNIX path too long: {} bytes, the kernel takes {}; choose a shorter one", name.size(),
+                            bytes_max));
   }
   if (!is_abstract() && name.find('\0') != std::string_view::npos) {
     throw Error(ErrorKind::address, "name", to_string(), "a path has a NUL byte inside");
@@ -145,7 +147,27 @@ std::string Address::to_string() const {
   return fmt::format("family {}", static_cast<int>(family()));
 }
 
-std::string_view listen_advice(int reason, const Endpoint& at) noexcept {
+namespace {
+
+std::string_view path_advice(int reason, const UnixName& name) {
+  switch (reason) {
+    case EADDRINUSE:
+      return is_other_file(name) ? "a file that is no socket stands there: choose another path"
+                                 : "another program listens there: stop it or choose another path";
+    case ENOENT: return "its directory does not exist: make it first";
+    case ENOTDIR: return "a part of the path is no directory";
+    case EACCES:
+    case EPERM: return "this user may not make or replace a file there: choose another path or mend its directory";
+    case EROFS: return "that file system cannot be written to: choose another path, such as one in /run";
+    default: return {};
+  }
+}
+
+}  // namespace
+
+std::string_view listen_advice(int reason, const Address& address) {
+  if (const auto name = address.unix_name()) return path_advice(reason, *name);
+  const Endpoint at = address.endpoint();
   if (reason == EADDRINUSE) return "another program listens there: stop it or choose another port";
   if (reason == EACCES && at.port() != 0 && at.port() < 1024) {
     return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";

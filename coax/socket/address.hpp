@@ -69,7 +69,7 @@ class Address {
   std::size_t size_ = 0;
 };
 
-// What to do when an address cannot be bound or listened on; may be empty.
-std::string_view listen_advice(int errno_value, const Endpoint& at) noexcept;
+// What to do when an address cannot be bound or listened on; may be empty. Of a path it looks at what stands there.
+std::string_view listen_advice(int errno_value, const Address& at);
 
 }  // namespace coax

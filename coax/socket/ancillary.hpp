@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,16 +9,12 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/socket/address.hpp"
+#include "coax/socket/credentials.hpp"
 #include "coax/socket/file_descriptor.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {
 
-struct Credentials {
-  int pid = 0;
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-};
 // Of who connected a Unix socket, or made the pair.
 Credentials peer_credentials(const Socket& socket);
 

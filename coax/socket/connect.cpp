@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +11,7 @@
 
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
+#include "coax/socket/unix_path.hpp"
 
 namespace coax {
 
@@ -52,7 +54,7 @@ Socket connect_to_any(std::string_view where, std::span<const Address> addresses
 void Socket::bind(const Address& at) {
   if (::bind(native(), at.get(), static_cast<socklen_t>(at.native().size())) == 0) return;
   const int reason = errno;
-  throw Error(reason, "bind to", at.to_string(), listen_advice(reason, at.endpoint()));
+  throw Error(reason, "bind to", at.to_string(), listen_advice(reason, at));
 }
 
 void Socket::bind(std::string_view at) { bind(Address::of(at, family())); }
@@ -61,7 +63,7 @@ void Socket::listen(int backlog) {
   if (::listen(native(), std::max(backlog, 0)) == 0) return;
   const int reason = errno;
   const Address at = reason == EBADF ? Address() : local();
-  throw Error(reason, "listen on", at.to_string(), listen_advice(reason, at.endpoint()));
+  throw Error(reason, "listen on", at.to_string(), listen_advice(reason, at));
 }
 
 Socket Socket::accept() {
@@ -185,11 +187,20 @@ Listener::Listener(const Address& at, const ListenOptions& options) : Socket(at.
   // What is accepted inherits it.
   if (is_ip && options.keep_alive) set(options::keep_alive{.idle = seconds(60), .interval = seconds(15), .count = 4});
   if (options.reuse_port) set(options::reuse_port, true);
+  const auto path = at.unix_name();
   try {
     bind(at);
+    // Nobody can connect yet: that begins with listen(2).
+    const BoundPath bound = path ? BoundPath(*path) : BoundPath();
+    if (path && options.mode && ::chmod(path->text().c_str(), *options.mode) != 0)
+      throw Error(errno, "set the mode of");
     listen(options.backlog);
+    if (bound.is_some() && !bound.is_ours()) throw Error(EADDRINUSE, "listen on");  // replaced in that moment
   } catch (const Error& error) {
-    throw Error(error.code().value(), "listen on", at.to_string(), listen_advice(error.code().value(), at.endpoint()));
+    const int reason = error.code().value();
+    const bool is_dead = reason == EADDRINUSE && path && what_stands_at(*path) == AtPath::dead_socket;
+    throw Error(reason, "listen on", at.to_string(),
+                is_dead ? "a socket that nobody listens on stands there: remove it" : listen_advice(reason, at));
   }
 }
 

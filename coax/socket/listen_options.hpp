@@ -1,6 +1,8 @@
 // How to listen: the same for blocking sockets and for those of a loop.
 #pragma once
 
+#include <optional>
+
 namespace coax {
 
 struct ListenOptions {
@@ -10,6 +12,9 @@ struct ListenOptions {
       true;  // the kernel asks a peer that is silent for 60 s whether it is there, and gives up after 60 s
   bool reuse_address = true;  // although old connections of that port still fade away
   bool reuse_port = false;    // several listeners share the port; all must ask for it
+  // Of a path: its permissions, such as 0660, from before anybody can connect; to connect one must be allowed to write.
+  // Nothing: as the umask has it.
+  std::optional<unsigned> mode = {};
 };
 
 }  // namespace coax

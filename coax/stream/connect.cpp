@@ -1,5 +1,6 @@
 // Connecting: the addresses of a host race each other, each with a head start before the next (RFC 8305), so that one
 // which never answers costs a moment and not minutes.
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -9,6 +10,8 @@
 #include "coax/task/scope.hpp"
 
 namespace coax {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -38,7 +41,13 @@ Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
   const auto descriptor = Loop::current().backend().open(address.family());
   if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
   auto stream = std::make_unique<SocketStream>(*descriptor, address.endpoint());  // closes it, whatever happens
-  const int reason = co_await Connect(*descriptor, address);
+  int reason = co_await Connect(*descriptor, address);
+  // The queue of a Unix listener is full, and nobody tells when it is not: unix(7) has no connecting in the background.
+  for (Duration pause = 1ms; reason == EAGAIN && address.family() == Family::local;
+       pause = std::min<Duration>(pause * 2, 50ms)) {
+    co_await sleep(pause);
+    reason = co_await Connect(*descriptor, address);
+  }
   if (reason != 0) throw Error(reason, "connect to", address.to_string());
   co_return stream;
 }

@@ -50,6 +50,17 @@ std::string SocketStream::peer_name() const {
   return name && !name->text().empty() ? far.to_string() : loop_.backend().local(descriptor_).to_string();
 }
 
+Credentials SocketStream::peer_credentials() const {
+  ucred peer{};
+  const Backend& backend = loop_.backend();
+  const int reason =
+      backend.local(descriptor_).family() == Family::local
+          ? backend.get_option(descriptor_, SOL_SOCKET, SO_PEERCRED, std::as_writable_bytes(std::span(&peer, 1)))
+          : EINVAL;
+  if (reason != 0) throw Error(reason, "read the credentials of", peer_name(), "only peers of Unix sockets have them");
+  return {.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+}
+
 void SocketStream::end_input() noexcept {
   input_ended_ = true;
   if (receiving_ != nullptr) loop_.cancel(*receiving_);
@@ -81,7 +92,10 @@ bool SocketStream::start(RecvOp& op) noexcept {
 void SocketStream::settle(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
-  if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) recv_error_ = static_cast<int>(-op.result);
+  if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) {
+    recv_error_ = static_cast<int>(-op.result);
+    if (send_error_ == 0) send_error_ = EPIPE;  // of a Unix socket the kernel would say that finishing succeeds
+  }
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
   note_active();
@@ -159,9 +173,17 @@ void SocketStream::cancel(SendOp& op) noexcept {
 SocketListener::SocketListener(const Address& at, const ListenOptions& options) : loop_(Loop::current()) {
   const auto descriptor = loop_.backend().listen(at, options);
   if (!descriptor) {
-    throw Error(descriptor.error(), "listen on", at.to_string(), listen_advice(descriptor.error(), at.endpoint()));
+    throw Error(descriptor.error(), "listen on", at.to_string(), listen_advice(descriptor.error(), at));
   }
   descriptor_ = *descriptor;
+  if (const auto name = at.unix_name(); name && !loop_.backend().is_simulated()) path_ = BoundPath(*name);
+}
+
+// The path first: whoever comes then is told that nobody is there, and for as long as the socket is open no other file
+// can be mistaken for its own.
+void SocketListener::close() noexcept {
+  path_.remove();
+  loop_.backend().close(std::exchange(descriptor_, {}));
 }
 
 SocketListener::Accept::Accept(SocketListener& listener) noexcept

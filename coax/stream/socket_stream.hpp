@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "coax/loop/loop.hpp"
+#include "coax/socket/credentials.hpp"
+#include "coax/socket/unix_path.hpp"
 #include "coax/stream/stream.hpp"
 
 namespace coax {
@@ -23,7 +25,8 @@ class SocketStream final : public Stream {
 
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
-  // Now, and the peer gets a reset: what is on its way in either direction is lost.
+  // Now, and the peer gets a reset: what is on its way in either direction is lost. A Unix socket has no reset: its peer
+  // sees an end, or an error when something that it sent was unread.
   void reset() noexcept;
   void end_input() noexcept override;
   void reopen_input() noexcept override { input_ended_ = false; }
@@ -33,6 +36,9 @@ class SocketStream final : public Stream {
   // Of no family where it is a Unix socket.
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_).endpoint(); }
+  // Of a Unix socket: the process that connected it or listened, as it was in that moment. Throws Error(invalid) when it
+  // is none.
+  [[nodiscard]] Credentials peer_credentials() const;
 
  protected:
   bool start(RecvOp& op) noexcept override;
@@ -84,7 +90,9 @@ Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, Conn
 
 class SocketListener {
  public:
-  // On the current loop. Throws Error that says what to do when the port is taken or not permitted.
+  // On the current loop. Throws Error that says what to do when the port is taken or not permitted. On a path, a socket
+  // that nobody listens on any more is replaced; any other file stays, and it throws. close() removes the path, unless
+  // another file stands there by then.
   explicit SocketListener(const Address& at, const ListenOptions& options = {});
   SocketListener(const SocketListener&) = delete;
   SocketListener& operator=(const SocketListener&) = delete;
@@ -101,11 +109,12 @@ class SocketListener {
   [[nodiscard]] Accept accept() noexcept;
   [[nodiscard]] Address address() const noexcept { return loop_.backend().local(descriptor_); }
   [[nodiscard]] Endpoint local() const noexcept { return address().endpoint(); }  // of no family: a Unix socket
-  void close() noexcept { loop_.backend().close(std::exchange(descriptor_, {})); }
+  void close() noexcept;
 
  private:
   Loop& loop_;
   Descriptor descriptor_;
+  BoundPath path_;
 };
 
 class SocketListener::Accept : public Leaf<Accept>, public Op {

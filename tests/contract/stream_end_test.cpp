@@ -125,7 +125,7 @@ TEST_P(StreamEnds, a_send_that_waits_is_told_that_the_peer_closed) {
 
 TEST_P(StreamEnds, a_reset_is_an_error_now_and_at_every_further_recv) {
   run([](StreamPair& pair) -> Task<> {
-    pair.reset_far(pair);
+    co_await pair.reset_far(pair);
     EXPECT_EQ(co_await outcome(pair.near->recv()), "disconnected");
     EXPECT_EQ(co_await outcome(pair.near->recv()), "disconnected");
     EXPECT_EQ(co_await outcome(pair.near->finish()), "disconnected");
@@ -141,7 +141,7 @@ TEST_P(StreamEnds, a_reset_ends_a_recv_and_a_send_that_wait) {
     group.spawn(sending.run(*pair.near, sent));
     group.spawn(observe_recv(*pair.near, recv_end));
     co_await until([&] { return pair.near->stuck() > Duration::zero(); });
-    pair.reset_far(pair);
+    co_await pair.reset_far(pair);
     co_await group.join();
     EXPECT_EQ(recv_end, "disconnected");
     EXPECT_EQ(sending.end, "disconnected");
@@ -151,7 +151,7 @@ TEST_P(StreamEnds, a_reset_ends_a_recv_and_a_send_that_wait) {
 // The kernel tells a reset once, to whoever asks first.
 TEST_P(StreamEnds, a_reset_that_a_send_saw_first_is_no_end_to_the_receiver) {
   run([](StreamPair& pair) -> Task<> {
-    pair.reset_far(pair);
+    co_await pair.reset_far(pair);
     std::string end = "done";
     while (end == "done") end = co_await outcome(pair.near->send("x"));
     EXPECT_EQ(end, "disconnected");

@@ -9,29 +9,13 @@
 
 #include "coax/socket/ancillary.hpp"
 #include "tests/socket/support.hpp"
+#include "tests/support/folder.hpp"
 
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-// A folder of one's own, removed at the end.
-class Folder {
- public:
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "coax-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw Error(errno, "make a folder");
-    path_ = name;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] UnixName name() const { return UnixName((path_ / "socket").string()); }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct Pipe {
   Pipe() {
@@ -61,6 +45,17 @@ TEST(Unix, un01_bind_makes_a_file_that_stays_after_close) {
   }
   EXPECT_TRUE(std::filesystem::exists(path));
   EXPECT_EQ(reason_of([&] { const Listener again(folder.name()); }), EADDRINUSE);
+  EXPECT_EQ(
+      said([&] { const Listener again(folder.name()); }),
+      "listen on unix:" + path + ": Address already in use; a socket that nobody listens on stands there: remove it");
+}
+
+TEST(Unix, un01_the_file_has_the_permissions_that_are_asked_for) {
+  const Folder folder;
+  const Listener listener(folder.name(), {.mode = 0620});
+  struct stat status{};
+  ASSERT_EQ(::stat(folder.path().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777U, 0620U);
 }
 
 TEST(Unix, un02_an_absent_path_is_not_found_and_a_dead_one_refuses) {

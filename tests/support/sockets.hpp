@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <utility>
@@ -98,6 +99,18 @@ inline NativePair native_tcp_pair(int buffer_bytes = 0) {
   NativePair pair;
   pair.near = connect_to(local_of(listener), buffer_bytes);
   pair.far = Native(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  return pair;
+}
+
+// Unix sockets without a name.
+inline NativePair native_unix_pair(int buffer_bytes = 0) {
+  std::array<int, 2> natives{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, natives.data()) != 0)
+    throw Error(errno, "make a socket pair");
+  NativePair pair{.near = Native(natives[0]), .far = Native(natives[1])};
+  for (const int native : natives) {
+    if (buffer_bytes != 0) set_socket_option(native, SO_SNDBUF, buffer_bytes);
+  }
   return pair;
 }
 

@@ -8,6 +8,7 @@
 #include "coax/loop/sim.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/socket_stream.hpp"
+#include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
@@ -17,7 +18,7 @@ struct StreamPair {
   std::unique_ptr<Stream> near;
   std::unique_ptr<Stream> far;
   // Breaks the connection as if far's machine had lost it.
-  std::function<void(StreamPair&)> reset_far;
+  std::function<Task<>(StreamPair&)> reset_far;
 };
 
 struct StreamKind {
@@ -26,10 +27,12 @@ struct StreamKind {
   friend void PrintTo(const StreamKind& kind, std::ostream* out) { *out << kind.name; }
 };
 
+inline Task<> reset_tcp(StreamPair& pair) {
+  static_cast<SocketStream&>(*pair.far).reset();
+  co_return;
+}
 inline StreamPair tcp_pair_of(std::unique_ptr<SocketStream> near, int far) {
-  return {.near = std::move(near), .far = SocketStream::adopt(far), .reset_far = [](StreamPair& self) {
-            static_cast<SocketStream&>(*self.far).reset();
-          }};
+  return {.near = std::move(near), .far = SocketStream::adopt(far), .reset_far = reset_tcp};
 }
 
 // As a server and its client have it.
@@ -52,18 +55,56 @@ inline Task<StreamPair> narrow_tcp_pair() {
   co_return tcp_pair_of(std::move(near), set_nonblocking(std::move(pair.far)));
 }
 
+// A Unix socket is broken when it is closed with something unread, and by nothing else.
+inline Task<> break_unix(StreamPair& pair) {
+  if (pair.near->stuck() == Duration::zero()) {
+    co_await pair.near->send("unread");
+    co_await pair.near->flush();
+  }
+  pair.far->close();
+}
+inline Task<StreamPair> unix_pair_at(Address at) {
+  SocketListener listener(at);
+  auto near = co_await connect(listener.address());
+  const auto accepted = co_await listener.accept();
+  co_return StreamPair{.near = std::move(near), .far = SocketStream::adopt(accepted.native), .reset_far = break_unix};
+}
+inline Task<StreamPair> unix_path_pair() {
+  const Folder folder;
+  co_return co_await unix_pair_at(folder.name());
+}
+inline Task<StreamPair> unix_abstract_pair() { co_return co_await unix_pair_at(UnixName("")); }
+// Small socket buffers: many partial sends.
+inline Task<StreamPair> narrow_unix_pair() {
+  if (SimNetwork* const network = SimNetwork::of(Loop::current().backend())) {
+    network->set_conditions({.window_bytes = 16 * 1024});
+    co_return co_await unix_pair_at(UnixName(""));
+  }
+  NativePair pair = native_unix_pair(16 * 1024);
+  auto near = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
+  co_return StreamPair{.near = std::move(near),
+                       .far = SocketStream::adopt(set_nonblocking(std::move(pair.far))),
+                       .reset_far = break_unix};
+}
+
 inline StreamPair memory_pair_of(std::size_t capacity, std::size_t recv_bytes_max) {
   auto [near, far] = memory_stream_pair(capacity);
   near->set_recv_bytes_max(recv_bytes_max);
   far->set_recv_bytes_max(recv_bytes_max);
-  return {.near = std::move(near), .far = std::move(far), .reset_far = [](StreamPair& self) {
+  return {.near = std::move(near), .far = std::move(far), .reset_far = [](StreamPair& self) -> Task<> {
             static_cast<MemoryStream&>(*self.far).reset();
+            co_return;
           }};
 }
 inline Task<StreamPair> memory_pair() { co_return memory_pair_of(64_KiB, SIZE_MAX); }
 inline Task<StreamPair> narrow_memory_pair() { co_return memory_pair_of(4000, 999); }
 
-inline constexpr StreamKind stream_kinds[] = {
-    {"tcp", tcp_pair}, {"narrow_tcp", narrow_tcp_pair}, {"memory", memory_pair}, {"narrow_memory", narrow_memory_pair}};
+inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
+                                              {"narrow_tcp", narrow_tcp_pair},
+                                              {"unix_path", unix_path_pair},
+                                              {"unix_abstract", unix_abstract_pair},
+                                              {"narrow_unix", narrow_unix_pair},
+                                              {"memory", memory_pair},
+                                              {"narrow_memory", narrow_memory_pair}};
 
 }  // namespace coax::test

@@ -1,0 +1,14 @@
+// Credentials: who a process is, as the kernel attests it across Unix sockets (unix(7)).
+#pragma once
+
+#include <cstdint>
+
+namespace coax {
+
+struct Credentials {
+  int pid = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+}  // namespace coax

@@ -1,0 +1,33 @@
+// A folder of one's own, for sockets that have a path.
+#pragma once
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "coax/base/error.hpp"
+#include "coax/socket/address.hpp"
+
+namespace coax::test {
+
+// Removed at the end, with all that is in it.
+class Folder {
+ public:
+  Folder() {
+    std::string name = std::filesystem::temp_directory_path() / "coax-XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) throw Error(errno, "make a folder");
+    path_ = name;
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() { std::filesystem::remove_all(path_); }
+
+  [[nodiscard]] std::string path(std::string_view file = "socket") const { return (path_ / file).string(); }
+  [[nodiscard]] UnixName name(std::string_view file = "socket") const { return UnixName(path(file)); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace coax::test
