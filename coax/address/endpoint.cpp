@@ -170,11 +170,12 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
 ResolveError::ResolveError(int reason, std::string_view operation, std::string_view name)
     : Error(ErrorKind::address, operation, name, gai_strerror(reason)), reason_(reason) {}
 
-std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
+std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port, Endpoint::Family family) {
   if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
   const std::string name = ascii_name(host);
   addrinfo hints{};
+  if (family != Endpoint::Family::none) hints.ai_family = family == Endpoint::Family::v4 ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
   addrinfo* found = nullptr;
@@ -191,11 +192,12 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port) {
   return endpoints;
 }
 
-std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses) {
+std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses, Endpoint::Family first_family) {
   std::vector<Endpoint> first;
   std::vector<Endpoint> second;
   for (const Endpoint& address : addresses) {
-    (address.family() == addresses.front().family() ? first : second).push_back(address);
+    if (first_family == Endpoint::Family::none) first_family = address.family();
+    (address.family() == first_family ? first : second).push_back(address);
   }
   std::vector<Endpoint> mixed;
   for (std::size_t index = 0; index < std::max(first.size(), second.size()); ++index) {

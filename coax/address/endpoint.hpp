@@ -89,11 +89,14 @@ class ResolveError : public Error {
   int reason_;
 };
 
-// Blocks: numeric addresses at once, names through getaddrinfo(3), in its order (RFC 6724). An empty host is the
-// wildcard. Throws ResolveError, or Error(address) when it is no name.
-std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port);
+// Blocks: numeric addresses at once, names through getaddrinfo(3), in its order (RFC 6724), of one family or, where it
+// is none, of both. An empty host is the wildcard. Throws ResolveError, or Error(address) when it is no name.
+std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port,
+                              Endpoint::Family family = Endpoint::Family::none);
 
-// One of each family in turn, beginning with that of the first; within a family in their order (RFC 8305, section 4).
-std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses);
+// One of each family in turn, beginning with this one, or, where it is none, with that of the first; within a family in
+// their order (RFC 8305, section 4).
+std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses,
+                                          Endpoint::Family first = Endpoint::Family::none);
 
 }  // namespace coax

@@ -25,7 +25,7 @@ class SocketStream final : public Stream {
 
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
-  // Now, and the peer gets a reset: what is on its way in either direction is lost. A Unix socket has no reset: its peer
+  // Now, and the peer gets a reset: what is on its way in either direction is lost. A Unix socket has none: its peer
   // sees an end, or an error when something that it sent was unread.
   void reset() noexcept;
   void end_input() noexcept override;
@@ -36,7 +36,7 @@ class SocketStream final : public Stream {
   // Of no family where it is a Unix socket.
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_).endpoint(); }
-  // Of a Unix socket: the process that connected it or listened, as it was in that moment. Throws Error(invalid) when it
+  // Of a Unix socket: the process that connected it or listened, as it was in that moment. Throws Error(invalid) if it
   // is none.
   [[nodiscard]] Credentials peer_credentials() const;
 
@@ -83,9 +83,10 @@ Task<std::unique_ptr<SocketStream>> connect(Address to);
 // when the limit has passed, else of the kind of the first that was not unreachable. Cancelled: no connection is left
 // behind.
 Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
-// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up first, on a thread of offload(): cancelled, it
-// waits for no name server. Then the families take turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by
-// one of them costs only the delay.
+// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up by look_up(), each family by itself: connecting
+// begins with the answer for IPv6, or 50 ms after that for IPv4, and what comes later joins in. Then the families take
+// turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by one of them, or looked up, costs only the delay.
+// Throws, where both families cannot be looked up, what each of the answers was.
 Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
 
 class SocketListener {

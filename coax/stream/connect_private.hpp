@@ -1,0 +1,15 @@
+// connect() by name with somebody else than the system to ask: for tests.
+#pragma once
+
+#include <functional>
+
+#include "coax/stream/socket_stream.hpp"
+
+namespace coax {
+
+// As look_up() has it; of no family: of both.
+using Ask = std::function<Task<std::vector<Endpoint>>(std::string host, std::uint16_t port, Endpoint::Family family)>;
+
+Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options, const Ask& ask);
+
+}  // namespace coax

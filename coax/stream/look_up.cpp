@@ -1,0 +1,14 @@
+// Looking up: getaddrinfo(3) blocks, and knows no time limit.
+#include "coax/stream/look_up.hpp"
+
+#include "coax/task/offload.hpp"
+
+namespace coax {
+
+Task<std::vector<Endpoint>> look_up(std::string host, std::uint16_t port, Endpoint::Family family) {
+  if (host.empty() || host == "*" || Endpoint::from_ip(host, port)) co_return resolve(host, port);
+  const auto ask = [host, port, family] { return resolve(host, port, family); };
+  co_return co_await offload(ask, abandon_on_cancel);
+}
+
+}  // namespace coax
