@@ -176,7 +176,7 @@ std::string coloured(std::string_view message) {
 
 class Chat {
  public:
-  Chat(std::string nick, std::vector<Endpoint> server) : nick_(std::move(nick)), server_(std::move(server)) {}
+  Chat(std::string nick, std::string server) : nick_(std::move(nick)), server_(std::move(server)) {}
 
   // What goes wrong is told on standard error.
   Task<> run();
@@ -206,7 +206,7 @@ class Chat {
   void fail(std::string_view text, Exit code = failed);
 
   std::string nick_;
-  std::vector<Endpoint> server_;
+  std::string server_;  // "host:port" or "unix:/path"
   std::optional<Terminal> terminal_;
   std::optional<Wire> wire_;
   Exit code_ = done;
@@ -277,17 +277,19 @@ Task<bool> Chat::choose_nick(std::string question, std::string suggestion) {
 }
 
 Task<> Chat::connect_to_server() {
-  const std::string where = server_.front().to_string();
+  const ConnectOptions options{.limit = connect_time_max};
   try {
-    wire_.emplace(co_await timeout(connect_time_max, connect(server_)));
+    wire_.emplace(co_await connect(server_, options));
   } catch (const Error& error) {
-    if (error.kind() == ErrorKind::timed_out) {
-      throw Failure{fmt::format("connect to {}: no answer within {}", where, format_duration(connect_time_max)),
-                    unavailable};
+    const bool is_path = server_.starts_with("unix:");
+    const bool is_absent = error.kind() == ErrorKind::refused || (is_path && error.kind() == ErrorKind::address);
+    if (!is_absent) throw Failure{error.what(), unavailable};
+    std::string how = "coax serve";
+    if (is_path) {
+      how += " --listen " + server_;
+    } else if (const auto port = parse_host_port(server_)->port; *port != default_port) {
+      how += fmt::format(" --port {}", *port);
     }
-    if (error.kind() != ErrorKind::refused) throw Failure{error.what(), unavailable};
-    const std::uint16_t port = server_.front().port();
-    const std::string how = port == default_port ? "coax serve" : fmt::format("coax serve --port {}", port);
     throw Failure{fmt::format("{}; is the hub running? start it with: {}", error.what(), how), unavailable};
   }
 }
@@ -414,17 +416,27 @@ void Chat::compare_with_sent(const Message& message) {
 // --- the command ---
 
 // Everything that belongs to the loop ends before it does.
-Task<> chat_on_loop(std::string nick, std::vector<Endpoint> server, Exit& code) {
+Task<> chat_on_loop(std::string nick, std::string server, Exit& code) {
   Chat chat(std::move(nick), std::move(server));
   co_await chat.run();
   code = chat.code();
 }
 
-int chat_with(const std::string& server, const std::string& nick) {
-  const auto target = parse_host_port(server);
-  if (!target || target->host.empty() || target->port == 0) {
-    fmt::print(stderr, "coax chat: \"{}\" is not HOST or HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT)\n",
-               server);
+// Nothing: it is none.
+std::optional<std::string> read_server(const std::string& given) {
+  if (given.starts_with("unix:")) return given;
+  const auto target = parse_host_port(given);
+  if (!target || target->host.empty() || target->port == 0) return std::nullopt;
+  const bool is_v6 = target->host.contains(':');
+  return fmt::format("{}:{}", is_v6 ? "[" + target->host + "]" : target->host, target->port.value_or(default_port));
+}
+
+int chat_with(const std::string& given, const std::string& nick) {
+  const auto server = read_server(given);
+  if (!server) {
+    fmt::print(stderr,
+               "coax chat: \"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT) or unix:PATH\n",
+               given);
     return usage;
   }
   std::string chosen;
@@ -437,9 +449,8 @@ int chat_with(const std::string& server, const std::string& nick) {
     chosen = *checked;
   }
   try {
-    auto addresses = resolve(target->host, target->port.value_or(default_port));
     Exit code = done;
-    const int ran = run(chat_on_loop(chosen, std::move(addresses), code));
+    const int ran = run(chat_on_loop(chosen, *server, code));
     return ran != 0 ? ran : code;
   } catch (const Error& error) {
     fmt::print(stderr, "coax chat: {}\n", error.what());
@@ -456,7 +467,7 @@ void add_chat(CLI::App& program, Chosen& chosen) {
     std::string nick;
   };
   auto given = std::make_shared<Given>();
-  command->add_option("server", given->server, "Where the hub is: HOST or HOST:PORT [127.0.0.1:12345]")
+  command->add_option("server", given->server, "Where the hub is: HOST, HOST:PORT or unix:PATH [127.0.0.1:12345]")
       ->type_name("HOST[:PORT]");
   command->add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
       ->type_name("NAME");

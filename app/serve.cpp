@@ -1,5 +1,5 @@
 // coax serve: the hub. One room, reached over plain TCP and, through the page or any other client, over WebSocket.
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <memory>
 #include <thread>
@@ -9,6 +9,7 @@
 #include "app/version.hpp"
 #include "coax/coax.hpp"
 #include "coax/http/app.hpp"
+#include "coax/stream/look_up.hpp"
 #include "services/chat/chat.hpp"
 #include "web/pages.hpp"
 
@@ -17,7 +18,8 @@ namespace coax::app {
 namespace {
 
 struct HubOptions {
-  std::string listen;
+  std::vector<std::string> hosts;  // where it listens for both, lines and the web
+  std::vector<std::string> paths;  // for lines only: "unix:/path"
   std::uint16_t port = 0;
   std::uint16_t web_port = 0;
   std::vector<std::string> web_hosts;  // names that a proxy publishes the page under
@@ -27,14 +29,30 @@ struct HubOptions {
   chat::ChatLimits chat;
 };
 
-bool only_this_machine(const std::vector<Endpoint>& addresses) {
-  return std::ranges::all_of(addresses, &Endpoint::is_loopback);
+bool is_here(const Address& address) { return address.family() == Family::local || address.endpoint().is_loopback(); }
+bool only_this_machine(const std::vector<Address>& addresses) { return std::ranges::all_of(addresses, is_here); }
+
+// What a program on this machine connects to.
+Address reachable(const Address& address) {
+  const Endpoint at = address.endpoint();
+  if (!at.is_wildcard()) return address;
+  return *Endpoint::from_ip(at.family() == Endpoint::Family::v6 ? "::1" : "127.0.0.1", at.port());
 }
 
-// What a person on this machine types to reach it.
-std::string reachable(const Endpoint& at) {
-  if (!at.is_wildcard()) return at.to_string();
-  return fmt::format("{}:{}", at.family() == Endpoint::Family::v6 ? "[::1]" : "127.0.0.1", at.port());
+// What a person types to reach the lines there, with and without us.
+void tell_how_to_join(const Address& at) {
+  fmt::print("  terminal   coax chat {} --nick NAME\n", at.to_string());
+  const auto name = at.unix_name();
+  if (!name) {
+    const Endpoint near = at.endpoint();
+    fmt::print("  nc         nc {} {}\n", near.ip(), near.port());
+    fmt::print("  Python     s = socket.create_connection((\"{}\", {})); ", near.ip(), near.port());
+  } else {
+    if (!name->is_abstract()) fmt::print("  nc         nc -U {}\n", name->text());
+    const std::string python = name->is_abstract() ? "\\0" + name->text().substr(1) : name->text();
+    fmt::print("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
+  }
+  fmt::print("s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n");
 }
 
 class Hub {
@@ -49,15 +67,18 @@ class Hub {
   Task<> serve_lines();
   Task<> serve_web();
   Task<> close_room_in_time();
-  http::App pages();
-  ServeOptions serve_options(std::uint16_t port, std::vector<Endpoint>& listening);
+  http::App pages(const std::vector<Address>& addresses);
+  ServeOptions serve_options(std::uint16_t port, const std::vector<std::string>& paths,
+                             std::vector<Address>& listening_at);
+  [[nodiscard]] int doors() const noexcept { return options_.hosts.empty() ? 1 : 2; }
   void listening();
   void server_drains();
 
   HubOptions options_;
   chat::Room room_{"lobby"};
-  std::vector<Endpoint> lines_at_;
-  std::vector<Endpoint> web_at_;
+  std::vector<Address> lines_at_;
+  std::vector<Address> web_at_;
+  int ready_ = 0;  // doors
   bool opened_ = false;
   int draining_ = 0;
   Event both_ended_;
@@ -70,6 +91,7 @@ Task<> Hub::serve_both() {
     Event& event;
     ~Ending() { event.set(); }
   } ending{both_ended_};
+  if (options_.hosts.empty()) co_return co_await serve_lines();
   co_await all(serve_lines(), serve_web());
 }
 
@@ -85,44 +107,55 @@ Task<> Hub::close_room_in_time() {
   room_.close();
 }
 
-ServeOptions Hub::serve_options(std::uint16_t port, std::vector<Endpoint>& listening_at) {
-  return {.listen =
-              fmt::format("{}:{}", options_.listen.contains(':') ? "[" + options_.listen + "]" : options_.listen, port),
+ServeOptions Hub::serve_options(std::uint16_t port, const std::vector<std::string>& paths,
+                                std::vector<Address>& listening_at) {
+  std::vector<std::string> where;
+  for (const std::string& host : options_.hosts) {
+    where.push_back(fmt::format("{}:{}", host.contains(':') ? "[" + host + "]" : host, port));
+  }
+  where.insert(where.end(), paths.begin(), paths.end());
+  return {.listen = fmt::format("{}", fmt::join(where, ",")),
           .limits = options_.limits,
           .drain = options_.drain,
-          .on_listen = [&listening_at](const Address& at) { listening_at.push_back(at.endpoint()); },
+          .on_listen = [&listening_at](const Address& at) { listening_at.push_back(at); },
           .on_ready = [this] { listening(); },
           .on_drain = [this] { server_drains(); }};
 }
 
 Task<> Hub::serve_lines() {
   // Whoever only reads is silent for hours and still there: the kernel asks (TCP keep-alive).
-  ServeOptions options = serve_options(options_.port, lines_at_);
+  ServeOptions options = serve_options(options_.port, options_.paths, lines_at_);
   options.limits.idle = std::nullopt;
   co_await serve(std::move(options),
                  [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); });
 }
 
 Task<> Hub::serve_web() {
-  const auto options = serve_options(options_.web_port, web_at_);
-  co_await serve(options, http::handler(pages()));
+  std::vector<Address> addresses;
+  for (const std::string& host : options_.hosts) {
+    const std::vector<Endpoint> found = co_await look_up(host, 0);
+    addresses.insert(addresses.end(), found.begin(), found.end());
+  }
+  const auto options = serve_options(options_.web_port, {}, web_at_);
+  co_await serve(options, http::handler(pages(addresses)));
 }
 
-http::App Hub::pages() {
+http::App Hub::pages(const std::vector<Address>& addresses) {
   http::AppOptions options;
   options.websocket.message_bytes_max = 16_KiB;
   options.headers.emplace_back("Content-Security-Policy",
                                "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
   options.headers.emplace_back("Referrer-Policy", "no-referrer");
-  const auto addresses = resolve(options_.listen, 0);
-  if (only_this_machine(addresses)) options.hosts = {"localhost", options_.listen};
-  if (!options.hosts.empty())
+  if (only_this_machine(addresses)) {
+    options.hosts = options_.hosts;
+    options.hosts.emplace_back("localhost");
     options.hosts.insert(options.hosts.end(), options_.web_hosts.begin(), options_.web_hosts.end());
+  }
   options.origins = options_.web_hosts;
   http::App app(std::move(options));
   for (const web::Page& page : web::pages()) app.file({page.path, page.content_type, page.body});
   app.get("/hub.json", [this](http::Request&) {
-    const std::uint16_t port = lines_at_.empty() ? 0 : lines_at_.front().port();
+    const std::uint16_t port = lines_at_.empty() ? 0 : lines_at_.front().endpoint().port();
     return http::Response::json(fmt::format(R"({{"tcp_port":{},"version":"{}"}})", port, COAX_VERSION));
   });
   app.websocket("/ws", [this](ws::Connection& socket) { return chat::talk_json(socket, room_, options_.chat); });
@@ -130,27 +163,24 @@ http::App Hub::pages() {
 }
 
 void Hub::server_drains() {
-  if (++draining_ == 2) room_.drain();
+  if (++draining_ == doors()) room_.drain();
 }
 
-// Standard output, once both doors are open: what a person needs to know.
+// Standard output, once all doors are open: what a person needs to know.
 void Hub::listening() {
-  if (lines_at_.empty() || web_at_.empty()) return;
+  if (++ready_ != doors()) return;
   opened_ = true;
-  const Endpoint& lines = lines_at_.front();
-  const Endpoint near = *Endpoint::parse(reachable(lines));
   fmt::print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
              only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
                                           : ", for everybody who can reach this machine");
-  for (const Endpoint& at : lines_at_) fmt::print("  listening  tcp   {}\n", at.to_string());
-  for (const Endpoint& at : web_at_) fmt::print("  listening  http  {}\n", at.to_string());
-  fmt::print("\n  browser    http://{}/\n", reachable(web_at_.front()));
-  fmt::print("  terminal   coax chat {} --nick NAME\n", reachable(lines));
-  fmt::print("  nc         nc {} {}\n", near.ip(), near.port());
-  fmt::print(
-      "  Python     s = socket.create_connection((\"{}\", {})); s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n"
-      "\n  Ctrl-C closes it.\n",
-      near.ip(), near.port());
+  for (const Address& at : lines_at_) {
+    fmt::print("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
+  }
+  for (const Address& at : web_at_) fmt::print("  listening  http  {}\n", at.to_string());
+  fmt::print("\n");
+  if (!web_at_.empty()) fmt::print("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
+  tell_how_to_join(reachable(lines_at_.front()));
+  fmt::print("\n  Ctrl-C closes it.\n");
   std::fflush(stdout);
   Loop& loop = Loop::current();
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
@@ -158,7 +188,8 @@ void Hub::listening() {
 
 HubOptions read(const Settings& settings) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  HubOptions options{.listen = settings.text("listen"),
+  HubOptions options{.hosts = {},
+                     .paths = {},
                      .port = settings.port("port"),
                      .web_port = settings.port("web-port"),
                      .web_hosts = settings.names("web-hosts"),
@@ -166,6 +197,10 @@ HubOptions read(const Settings& settings) {
                      .drain = settings.duration("drain"),
                      .limits = {},
                      .chat = {}};
+  for (std::string& where : settings.names("listen")) {
+    (where.starts_with("unix:") ? options.paths : options.hosts).push_back(std::move(where));
+  }
+  if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
   options.limits.connections_max = settings.count("connections-max");
   options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
@@ -227,7 +262,9 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   CLI::App* command =
       program.add_subcommand("serve", "Open the hub: a chat room for nc, Python, terminals and browsers");
   auto settings = std::make_shared<Settings>(*command);
-  settings->add("listen", "ADDRESS", "127.0.0.1", "Where to listen: an address of this machine, 0.0.0.0 or :: for all");
+  settings->add("listen", "ADDRESS,...", "127.0.0.1",
+                "Where to listen: an address of this machine, 0.0.0.0 or :: for all; unix:PATH for nc -U and Python\n"
+                "beside it, or alone, and then nothing for browsers");
   settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");
   settings->add("web-port", "PORT", "8080", "The port for browsers and WebSockets; 0 for any free one");
   settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
@@ -240,7 +277,8 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   command->footer(
       "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
       "web_port, ...). Flags beat the environment, which beats the file.\n\nExamples:\n  coax serve\n"
-      "  coax serve --listen 0.0.0.0 --port 7000\n  coax serve --config hub.toml");
+      "  coax serve --listen 0.0.0.0 --port 7000\n  coax serve --listen 127.0.0.1,unix:/run/hub.sock\n  coax serve "
+      "--config hub.toml");
   command->callback([settings, &chosen] { chosen = [settings] { return serve_hub(*settings); }; });
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "coax/address/endpoint.hpp"
+#include "coax/socket/credentials.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
 
@@ -49,6 +50,8 @@ class Connection {
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }  // of no family: through a Unix socket
   [[nodiscard]] std::string peer_name() const { return stream_.peer_name(); }
+  // Who it is at the other end of a Unix socket; nothing of others.
+  [[nodiscard]] std::optional<Credentials> peer_credentials() const;
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
 
   // The server drains: finish what is begun, begin nothing new.

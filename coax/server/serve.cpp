@@ -13,6 +13,8 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/stream/look_up.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
 
@@ -40,6 +42,12 @@ std::string_view to_string(CloseReason reason) noexcept {
 void Connection::set_busy(bool busy) noexcept {
   busy_ = busy;
   if (draining_ && !busy_) stream_.end_input();
+}
+
+std::optional<Credentials> Connection::peer_credentials() const {
+  const auto* const socket = dynamic_cast<const SocketStream*>(&stream_);
+  if (socket == nullptr || peer_.family() != Endpoint::Family::none) return std::nullopt;
+  return socket->peer_credentials();
 }
 
 void Connection::drain() noexcept {
@@ -345,7 +353,8 @@ class Server {
   Task<> run();
 
  private:
-  void listen();
+  Task<> listen();
+  Task<> listen_at(std::string where);
   void listen_on(const Address& address);
   void make_parts();
   Task<> accept_from(SocketListener& listener);
@@ -364,7 +373,7 @@ class Server {
 };
 
 Task<> Server::run() {
-  listen();
+  co_await listen();
   make_parts();
   TaskGroup parts;
   for (auto& part : parts_) parts.spawn(run_on(part->loop(), part->run()));
@@ -387,23 +396,29 @@ void Server::listen_on(const Address& address) {
   if (options_.on_listen) options_.on_listen(listeners_.back()->address());
 }
 
-void Server::listen() {
-  if (options_.listen.starts_with("unix:")) {
-    listen_on(Address::of(options_.listen, Family::local));
-    if (options_.on_ready) options_.on_ready();
-    return;
+Task<> Server::listen() {
+  for (std::size_t at = 0; at <= options_.listen.size();) {
+    const std::size_t comma = std::min(options_.listen.find(',', at), options_.listen.size());
+    co_await listen_at(std::string(trim(std::string_view(options_.listen).substr(at, comma - at))));
+    at = comma + 1;
   }
-  const auto target = parse_host_port(options_.listen);
+  if (options_.on_ready) options_.on_ready();
+}
+
+Task<> Server::listen_at(std::string where) {
+  if (where.starts_with("unix:")) co_return listen_on(Address::of(where, Family::local));
+  const auto target = parse_host_port(where);
   if (!target || !target->port) {
-    throw Error(ErrorKind::invalid, "listen on", options_.listen, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
+    throw Error(ErrorKind::invalid, "listen on", where,
+                "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH");
   }
   std::uint16_t port = *target->port;
-  for (Endpoint address : resolve(target->host, port)) {
+  const std::vector<Endpoint> addresses = co_await look_up(target->host, port);
+  for (Endpoint address : addresses) {
     if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);  // all addresses of a name: one port
     listen_on(address);
     port = listeners_.back()->local().port();
   }
-  if (options_.on_ready) options_.on_ready();
 }
 
 void Server::make_parts() {

@@ -15,16 +15,17 @@ namespace coax {
 struct Limits {
   // Reached: nobody is accepted until one leaves; newcomers wait in the kernel's backlog.
   std::optional<std::size_t> connections_max = 10'000;
-  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback is not counted: proxies and the programs of
-  // this machine share it.
+  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies and
+  // the programs of this machine share them.
   std::optional<std::size_t> connections_per_host_max = 256;
   std::optional<Duration> idle = std::chrono::minutes(10);   // nothing came or went; checked once a second
   std::optional<Duration> stuck = std::chrono::seconds(30);  // there is something to send and the peer takes nothing
 };
 
 struct ServeOptions {
-  std::string listen = "127.0.0.1:0";  // "HOST:PORT"; a name is resolved; port 0 is any free one. Or
-                                       // "unix:/path", "unix:@abstract"
+  // "HOST:PORT", where a name is looked up and port 0 is any free one, "unix:/path" or "unix:@abstract"; or several,
+  // separated by commas.
+  std::string listen = "127.0.0.1:0";
   Limits limits = {};
   Duration drain = std::chrono::seconds(10);           // after cancelling: for handlers to come to their end
   std::function<void(const Address&)> on_listen = {};  // called with each address that is listened on
