@@ -73,6 +73,11 @@ class Backend {
   [[nodiscard]] virtual const char* name() const noexcept = 0;
   // Time passes only while the loop waits, and the loop's thread does all the work.
   [[nodiscard]] virtual bool is_simulated() const noexcept { return false; }
+  // Whether anything may still happen that was not asked for on this thread. False: only a timer, a signal or another
+  // thread could end a poll().
+  [[nodiscard]] virtual bool may_go_on() const noexcept { return true; }
+  // So many connections the limit on open files does not count. From any thread.
+  [[nodiscard]] virtual std::size_t uncounted_max() const noexcept { return 0; }
   // When the last poll() had ended its wait: what is done in this turn is done at that time.
   [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
 

@@ -60,9 +60,14 @@ Loop::~Loop() {
 Loop& Loop::current() noexcept { return *current_loop; }
 
 void Loop::run_until(const std::function<bool()>& done) {
-  Loop* const before = std::exchange(current_loop, this);
+  const struct Current {
+    explicit Current(Loop* loop) : before(std::exchange(current_loop, loop)) {}
+    Current(const Current&) = delete;
+    Current& operator=(const Current&) = delete;
+    ~Current() { current_loop = before; }
+    Loop* before;
+  } current(this);
   while (!done()) turn();
-  current_loop = before;
 }
 
 // Until there is something to do: sleeping, or looking for a moment and then sleeping.
@@ -70,6 +75,10 @@ void Loop::wait() {
   if (!backend_->is_simulated() && spin_.is_worth_it()) {
     if (spin()) return spin_.succeeded();
     spin_.failed();
+  }
+  if (!timers_.next() && watches_.empty() && !backend_->may_go_on()) {
+    throw Error(ErrorKind::invalid, "wait on", backend_->name(),
+                "everything waits for ever: no timer is set, nothing is under way, and nobody has posted anything");
   }
   const TimePoint before = backend_->now();
   backend_->poll(timers_.next());

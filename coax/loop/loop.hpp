@@ -61,7 +61,8 @@ class Loop {
   [[nodiscard]] std::span<Loop* const> together() const noexcept { return together_; }
   void set_together(std::span<Loop* const> loops) { together_.assign(loops.begin(), loops.end()); }
 
-  // Turns until done() is true; asked once per turn.
+  // Turns until done() is true; asked once per turn. Throws Error(invalid) when it would wait for ever, which only a
+  // simulation can know: no timer is set, nothing is under way, nobody has posted, and no signal is waited for.
   void run_until(const std::function<bool()>& done);
 
   // Any thread: runs the function on this loop's thread in a later turn, in the order of the posts of one thread.

@@ -2,7 +2,8 @@
 //
 // A poll() takes a microsecond of the world's time, so that who looks again and again sees it pass; when nothing is due
 // and somebody would sleep, time jumps to the next event or to the end of the wait. Only when nothing is left that
-// could ever happen by itself does the thread really wait, for a wake() from another one.
+// could ever happen by itself does the thread really wait, for a signal; a loop that waits for none does not let it
+// come to that.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -47,6 +48,7 @@ class SimBackend final : public Backend, private sim::Observer {
   [[nodiscard]] TimePoint now() const noexcept override { return world_.now(); }
   [[nodiscard]] const char* name() const noexcept override { return "sim"; }
   [[nodiscard]] bool is_simulated() const noexcept override { return true; }
+  [[nodiscard]] bool may_go_on() const noexcept override { return woken_ || world_.next(); }
   [[nodiscard]] SimNetwork& network() noexcept { return *network_; }
 
  private:

@@ -51,6 +51,7 @@ class UringBackend final : public Backend {
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
+  [[nodiscard]] std::size_t uncounted_max() const noexcept override { return ring_.table_size(); }
 
  private:
   using Lane = Ring::Lane;

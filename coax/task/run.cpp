@@ -4,10 +4,12 @@
 #include <fmt/core.h>
 
 #include <atomic>
+#include <exception>
 #include <list>
 #include <optional>
 #include <thread>
 
+#include "coax/base/error.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/signals_private.hpp"
 
@@ -64,6 +66,18 @@ class Workers {
   std::list<Worker> workers_;
 };
 
+// Everything waits for ever. What waits is cancelled, so that it ends as it should; what is shielded from that can
+// neither end nor be destroyed while the loop refers to it, and stays behind.
+[[noreturn]] void end_stuck(Loop& loop, RootContext& root, Task<> task, std::exception_ptr stuck) {
+  root.cancel();
+  try {
+    loop.run_until([&] { return root.has_ended; });
+  } catch (const Error&) {
+    static_cast<void>(new Task<>(std::move(task)));  // NOLINT(cppcoreguidelines-owning-memory): left behind
+  }
+  std::rethrow_exception(stuck);
+}
+
 void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool with_signals) {
   RootContext root;
   const bool is_simulated = loop.backend().is_simulated();
@@ -73,10 +87,17 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
   if (with_signals) signals.emplace(loop);
   const Workers workers(loop, threads - 1);
   loop.post([&] { task.start(root); });
-  loop.run_until([&] {
+  const auto has_ended = [&] {
     if (signals && StopSignals::seen()) root.cancel();
     return root.has_ended;
-  });
+  };
+  std::exception_ptr stuck;
+  try {
+    loop.run_until(has_ended);
+  } catch (const Error&) {
+    stuck = std::current_exception();
+  }
+  if (stuck) end_stuck(loop, root, std::move(task), stuck);
   task.take();
 }
 
