@@ -39,6 +39,19 @@ Address reachable(const Address& address) {
   return *Endpoint::from_ip(at.family() == Endpoint::Family::v6 ? "::1" : "127.0.0.1", at.port());
 }
 
+// Each connection needs a descriptor, and so do the loops, the listeners and the log; those in the tables of io_uring
+// are not counted.
+void fit_to_descriptors(Limits& limits) {
+  constexpr std::size_t reserve = 64;
+  const std::size_t limit = raise_descriptor_limit();
+  std::size_t usable = limit > 2 * reserve ? limit - reserve : reserve;
+  for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
+  if (*limits.connections_max <= usable) return;
+  log::warning("at most {} connections, not {}: this process may open {} files (ulimit -n)", usable,
+               *limits.connections_max, limit);
+  limits.connections_max = usable;
+}
+
 // What a person types to reach the lines there, with and without us.
 void tell_how_to_join(const Address& at) {
   fmt::print("  terminal   coax chat {} --nick NAME\n", at.to_string());
@@ -87,6 +100,7 @@ class Hub {
 Task<> Hub::run() { co_await all(serve_both(), close_room_in_time()); }
 
 Task<> Hub::serve_both() {
+  fit_to_descriptors(options_.limits);
   const struct Ending {
     Event& event;
     ~Ending() { event.set(); }
@@ -218,17 +232,6 @@ HubOptions read(const Settings& settings) {
   return options;
 }
 
-// Each connection needs a descriptor, and so do the loops, the listeners and the log.
-void fit_to_descriptors(HubOptions& options) {
-  constexpr std::size_t reserve = 64;
-  const std::size_t limit = raise_descriptor_limit();
-  const std::size_t usable = limit > 2 * reserve ? limit - reserve : reserve;
-  if (*options.limits.connections_max <= usable) return;
-  log::warning("at most {} connections, not {}: this process may open {} files (ulimit -n)", usable,
-               *options.limits.connections_max, limit);
-  options.limits.connections_max = usable;
-}
-
 Task<> open(Hub& hub, int& code) {
   try {
     co_await hub.run();
@@ -247,7 +250,7 @@ int serve_hub(Settings& settings) {
     fmt::print(stderr, "coax serve: {}\n", error.what());
     return usage;
   }
-  fit_to_descriptors(options);
+  raise_descriptor_limit();  // before the loops are made: the tables of io_uring are as large
   const RunOptions run_options{.threads = options.threads};
   Hub hub(std::move(options));
   int code = done;

@@ -14,6 +14,7 @@ import time
 import unittest
 from collections.abc import Awaitable, Callable, Iterable
 
+import support
 import websockets
 from support import (LOCALHOST, Client, Hub, HubTest, Program, RawWebSocket, coax, frame, has_asan, join,
                      upgrade_request)
@@ -381,6 +382,18 @@ class Descriptors(unittest.TestCase):
                 with join(hub, "second") as second, RawWebSocket(hub.web_port) as page:
                     page.send(frame(TEXT, b'{"type":"join","nick":"page"}'))
                     second.skip_to(b"page joined the chat!")
+
+    def test_io_uring_holds_more_connections_than_files_may_be_open(self) -> None:
+        if b"can be had" not in support.run("doctor").stdout:
+            self.skipTest("io_uring is not allowed here")
+        if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 8):
+            self.skipTest("this kernel's io_uring gives no descriptor back from its table")
+        with Hub("--threads", "1", extra={"COAX_BACKEND": "uring"}, descriptors_max=150) as hub:
+            told = hub.log.wait_for("ulimit -n")
+            self.assertIn("at most 236 connections", told)  # 150 in the table, and 150 less the reserve
+            clients = [self.enterContext(Client(hub.port)) for _ in range(200)]
+            for client in clients:
+                self.assertEqual(client.exactly(4), b"NICK")
 
     @staticmethod
     def cpu_seconds(hub: Hub) -> float:
