@@ -15,8 +15,8 @@ namespace coax {
 struct Limits {
   // Reached: nobody is accepted until one leaves; newcomers wait in the kernel's backlog.
   std::optional<std::size_t> connections_max = 10'000;
-  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies and
-  // the programs of this machine share them.
+  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies
+  // and the programs of this machine share them.
   std::optional<std::size_t> connections_per_host_max = 256;
   std::optional<Duration> idle = std::chrono::minutes(10);   // nothing came or went; checked once a second
   std::optional<Duration> stuck = std::chrono::seconds(30);  // there is something to send and the peer takes nothing

@@ -83,10 +83,10 @@ Task<std::unique_ptr<SocketStream>> connect(Address to);
 // when the limit has passed, else of the kind of the first that was not unreachable. Cancelled: no connection is left
 // behind.
 Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
-// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up by look_up(), each family by itself: connecting
-// begins with the answer for IPv6, or 50 ms after that for IPv4, and what comes later joins in. Then the families take
-// turns ("Happy Eyeballs", RFC 8305): a host that cannot be reached by one of them, or looked up, costs only the delay.
-// Throws, where both families cannot be looked up, what each of the answers was.
+// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up by look_up(), each family by itself: it begins
+// with the answer for IPv6, or 50 ms after that for IPv4, and what comes later joins in. Then the families take turns
+// ("Happy Eyeballs", RFC 8305): a host that one of them cannot reach, or look up, costs only the delay. Where both
+// cannot be looked up, what it throws has both reasons.
 Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
 
 class SocketListener {
