@@ -254,7 +254,7 @@ bool is_known_here(std::string_view host) { return host == "localhost" || host.e
 
 }  // namespace
 
-Task<std::unique_ptr<SocketStream>> connect(Address to) { return connect_one(std::move(to)); }
+Task<std::unique_ptr<SocketStream>> connect(Address to) { return connect_one(to); }
 
 Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options) {
   if (addresses.empty()) throw Error(ErrorKind::address, "connect", "", "no address to connect to");
