@@ -1,5 +1,10 @@
 // A simulation in which everything waits for ever ends, says so, and leaves nothing that was begun behind.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
 
 #include "coax/loop/sim.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -100,7 +105,15 @@ TEST(Stuck, what_sleeps_is_under_way_or_has_posted_is_not) {
 TEST(Stuck, a_task_that_waits_for_a_signal_is_not) {
   const auto wait_for_signal = []() -> Task<> {
     Signals signals({SIGUSR1});
-    ::raise(SIGUSR1);
+    std::atomic<bool> is_waiting = false;
+    const std::jthread sender([&] {
+      is_waiting.wait(false);
+      ::kill(::getpid(), SIGUSR1);
+    });
+    Loop::current().post([&] {  // in the turn after which nothing is left to do
+      is_waiting = true;
+      is_waiting.notify_one();
+    });
     EXPECT_EQ(co_await signals.next(), SIGUSR1);
   };
   EXPECT_EQ(end_of(wait_for_signal()), "none");
