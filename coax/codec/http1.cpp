@@ -83,6 +83,7 @@ class HeadReader {
 
   // The number of bytes that it takes; 0: it is not whole, above a limit, or wrong().
   std::size_t read(std::string_view text) {
+    if (text.empty()) return 0;  // of no memory, perhaps
     const char* const begin = text.data();
     const void* const last_lf = memrchr(begin, '\n', text.size());
     if (last_lf == nullptr) return 0;

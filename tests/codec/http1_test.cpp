@@ -535,6 +535,13 @@ TEST(Http1, of_random_words_does_not_depend_on_how_it_is_cut) {
   }
 }
 
+TEST(Http1, of_no_bytes_at_all_is_cut_short) {
+  ResponseParser response("GET");
+  EXPECT_EQ(response.feed(coax::Bytes()), 0U);
+  EXPECT_FALSE(response.done());
+  EXPECT_FALSE(response.finish());
+}
+
 TEST(AppendResponseHead, writes_the_status_line_and_the_fields) {
   std::string out = "x";
   coax::http1::append_response_head(out, 404, std::array{Field{"Content-Length", "0"}, Field{"X", "a\tb\x80"}});
