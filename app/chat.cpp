@@ -251,7 +251,7 @@ Task<> Chat::converse() {
   terminal_.emplace();
   if (nick_.empty()) {
     if (!terminal_->interactive()) throw Failure{"who are you? give --nick NAME", usage};
-    const char* const user = std::getenv("USER");
+    const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): nobody sets it
     const auto suggestion = chat::check_nick(user != nullptr ? std::string_view(user) : std::string_view());
     if (!co_await choose_nick("nickname", suggestion.value_or(""))) co_return;
   }
