@@ -175,11 +175,8 @@ void read_table(const char* path, Transport transport, const std::function<bool(
     const auto row = parse_socket_row(line);
     if (!row || row->state == state_time_wait) continue;
     const bool listening = transport == Transport::tcp ? row->state == state_listen : row->remote.port() == 0;
-    PortHolder holder{.transport = transport,
-                      .local = row->local,
-                      .remote = row->remote,
-                      .listening = listening,
-                      .user = row->user};
+    PortHolder holder{
+        .transport = transport, .local = row->local, .remote = row->remote, .listening = listening, .user = row->user};
     if (!wanted(holder)) continue;
     holder.user_name = name_of_user(row->user);
     all.push_back({std::move(holder), row->inode});

@@ -43,8 +43,8 @@ TEST(Ports, are_written_alone_or_as_a_range) {
   EXPECT_EQ(parse_port_range("8080"), (PortRange{8080, 8080}));
   EXPECT_EQ(parse_port_range("8000-8010"), (PortRange{8000, 8010}));
   EXPECT_EQ(parse_port_range("1-65535"), (PortRange{1, 65535}));
-  for (const std::string_view text : {"", "0", "-1", "1-", "-", "8010-8000", "65536", "1-65536", "1-2-3", " 1", "+1",
-                                      "1 ", "http", "0-5", "0x50"}) {
+  for (const std::string_view text :
+       {"", "0", "-1", "1-", "-", "8010-8000", "65536", "1-65536", "1-2-3", " 1", "+1", "1 ", "http", "0-5", "0x50"}) {
     EXPECT_EQ(parse_port_range(text), std::nullopt) << text;
   }
 }
