@@ -35,6 +35,9 @@ int main(int argc, char** argv) {
   add_serve(program, chosen);
   add_chat(program, chosen);
   add_doctor(program, chosen);
+  add_ports(program, chosen);
+  add_resolve(program, chosen);
+  add_ip(program, chosen);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
