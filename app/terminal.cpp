@@ -9,7 +9,6 @@
 #include <langinfo.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -44,31 +43,6 @@ bool shows_colours() {
   const char* const no_colour = std::getenv("NO_COLOR");
   return isatty(STDOUT_FILENO) == 1 && !is_dumb() && (no_colour == nullptr || *no_colour == '\0');
 }
-
-// Ends a poll(2), from any thread or a signal handler.
-class Wake {
- public:
-  Wake() : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
-  }
-  Wake(const Wake&) = delete;
-  Wake& operator=(const Wake&) = delete;
-  ~Wake() { ::close(descriptor_); }
-
-  [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-  static void set(int descriptor) noexcept {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(descriptor, &one, sizeof one);
-  }
-  void set() const noexcept { set(descriptor_); }
-  void clear() const noexcept {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto got = ::read(descriptor_, &count, sizeof count);
-  }
-
- private:
-  int descriptor_;
-};
 
 // --- the terminal's modes and signals: what a signal handler needs is global ---
 
@@ -351,12 +325,12 @@ class Terminal::Reader {
   ~Reader();
 
   [[nodiscard]] const Wake& wake() const noexcept { return wake_; }
-  // The editor, if there is one, outlives the reader.
-  void start(Editor* editor) {
-    editor_ = editor;
+  // The editor outlives the reader.
+  void start(Editor& editor) {
+    editor_ = &editor;
     thread_ = std::jthread([this] { work(); });
   }
-  // The next piece; nothing at the end of the input.
+  // The next line; nothing at the end of the input.
   Task<std::optional<std::string>> next(std::string prompt, Typed typed);
   // On the thread: until standard input has something; false: it is time to end.
   bool wait();
@@ -369,17 +343,16 @@ class Terminal::Reader {
   // What the loop gets from the thread: it may still be on its way when the reader is gone.
   struct Mailbox {
     Event arrived;
-    std::optional<std::string> piece;
+    std::optional<std::string> line;
   };
   void work();
   std::optional<Request> next_request();
-  std::optional<std::string> read_piece();
 
   Editor* editor_ = nullptr;
   Loop& loop_ = Loop::current();
   Wake wake_;
   std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
-  bool asked_ = false;  // of the loop: the thread owes a piece
+  bool asked_ = false;  // of the loop: the thread owes a line
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -406,14 +379,14 @@ Task<std::optional<std::string>> Terminal::Reader::next(std::string prompt, Type
   }
   co_await mailbox_->arrived.wait();
   asked_ = false;
-  co_return std::exchange(mailbox_->piece, std::nullopt);
+  co_return std::exchange(mailbox_->line, std::nullopt);
 }
 
 void Terminal::Reader::work() {
   while (const auto request = next_request()) {
-    auto piece = editor_ != nullptr ? editor_->read_line(request->prompt, request->typed) : read_piece();
-    loop_.post([mailbox = mailbox_, piece = std::move(piece)]() mutable {
-      mailbox->piece = std::move(piece);
+    auto line = editor_->read_line(request->prompt, request->typed);
+    loop_.post([mailbox = mailbox_, line = std::move(line)]() mutable {
+      mailbox->line = std::move(line);
       mailbox->arrived.set();
     });
   }
@@ -431,7 +404,7 @@ bool Terminal::Reader::wait() {
     if (::poll(watched.data(), watched.size(), -1) < 0) continue;  // a signal
     if (watched[1].revents != 0) {
       wake_.clear();
-      if (!stopping_ && editor_ != nullptr) editor_->redraw_if_changed();
+      if (!stopping_) editor_->redraw_if_changed();
     } else if (watched[0].revents != 0) {
       return true;
     }
@@ -439,25 +412,16 @@ bool Terminal::Reader::wait() {
   return false;
 }
 
-std::optional<std::string> Terminal::Reader::read_piece() {
-  while (wait()) {
-    std::string piece(64_KiB, '\0');
-    const auto got = ::read(STDIN_FILENO, piece.data(), piece.size());
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) break;
-    piece.resize(static_cast<std::size_t>(got));
-    return piece;
-  }
-  return std::nullopt;
-}
-
 // --- Terminal ---
 
-Terminal::Terminal() : coloured_(shows_colours()), reader_(std::make_unique<Reader>()) {
-  if (isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1 && !is_dumb()) {
-    editor_ = std::make_unique<Editor>(reader_->wake(), [reader = reader_.get()] { return reader->wait(); });
+Terminal::Terminal() : coloured_(shows_colours()) {
+  if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 || is_dumb()) {
+    input_.emplace();
+    return;
   }
-  reader_->start(editor_.get());
+  reader_ = std::make_unique<Reader>();
+  editor_ = std::make_unique<Editor>(reader_->wake(), [reader = reader_.get()] { return reader->wait(); });
+  reader_->start(*editor_);
 }
 
 Terminal::~Terminal() = default;
@@ -466,17 +430,14 @@ Task<std::optional<std::string>> Terminal::next_line(std::string prompt, Typed t
   if (interactive()) co_return co_await reader_->next(std::move(prompt), typed);
   while (true) {
     if (auto line = next_piped_line()) co_return line;
-    if (ended_) co_return std::nullopt;
-    auto piece = co_await reader_->next({}, typed);
-    ended_ = !piece;
-    piece_ = std::move(piece).value_or(std::string());
-    lines_.feed(piece_);
+    if (input_->ended()) co_return std::nullopt;
+    lines_.feed(co_await input_->next());
   }
 }
 
 std::optional<std::string> Terminal::next_piped_line() {
   auto event = lines_.next();
-  if (!event && ended_) event = lines_.rest();
+  if (!event && input_->ended()) event = lines_.rest();
   if (!event) return std::nullopt;
   if (event->kind == LineEvent::Kind::line) return event->bytes.string();
   throw Error(ErrorKind::invalid, "read a line from", "standard input",

@@ -1,8 +1,8 @@
 // Terminal: the person at standard input and output, or a pipe or file in their place. Lines that come while somebody
 // types never tear what is being typed.
 //
-// The loop waits for sockets only, so a thread waits for standard input: it reads one piece (a line that is edited, or
-// what a pipe has) each time that the loop asks for one, and posts it. Between two keys the loop may print.
+// The loop waits for sockets only, so a thread waits for the keys: it reads one edited line each time that the loop asks
+// for one, and posts it. Between two keys the loop may print.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "app/standard_io.hpp"
 #include "coax/codec/lines.hpp"
 #include "coax/task/task.hpp"
 
@@ -49,9 +50,8 @@ class Terminal {
   std::unique_ptr<Editor> editor_;  // when interactive; used by the reader's thread, which ends before it
   std::unique_ptr<Reader> reader_;
   // Of a pipe.
-  std::string piece_;
+  std::optional<StandardInput> input_;
   LineDecoder lines_{line_bytes_max};
-  bool ended_ = false;
 };
 
 }  // namespace coax::app

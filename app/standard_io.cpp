@@ -1,0 +1,128 @@
+// A pipe that poll(2) calls writable has room for PIPE_BUF bytes at least (pipe(7)): writing no more at a time never
+// blocks, although the descriptor would. Files are always ready and take everything.
+#include "app/standard_io.hpp"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <system_error>
+
+#include "coax/base/error.hpp"
+#include "coax/task/offload.hpp"
+
+namespace coax::app {
+
+Wake::Wake() : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+Wake::~Wake() { ::close(descriptor_); }
+
+void Wake::set(int descriptor) noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(descriptor, &one, sizeof one);
+}
+
+void Wake::clear() const noexcept {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const auto got = ::read(descriptor_, &count, sizeof count);
+}
+
+namespace {
+
+// On a thread: until the descriptor is ready; false: it was asked to stop.
+bool wait_for(int descriptor, short events, const Wake& wake, const std::stop_token& stop) {
+  wake.clear();
+  const std::stop_callback on_stop(stop, [&wake] { wake.set(); });
+  while (!stop.stop_requested()) {
+    std::array<pollfd, 2> watched{{{descriptor, events, 0}, {wake.descriptor(), POLLIN, 0}}};
+    if (::poll(watched.data(), watched.size(), -1) > 0 && watched[0].revents != 0) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// --- input ---
+
+Task<Bytes> StandardInput::next() {
+  if (ended_) co_return Bytes();
+  if (!piece_) {
+    const auto read_piece = [this](const std::stop_token& stop) { return read(stop); };
+    co_await offload(read_piece);
+  }
+  const Context& context = co_await this_context();
+  if (context.cancelled()) throw Cancelled();  // what was read waits for the next call
+  const std::size_t size = *std::exchange(piece_, std::nullopt);
+  ended_ = size == 0;
+  co_return Bytes(buffer_.data(), size);
+}
+
+std::size_t StandardInput::read(const std::stop_token& stop) {
+  while (wait_for(STDIN_FILENO, POLLIN, wake_, stop)) {
+    const auto got = ::read(STDIN_FILENO, buffer_.data(), buffer_.size());
+    if (got >= 0) {
+      piece_ = static_cast<std::size_t>(got);
+      return *piece_;
+    }
+    if (errno != EINTR && errno != EAGAIN) throw Error(errno, "read", "standard input");
+  }
+  return 0;
+}
+
+// --- output ---
+
+StandardOutput::StandardOutput() {
+  struct stat what{};
+  is_file_ = ::fstat(STDOUT_FILENO, &what) == 0 && S_ISREG(what.st_mode);
+}
+
+Task<> StandardOutput::write(Bytes bytes) {
+  while (busy_) co_await idle_.wait();
+  const struct Turn {
+    explicit Turn(StandardOutput& of) : output(of) {
+      output.busy_ = true;
+      output.idle_.clear();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    ~Turn() {
+      output.busy_ = false;
+      output.idle_.set();
+    }
+    StandardOutput& output;
+  } turn(*this);
+  while (!bytes.empty()) {
+    if (!ready()) {
+      const auto wait_until_ready = [this](const std::stop_token& stop) { wait(stop); };
+      co_await offload(wait_until_ready);
+      const Context& context = co_await this_context();
+      if (context.cancelled()) throw Cancelled();
+    }
+    bytes = bytes.from(write_some(bytes));
+  }
+}
+
+bool StandardOutput::ready() const noexcept {
+  pollfd watched{STDOUT_FILENO, POLLOUT, 0};
+  return is_file_ || ::poll(&watched, 1, 0) > 0;
+}
+
+void StandardOutput::wait(const std::stop_token& stop) const {
+  static_cast<void>(wait_for(STDOUT_FILENO, POLLOUT, wake_, stop));
+}
+
+std::size_t StandardOutput::write_some(Bytes bytes) const {
+  const std::size_t size = is_file_ ? bytes.size() : std::min<std::size_t>(bytes.size(), PIPE_BUF);
+  const auto written = ::write(STDOUT_FILENO, bytes.data(), size);
+  if (written >= 0) return static_cast<std::size_t>(written);
+  if (errno == EINTR || errno == EAGAIN) return 0;
+  throw Error(errno, "write to", "standard output");
+}
+
+}  // namespace coax::app
