@@ -34,10 +34,12 @@ int main(int argc, char** argv) {
   Chosen chosen;
   add_serve(program, chosen);
   add_chat(program, chosen);
-  add_doctor(program, chosen);
+  add_connect(program, chosen);
+  add_listen(program, chosen);
   add_ports(program, chosen);
   add_resolve(program, chosen);
   add_ip(program, chosen);
+  add_doctor(program, chosen);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,7 +1,9 @@
-// A pipe that poll(2) calls writable has room for PIPE_BUF bytes at least (pipe(7)): writing no more at a time never
-// blocks, although the descriptor would. Files are always ready and take everything.
+// A pipe is opened once more, through /proc: a description of our own can be non-blocking. Files are always ready and
+// take everything. Of others (a terminal, a socket) it is enough that what poll(2) calls writable takes PIPE_BUF bytes
+// without blocking, as a pipe does (pipe(7)).
 #include "app/standard_io.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -77,9 +79,13 @@ std::size_t StandardInput::read(const std::stop_token& stop) {
 
 // --- output ---
 
-StandardOutput::StandardOutput() {
+StandardOutput::StandardOutput() : descriptor_(STDOUT_FILENO), write_bytes_max_(PIPE_BUF) {
   struct stat what{};
-  is_file_ = ::fstat(STDOUT_FILENO, &what) == 0 && S_ISREG(what.st_mode);
+  if (::fstat(STDOUT_FILENO, &what) != 0) what.st_mode = 0;
+  is_file_ = S_ISREG(what.st_mode);
+  if (S_ISFIFO(what.st_mode)) own_.reset(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (own_) descriptor_ = own_.native();
+  if (own_ || is_file_) write_bytes_max_ = SIZE_MAX;
 }
 
 Task<> StandardOutput::write(Bytes bytes) {
@@ -109,17 +115,16 @@ Task<> StandardOutput::write(Bytes bytes) {
 }
 
 bool StandardOutput::ready() const noexcept {
-  pollfd watched{STDOUT_FILENO, POLLOUT, 0};
+  pollfd watched{descriptor_, POLLOUT, 0};
   return is_file_ || ::poll(&watched, 1, 0) > 0;
 }
 
 void StandardOutput::wait(const std::stop_token& stop) const {
-  static_cast<void>(wait_for(STDOUT_FILENO, POLLOUT, wake_, stop));
+  static_cast<void>(wait_for(descriptor_, POLLOUT, wake_, stop));
 }
 
 std::size_t StandardOutput::write_some(Bytes bytes) const {
-  const std::size_t size = is_file_ ? bytes.size() : std::min<std::size_t>(bytes.size(), PIPE_BUF);
-  const auto written = ::write(STDOUT_FILENO, bytes.data(), size);
+  const auto written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_bytes_max_));
   if (written >= 0) return static_cast<std::size_t>(written);
   if (errno == EINTR || errno == EAGAIN) return 0;
   throw Error(errno, "write to", "standard output");

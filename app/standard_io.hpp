@@ -1,7 +1,7 @@
 // Standard input and output for tasks: pipes, files and terminals that the loop cannot wait for. A thread of offload()
 // waits instead; cancelling wakes it. Nothing is held but one piece: who does not read holds up who writes.
 //
-// The descriptors stay blocking: they may be shared with the shell and others, who would be surprised.
+// Descriptors 0 and 1 stay blocking: they may be shared with the shell and others, who would be surprised.
 #pragma once
 
 #include <memory>
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coax/base/bytes.hpp"
+#include "coax/socket/file_descriptor.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/task/task.hpp"
 
@@ -63,6 +64,9 @@ class StandardOutput {
   [[nodiscard]] bool ready() const noexcept;
 
   Wake wake_;
+  FileDescriptor own_;  // of the same pipe, but non-blocking; none: it is no pipe
+  int descriptor_;
+  std::size_t write_bytes_max_;
   bool is_file_;
   bool busy_ = false;
   Event idle_;

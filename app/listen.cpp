@@ -1,0 +1,166 @@
+// coax listen: waits for somebody to connect; then it is coax connect from the other side.
+#include <fmt/core.h>
+
+#include <csignal>
+#include <deque>
+#include <memory>
+
+#include "app/commands.hpp"
+#include "app/exchange.hpp"
+#include "app/report.hpp"
+#include "app/target.hpp"
+#include "coax/base/error.hpp"
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/run.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+struct Given {
+  std::vector<std::string> target;
+  bool keep_open = false;
+};
+
+class Server {
+ public:
+  Server(const ExchangeOptions& options, bool keep_open)
+      : options_(options), keep_open_(keep_open), transcript_(options.form, options.lines) {}
+
+  // What cannot be listened on throws Error.
+  Task<> run(const std::vector<Address>& addresses);
+  [[nodiscard]] int code() const noexcept { return code_; }
+
+ private:
+  Task<> listen_on(const std::vector<Address>& addresses);
+  Task<std::unique_ptr<Stream>> accept();
+  Task<> accept_at(SocketListener& listener);
+  Task<> serve();
+
+  ExchangeOptions options_;
+  bool keep_open_;
+  StandardInput input_;
+  Transcript transcript_;
+  std::deque<UnixPath> paths_;
+  std::deque<SocketListener> listeners_;
+  std::deque<std::unique_ptr<Stream>> accepted_;
+  Event arrived_;
+  int code_ = done;
+};
+
+Task<> Server::run(const std::vector<Address>& addresses) {
+  co_await listen_on(addresses);
+  try {
+    co_await serve();
+  } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
+    code_ = keep_open_ ? done : failed;
+  }
+}
+
+Task<> Server::listen_on(const std::vector<Address>& addresses) {
+  std::uint16_t port = 0;  // all addresses of a name: one port
+  for (const Address& address : addresses) {
+    const Endpoint endpoint = address.endpoint();
+    const bool chosen = endpoint.family() != Endpoint::Family::none && endpoint.port() == 0 && port != 0;
+    const Address at = chosen ? Address(*Endpoint::from_ip(endpoint.ip(), port)) : address;
+    listeners_.emplace_back(at);
+    paths_.emplace_back(at);
+    port = listeners_.back().local().port();
+    const std::string where = listeners_.back().address().to_string();
+    complain("listen", "listening on " + where);
+    co_await transcript_.listening(where);
+  }
+}
+
+Task<> Server::serve() {
+  do {
+    std::unique_ptr<Stream> stream = co_await accept();
+    if (!keep_open_) {
+      listeners_.clear();
+      paths_.clear();
+    }
+    const Outcome outcome = co_await converse("listen", std::move(stream), input_, transcript_, options_);
+    code_ = outcome.code;
+    if (!outcome.may_go_on) co_return;
+  } while (keep_open_);
+}
+
+// The next client of any of the addresses.
+Task<std::unique_ptr<Stream>> Server::accept() {
+  if (accepted_.empty()) {
+    TaskGroup group;
+    for (SocketListener& listener : listeners_) group.spawn(accept_at(listener));
+    arrived_.clear();
+    if (accepted_.empty()) co_await race(arrived_.wait(), group.join());
+    group.cancel();
+    co_await group.join();
+  }
+  auto stream = std::move(accepted_.front());
+  accepted_.pop_front();
+  co_return stream;
+}
+
+Task<> Server::accept_at(SocketListener& listener) {
+  const SocketListener::Accepted accepted = co_await listener.accept();
+  if (accepted.error != 0) throw Error(accepted.error, "accept on", listener.address().to_string());
+  accepted_.push_back(SocketStream::adopt(accepted.native));
+  arrived_.set();
+}
+
+Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& options, bool keep_open, int& code) {
+  Server server(options, keep_open);
+  try {
+    co_await server.run(addresses);
+    code = server.code();
+  } catch (const Error& error) {
+    complain("listen", error.what());
+    code = unavailable;
+  }
+}
+
+int listen_with(const Given& given, const ExchangeFlags& flags) {
+  const Target target = target_of(given.target, Transport::tcp, Ports::one_or_any);
+  ExchangeOptions options = flags.options();
+  options.for_the_next = given.keep_open;
+  const std::vector<Address> addresses = addresses_to_listen_on(target);
+  std::signal(SIGPIPE, SIG_IGN);
+  int code = failed;
+  const int ran = run(run_server(addresses, options, given.keep_open, code));
+  return ran != 0 ? ran : code;
+}
+
+}  // namespace
+
+void add_listen(CLI::App& program, Chosen& chosen) {
+  CLI::App* command = program.add_subcommand("listen", "Wait for a connection, and be its other side");
+  auto given = std::make_shared<Given>();
+  command
+      ->add_option("target", given->target,
+                   "Where: PORT on this machine alone, ADDRESS:PORT, :PORT for everybody, or unix:PATH; port 0: any")
+      ->type_name("TARGET")
+      ->expected(1, 2)
+      ->required();
+  command->add_flag("--keep-open", given->keep_open,
+                    "After a client the next one, until Ctrl-C; the input goes on with the one that is there");
+  auto flags = std::make_shared<ExchangeFlags>(*command);
+  command->footer(
+      "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "
+      "and\n"
+      "when the client has finished, too, it is over. At a terminal the client's end is the end at once. One client "
+      "at\n"
+      "a time: without --keep-open others are refused once it is there, with it they wait.\n\n"
+      "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong arguments; "
+      "3\n"
+      "the address cannot be listened on. With --keep-open, Ctrl-C is the usual end: 0.\n\n"
+      "Examples:\n  coax listen 7000                            talk to whoever comes, from this machine\n"
+      "  coax listen :7000 > disk.img                receive a file from anywhere\n"
+      "  coax listen :7000 < disk.img                give one to whoever comes\n"
+      "  coax listen --keep-open --no-input --json 7000 >> events\n"
+      "  coax listen --hex unix:/tmp/debug.sock");
+  command->callback([given, flags, &chosen] {
+    chosen = [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
+  });
+}
+
+}  // namespace coax::app
