@@ -15,47 +15,8 @@ import unittest
 from collections.abc import Callable
 
 import support
-from support import LOCALHOST, WAIT_S, Hub, HubTest, Program, coax
+from support import LOCALHOST, WAIT_S, Hub, HubTest, Program, Server, coax, read_to_end
 from terminal import Person
-
-
-class Server:
-    """A server of the test's own on one connection; `serve` runs on a thread."""
-
-    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
-        self.listener = socket.create_server((LOCALHOST, 0))
-        self.listener.settimeout(WAIT_S)
-        self.address = f"{LOCALHOST}:{self.listener.getsockname()[1]}"
-        self.accepted = threading.Event()
-        self.failure: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, args=(serve,), daemon=True)
-        self.thread.start()
-
-    def _run(self, serve: Callable[[socket.socket], None]) -> None:
-        try:
-            connection, _ = self.listener.accept()
-            self.accepted.set()
-            with connection:
-                connection.settimeout(WAIT_S)
-                serve(connection)
-        except BaseException as failure:  # noqa: for the test's thread
-            self.failure = failure
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        self.listener.close()
-        self.thread.join(WAIT_S)
-        if self.failure and not failed:
-            raise self.failure
-
-
-def read_to_end(connection: socket.socket) -> bytes:
-    data = b""
-    while more := connection.recv(4096):
-        data += more
-    return data
 
 
 class TutorialServer:

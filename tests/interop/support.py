@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 import unittest
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -131,6 +131,45 @@ class Program:
             self.process.wait()
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.close()
+
+
+class Server:
+    """A server of the test's own on one connection; `serve` runs on a thread."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self.listener = socket.create_server((LOCALHOST, 0))
+        self.listener.settimeout(WAIT_S)
+        self.address = f"{LOCALHOST}:{self.listener.getsockname()[1]}"
+        self.accepted = threading.Event()
+        self.failure: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, args=(serve,), daemon=True)
+        self.thread.start()
+
+    def _run(self, serve: Callable[[socket.socket], None]) -> None:
+        try:
+            connection, _ = self.listener.accept()
+            self.accepted.set()
+            with connection:
+                connection.settimeout(WAIT_S)
+                serve(connection)
+        except BaseException as failure:  # noqa: for the test's thread
+            self.failure = failure
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        self.listener.close()
+        self.thread.join(WAIT_S)
+        if self.failure and not failed:
+            raise self.failure
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    data = bytearray()
+    while more := connection.recv(65536):
+        data += more
+    return bytes(data)
 
 
 class Hub(Program):

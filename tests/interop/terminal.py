@@ -82,15 +82,16 @@ class Screen:
 
 
 class Person:
-    """Somebody with `coax chat` in a terminal."""
+    """Somebody with `coax chat`, or another command, in a terminal."""
 
-    def __init__(self, *arguments: str, extra: Mapping[str, str] | None = None, columns: int = 80) -> None:
+    def __init__(self, *arguments: str, command: str = "chat", extra: Mapping[str, str] | None = None,
+                 columns: int = 80) -> None:
         self.screen = Screen(24, columns)
         self.written = b""
         self.master, self.slave = pty.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
         self.modes = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen([coax(), "chat", *arguments], stdin=self.slave, stdout=self.slave,
+        self.process = subprocess.Popen([coax(), command, *arguments], stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, env=environment(extra), start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         self.changed = threading.Condition()
