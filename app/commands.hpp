@@ -19,6 +19,7 @@ using Chosen = std::function<int()>;
 void add_serve(CLI::App& program, Chosen& chosen);
 void add_chat(CLI::App& program, Chosen& chosen);
 void add_doctor(CLI::App& program, Chosen& chosen);
+void add_echo(CLI::App& program, Chosen& chosen);
 void add_connect(CLI::App& program, Chosen& chosen);
 void add_listen(CLI::App& program, Chosen& chosen);
 void add_ports(CLI::App& program, Chosen& chosen);

@@ -29,11 +29,16 @@ int main(int argc, char** argv) {
       "Exit codes: 0 done, 1 failed, 2 wrong options or configuration, 3 the address cannot be listened on or nobody "
       "answers.\n\nExamples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
+      "  coax connect 192.168.1.5:7000   talk to a server, as nc does; coax listen is the other side\n"
+      "  coax echo listen                give back what comes; coax echo 7777 measures it\n"
+      "  coax ports 8080                 is it free, and who has it?\n"
+      "  coax resolve example.org        its addresses; coax ip tells what they are for\n"
       "  coax doctor                     what this machine allows\n"
       "  coax serve --help               everything about one command");
   Chosen chosen;
   add_serve(program, chosen);
   add_chat(program, chosen);
+  add_echo(program, chosen);
   add_connect(program, chosen);
   add_listen(program, chosen);
   add_ports(program, chosen);

@@ -1,7 +1,7 @@
 // Terminal: the person at standard input and output, or a pipe or file in their place. Lines that come while somebody
 // types never tear what is being typed.
 //
-// The loop waits for sockets only, so a thread waits for the keys: it reads one edited line each time that the loop asks
+// The loop waits for sockets only, so a thread waits for the keys: it reads one edited line each time the loop asks
 // for one, and posts it. Between two keys the loop may print.
 #pragma once
 

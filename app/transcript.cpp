@@ -1,5 +1,5 @@
-// A transcript is written through one StandardOutput, whose calls wait while the reader does: who receives then does not
-// read on from the peer, so that nothing piles up here.
+// A transcript is written through one StandardOutput, whose calls wait while the reader does: who receives then does
+// not read on from the peer, so that nothing piles up here.
 #include "app/transcript.hpp"
 
 #include <fmt/chrono.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# `coax connect` and `coax listen` against Python's sockets, nc and each other: the end of the input, what is shown, what
-# goes wrong, and large data.
+# `coax connect` and `coax listen` against Python's sockets, nc and each other: the end of the input, what is shown,
+# what goes wrong, and large data.
 
 import base64
 import contextlib
@@ -325,8 +325,8 @@ class Listen(unittest.TestCase):
         with folder() as path:
             (path / "file").write_bytes(bytes(LARGE))
             with open(path / "file", "rb") as file:
-                process = subprocess.Popen([coax(), "listen", "--keep-open", "0"], stdin=file, stdout=subprocess.DEVNULL,
-                                           stderr=subprocess.PIPE, env=support.environment())
+                process = subprocess.Popen([coax(), "listen", "--keep-open", "0"], stdin=file,
+                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=support.environment())
             with process:
                 port = int(process.stderr.readline().rpartition(b":")[2])
                 with socket.create_connection((LOCALHOST, port), WAIT_S) as client:

@@ -1,0 +1,227 @@
+// coax echo: a server that gives back what it gets, and a client that checks that it does, and how fast.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <boost/json/object.hpp>
+#include <deque>
+#include <memory>
+#include <random>
+
+#include "app/commands.hpp"
+#include "app/report.hpp"
+#include "app/target.hpp"
+#include "coax/base/error.hpp"
+#include "coax/server/serve.hpp"
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/run.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+struct Given {
+  std::vector<std::string> words;
+  unsigned count = 1000;
+  std::string size = "64B";
+  std::string timeout = "5s";
+  bool json = false;
+};
+
+constexpr std::size_t size_max = 64_MiB;
+constexpr unsigned count_max = 10'000'000;
+
+// --- the server ---
+
+void tell_listening(const std::string& address, bool json) {
+  if (json) return print_json(boost::json::object{{"event", "listening"}, {"address", address}});
+  fmt::print("echo: listening on {}\n", address);
+  std::fflush(stdout);
+}
+
+Task<> give_back(Stream& peer) {
+  while (const Bytes bytes = co_await peer.recv()) co_await peer.send(bytes);
+}
+
+Task<> serve_streams(Target target, bool json, int& code) {
+  std::deque<UnixPath> paths;
+  ServeOptions options{.listen = target.text()};
+  options.drain = Duration::zero();
+  options.on_listen = [&paths, json](const Address& at) {
+    paths.emplace_back(at);
+    tell_listening(at.to_string(), json);
+  };
+  try {
+    co_await serve(std::move(options), give_back);
+  } catch (const Error& error) {
+    complain("echo", error.what());
+    code = unavailable;
+  }
+}
+
+int listen_with(const Given& given) {
+  std::vector<std::string> where(given.words.begin() + 1, given.words.end());
+  if (where.empty()) where = {"7777"};
+  const Target target = target_of(where, Transport::tcp, Ports::one_or_any);
+  int code = done;
+  const int ran = run(serve_streams(target, given.json, code));
+  return ran != 0 ? ran : code;
+}
+
+// --- the client ---
+
+// What there is to say at the end.
+struct Figures {
+  std::vector<Duration> round_trips;
+  unsigned sent = 0;
+  Duration took{};
+};
+
+double microseconds(Duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
+
+// Sorted: the one that so many of a hundred do not exceed.
+double percentile(const std::vector<Duration>& sorted, std::size_t percent) {
+  const std::size_t rank = (sorted.size() * percent + 99) / 100;
+  return microseconds(sorted[std::max<std::size_t>(rank, 1) - 1]);
+}
+
+void tell(const Target& target, const Given& given, Figures& figures) {
+  std::ranges::sort(figures.round_trips);
+  const std::size_t size = size_of("--size", given.size);
+  const double seconds = std::chrono::duration<double>(figures.took).count();
+  const auto back = figures.round_trips.size();
+  const double rate = seconds > 0 ? static_cast<double>(back) / seconds : 0;
+  const std::size_t lost = figures.sent - back;
+  if (given.json) {
+    boost::json::object object{
+        {"target", target.text()}, {"sent", figures.sent}, {"unchanged", back}, {"lost", lost}, {"size", size},
+        {"seconds", seconds}};
+    if (back != 0) {
+      object["p50_us"] = percentile(figures.round_trips, 50);
+      object["p99_us"] = percentile(figures.round_trips, 99);
+      object["max_us"] = percentile(figures.round_trips, 100);
+      object["messages_per_second"] = rate;
+    }
+    return print_json(object);
+  }
+  fmt::print("{}: {} of {} messages of {} came back unchanged\n", target.text(), back, figures.sent, format_size(size));
+  if (back == 0) return;
+  fmt::print("  round trip  p50 {:.1f} us, p99 {:.1f} us, max {:.1f} us\n", percentile(figures.round_trips, 50),
+             percentile(figures.round_trips, 99), percentile(figures.round_trips, 100));
+  fmt::print("  rate        {:.0f} messages/s, {:.2f} MiB/s each way\n", rate,
+             rate * static_cast<double>(size) / (1 << 20));
+}
+
+// Bytes that nobody sends by accident, another text for each message: the block is read from another place.
+class Messages {
+ public:
+  explicit Messages(std::size_t size) : size_(size), block_(size + different_max, '\0') {
+    std::minstd_rand random(1);
+    for (char& byte : block_) byte = static_cast<char>(random() >> 8);
+  }
+  [[nodiscard]] Bytes at(unsigned index) const noexcept { return {block_.data() + index % different_max, size_}; }
+
+ private:
+  static constexpr std::size_t different_max = 251;
+  std::size_t size_;
+  std::string block_;
+};
+
+Task<> send_and_compare(Stream& stream, Bytes message) {
+  std::size_t have = 0;
+  const auto compare = [&]() -> Task<> {
+    while (have != message.size()) {
+      const Bytes bytes = co_await stream.recv();
+      if (bytes.empty()) {
+        throw Error(ErrorKind::disconnected, "recv the echo from", stream.peer_name(),
+                    fmt::format("it finished after {} of {} bytes of a message", have, message.size()));
+      }
+      const std::size_t size = std::min(bytes.size(), message.size() - have);
+      const auto wrong = std::ranges::mismatch(bytes.first(size), message.from(have).first(size));
+      if (wrong.in2 != message.from(have).first(size).end() || size != bytes.size()) {
+        const auto at = static_cast<std::size_t>(wrong.in1 - bytes.begin());
+        throw Error(ErrorKind::protocol, "recv the echo from", stream.peer_name(),
+                    fmt::format("byte {} of a message came back changed, or was never sent", have + at));
+      }
+      have += size;
+    }
+  };
+  co_await all(stream.send(message), compare());
+}
+
+Task<> talk_over_stream(const Target& target, const Given& given, Figures& figures) {
+  const Duration limit = duration_of("--timeout", given.timeout);
+  const Messages messages(size_of("--size", given.size));
+  const auto stream = co_await connect(target.text(), {.limit = limit});
+  const TimePoint began = Clock::now();
+  while (figures.sent != given.count) {
+    const TimePoint sent = Clock::now();
+    const Bytes message = messages.at(figures.sent++);
+    co_await timeout(limit, send_and_compare(*stream, message));
+    const TimePoint now = Clock::now();
+    figures.round_trips.push_back(now - sent);
+    figures.took = now - began;
+  }
+}
+
+Task<> talk(const Target& target, const Given& given, int& code) {
+  Figures figures;
+  try {
+    co_await talk_over_stream(target, given, figures);
+  } catch (const Error& error) {
+    complain("echo", error.what());
+    code = figures.sent == 0 ? unavailable : failed;
+  } catch (const Cancelled&) {
+    code = failed;
+  }
+  if (figures.sent != 0) tell(target, given, figures);
+}
+
+int talk_with(const Given& given) {
+  const Target target = target_of(given.words, Transport::tcp, Ports::one);
+  const std::size_t size = size_of("--size", given.size);
+  if (size == 0 || size > size_max) {
+    throw WrongUsage{fmt::format("--size {}: give 1B to {}", given.size, format_size(size_max))};
+  }
+  if (given.count == 0 || given.count > count_max) {
+    throw WrongUsage{fmt::format("--count {}: give 1 to {}", given.count, count_max)};
+  }
+  duration_of("--timeout", given.timeout);
+  int code = done;
+  const int ran = run(talk(target, given, code));
+  return ran != 0 ? ran : code;
+}
+
+}  // namespace
+
+void add_echo(CLI::App& program, Chosen& chosen) {
+  CLI::App* command = program.add_subcommand("echo", "Give back what comes; check that somebody does, and how fast");
+  auto given = std::make_shared<Given>();
+  command
+      ->add_option("where", given->words,
+                   "\"listen\" and where [7777 on this machine], or whom to ask: HOST:PORT, PORT or unix:PATH")
+      ->type_name("[listen] TARGET")
+      ->expected(1, 3)
+      ->required();
+  command->add_option("--count", given->count, "How many messages are sent, one after the other [1000]")
+      ->type_name("N");
+  command->add_option("--size", given->size, "How long each is [64B]")->type_name("SIZE");
+  command->add_option("--timeout", given->timeout, "How long connecting, and each message, may take [5s]")
+      ->type_name("TIME");
+  command->add_flag("--json", given->json, "For machines: one object");
+  command->footer(
+      "The next message is sent when the last is back, so that the times are those of one round trip.\n\n"
+      "Exit codes: 0 all came back unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the connection\n"
+      "broke; 2 wrong arguments; 3 nobody answers, or the address cannot be listened on.\n\n"
+      "Examples:\n  coax echo listen                   a server at 127.0.0.1:7777\n"
+      "  coax echo listen :7000             for everybody\n  coax echo 7777\n"
+      "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n  coax echo unix:/tmp/echo.sock --json");
+  command->callback([given, &chosen] {
+    chosen = [given] {
+      return reported("echo", unavailable,
+                      [&] { return given->words.front() == "listen" ? listen_with(*given) : talk_with(*given); });
+    };
+  });
+}
+
+}  // namespace coax::app
