@@ -20,13 +20,9 @@ namespace coax::app {
 Bytes LineBlocks::feed(Bytes piece) {
   held_.erase(0, std::exchange(given_, 0));
   const std::size_t before = held_.size();
-  if (crlf_) {
-    for (const char byte : piece) {
-      if (byte == '\n' && !held_.ends_with('\r')) held_ += '\r';
-      held_ += byte;
-    }
-  } else {
-    held_.append(piece);
+  for (const char byte : piece) {
+    if (crlf_ && byte == '\n' && last_ != '\r') held_ += '\r';
+    held_ += last_ = byte;
   }
   const std::size_t end = held_.rfind('\n');
   if (end != std::string::npos && end >= before) return give(end + 1);
@@ -35,7 +31,8 @@ Bytes LineBlocks::feed(Bytes piece) {
 
 Bytes LineBlocks::rest(bool with_end) {
   held_.erase(0, std::exchange(given_, 0));
-  if (!held_.empty() && with_end) held_ += crlf_ ? "\r\n" : "\n";
+  if (last_ != '\n' && with_end) held_ += crlf_ ? "\r\n" : "\n";
+  last_ = '\n';
   return give(held_.size());
 }
 

@@ -30,6 +30,7 @@ class LineBlocks {
   Bytes give(std::size_t size);
 
   bool crlf_;              // ends that are LF become CRLF
+  char last_ = '\n';       // of all that was fed
   std::string held_;       // the line that is not complete
   std::size_t given_ = 0;  // how much of held_ was lent by the last call
 };

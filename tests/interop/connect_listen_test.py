@@ -54,6 +54,17 @@ def connect(address: str, *arguments: str, given: bytes = b"") -> tuple[int, byt
     return ran.returncode, ran.stdout, ran.stderr.decode()
 
 
+@contextlib.contextmanager
+def started(*arguments: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """The program with standard input and output of its own; it ends with the `with`."""
+    process = subprocess.Popen([coax(), *arguments], stderr=subprocess.PIPE, env=support.environment(), **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def events(output: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in output.splitlines()]
 
@@ -114,15 +125,21 @@ class TheEnd(unittest.TestCase):
             self.assertEqual(connect(server.address, "--no-input"), (0, b"news", ""))
 
     def test_an_answer_of_one_who_does_not_read_is_printed_although_sending_fails(self) -> None:
+        answer = os.urandom(100_000)  # more than a pipe holds
+
         def refuse(peer: socket.socket) -> None:
             peer.recv(1)
-            peer.sendall(b"no more of that")
-            peer.shutdown(socket.SHUT_WR)
+            peer.sendall(answer)
 
-        with Server(refuse) as server:  # which closes with much unread: we get a reset
-            code, out, said = connect(server.address, given=bytes(LARGE))
-        self.assertEqual((code, out), (1, b"no more of that"))
-        self.assertIn(f"{server.address}: ", said)
+        with folder() as path:
+            (path / "file").write_bytes(bytes(LARGE))
+            with open(path / "file", "rb") as file, Server(refuse) as server, \
+                    started("connect", server.address, stdin=file, stdout=subprocess.PIPE) as process:
+                server.thread.join(WAIT_S)  # it has closed with much unread, which resets the connection
+                with self.assertRaises(subprocess.TimeoutExpired):  # it waits for whoever reads its output
+                    process.wait(0.5)
+                self.assertEqual(process.stdout.read(), answer)
+                self.assertEqual(process.wait(WAIT_S), 1)
 
     def test_the_peer_is_killed(self) -> None:
         with Listening() as peer, connecting(peer.address) as client:
@@ -324,10 +341,8 @@ class Listen(unittest.TestCase):
     def test_keep_open_gives_a_file_that_is_read_slowly_whole(self) -> None:
         with folder() as path:
             (path / "file").write_bytes(bytes(LARGE))
-            with open(path / "file", "rb") as file:
-                process = subprocess.Popen([coax(), "listen", "--keep-open", "0"], stdin=file,
-                                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=support.environment())
-            with process:
+            with open(path / "file", "rb") as file, \
+                    started("listen", "--keep-open", "0", stdin=file, stdout=subprocess.DEVNULL) as process:
                 port = int(process.stderr.readline().rpartition(b":")[2])
                 with socket.create_connection((LOCALHOST, port), WAIT_S) as client:
                     client.shutdown(socket.SHUT_WR)
@@ -397,9 +412,7 @@ class Programs(unittest.TestCase):
     def test_large_data_passes_with_little_memory_and_unchanged(self) -> None:
         block = os.urandom(1 << 20)
         with folder() as path, open(path / "out", "wb") as out:
-            listening = subprocess.Popen([coax(), "listen", "0"], stdin=subprocess.DEVNULL, stdout=out,
-                                         stderr=subprocess.PIPE, env=support.environment())
-            with listening:
+            with started("listen", "0", stdin=subprocess.DEVNULL, stdout=out) as listening:
                 address = listening.stderr.readline().decode().split()[-1]
                 with connecting(address) as client:
                     for _ in range(LARGE >> 20):
@@ -443,15 +456,14 @@ class Programs(unittest.TestCase):
                 while True:
                     peer.sendall(bytes(1 << 16))
 
-        with Server(flood) as server:
-            left = subprocess.Popen([coax(), "connect", server.address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                    stderr=subprocess.PIPE, env=support.environment())
-            with left:
-                left.stdout.read(1)
-                left.stdout.close()
-                self.assertEqual(left.wait(WAIT_S), 1)
-                self.assertIn(b"write to standard output: Broken pipe", left.stderr.read())
-                left.stdin.close()
+        out, ours = os.pipe()
+        with Server(flood) as server, \
+                started("connect", server.address, stdin=subprocess.PIPE, stdout=ours) as process:
+            os.close(ours)
+            os.read(out, 1)
+            os.close(out)
+            self.assertEqual(process.wait(WAIT_S), 1)
+            self.assertIn(b"write to standard output: Broken pipe", process.stderr.read())
 
     def test_a_reader_of_our_output_that_stops_does_not_hold_up_ctrl_c(self) -> None:
         stop = threading.Event()
@@ -461,14 +473,12 @@ class Programs(unittest.TestCase):
                 while not stop.is_set():
                     peer.sendall(bytes(1 << 16))
 
-        with Server(flood) as server:
-            process = subprocess.Popen([coax(), "connect", server.address], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=support.environment())
-            with process:
-                process.stdout.read(1)
-                process.send_signal(signal.SIGINT)
-                self.assertEqual(process.wait(WAIT_S), 1)
-                stop.set()
+        with Server(flood) as server, \
+                started("connect", server.address, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            process.stdout.read(1)
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(WAIT_S), 1)
+            stop.set()
 
     def test_ctrl_c_while_it_waits(self) -> None:
         with Listening() as listening:
