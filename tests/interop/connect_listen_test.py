@@ -305,9 +305,10 @@ class Time(unittest.TestCase):
                 server.listen()
                 server.settimeout(WAIT_S)
                 connection, _ = server.accept()
-                connection.close()
-                client.finish()
-                self.assertIn(client.wait(), {0, 3})
+                with connection:
+                    client.finish()
+                    self.assertEqual(connection.recv(1), b"")
+                self.assertEqual(client.wait(), 0)
 
 
 class Listen(unittest.TestCase):
