@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <boost/json/object.hpp>
-#include <deque>
 #include <memory>
 #include <random>
 
@@ -44,13 +43,9 @@ Task<> give_back(Stream& peer) {
 }
 
 Task<> serve_streams(Target target, bool json, int& code) {
-  std::deque<UnixPath> paths;
   ServeOptions options{.listen = target.text()};
   options.drain = Duration::zero();
-  options.on_listen = [&paths, json](const Address& at) {
-    paths.emplace_back(at);
-    tell_listening(at.to_string(), json);
-  };
+  options.on_listen = [json](const Address& at) { tell_listening(at.to_string(), json); };
   try {
     co_await serve(std::move(options), give_back);
   } catch (const Error& error) {

@@ -42,7 +42,6 @@ class Server {
   bool keep_open_;
   StandardInput input_;
   Transcript transcript_;
-  std::deque<UnixPath> paths_;
   std::deque<SocketListener> listeners_;
   std::deque<std::unique_ptr<Stream>> accepted_;
   Event arrived_;
@@ -65,7 +64,6 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
     const bool chosen = endpoint.family() != Endpoint::Family::none && endpoint.port() == 0 && port != 0;
     const Address at = chosen ? Address(*Endpoint::from_ip(endpoint.ip(), port)) : address;
     listeners_.emplace_back(at);
-    paths_.emplace_back(at);
     port = listeners_.back().local().port();
     const std::string where = listeners_.back().address().to_string();
     complain("listen", "listening on " + where);
@@ -76,10 +74,7 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
 Task<> Server::serve() {
   do {
     std::unique_ptr<Stream> stream = co_await accept();
-    if (!keep_open_) {
-      listeners_.clear();
-      paths_.clear();
-    }
+    if (!keep_open_) listeners_.clear();
     const Outcome outcome = co_await converse("listen", std::move(stream), input_, transcript_, options_);
     code_ = outcome.code;
     if (!outcome.may_go_on) co_return;

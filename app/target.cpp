@@ -2,7 +2,6 @@
 #include "app/target.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -73,15 +72,6 @@ std::vector<Address> addresses_to_listen_on(const Target& target) {
   std::vector<Address> all;
   for (const Endpoint& endpoint : resolve(target.host, target.ports.first)) all.emplace_back(endpoint);
   return all;
-}
-
-UnixPath::UnixPath(const Address& at) noexcept {
-  const auto name = at.unix_name();
-  if (name && !name->is_abstract()) path_ = name->text();
-}
-
-UnixPath::~UnixPath() {
-  if (!path_.empty()) ::unlink(path_.c_str());
 }
 
 }  // namespace coax::app

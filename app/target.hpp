@@ -28,16 +28,4 @@ Target target_of(const std::vector<std::string>& words, Transport transport, Por
 // The addresses to listen on; blocks. Throws Error when the host has none.
 std::vector<Address> addresses_to_listen_on(const Target& target);
 
-// Removes the file of a Unix socket that was listened on, when it is left.
-class UnixPath {
- public:
-  explicit UnixPath(const Address& at) noexcept;
-  UnixPath(const UnixPath&) = delete;
-  UnixPath& operator=(const UnixPath&) = delete;
-  ~UnixPath();
-
- private:
-  std::string path_;
-};
-
 }  // namespace coax::app
