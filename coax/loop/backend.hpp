@@ -7,13 +7,15 @@
 //   -EAGAIN at any time, and submit() is the answer to that.
 // - wake(): end a poll() from another thread or a signal handler.
 //
-// and, for descriptors, which it owns until close(): open, listen, adopt, discard, close, finish,
+// and, for descriptors, which it owns until close(): open, open_datagrams, listen, adopt, discard, close, finish,
 // set_option, get_option, local, peer.
 //
 // Rules that every back-end keeps:
 // - done() is called from poll() or through finish_later(), never inside submit() or cancel(): whoever starts an
 //   operation is never re-entered.
-// - At most one receiving (recv, recv_into, accept) and one sending (send, connect) operation per descriptor at a time.
+// - At most one receiving (recv, recv_into, accept, recv_batch) and one sending (send, connect, send_batch) operation
+//   per descriptor at a time. The batches are for descriptors of open_datagrams() only, which have no others.
+// - To a batch that waits to be sent more may be added; what counts is what it has when there is room.
 // - After done() the back-end does not touch the Op again.
 // - close() ends what is waiting on the descriptor with -EBADF, as later calls end.
 // All calls but wake() belong to the loop's thread.
@@ -31,6 +33,7 @@
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
 #include "coax/socket/address.hpp"
+#include "coax/socket/datagram_options.hpp"
 #include "coax/socket/listen_options.hpp"
 
 namespace coax {
@@ -58,6 +61,10 @@ class Backend {
 
   // Descriptors. Failures are errno values.
   virtual std::expected<Descriptor, int> open(Family family) = 0;  // a stream socket to connect with
+  // A socket for datagrams: bound to `at`, or anywhere when that is of no family; and, unless `peer` is of none, with
+  // that as the only one that it talks to.
+  virtual std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,
+                                                        const DatagramOptions& options) = 0;
   virtual std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) = 0;
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, on failure too
   virtual void discard(int native) noexcept;                     // ends an accepted connection that nobody adopts

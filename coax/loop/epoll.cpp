@@ -23,6 +23,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
+#include "coax/loop/datagrams.hpp"
 #include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
 
@@ -45,6 +46,8 @@ class EpollBackend final : public Backend {
   void wake() noexcept override;
 
   std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,
+                                                const DatagramOptions& options) override;
   std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
@@ -77,6 +80,8 @@ class EpollBackend final : public Backend {
   static std::int64_t send_on(Slot& slot, std::span<const iovec> gather) noexcept;
   bool perform_accept(Slot& slot, Op& op) noexcept;
   bool perform_connect(Slot& slot, Op& op) noexcept;
+  bool perform_recv_batch(Slot& slot, Op& op) noexcept;
+  bool perform_send_batch(Slot& slot, Op& op) noexcept;
   void dispatch(const epoll_event& event) noexcept;
   // False: there may be no such slot any more.
   bool retry(Slot& slot, Op* Slot::* waiting) noexcept;
@@ -183,6 +188,8 @@ bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
     case Op::Kind::accept: return slot.readable && perform_accept(slot, op);
     case Op::Kind::send: return slot.writable && perform_send(slot, op);
     case Op::Kind::connect: return perform_connect(slot, op);
+    case Op::Kind::recv_batch: return slot.readable && perform_recv_batch(slot, op);
+    case Op::Kind::send_batch: return slot.writable && perform_send_batch(slot, op);
   }
   return finish_now(op, -EINVAL);
 }
@@ -292,8 +299,32 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
   return finish_now(op, -reason);
 }
 
+bool EpollBackend::perform_recv_batch(Slot& slot, Op& op) noexcept {
+  ReceiveBatch* const batch = ReceiveBatch::take();
+  const std::int64_t count = receive_batch(slot.fd, *batch, op.incoming.may_be_joined);
+  const bool drained = count == -EAGAIN || (count > 0 && static_cast<std::size_t>(count) < ReceiveBatch::messages_max);
+  if (drained) slot.readable = false;
+  op.incoming.lent = count > 0 ? batch : nullptr;
+  if (count <= 0) ReceiveBatch::give_back(batch);
+  return count != -EAGAIN && finish_now(op, count);
+}
+
+bool EpollBackend::perform_send_batch(Slot& slot, Op& op) noexcept {
+  const std::int64_t count = send_batch(slot.fd, *op.outgoing);
+  if (count != -EAGAIN) return finish_now(op, count);
+  slot.writable = false;
+  return false;
+}
+
 std::expected<Descriptor, int> EpollBackend::open(Family family) {
   const auto native = make_socket(family, SOCK_NONBLOCK);
+  if (!native) return std::unexpected(native.error());
+  return adopt(*native);
+}
+
+std::expected<Descriptor, int> EpollBackend::open_datagrams(const Address& at, const Address& peer,
+                                                            const DatagramOptions& options) {
+  const auto native = make_datagram_socket(at, peer, options, SOCK_NONBLOCK);
   if (!native) return std::unexpected(native.error());
   return adopt(*native);
 }

@@ -156,9 +156,13 @@ void Loop::run_flushes() noexcept {
 
 bool Loop::submit(Op& op) noexcept {
   if (backend_->spend()) return backend_->submit(op);
+  submit_later(op);
+  return false;
+}
+
+void Loop::submit_later(Op& op) noexcept {
   op.state = Op::State::deferred;
   deferred_.push_back(op);
-  return false;
 }
 
 void Loop::cancel(Op& op) noexcept {

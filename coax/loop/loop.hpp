@@ -77,6 +77,8 @@ class Loop {
 
   // Like the back-end's, with a fair share: a task that never has to wait is made to wait a turn now and then.
   bool submit(Op& op) noexcept;
+  // In the next turn, for whoever has had its share of this one.
+  void submit_later(Op& op) noexcept;
   void cancel(Op& op) noexcept;
   // Calls done() in this turn or, when it is at its end, the next.
   void finish_later(Completion& completion) noexcept { backend_->finish_later(completion); }

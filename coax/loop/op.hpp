@@ -14,6 +14,8 @@ namespace coax {
 class Address;
 class Endpoint;
 class LentBuffer;
+class ReceiveBatch;
+class SendBatch;
 
 // Something that the loop calls when its turn comes.
 struct Completion : ListHook {
@@ -39,12 +41,17 @@ struct Op : Completion {
     accept,     // result = a native descriptor for Backend::adopt(); `endpoint` (may be null) gets the peer,
                 // of no family unless it is of IP
     connect,    // to `address`: result = 0
+    // Datagrams (datagrams.hpp):
+    recv_batch,  // what there is: result = messages, at least 1; `incoming.lent` holds them
+    send_batch,  // what `outgoing` has next: result = how many messages were taken, at least 1; or -errno of the first
   };
   enum class State : std::uint8_t { idle, deferred, waiting, ending, finished };  // ending: waiting, and asked to end
 
   Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {}
   // A descriptor has at most one that receives and one that sends.
-  [[nodiscard]] bool receives() const noexcept { return kind != Kind::send && kind != Kind::connect; }
+  [[nodiscard]] bool receives() const noexcept {
+    return kind != Kind::send && kind != Kind::connect && kind != Kind::send_batch;
+  }
 
   Kind kind;
   State state = State::idle;
@@ -58,12 +65,18 @@ struct Op : Completion {
     const iovec* list;
     std::size_t count;
   };
+  struct Incoming {
+    ReceiveBatch* lent;
+    bool may_be_joined;  // several datagrams may come as one message; only over IP
+  };
   union {
     LentBuffer* lent = nullptr;
     Into into;
     Gather gather;
     Endpoint* endpoint;
     const Address* address;
+    Incoming incoming;
+    SendBatch* outgoing;
   };
 };
 

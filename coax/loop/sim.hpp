@@ -38,6 +38,11 @@ struct SimConditions {
   double resets = 0;                             // probability, at each send, that the connection breaks
   std::size_t window_bytes = 256_KiB;            // sent one way and not yet received; small: many partial sends
   Duration give_up = std::chrono::seconds(120);  // so long without an answer, and what was sent ends with ETIMEDOUT
+  // Of datagrams; TCP mends these itself.
+  double loss = 0;                          // probability that one does not arrive
+  double duplication = 0;                   // that it arrives twice
+  double reordering = 0;                    // that others overtake it: it takes up to 4 latency_max longer
+  std::size_t datagram_bytes_max = 65'507;  // longer ones are lost: a path that does not pass fragments
 };
 
 class SimNetwork {
@@ -75,8 +80,8 @@ class SimNetwork {
   // The host then has no more descriptors than so many: EMFILE. Without: 65536.
   void limit_descriptors(std::string_view host, std::size_t most);
   [[nodiscard]] std::size_t descriptors(std::string_view host) const;
-  // The next socket that is opened to connect with has this address. Without: that of whom it connects to, and its
-  // descriptor is nobody's.
+  // The next socket that is opened to connect with, or that is bound to the wildcard for datagrams, has this address.
+  // Without: that of whom it talks to, and its descriptor is nobody's.
   void connect_from(std::string_view address);
   // From now on each one that is opened for the family of this address has it, unless connect_from() says another.
   void connect_always_from(std::string_view address);

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "coax/base/error.hpp"
+#include "coax/loop/datagrams.hpp"
 #include "coax/loop/sim_private.hpp"
 #include "coax/loop/slots.hpp"
 
@@ -35,6 +36,8 @@ class SimBackend final : public Backend, private sim::Observer {
   void wake() noexcept override;
 
   std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,
+                                                const DatagramOptions& options) override;
   std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void discard(int native) noexcept override;
@@ -60,6 +63,7 @@ class SimBackend final : public Backend, private sim::Observer {
     Endpoint from;        // where to connect from; none: it was not said
     sim::Handle end;
     sim::Listener* listener = nullptr;
+    sim::DatagramSocket* datagrams = nullptr;
     Op* reader = nullptr;
     Op* writer = nullptr;
   };
@@ -70,6 +74,7 @@ class SimBackend final : public Backend, private sim::Observer {
   bool perform_recv(Slot& slot, Op& op);
   bool perform_accept(Slot& slot, Op& op);
   bool perform_connect(Slot& slot, Op& op);
+  bool perform_recv_batch(const Slot& slot, Op& op);
   void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
   void wait_for_wake() noexcept;
 
@@ -171,6 +176,8 @@ bool SimBackend::perform(Slot& slot, Op& op) {
     case Op::Kind::accept: return perform_accept(slot, op);
     case Op::Kind::send: return finish_now(op, world_.send(slot.end, {op.gather.list, op.gather.count}));
     case Op::Kind::connect: return perform_connect(slot, op);
+    case Op::Kind::recv_batch: return perform_recv_batch(slot, op);
+    case Op::Kind::send_batch: return finish_now(op, world_.send(*slot.datagrams, *op.outgoing));
   }
   return finish_now(op, -EINVAL);
 }
@@ -213,6 +220,14 @@ bool SimBackend::perform_connect(Slot& slot, Op& op) {
   return end.dead && finish_now(op, -std::exchange(end.error, 0));
 }
 
+bool SimBackend::perform_recv_batch(const Slot& slot, Op& op) {
+  ReceiveBatch* const batch = ReceiveBatch::take();
+  const std::int64_t count = world_.recv(*slot.datagrams, *batch);
+  op.incoming.lent = count > 0 ? batch : nullptr;
+  if (count <= 0) ReceiveBatch::give_back(batch);
+  return finish_now(op, count);
+}
+
 SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descriptor) {
   descriptor = slots_.take();
   Slot& slot = *slots_.find(descriptor);
@@ -226,6 +241,27 @@ std::expected<Descriptor, int> SimBackend::open(Family family) {
   if (!world_.take_descriptor(from.host_key())) return std::unexpected(EMFILE);
   Descriptor descriptor;
   take_slot(from.host_key(), descriptor).from = from;
+  return descriptor;
+}
+
+std::expected<Descriptor, int> SimBackend::open_datagrams(const Address& at, const Address& peer,
+                                                          const DatagramOptions& options) {
+  const Endpoint where = at.endpoint();
+  const Endpoint whom = peer.endpoint();
+  const Family family = at.family() != Family::none ? at.family() : peer.family();
+  if (family != Family::v4 && family != Family::v6) return std::unexpected(EAFNOSUPPORT);
+  const bool takes_any = at.family() == Family::none || where.is_wildcard();
+  const Endpoint from = takes_any ? world_.take_next_from(family) : Endpoint();
+  const Endpoint host = (takes_any ? from : where).host_key();
+  if (!world_.take_descriptor(host)) return std::unexpected(EMFILE);
+  const auto socket = world_.open_datagrams(where, whom, from, options);
+  if (!socket) {
+    world_.return_descriptor(host);
+    return std::unexpected(socket.error());
+  }
+  Descriptor descriptor;
+  take_slot(host, descriptor).datagrams = *socket;
+  (*socket)->owner = descriptor;
   return descriptor;
 }
 
@@ -266,6 +302,7 @@ void SimBackend::close(Descriptor descriptor) noexcept {
   world_.return_descriptor(slot->host);
   if (slot->end) world_.close(slot->end, slot->resets);
   if (slot->listener != nullptr) world_.close(*slot->listener);
+  if (slot->datagrams != nullptr) world_.close(*slot->datagrams);
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
   }
@@ -281,6 +318,7 @@ int SimBackend::finish(Descriptor descriptor) noexcept {
 int SimBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
   Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return EBADF;
+  if (slot->datagrams != nullptr) return SimNetwork::World::set_option(*slot->datagrams, option);
   if (option.level == SOL_SOCKET && option.name == SO_LINGER && option.size == sizeof(linger)) {
     const auto& value = *static_cast<const linger*>(option.value);
     slot->resets = value.l_onoff != 0 && value.l_linger == 0;
@@ -301,11 +339,13 @@ Address SimBackend::local(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return {};
   if (slot->listener != nullptr) return world_.address_at(slot->listener->at);
+  if (slot->datagrams != nullptr) return slot->datagrams->at;
   return slot->end ? world_.address_at(slot->end.end().local) : Address();
 }
 
 Address SimBackend::peer(Descriptor descriptor) const noexcept {
   const Slot* slot = slots_.find(descriptor);
+  if (slot != nullptr && slot->datagrams != nullptr) return slot->datagrams->peer;
   return slot != nullptr && slot->end && !slot->end.end().dead ? world_.address_at(slot->end.end().peer) : Address();
 }
 

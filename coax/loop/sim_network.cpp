@@ -105,19 +105,25 @@ void SimNetwork::World::set_conditions(const Endpoint& host, const Endpoint& oth
   pair_conditions_[std::minmax(host, other)] = conditions;
 }
 
+const SimConditions& SimNetwork::World::conditions_of(const Pair& hosts) const noexcept {
+  const auto found = pair_conditions_.find(hosts);
+  return found != pair_conditions_.end() ? found->second : conditions_;
+}
+
 const SimConditions& SimNetwork::World::conditions_of(const sim::Connection& connection) const noexcept {
   if (pair_conditions_.empty()) return conditions_;
-  const Pair pair = std::minmax(connection.ends[0].local.host_key(), connection.ends[1].local.host_key());
-  const auto found = pair_conditions_.find(pair);
-  return found != pair_conditions_.end() ? found->second : conditions_;
+  return conditions_of(std::minmax(connection.ends[0].local.host_key(), connection.ends[1].local.host_key()));
+}
+
+bool SimNetwork::World::is_down(const Pair& hosts) const noexcept {
+  if (hosts.first == hosts.second) return false;
+  return isolated_.contains(hosts.first) || isolated_.contains(hosts.second) || partitions_.contains(hosts);
 }
 
 bool SimNetwork::World::is_down(const sim::Connection& connection) const noexcept {
   if (connection.vanished) return true;
   if (partitions_.empty() && isolated_.empty()) return false;
-  const Pair pair = std::minmax(connection.ends[0].local.host_key(), connection.ends[1].local.host_key());
-  if (pair.first == pair.second) return false;
-  return isolated_.contains(pair.first) || isolated_.contains(pair.second) || partitions_.contains(pair);
+  return is_down(std::minmax(connection.ends[0].local.host_key(), connection.ends[1].local.host_key()));
 }
 
 void SimNetwork::World::partition(const Endpoint& host, const Endpoint& other) {

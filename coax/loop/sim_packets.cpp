@@ -45,20 +45,20 @@ constexpr Duration latency_least = 1us;  // an answer never comes in the moment 
 // --- events ---
 
 void SimNetwork::World::push(TimePoint at, sim::Event::Kind kind, sim::Handle to, std::uint64_t count) {
-  events_.push({.at = at, .sequence = ++sequence_, .kind = kind, .to = std::move(to), .count = count});
+  events_.push({.at = at, .sequence = ++sequence_, .kind = kind, .to = std::move(to), .packet = {}, .count = count});
 }
 
 void SimNetwork::World::transmit(const sim::Handle& from, sim::Event::Kind kind, std::uint64_t count) {
-  const SimConditions& conditions = conditions_of(*from.connection);
+  TimePoint& last = from.end().last_arrival;
+  last = std::max(last, now_ + (from.connection->is_local ? latency_least : latency(conditions_of(*from.connection))));
+  push(last, kind, from.far(), count);
+}
+
+Duration SimNetwork::World::latency(const SimConditions& conditions) noexcept {
   const auto spread =
       static_cast<std::size_t>(std::max<Duration::rep>((conditions.latency_max - conditions.latency_min).count(), 0));
-  const Duration latency =
-      from.connection->is_local
-          ? latency_least
-          : conditions.latency_min + Duration(static_cast<Duration::rep>(random_.below(spread + 1)));
-  TimePoint& last = from.end().last_arrival;
-  last = std::max(last, now_ + std::max(latency, latency_least));
-  push(last, kind, from.far(), count);
+  const auto part = Duration(static_cast<Duration::rep>(random_.below(spread + 1)));
+  return std::max(conditions.latency_min + part, latency_least);
 }
 
 std::optional<TimePoint> SimNetwork::World::next() const noexcept {
@@ -80,8 +80,9 @@ bool SimNetwork::World::deliver(sim::Observer& observer) {
 
 void SimNetwork::World::note(const sim::Event& event) noexcept {
   const auto when = static_cast<std::uint64_t>(event.at.time_since_epoch().count());
-  for (const std::uint64_t part : {when, std::uint64_t{std::to_underlying(event.kind)},
-                                   event.to.connection->id << 1 | event.to.side, event.count}) {
+  for (const std::uint64_t part :
+       {when, std::uint64_t{std::to_underlying(event.kind)},
+        event.to ? event.to.connection->id << 1 | event.to.side : event.packet->bytes.size(), event.count}) {
     trace_ = (trace_ ^ part) * 0x100000001b3;
     trace_ ^= trace_ >> 29;
   }
@@ -93,9 +94,9 @@ void SimNetwork::World::tell(Descriptor descriptor) noexcept {
 
 void SimNetwork::World::happen(const sim::Event& event) {
   using Kind = sim::Event::Kind;
-  sim::Connection& connection = *event.to.connection;
-  sim::End& end = event.to.end();
   switch (event.kind) {
+    case Kind::datagram: return arrive_datagram(*event.packet);
+    case Kind::nobody_there: return arrive_nobody_there(*event.packet);
     case Kind::syn:
     case Kind::answer:
     case Kind::established: return arrive_handshake(event);
@@ -106,8 +107,9 @@ void SimNetwork::World::happen(const sim::Event& event) {
     case Kind::send_again: return send_again(event.to);
     case Kind::keep_alive:
     case Kind::stuck: {
+      const sim::Connection& connection = *event.to.connection;
       const bool still = connection.is_down && connection.outage == event.count;
-      if (still && (event.kind == Kind::keep_alive || end.waits_to_send)) fail(event.to, ETIMEDOUT);
+      if (still && (event.kind == Kind::keep_alive || event.to.end().waits_to_send)) fail(event.to, ETIMEDOUT);
     }
   }
 }

@@ -15,7 +15,9 @@
 #include <utility>
 #include <vector>
 
+#include "coax/base/bytes.hpp"
 #include "coax/loop/sim.hpp"
+#include "coax/loop/sim_datagrams_private.hpp"
 
 namespace coax::sim {
 
@@ -101,6 +103,9 @@ struct Event {
     fin,
     room,  // count: bytes that were received
     reset,
+    // Datagrams, at whoever has the address; and at its sender that nobody has it.
+    datagram,
+    nobody_there,
     // Timers of an end.
     send_again,
     keep_alive,  // count: the outage that it belongs to
@@ -109,7 +114,8 @@ struct Event {
   TimePoint at;
   std::uint64_t sequence = 0;
   Kind kind = Kind::data;
-  Handle to;
+  Handle to;                             // none: it is a datagram
+  std::shared_ptr<const Packet> packet;  // of a datagram
   std::uint64_t count = 0;
   friend bool operator<(const Event& left, const Event& right) noexcept {  // the earliest is the greatest
     return std::tie(right.at, right.sequence) < std::tie(left.at, left.sequence);
@@ -180,6 +186,13 @@ class SimNetwork::World {
   std::int64_t send(const sim::Handle& handle, std::span<const iovec> pieces);
   int finish(const sim::Handle& handle);
   void close(const sim::Handle& handle, bool resets = false);
+  // Datagrams. `at` and `peer` as Backend::open_datagrams() has them; `from`: the address of a host, or none.
+  std::expected<sim::DatagramSocket*, int> open_datagrams(const Endpoint& at, const Endpoint& peer,
+                                                          const Endpoint& from, const DatagramOptions& options);
+  static int set_option(sim::DatagramSocket& socket, const SocketOption& option);  // 0 or errno
+  std::int64_t recv(sim::DatagramSocket& socket, ReceiveBatch& batch);
+  std::int64_t send(sim::DatagramSocket& socket, SendBatch& batch);
+  void close(const sim::DatagramSocket& socket);
 
  private:
   struct Host {
@@ -189,7 +202,9 @@ class SimNetwork::World {
   };
   using Pair = std::pair<Endpoint, Endpoint>;
 
+  [[nodiscard]] const SimConditions& conditions_of(const Pair& hosts) const noexcept;
   [[nodiscard]] const SimConditions& conditions_of(const sim::Connection& connection) const noexcept;
+  [[nodiscard]] bool is_down(const Pair& hosts) const noexcept;
   [[nodiscard]] bool is_down(const sim::Connection& connection) const noexcept;
   void tell_outages();
   void watch_outage(const sim::Handle& handle);
@@ -217,6 +232,16 @@ class SimNetwork::World {
   void make_room(const sim::Handle& receiver, std::size_t count);
   void tell(Descriptor descriptor) noexcept;
   void forget_if_over(const sim::Connection& connection);
+  // Datagrams: sim_datagrams.cpp.
+  [[nodiscard]] bool is_taken(const Endpoint& at, const DatagramOptions& options) const noexcept;
+  static int change_membership(sim::DatagramSocket& socket, const SocketOption& option);
+  void send_one(sim::DatagramSocket& socket, Bytes bytes, const Endpoint& to);
+  void transmit(sim::DatagramSocket& from, const sim::Packet& packet, const Endpoint& host);
+  Duration latency(const SimConditions& conditions) noexcept;
+  void push(TimePoint at, sim::Event::Kind kind, sim::Packet packet);
+  sim::DatagramSocket* find_datagrams(const sim::Packet& packet) noexcept;
+  void arrive_datagram(const sim::Packet& packet);
+  void arrive_nobody_there(const sim::Packet& packet);
 
   std::uint64_t seed_;
   SimRandom random_;
@@ -230,11 +255,14 @@ class SimNetwork::World {
   std::map<Family, Endpoint> always_from_;
   std::map<Endpoint, sim::Listener> listeners_;
   std::map<Endpoint, std::shared_ptr<sim::Connection>> connections_;  // by the client's end; until both ends are closed
+  std::map<std::uint64_t, sim::DatagramSocket> datagram_sockets_;     // in the order in which they were made
   std::priority_queue<sim::Event> events_;
   sim::Observer* observer_ = nullptr;
   TimePoint now_ = TimePoint(std::chrono::hours(1));
   std::uint64_t sequence_ = 0;
   std::uint64_t connections_made_ = 0;
+  std::uint64_t datagram_sockets_made_ = 0;
+  std::uint64_t datagrams_sent_ = 0;
   std::uint64_t trace_;
 };
 

@@ -9,10 +9,13 @@
 //   close() waits for that itself; a multishot one points to nothing of ours.
 // - A queued request names its descriptor by number: close() submits what is queued before the number is free again.
 // - A descriptor with O_NONBLOCK is answered with EAGAIN instead of being waited for: ours are blocking.
+// - Batches of datagrams are the kernel's own calls, made when a poll request says that they can: a request that stays
+//   with the kernel has no batches, and one for each datagram costs more than the calls do.
 // - Where the kernel can, a connection's descriptor moves to the ring's own table, which the limit on open files does
 //   not count; for what has no request, such as shutdown(2), it is borrowed back.
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +24,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
+#include "coax/loop/datagrams.hpp"
 #include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
 #include "coax/loop/uring_private.hpp"
@@ -42,6 +46,8 @@ class UringBackend final : public Backend {
   void wake() noexcept override { ring_.wake(); }
 
   std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,
+                                                const DatagramOptions& options) override;
   std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
@@ -89,13 +95,18 @@ class UringBackend final : public Backend {
     const bool is_asked = op != nullptr && op->state == Op::State::ending;
     return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
   }
+  // One request, one completion; of the other kinds that receive the request stays.
+  static bool is_single(const Op& op) noexcept {
+    return op.kind == Op::Kind::recv_into || op.kind == Op::Kind::recv_batch;
+  }
   static Lane inbound_lane(const Slot& slot) noexcept { return slot.listens ? Lane::accept : Lane::receive; }
   static void aim(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
     request->fd = slot.fixed ? static_cast<int>(index) : slot.fd;
     if (slot.fixed) request->flags |= IOSQE_FIXED_FILE;
   }
 
-  std::expected<Descriptor, int> take(int native, bool listens);
+  enum class Role : std::uint8_t { connection, listener, datagrams };
+  Descriptor take(int native, Role role);
   void receive(Slot& slot, const Op& op) noexcept;
   void send(Slot& slot, Op& op) noexcept;
   void handle(const io_uring_cqe& completion) noexcept;
@@ -104,6 +115,7 @@ class UringBackend final : public Backend {
   void deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept;
   void fill(Slot& slot, Op& op, const Early& what) noexcept;
   void throw_away(const Early& what, Lane lane) noexcept;
+  bool move_batch(const Slot& slot, Op& op) noexcept;  // false: not now
   void finish_with(Op& op, std::int64_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
@@ -131,6 +143,7 @@ bool UringBackend::submit(Op& op) noexcept {
     fill(*slot, op, first);
     return true;
   }
+  if (op.kind == Op::Kind::send_batch && move_batch(*slot, op)) return true;
   *waiting = &op;
   op.state = Op::State::waiting;
   if (!op.receives()) {
@@ -143,8 +156,10 @@ bool UringBackend::submit(Op& op) noexcept {
 
 void UringBackend::receive(Slot& slot, const Op& op) noexcept {
   io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, inbound_lane(slot)));
-  slot.inbound = op.kind == Op::Kind::recv_into ? Inbound::single : Inbound::multishot;
-  if (op.kind == Op::Kind::recv_into) {
+  slot.inbound = is_single(op) ? Inbound::single : Inbound::multishot;
+  if (op.kind == Op::Kind::recv_batch) {
+    io_uring_prep_poll_add(request, -1, POLLIN);
+  } else if (op.kind == Op::Kind::recv_into) {
     io_uring_prep_recv(request, -1, op.into.data, op.into.size, 0);
   } else if (slot.listens) {
     io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
@@ -158,6 +173,10 @@ void UringBackend::receive(Slot& slot, const Op& op) noexcept {
 
 void UringBackend::send(Slot& slot, Op& op) noexcept {
   io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, Lane::send));
+  if (op.kind == Op::Kind::send_batch) {
+    io_uring_prep_poll_add(request, -1, POLLOUT);
+    return aim(request, slot, op.descriptor.index);
+  }
   const bool simple = op.kind == Op::Kind::send && op.gather.count == 1;
   if (!simple) {
     if (spare_scratch_.empty()) spare_scratch_.push_back(std::make_unique<Scratch>());
@@ -181,7 +200,7 @@ void UringBackend::cancel(Op& op) noexcept {
   if (op.state != Op::State::waiting) return;  // finished: its result is on its way
   Slot* const slot = slots_.find(op.descriptor);
   if (slot == nullptr) return;
-  if (!op.receives() || (op.kind == Op::Kind::recv_into && slot->inbound == Inbound::single)) {
+  if (!op.receives() || (is_single(op) && slot->inbound == Inbound::single)) {
     op.state = Op::State::ending;
     return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
   }
@@ -221,6 +240,11 @@ void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) n
   if (slot.scratch) spare_scratch_.push_back(std::move(slot.scratch));
   const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
   if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::waiting) return send(slot, *op);
+  if (op->kind == Op::Kind::send_batch && op->state == Op::State::waiting) {
+    if (!move_batch(slot, *op)) return send(slot, *op);
+    slot.writer = nullptr;
+    return complete(*op);
+  }
   slot.writer = nullptr;
   finish_with(*op, is_undone && op->state == Op::State::ending ? -ECANCELED : completion.res);
   complete(*op);
@@ -237,9 +261,16 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
                           (what.result == -ECANCELED && before != Inbound::single);
   if (is_nothing) {
     throw_away(what, Lane::receive);
+  } else if (before == Inbound::single && slot->reader->kind == Op::Kind::recv_batch && !is_asked) {
+    Op& op = *slot->reader;
+    if (move_batch(*slot, op)) {
+      slot->reader = nullptr;
+      complete(op);
+    }
   } else if (before == Inbound::single) {
     Op& op = *std::exchange(slot->reader, nullptr);
-    finish_with(op, what.result == -EINTR ? -ECANCELED : what.result);
+    const bool is_undone = what.result == -EINTR || op.kind == Op::Kind::recv_batch;
+    finish_with(op, is_undone ? -ECANCELED : what.result);
     complete(op);
   } else {
     deliver(*slot, descriptor, what);
@@ -284,18 +315,40 @@ void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
   if (lane == Lane::accept && what.result >= 0) ::close(static_cast<int>(what.result));
 }
 
+bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
+  std::int64_t count = 0;
+  if (op.kind == Op::Kind::send_batch) {
+    count = send_batch(slot.fd, *op.outgoing);
+  } else {
+    ReceiveBatch* const batch = ReceiveBatch::take();
+    count = receive_batch(slot.fd, *batch, op.incoming.may_be_joined);
+    op.incoming.lent = count > 0 ? batch : nullptr;
+    if (count <= 0) ReceiveBatch::give_back(batch);
+  }
+  if (count == -EAGAIN) return false;
+  finish_with(op, count);
+  return true;
+}
+
 // --- descriptors ---
 
 std::expected<Descriptor, int> UringBackend::open(Family family) {
   const auto native = make_socket(family, 0);
   if (!native) return std::unexpected(native.error());
-  return take(*native, false);
+  return take(*native, Role::connection);
+}
+
+std::expected<Descriptor, int> UringBackend::open_datagrams(const Address& at, const Address& peer,
+                                                            const DatagramOptions& options) {
+  const auto native = make_datagram_socket(at, peer, options, 0);
+  if (!native) return std::unexpected(native.error());
+  return take(*native, Role::datagrams);
 }
 
 std::expected<Descriptor, int> UringBackend::listen(const Address& at, const ListenOptions& options) {
   const auto native = make_listener(at, options, 0);
   if (!native) return std::unexpected(native.error());
-  return take(*native, true);
+  return take(*native, Role::listener);
 }
 
 std::expected<Descriptor, int> UringBackend::adopt(int native) {
@@ -308,15 +361,15 @@ std::expected<Descriptor, int> UringBackend::adopt(int native) {
     return std::unexpected(reason);
   }
   if ((flags & O_NONBLOCK) != 0) fcntl(native, F_SETFL, flags & ~O_NONBLOCK);
-  return take(native, listens != 0);
+  return take(native, listens != 0 ? Role::listener : Role::connection);
 }
 
-std::expected<Descriptor, int> UringBackend::take(int native, bool listens) {
+Descriptor UringBackend::take(int native, Role role) {
   const Descriptor descriptor = slots_.take();
   Slot& slot = *slots_.find(descriptor);
-  slot.listens = listens;
+  slot.listens = role == Role::listener;
   slot.fd = native;
-  if (!listens && descriptor.index < ring_.table_size() && ring_.put(descriptor.index, native) == 0) {
+  if (role == Role::connection && descriptor.index < ring_.table_size() && ring_.put(descriptor.index, native) == 0) {
     ::close(std::exchange(slot.fd, -1));
     slot.fixed = true;
   }

@@ -24,10 +24,6 @@ class UdpSocket : public Socket {
   void leave(const Endpoint& group, unsigned interface = 0, const std::optional<Endpoint>& source = {});
   // Through which interface it sends to groups.
   void set_multicast_interface(unsigned interface);
-
- private:
-  void change_membership(int join_or_leave, int of_source, const Endpoint& group, unsigned interface,
-                         const std::optional<Endpoint>& source);
 };
 
 }  // namespace coax

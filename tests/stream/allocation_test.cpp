@@ -2,6 +2,7 @@
 // and whatever else they wait for.
 #include <gtest/gtest.h>
 
+#include "coax/stream/datagram_transport.hpp"
 #include "coax/task/channel.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/allocations.hpp"
@@ -91,6 +92,13 @@ struct Waits {
   static Task<> next() { co_await next_turn(); }
 };
 
+Task<> echo_datagrams(DatagramTransport& transport) {
+  while (true) {
+    const Datagram datagram = co_await transport.recv_from();
+    co_await transport.send_to(datagram.bytes, datagram.from);
+  }
+}
+
 }  // namespace
 
 TEST(Allocations, waiting_makes_none) {
@@ -113,6 +121,26 @@ TEST(Allocations, an_echo_makes_none) {
       });
       EXPECT_EQ(counted, 0U) << kind.name << ", " << bytes << " bytes";
     }
+  }
+}
+
+TEST(Allocations, datagrams_make_none) {
+  for (const char* at : {"127.0.0.1:0", "unix:"}) {
+    if (on_sim()) break;  // the simulated network keeps copies
+    std::size_t counted = 1;
+    run([&]() -> Task<> {
+      DatagramTransport server(at);
+      DatagramTransport near(at);
+      const Address to = server.local();
+      const auto step = [&]() -> Task<> {
+        for (int number = 0; number != 8; ++number) co_await near.send_to("question", to);
+        for (int number = 0; number != 8; ++number) {
+          EXPECT_EQ((co_await near.recv_from()).bytes.text(), "question");
+        }
+      };
+      co_await race(echo_datagrams(server), repeat(step, counted));
+    });
+    EXPECT_EQ(counted, 0U) << at;
   }
 }
 

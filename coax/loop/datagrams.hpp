@@ -1,0 +1,137 @@
+// Batches of datagrams: what one system call takes from the kernel or gives to it, and the same for what simulates one.
+//
+// Theory of operation. A call costs as much as moving a datagram or two, so as many as there are go by recvmmsg(2) and
+// sendmmsg(2). And one message may carry several datagrams: those of equal size to the same peer, the last perhaps
+// shorter, pass the kernel as one (UDP_SEGMENT, "GSO"), and arrive as one where nothing stood between (UDP_GRO). Kernel
+// facts that this rests on:
+// - A message of several has at most 64 datagrams and 65,507 bytes.
+// - A call that fails at a message after the first tells how many went before, and not why it stopped.
+// - A receive call that brings fewer messages than there was room for has emptied the socket.
+// - What is behind the buffers in memory is touched only when long datagrams come.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <expected>
+#include <memory>
+#include <span>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
+#include "coax/socket/address.hpp"
+#include "coax/socket/datagram_options.hpp"
+
+namespace coax {
+
+// What came. Each thread keeps a few that nobody uses, the one that was given back last, still in the cache, first.
+class ReceiveBatch {
+ public:
+  static constexpr std::size_t messages_max = 32;
+  static constexpr std::size_t message_bytes_max = 64_KiB;
+
+  static ReceiveBatch* take();
+  static void give_back(ReceiveBatch* batch) noexcept;
+
+  struct Message {
+    const char* data;
+    std::size_t size;
+    std::size_t length;   // its real one
+    std::size_t segment;  // several datagrams of so many bytes, the last perhaps shorter; 0: it is one
+    std::span<const std::byte> from;
+  };
+  [[nodiscard]] Message message(std::size_t index) const noexcept;
+
+  // For back-ends: the headers to be filled by recvmmsg(2); and one of them filled by hand.
+  std::span<mmsghdr> prepare(bool may_be_joined) noexcept;
+  void put(std::size_t index, Bytes datagram, const Address& from) noexcept;
+
+ private:
+  // Not a power of two: else all buffers would share the same few lines of the processor's cache.
+  static constexpr std::size_t stride = message_bytes_max + 4096 + 64;
+  using Control = std::array<char, CMSG_SPACE(sizeof(int))>;
+
+  ReceiveBatch();
+  void reset(std::size_t index, bool may_be_joined) noexcept;
+
+  std::unique_ptr<char[]> bytes_;
+  bool may_be_joined_ = false;
+  std::array<mmsghdr, messages_max> headers_{};
+  std::array<iovec, messages_max> pieces_{};
+  std::array<sockaddr_storage, messages_max> names_{};
+  alignas(cmsghdr) std::array<Control, messages_max> controls_{};
+};
+
+// What is to be sent: copies, in the order in which they were added.
+class SendBatch {
+ public:
+  static constexpr std::size_t messages_max = 64;
+  static constexpr std::size_t bytes_max = 128_KiB;
+  static constexpr std::size_t joined_max = 64;           // datagrams in one message
+  static constexpr std::size_t joined_bytes_max = 65507;  // of them
+
+  [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
+  // Behind the others, as a part of the last message when it fits to that and has at most `join_bytes_max` bytes.
+  // Without an address it is for the connected peer. False: there is no room.
+  bool add(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) noexcept;
+
+  // What is next, for back-ends.
+  [[nodiscard]] std::span<mmsghdr> headers() noexcept {
+    return std::span(headers_).subspan(begin_, parts_ ? 1 : end_ - begin_);
+  }
+  // How many bytes each datagram of that message has, counted as in headers(); 0: it is one datagram.
+  [[nodiscard]] std::size_t segment(std::size_t index) const noexcept {
+    return parts_ || infos_[begin_ + index].count == 1 ? 0 : infos_[begin_ + index].segment;
+  }
+  // So many messages are done with: sent, or given up.
+  void pop(std::size_t count) noexcept;
+  // The next message is sent datagram by datagram, each as a message.
+  void take_apart() noexcept;
+  // Of the next message, as it is now.
+  [[nodiscard]] std::size_t datagrams() const noexcept { return parts_ ? 1 : infos_[begin_].count; }
+  [[nodiscard]] std::size_t segment_bytes() const noexcept { return infos_[begin_].segment; }
+  [[nodiscard]] std::span<const std::byte> to() const noexcept;
+  [[nodiscard]] bool is_apart() const noexcept { return parts_; }
+  // Whether an operation waits until there is room; else a message for which there is none fails with ENOBUFS.
+  void set_waits(bool waits) noexcept { waits_ = waits; }
+  [[nodiscard]] bool waits() const noexcept { return waits_; }
+  void clear() noexcept;
+
+ private:
+  struct Info {
+    std::uint32_t segment;  // bytes of its first datagram
+    std::uint32_t count;    // datagrams
+  };
+  using Control = std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>;
+
+  [[nodiscard]] bool joins(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) const noexcept;
+  void join(Bytes datagram) noexcept;
+
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::size_t bytes_end_ = 0;
+  bool waits_ = true;
+  bool parts_ = false;           // the next message was taken apart
+  std::size_t parts_bytes_ = 0;  // what is left of it
+  std::array<Info, messages_max> infos_;
+  std::array<mmsghdr, messages_max> headers_;
+  std::array<iovec, messages_max> pieces_;
+  std::array<sockaddr_storage, messages_max> names_;
+  alignas(cmsghdr) std::array<Control, messages_max> controls_;
+  std::array<char, bytes_max> bytes_;
+};
+
+// --- the system calls, for back-ends on a kernel; failures are errno values ---
+
+// `flags` go to socket(2) beside SOCK_CLOEXEC.
+std::expected<int, int> make_datagram_socket(const Address& at, const Address& peer, const DatagramOptions& options,
+                                             int flags);
+// Without waiting: the count of messages, or -errno.
+std::int64_t receive_batch(int native, ReceiveBatch& batch, bool may_be_joined) noexcept;
+std::int64_t send_batch(int native, SendBatch& batch) noexcept;
+
+}  // namespace coax
