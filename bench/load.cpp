@@ -3,6 +3,7 @@
 // an error.
 #include "bench/broadcast.hpp"
 #include "bench/closed_loop.hpp"
+#include "bench/datagrams.hpp"
 #include "bench/generator.hpp"
 #include "bench/idle.hpp"
 #include "bench/open_loop.hpp"
@@ -11,6 +12,11 @@ namespace {
 
 constexpr const char* usage =
     "usage: load echo      --port P [--connections N] [--bytes B] [--depth D]       each connection keeps D under way\n"
+    "       load udp       --port P [--connections N] [--bytes B] [--depth D] [--joined]\n"
+    "                                                                               the same with datagrams; joined: "
+    "D\n"
+    "                                                                               pass the kernel as one "
+    "(UDP_SEGMENT)\n"
     "       load open      --port P [--connections N] [--bytes B] [--rate R]        R messages a second over all\n"
     "       load http      --port P [--connections N] [--depth D] [--path /hello] [--body 'Hello world!']\n"
     "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K] [--websocket [--join]]\n"
@@ -25,6 +31,7 @@ int run(int argc, char** argv) {
   const std::string_view verb = argc > 1 ? argv[1] : "";
   const bench::Options options(argc, argv);
   if (verb == "echo") return bench::run_echo(options);
+  if (verb == "udp") return bench::run_datagrams(options);
   if (verb == "open") return bench::run_open(options);
   if (verb == "http") return bench::run_http(options);
   if (verb == "broadcast") return bench::run_broadcast(options);

@@ -11,10 +11,11 @@ from report import Row, Table
 from servers import BUFFER_MAX, Servers
 
 MESSAGES = ("message", "messages")
+DATAGRAMS = ("datagram", "datagrams")
 REQUESTS = ("request", "requests")
 DELIVERIES = ("delivery", "deliveries")
 CONNECTIONS = ("connection", "connections")
-GROUPS = ["echo", "latency", "broadcast", "http", "idle", "timers", "threads"]
+GROUPS = ["echo", "udp", "latency", "broadcast", "http", "idle", "timers", "threads"]
 THROUGHPUT = ("cpu", "rate", "p50", "p99", "max", "busy")
 LATENCY = ("p50", "p99", "max", "rate", "cpu")
 
@@ -61,6 +62,19 @@ class Loads:
         return [self.exchange(Load(title, f"{depth} under way on each connection.", MESSAGES,
                                    [*limits, *self.servers.echoes(buffer)], echo_arguments(*shape)))
                 for title, depth, shape, buffer in shapes]
+
+    def udp(self) -> list[Table]:
+        """So few under way that all of them fit into a receive buffer as the kernel makes it: else some are lost."""
+        servers = self.servers.datagram_echoes()
+        joined = "The client sends the eight as one message, which the kernel cuts (UDP_SEGMENT); who asks for it gets " \
+                 "them as one, too."
+        shapes = [
+            ("UDP echo, 64 B, 64 sockets, 2 deep", "Two datagrams under way on each socket.", (64, 64, 2), ()),
+            ("UDP echo, 1,200 B, 64 sockets", "One datagram under way on each socket.", (64, 1200, 1), ()),
+            ("UDP echo, 1,200 B, 8 sockets, 8 deep, joined", joined, (8, 1200, 8), ("--joined",)),
+        ]
+        return [self.exchange(Load(title, text, DATAGRAMS, servers, [*echo_arguments(*shape, verb="udp"), *more]))
+                for title, text, shape, more in shapes]
 
     def latency(self) -> list[Table]:
         servers = [self.servers.raw("raw_echo"), self.servers.raw("raw_echo", "--spin", title="raw_echo, spinning"),
@@ -224,5 +238,5 @@ class Loads:
         return table
 
 
-def echo_arguments(connections: int, size: int, depth: int) -> list[str]:
-    return ["echo", "--connections", str(connections), "--bytes", str(size), "--depth", str(depth)]
+def echo_arguments(connections: int, size: int, depth: int, verb: str = "echo") -> list[str]:
+    return [verb, "--connections", str(connections), "--bytes", str(size), "--depth", str(depth)]

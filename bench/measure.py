@@ -29,6 +29,7 @@ class Server:
     port: str = "{port}"  # the one to load
     optional: bool = False  # when it fails, it is left out
     load: tuple[str, ...] = ()  # what its clients are told besides
+    datagrams: bool = False  # it answers to UDP
     warm_up: float = 0.1  # seconds before the measuring: more where a compiler runs along
 
 
@@ -123,11 +124,20 @@ class Running:
         until = time.monotonic() + 10
         while time.monotonic() < until:
             try:
-                return socket.create_connection((HOST, self.port), 1).close()
+                return self.try_to_reach()
             except OSError:
                 self.check()
                 time.sleep(0.01)
         raise Failure(f"{self.server.title} does not listen on port {self.port} after 10 s")
+
+    def try_to_reach(self) -> None:
+        if not self.server.datagrams:
+            return socket.create_connection((HOST, self.port), 1).close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(1)
+            client.connect((HOST, self.port))
+            client.send(b"are you there?")
+            client.recv(100)
 
     def __exit__(self, *_) -> None:
         end(self.process)

@@ -88,6 +88,17 @@ class Servers:
             *self.in_python("asyncio_echo.py", "uvloop", "uvloop", "--uvloop"),
         ]
 
+    def datagram_echoes(self) -> list[Server]:
+        servers = [
+            self.raw("raw_udp_echo"),
+            self.ours("examples/udp_echo"),
+            *self.compiled("asio/udp_echo", "Boost.Asio, callbacks"),
+            *self.compiled("libuv/udp_echo", "libuv"),
+            *self.in_python("asyncio_udp_echo.py", "Python asyncio", "asyncio"),
+            *self.in_python("asyncio_udp_echo.py", "uvloop", "uvloop", "--uvloop"),
+        ]
+        return [dataclasses.replace(server, datagrams=True) for server in servers]
+
     def chats(self) -> list[Server]:
         return [*self.compiled("asio/chat", "Boost.Asio, callbacks"),
                 *self.in_python("asyncio_chat.py", "Python asyncio", "asyncio")]

@@ -20,6 +20,7 @@
 #include "coax/socket/serve_on_threads.hpp"
 #include "coax/socket/socket.hpp"
 #include "coax/socket/udp.hpp"
+#include "coax/stream/datagram_transport.hpp"
 #include "coax/stream/frames.hpp"
 #include "coax/stream/json_messages.hpp"
 #include "coax/stream/lines.hpp"

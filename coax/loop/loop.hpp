@@ -77,7 +77,7 @@ class Loop {
 
   // Like the back-end's, with a fair share: a task that never has to wait is made to wait a turn now and then.
   bool submit(Op& op) noexcept;
-  // In the next turn, for whoever has had its share of this one.
+  // When the others have had their chance: behind the events and timers of this turn, or in the next one.
   void submit_later(Op& op) noexcept;
   void cancel(Op& op) noexcept;
   // Calls done() in this turn or, when it is at its end, the next.
