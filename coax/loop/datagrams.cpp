@@ -95,6 +95,17 @@ ReceiveBatch::Message ReceiveBatch::message(std::size_t index) const noexcept {
 
 // --- what is to be sent ---
 
+SendBatch::SendBatch() noexcept {
+  for (std::size_t index = 0; index < messages_max; ++index) {
+    headers_[index] = {};
+    msghdr& header = headers_[index].msg_hdr;
+    header.msg_name = &names_[index];
+    header.msg_iov = &pieces_[index];
+    header.msg_iovlen = 1;
+    header.msg_control = controls_[index].data();
+  }
+}
+
 bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) const noexcept {
   if (empty() || (parts_ && end_ - begin_ == 1)) return false;
   const std::size_t last = end_ - 1;
@@ -104,7 +115,7 @@ bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, std::size_t
   return !datagram.empty() && datagram.size() <= info.segment && info.segment <= join_bytes_max &&
          bytes == std::size_t{info.segment} * info.count &&  // the last is not shorter
          info.count < joined_max && bytes + datagram.size() <= joined_bytes_max && header.msg_namelen == to.size() &&
-         std::memcmp(header.msg_name, to.data(), to.size()) == 0;
+         (to.empty() || std::memcmp(header.msg_name, to.data(), to.size()) == 0);
 }
 
 void SendBatch::join(Bytes datagram) noexcept {
@@ -117,7 +128,6 @@ void SendBatch::join(Bytes datagram) noexcept {
   control->cmsg_type = UDP_SEGMENT;
   control->cmsg_len = CMSG_LEN(sizeof segment);
   std::memcpy(CMSG_DATA(control), &segment, sizeof segment);
-  headers_[last].msg_hdr.msg_control = control;
   headers_[last].msg_hdr.msg_controllen = controls_[last].size();
 }
 
@@ -132,16 +142,12 @@ bool SendBatch::add(Bytes datagram, std::span<const std::byte> to, std::size_t j
     join(datagram);
     return true;
   }
+  if (!to.empty()) std::memcpy(&names_[end_], to.data(), to.size());
   infos_[end_] = {.segment = static_cast<std::uint32_t>(datagram.size()), .count = 1};
   pieces_[end_] = {.iov_base = copy, .iov_len = datagram.size()};
-  if (!to.empty()) std::memcpy(&names_[end_], to.data(), to.size());
-  headers_[end_] = {};
-  msghdr& header = headers_[end_].msg_hdr;
-  header.msg_name = to.empty() ? nullptr : &names_[end_];
-  header.msg_namelen = static_cast<socklen_t>(to.size());
-  header.msg_iov = &pieces_[end_];
-  header.msg_iovlen = 1;
-  ++end_;
+  msghdr& header = headers_[end_++].msg_hdr;
+  header.msg_namelen = static_cast<socklen_t>(to.size());  // 0: the connected peer
+  header.msg_controllen = 0;
   return true;
 }
 
@@ -161,7 +167,6 @@ void SendBatch::pop(std::size_t count) noexcept {
 void SendBatch::take_apart() noexcept {
   parts_ = true;
   parts_bytes_ = std::exchange(pieces_[begin_].iov_len, infos_[begin_].segment);
-  headers_[begin_].msg_hdr.msg_control = nullptr;
   headers_[begin_].msg_hdr.msg_controllen = 0;
 }
 

@@ -74,6 +74,7 @@ class SendBatch {
   static constexpr std::size_t joined_max = 64;           // datagrams in one message
   static constexpr std::size_t joined_bytes_max = 65507;  // of them
 
+  SendBatch() noexcept;
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
   // Behind the others, as a part of the last message when it fits to that and has at most `join_bytes_max` bytes.
   // Without an address it is for the connected peer. False: there is no room.

@@ -151,7 +151,7 @@ std::int64_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& bat
   for (const mmsghdr& each : batch.headers()) {
     const msghdr& header = each.msg_hdr;
     const auto* const name = static_cast<const sockaddr*>(header.msg_name);
-    const Endpoint to = name != nullptr ? Endpoint::from_native(name).unmapped() : socket.peer.unmapped();
+    const Endpoint to = (header.msg_namelen != 0 ? Endpoint::from_native(name) : socket.peer).unmapped();
     const iovec& piece = header.msg_iov[0];
     const std::size_t segment = batch.segment(static_cast<std::size_t>(sent));
     const std::size_t step = segment == 0 ? std::max<std::size_t>(piece.iov_len, 1) : segment;

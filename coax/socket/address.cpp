@@ -20,7 +20,8 @@ namespace coax {
 
 static_assert(static_cast<int>(Family::local) == AF_UNIX && static_cast<int>(Family::v4) == AF_INET &&
               static_cast<int>(Family::v6) == AF_INET6 && static_cast<int>(Family::vsock) == AF_VSOCK);
-static_assert(sizeof(sockaddr_storage) == 128 && UnixName::bytes_max + 1 == sizeof(sockaddr_un::sun_path));
+static_assert(sizeof(sa_family_t) == 2 && sizeof(sockaddr_storage) == 128 &&
+              UnixName::bytes_max + 1 == sizeof(sockaddr_un::sun_path));
 
 namespace {
 
@@ -113,10 +114,6 @@ Address Address::of(std::string_view text, Family family) {
     if ((endpoint.family() == Endpoint::Family::v6) == is_v6) return endpoint;
   }
   throw Error(ErrorKind::address, "resolve", text, is_v6 ? "it has no IPv6 address" : "it has no IPv4 address");
-}
-
-Family Address::family() const noexcept {
-  return size_ < sizeof(sa_family_t) ? Family::none : static_cast<Family>(as<sa_family_t>(native()));
 }
 
 Endpoint Address::endpoint() const noexcept { return size_ == 0 ? Endpoint() : Endpoint::from_native(get()); }

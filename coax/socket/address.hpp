@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,7 +54,11 @@ class Address {
   // Error(invalid) when it is none of these, Error(address) when there is no such address.
   static Address of(std::string_view text, Family family);
 
-  [[nodiscard]] Family family() const noexcept;
+  [[nodiscard]] Family family() const noexcept {
+    std::uint16_t family = 0;  // a sa_family_t, with which every sockaddr begins
+    if (size_ >= sizeof family) std::memcpy(&family, bytes_.data(), sizeof family);
+    return static_cast<Family>(family);
+  }
   [[nodiscard]] Endpoint endpoint() const noexcept;  // of no family when it is none
   [[nodiscard]] std::optional<UnixName> unix_name() const;
   [[nodiscard]] std::uint32_t flow_label() const noexcept;

@@ -188,7 +188,7 @@ bool DatagramTransport::load() noexcept {
   left_ = message.size;
   segment_ = message.segment;
   length_ = message.length;
-  from_ = Address::from_native(message.from);
+  from_ = message.from;
   return loaded_ = true;
 }
 
@@ -197,7 +197,9 @@ Datagram DatagramTransport::take(std::size_t bytes_max) noexcept {
   const char* const data = std::exchange(data_, data_ + size);
   left_ -= size;
   loaded_ = left_ != 0;
-  return {.bytes = Bytes(data, std::min(size, bytes_max)), .from = from_, .length = segment_ == 0 ? length_ : size};
+  return {.bytes = Bytes(data, std::min(size, bytes_max)),
+          .from = Address::from_native(from_),
+          .length = segment_ == 0 ? length_ : size};
 }
 
 void DatagramTransport::give_back_batch() noexcept {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -104,7 +105,7 @@ class DatagramTransport {
   std::size_t left_ = 0;
   std::size_t segment_ = 0;
   std::size_t length_ = 0;
-  Address from_;
+  std::span<const std::byte> from_;
   TimePoint batch_turn_;
   Recv* receiving_ = nullptr;
   // Sending.
