@@ -47,6 +47,9 @@ class Names(unittest.TestCase):
     def test_of_the_streams_of_asyncio(self) -> None:
         self.check("asyncio streams", asyncio.StreamReader, asyncio.StreamWriter, asyncio.Server)
 
+    def test_of_the_datagrams_of_asyncio(self) -> None:
+        self.check("asyncio datagrams", asyncio.DatagramTransport, asyncio.DatagramProtocol)
+
     def test_of_ssl(self) -> None:
         others = tuple(names(socket)) + ("namedtuple", "create_connection")
         self.check("ssl", ssl, without=others)
