@@ -66,8 +66,7 @@ class Loads:
     def udp(self) -> list[Table]:
         """So few under way that all of them fit into a receive buffer as the kernel makes it: else some are lost."""
         servers = self.servers.datagram_echoes()
-        joined = "The client sends the eight as one message, which the kernel cuts (UDP_SEGMENT); who asks for it gets " \
-                 "them as one, too."
+        joined = "The client sends the eight as one message, which the kernel cuts. Who asks gets them so, too."
         shapes = [
             ("UDP echo, 64 B, 64 sockets, 2 deep", "Two datagrams under way on each socket.", (64, 64, 2), ()),
             ("UDP echo, 1,200 B, 64 sockets", "One datagram under way on each socket.", (64, 1200, 1), ()),

@@ -240,13 +240,15 @@ sim::DatagramSocket* SimNetwork::World::find_datagrams(const sim::Packet& packet
 
 void SimNetwork::World::arrive_datagram(const sim::Packet& packet) {
   sim::DatagramSocket* const socket = find_datagrams(packet);
-  const Pair pair = std::minmax(packet.from.host_key(), packet.to.host_key());
-  if (packet.receiver == 0 && is_down(pair)) return;
+  const bool is_for_many = packet.receiver != 0;
+  const Pair pair = std::minmax(packet.from.host_key(),
+                                is_for_many && socket != nullptr ? socket->at.host_key() : packet.to.host_key());
+  if (is_down(pair)) return;
   if (socket == nullptr) {
     const auto sender = datagram_sockets_.find(packet.sender);
     const bool is_told = sender != datagram_sockets_.end() && sender->second.peer.family() != Endpoint::Family::none;
     const SimConditions& conditions = conditions_of(pair);
-    if (!is_told || packet.receiver != 0 || random_.chance(conditions.loss)) return;
+    if (!is_told || is_for_many || random_.chance(conditions.loss)) return;
     return push(now_ + latency(conditions), sim::Event::Kind::nobody_there,
                 {.bytes = {}, .from = packet.to, .to = packet.from, .sender = packet.sender});
   }

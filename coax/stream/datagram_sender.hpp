@@ -1,5 +1,5 @@
-// What a transport for datagrams has while something is unsent: the queue, who waits for room in it, and what becomes of
-// a datagram that the kernel does not take. Given back as soon as it has nothing left; each thread keeps some spare.
+// What a transport for datagrams has while something is unsent: the queue, who waits for room in it, and what becomes
+// of a datagram that the kernel does not take. Given back as soon as it has nothing left; each thread keeps some spare.
 #pragma once
 
 #include <memory>
