@@ -23,8 +23,8 @@ class DatagramSender;
 class DatagramTransport {
  public:
   // Bound, on the current loop: "127.0.0.1:5353", "[::]:5353", ":5353" (everybody, as "[::]:5353"), "unix:/path",
-  // "unix:@abstract"; port 0 is any free one. No name is looked up, since that would block. The file of a path stays when
-  // it is closed. Throws Error that says what to do when the port is taken or not permitted.
+  // "unix:@abstract"; port 0 is any free one. No name is looked up, since that would block. The file of a path stays
+  // when it is closed. Throws Error that says what to do when the port is taken or not permitted.
   explicit DatagramTransport(std::string_view at, const DatagramOptions& options = {});
   explicit DatagramTransport(const Address& at, const DatagramOptions& options = {});
   // Connected: only what comes from that peer is received. Throws Error when there is no way to it; that nobody is
