@@ -18,13 +18,6 @@ std::vector<std::unique_ptr<DatagramSender>>& spare_senders() {
 }
 constexpr std::size_t spare_max = 8;
 
-// For a socket of both families.
-Address mapped(const Endpoint& v4) noexcept {
-  std::array<std::uint8_t, 16> bytes{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  std::ranges::copy(v4.address(), bytes.begin() + 12);
-  return Endpoint::from_address(bytes, v4.port());
-}
-
 bool may_be_for_joining(int reason) noexcept { return reason == EINVAL || reason == EIO || reason == EMSGSIZE; }
 
 }  // namespace
@@ -82,12 +75,8 @@ bool DatagramSender::start(Send& op) noexcept {
 }
 
 bool DatagramSender::add(const Send& op) noexcept {
-  const std::size_t join_max = transport_->join_bytes_max_;
-  if (op.to_ == nullptr) return batch_.add(op.datagram_, {}, join_max);
-  if (transport_->family_ == Family::v6 && op.to_->family() == Family::v4) {
-    return batch_.add(op.datagram_, mapped(op.to_->endpoint()).native(), join_max);
-  }
-  return batch_.add(op.datagram_, op.to_->native(), join_max);
+  const auto to = op.to_ != nullptr ? op.to_->native() : std::span<const std::byte>();
+  return batch_.add(op.datagram_, to, transport_->join_bytes_max_);
 }
 
 void DatagramSender::push() noexcept {

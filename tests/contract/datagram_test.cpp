@@ -237,6 +237,21 @@ TEST(Datagrams, a_sender_is_told_too_and_only_once) {
   });
 }
 
+TEST(Datagrams, news_of_an_earlier_one_does_not_keep_the_next_from_its_receiver) {
+  run([]() -> Task<> {
+    const Address to = nowhere();
+    DatagramTransport near = DatagramTransport::connect(to);
+    co_await near.send("anybody?");
+    co_await near.flush();
+    DatagramTransport far(to);
+    co_await sleep(std::chrono::milliseconds(1));
+    co_await near.send("and now?");
+    EXPECT_EQ(co_await outcome(near.flush()), "refused") << "of the first";
+    EXPECT_EQ((co_await far.recv_from()).bytes.text(), "and now?");
+    EXPECT_EQ(near.undelivered(), 0U);
+  });
+}
+
 TEST(Datagrams, an_unconnected_one_does_not_hear_who_is_not_there) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
