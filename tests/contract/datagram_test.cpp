@@ -243,8 +243,8 @@ TEST(Datagrams, news_of_an_earlier_one_does_not_keep_the_next_from_its_receiver)
     DatagramTransport near = DatagramTransport::connect(to);
     co_await near.send("anybody?");
     co_await near.flush();
-    DatagramTransport far(to);
     co_await sleep(std::chrono::milliseconds(1));
+    DatagramTransport far(to);
     co_await near.send("and now?");
     EXPECT_EQ(co_await outcome(near.flush()), "refused") << "of the first";
     EXPECT_EQ((co_await far.recv_from()).bytes.text(), "and now?");
