@@ -212,11 +212,15 @@ std::expected<int, int> make_datagram_socket(const Address& at, const Address& p
   }
 }
 
-std::int64_t receive_batch(int native, ReceiveBatch& batch, bool may_be_joined) noexcept {
-  const std::span<mmsghdr> headers = batch.prepare(may_be_joined);
+std::int64_t receive_batch(int native, Op::Incoming& incoming) noexcept {
+  ReceiveBatch* const batch = ReceiveBatch::take();
+  const std::span<mmsghdr> headers = batch->prepare(incoming.may_be_joined);
   const auto room = static_cast<unsigned>(headers.size());
   const int count = ::recvmmsg(native, headers.data(), room, MSG_DONTWAIT | MSG_TRUNC, nullptr);
-  return count >= 0 ? count : -errno;
+  const int reason = errno;
+  incoming.lent = count > 0 ? batch : nullptr;
+  if (incoming.lent == nullptr) ReceiveBatch::give_back(batch);
+  return count >= 0 ? count : -reason;
 }
 
 std::int64_t send_batch(int native, SendBatch& batch) noexcept {

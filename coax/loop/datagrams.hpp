@@ -23,6 +23,7 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
+#include "coax/loop/op.hpp"
 #include "coax/socket/address.hpp"
 #include "coax/socket/datagram_options.hpp"
 
@@ -131,8 +132,8 @@ class SendBatch {
 // `flags` go to socket(2) beside SOCK_CLOEXEC.
 std::expected<int, int> make_datagram_socket(const Address& at, const Address& peer, const DatagramOptions& options,
                                              int flags);
-// Without waiting: the count of messages, or -errno.
-std::int64_t receive_batch(int native, ReceiveBatch& batch, bool may_be_joined) noexcept;
+// Without waiting: the count of messages, or -errno. Only with messages is a batch lent.
+std::int64_t receive_batch(int native, Op::Incoming& incoming) noexcept;
 std::int64_t send_batch(int native, SendBatch& batch) noexcept;
 
 }  // namespace coax

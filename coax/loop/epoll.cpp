@@ -300,12 +300,9 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_recv_batch(Slot& slot, Op& op) noexcept {
-  ReceiveBatch* const batch = ReceiveBatch::take();
-  const std::int64_t count = receive_batch(slot.fd, *batch, op.incoming.may_be_joined);
+  const std::int64_t count = receive_batch(slot.fd, op.incoming);
   const bool drained = count == -EAGAIN || (count > 0 && static_cast<std::size_t>(count) < ReceiveBatch::messages_max);
   if (drained) slot.readable = false;
-  op.incoming.lent = count > 0 ? batch : nullptr;
-  if (count <= 0) ReceiveBatch::give_back(batch);
   return count != -EAGAIN && finish_now(op, count);
 }
 

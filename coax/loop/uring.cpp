@@ -316,15 +316,8 @@ void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
 }
 
 bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
-  std::int64_t count = 0;
-  if (op.kind == Op::Kind::send_batch) {
-    count = send_batch(slot.fd, *op.outgoing);
-  } else {
-    ReceiveBatch* const batch = ReceiveBatch::take();
-    count = receive_batch(slot.fd, *batch, op.incoming.may_be_joined);
-    op.incoming.lent = count > 0 ? batch : nullptr;
-    if (count <= 0) ReceiveBatch::give_back(batch);
-  }
+  const bool sends = op.kind == Op::Kind::send_batch;
+  const std::int64_t count = sends ? send_batch(slot.fd, *op.outgoing) : receive_batch(slot.fd, op.incoming);
   if (count == -EAGAIN) return false;
   finish_with(op, count);
   return true;

@@ -76,6 +76,7 @@ void DatagramTransport::close() noexcept {
 Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options) {
   using Result = std::unique_ptr<DatagramTransport>;
   const auto open = [&](const Address& to) {
+    // NOLINTNEXTLINE(modernize-make-unique): it cannot be moved
     return Result(new DatagramTransport(DatagramTransport::connect(to, options)));
   };
   if (where.starts_with("unix:")) co_return open(Address::of(where, Family::local));
