@@ -412,6 +412,19 @@ TEST(Datagrams, a_wildcard_of_both_families_hears_and_reaches_ipv4) {
   });
 }
 
+TEST(Datagrams, a_peer_is_connected_to_by_its_name) {
+  run([]() -> Task<> {
+    DatagramTransport server(":0");
+    const auto client = co_await connect_datagrams(fmt::format("localhost:{}", server.local().endpoint().port()));
+    co_await client->send("by name");
+    const Datagram datagram = co_await server.recv_from();
+    EXPECT_EQ(datagram.bytes.text(), "by name");
+    co_await server.send_to("back", datagram.from);
+    EXPECT_EQ((co_await client->recv_from()).bytes.text(), "back");
+    EXPECT_EQ(co_await outcome(connect_datagrams("no.such.name.invalid:53")), "address");
+  });
+}
+
 TEST(Datagrams, over_ipv6_as_over_ipv4) {
   run([]() -> Task<> {
     DatagramTransport server("[::1]:0");

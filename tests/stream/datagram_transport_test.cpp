@@ -162,6 +162,29 @@ TEST_F(UnixDatagrams, a_sender_that_is_cancelled_while_it_waits_has_sent_nothing
   });
 }
 
+TEST_F(UnixDatagrams, a_flush_that_is_cancelled_leaves_all_on_its_way) {
+  run([]() -> Task<> {
+    DatagramTransport far(any_unix_name());
+    DatagramTransport near = DatagramTransport::connect(far.local(), {.send_buffer = 16_KiB});
+    std::vector<std::string> texts;
+    while (texts.size() != 60) texts.push_back(numbered(texts.size()));
+    for (const std::string& text : texts) co_await near.send(text);  // more than the kernel takes
+    std::string end;
+    struct Flusher {
+      static Task<> run(DatagramTransport& transport, std::string& how) { how = co_await outcome(transport.flush()); }
+    };
+    TaskGroup group;
+    group.spawn(Flusher::run(near, end));
+    for (int turn = 0; turn != 20; ++turn) co_await next_turn();
+    EXPECT_EQ(end, "") << "it waits";
+    group.cancel();
+    co_await group.join();
+    EXPECT_EQ(end, "cancelled");
+    const std::vector<std::string> got = co_await recv_texts(far, texts.size());
+    EXPECT_EQ(got, texts);
+  });
+}
+
 TEST_F(UnixDatagrams, closing_ends_a_sender_that_waits) {
   run([]() -> Task<> {
     DatagramTransport far(any_unix_name());
