@@ -10,6 +10,5 @@ coax::Task<> echo(std::string at) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 2) return fmt::print(stderr, "usage: udp_echo PORT [HOST]\n"), 2;
-  return coax::run(echo(fmt::format("{}:{}", argc > 2 ? argv[2] : "127.0.0.1", argv[1])));
+  return coax::program(argc, argv, "PORT [HOST]", [](const coax::Arguments& given) { return echo(given.where()); });
 }
