@@ -9,13 +9,14 @@
 #include "coax/base/error.hpp"
 #include "coax/loop/datagrams.hpp"
 #include "coax/stream/datagram_sender.hpp"
-#include "coax/task/offload.hpp"
+#include "coax/stream/look_up.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax {
 
 namespace {
 
+constexpr Duration look_up_limit = std::chrono::seconds(30);
 constexpr std::size_t v4_bytes_max = 65507;
 constexpr std::size_t v6_bytes_max = 65527;
 
@@ -86,9 +87,7 @@ Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view wher
   }
   const std::string host = target->host.empty() ? "localhost" : target->host;
   if (const auto numeric = Endpoint::from_ip(host, *target->port)) co_return open(*numeric);
-  const auto ask = [host, port = *target->port] { return resolve(host, port); };
-  const auto limit = std::chrono::seconds(30);
-  const std::vector<Endpoint> addresses = co_await timeout(limit, offload(ask, abandon_on_cancel));
+  const std::vector<Endpoint> addresses = co_await timeout(look_up_limit, look_up(host, *target->port));
   std::optional<Error> failure;
   for (const Endpoint& address : addresses) {
     try {
