@@ -6,6 +6,7 @@
 
 #include "app/check.hpp"
 #include "app/commands.hpp"
+#include "app/datagrams.hpp"
 #include "app/exchange.hpp"
 #include "app/report.hpp"
 #include "app/target.hpp"
@@ -23,6 +24,7 @@ struct Given {
   std::string timeout;
   std::string reconnect;
   bool check = false;
+  bool udp = false;
 };
 
 class Client {
@@ -86,6 +88,23 @@ Task<bool> Client::connect_once() {
   co_return reconnect_&& outcome.may_go_on && !input_.ended();
 }
 
+// UDP: nothing is connected that could be refused at once; that nobody is there is told when something was sent.
+Task<> run_datagrams(Target target, const ExchangeOptions& options, Duration limit, int& code) {
+  StandardInput input;
+  Transcript transcript(options.form, false);
+  std::unique_ptr<DatagramTransport> transport;
+  try {
+    transport = co_await timeout(limit, connect_datagrams(target.text()));
+    const Outcome outcome = co_await converse("connect", *transport, input, transcript, options);
+    code = outcome.code;
+  } catch (const Error& error) {
+    complain("connect", error.what());
+    code = unavailable;
+  } catch (const Cancelled&) {
+    code = options.input ? failed : done;
+  }
+}
+
 Task<> run_client(Target target, const ExchangeOptions& options, Duration limit, std::optional<Duration> reconnect,
                   int& code) {
   Client client(std::move(target), options, limit, reconnect);
@@ -95,7 +114,13 @@ Task<> run_client(Target target, const ExchangeOptions& options, Duration limit,
 
 int connect_with(const Given& given, const ExchangeFlags& flags) {
   using namespace std::chrono_literals;
-  const Target target = target_of(given.target, Transport::tcp, given.check ? Ports::range : Ports::one);
+  const Target target =
+      target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
+  if (given.udp && (given.check || !given.reconnect.empty() || target.is_unix())) {
+    throw WrongUsage{
+        "--udp is for HOST:PORT, without --check and --reconnect: nothing tells whether a UDP port is listened on "
+        "but an answer (coax echo --udp asks for one)"};
+  }
   ExchangeOptions options = flags.options();
   const Duration usual = given.check ? 3s : 30s;
   const Duration limit = given.timeout.empty() ? usual : duration_of("--timeout", given.timeout);
@@ -105,6 +130,11 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
   if (given.check) return check_ports(target, limit, options.form == Form::json);
   std::signal(SIGPIPE, SIG_IGN);
   int code = failed;
+  if (given.udp) {
+    options = for_datagrams(options);
+    const int ran = run(run_datagrams(target, options, limit, code));
+    return ran != 0 ? ran : code;
+  }
   const int ran = run(run_client(target, options, limit, reconnect, code));
   return ran != 0 ? ran : code;
 }
@@ -129,6 +159,8 @@ void add_connect(CLI::App& program, Chosen& chosen) {
   command->add_flag("--check", given->check,
                     "Send nothing: tell which ports of a range answer, each within --timeout "
                     "[3s]");
+  command->add_flag("-u,--udp", given->udp,
+                    "Datagrams: over when the input has ended and nothing came for --wait [1s]");
   auto flags = std::make_shared<ExchangeFlags>(*command);
   command->footer(
       "The end: when standard input ends, our side is finished (half-close), what the peer still sends is printed, "
@@ -143,6 +175,7 @@ void add_connect(CLI::App& program, Chosen& chosen) {
       "Examples:\n  coax connect 192.168.1.5:7000                     talk to a server\n"
       "  printf 'GET / HTTP/1.0\\n\\n' | coax connect --crlf example.org:http\n"
       "  coax connect backup.example 7000 < disk.img       send a file\n"
+      "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and what comes back\n"
       "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
       "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
       "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000");

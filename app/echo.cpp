@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <boost/json/object.hpp>
+#include <cstring>
+#include <deque>
 #include <memory>
 #include <random>
 
@@ -11,6 +13,7 @@
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
 #include "coax/server/serve.hpp"
+#include "coax/stream/datagram_transport.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
@@ -23,12 +26,21 @@ struct Given {
   std::vector<std::string> words;
   unsigned count = 1000;
   std::string size = "64B";
-  std::string timeout = "5s";
+  std::string timeout;
+  bool udp = false;
   bool json = false;
+
+  [[nodiscard]] Transport transport() const noexcept { return udp ? Transport::udp : Transport::tcp; }
 };
 
 constexpr std::size_t size_max = 64_MiB;
+constexpr std::size_t datagram_bytes_max = 65'507;  // over IPv4
+constexpr std::size_t sequence_bytes = 8;
 constexpr unsigned count_max = 10'000'000;
+
+void check_is_ip(const Target& target, const Given& given) {
+  if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for HOST:PORT"};
+}
 
 // --- the server ---
 
@@ -54,16 +66,37 @@ Task<> serve_streams(Target target, bool json, int& code) {
   }
 }
 
+Task<> serve_datagrams(Address at, bool json, int& code) {
+  try {
+    DatagramTransport transport(at);
+    tell_listening(transport.local().to_string(), json);
+    while (true) {
+      const Datagram datagram = co_await transport.recv_from();
+      co_await transport.send_to(datagram.bytes, datagram.from);
+    }
+  } catch (const Error& error) {
+    complain("echo", error.what());
+    code = unavailable;
+  }
+}
+
 int listen_with(const Given& given) {
   std::vector<std::string> where(given.words.begin() + 1, given.words.end());
   if (where.empty()) where = {"7777"};
-  const Target target = target_of(where, Transport::tcp, Ports::one_or_any);
+  const Target target = target_of(where, given.transport(), Ports::one_or_any);
+  check_is_ip(target, given);
   int code = done;
-  const int ran = run(serve_streams(target, given.json, code));
+  const int ran = given.udp ? run(serve_datagrams(addresses_to_listen_on(target).front(), given.json, code))
+                            : run(serve_streams(target, given.json, code));
   return ran != 0 ? ran : code;
 }
 
 // --- the client ---
+
+Duration time_limit(const Given& given) {
+  if (given.timeout.empty()) return std::chrono::seconds(given.udp ? 1 : 5);
+  return duration_of("--timeout", given.timeout);
+}
 
 // What there is to say at the end.
 struct Figures {
@@ -145,7 +178,7 @@ Task<> send_and_compare(Stream& stream, Bytes message) {
 }
 
 Task<> talk_over_stream(const Target& target, const Given& given, Figures& figures) {
-  const Duration limit = duration_of("--timeout", given.timeout);
+  const Duration limit = time_limit(given);
   const Messages messages(size_of("--size", given.size));
   const auto stream = co_await connect(target.text(), {.limit = limit});
   const TimePoint began = Clock::now();
@@ -159,13 +192,59 @@ Task<> talk_over_stream(const Target& target, const Given& given, Figures& figur
   }
 }
 
+// The number of a message, in front of it: one that comes late is not taken for its successor.
+std::string numbered(Bytes message, std::uint64_t number) {
+  std::string text = message.string();
+  std::memcpy(text.data(), &number, sequence_bytes);
+  return text;
+}
+
+// False: another answer, of one that was given up.
+bool is_answer(Bytes answer, const std::string& message, const std::string& peer) {
+  if (answer.text() == message) return true;
+  const bool is_other = answer.size() == message.size() &&
+                        answer.text().substr(0, sequence_bytes) != std::string_view(message).substr(0, sequence_bytes);
+  if (is_other) return false;
+  throw Error(ErrorKind::protocol, "recv the echo from", peer,
+              fmt::format("a datagram of {} bytes came back changed", message.size()));
+}
+
+Task<> wait_for_answer(DatagramTransport& transport, const std::string& message) {
+  const std::string peer = transport.peer().to_string();
+  while (true) {
+    const Datagram datagram = co_await transport.recv_from();
+    if (is_answer(datagram.bytes, message, peer)) co_return;
+  }
+}
+
+Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& figures) {
+  const Duration limit = time_limit(given);
+  const Messages messages(size_of("--size", given.size));
+  const auto transport = co_await timeout(limit, connect_datagrams(target.text()));
+  const TimePoint began = Clock::now();
+  while (figures.sent != given.count) {
+    const TimePoint sent = Clock::now();
+    const std::string message = numbered(messages.at(figures.sent), figures.sent);
+    ++figures.sent;
+    co_await transport->send(message);
+    try {
+      co_await timeout(limit, wait_for_answer(*transport, message));
+      figures.round_trips.push_back(Clock::now() - sent);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::timed_out) throw;
+    }
+    figures.took = Clock::now() - began;
+  }
+}
+
 Task<> talk(const Target& target, const Given& given, int& code) {
   Figures figures;
   try {
-    co_await talk_over_stream(target, given, figures);
+    co_await (given.udp ? talk_over_datagrams(target, given, figures) : talk_over_stream(target, given, figures));
+    if (figures.round_trips.size() != figures.sent) code = failed;
   } catch (const Error& error) {
     complain("echo", error.what());
-    code = figures.sent == 0 ? unavailable : failed;
+    code = figures.sent == 0 || error.kind() == ErrorKind::refused ? unavailable : failed;
   } catch (const Cancelled&) {
     code = failed;
   }
@@ -173,15 +252,18 @@ Task<> talk(const Target& target, const Given& given, int& code) {
 }
 
 int talk_with(const Given& given) {
-  const Target target = target_of(given.words, Transport::tcp, Ports::one);
+  const Target target = target_of(given.words, given.transport(), Ports::one);
+  check_is_ip(target, given);
   const std::size_t size = size_of("--size", given.size);
-  if (size == 0 || size > size_max) {
-    throw WrongUsage{fmt::format("--size {}: give 1B to {}", given.size, format_size(size_max))};
+  const std::size_t least = given.udp ? sequence_bytes : 1;
+  const std::size_t most = given.udp ? datagram_bytes_max : size_max;
+  if (size < least || size > most) {
+    throw WrongUsage{fmt::format("--size {}: give {} to {}", given.size, format_size(least), format_size(most))};
   }
   if (given.count == 0 || given.count > count_max) {
     throw WrongUsage{fmt::format("--count {}: give 1 to {}", given.count, count_max)};
   }
-  duration_of("--timeout", given.timeout);
+  time_limit(given);
   int code = done;
   const int ran = run(talk(target, given, code));
   return ran != 0 ? ran : code;
@@ -201,8 +283,9 @@ void add_echo(CLI::App& program, Chosen& chosen) {
   command->add_option("--count", given->count, "How many messages are sent, one after the other [1000]")
       ->type_name("N");
   command->add_option("--size", given->size, "How long each is [64B]")->type_name("SIZE");
-  command->add_option("--timeout", given->timeout, "How long connecting, and each message, may take [5s]")
+  command->add_option("--timeout", given->timeout, "How long connecting, and each message, may take [5s; --udp: 1s]")
       ->type_name("TIME");
+  command->add_flag("-u,--udp", given->udp, "Datagrams; one that is not back in time is lost");
   command->add_flag("--json", given->json, "For machines: one object");
   command->footer(
       "The next message is sent when the last is back, so that the times are those of one round trip.\n\n"
@@ -210,6 +293,7 @@ void add_echo(CLI::App& program, Chosen& chosen) {
       "broke; 2 wrong arguments; 3 nobody answers, or the address cannot be listened on.\n\n"
       "Examples:\n  coax echo listen                   a server at 127.0.0.1:7777\n"
       "  coax echo listen :7000             for everybody\n  coax echo 7777\n"
+      "  coax echo --udp 192.168.1.5:7000   how many are lost?\n"
       "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n  coax echo unix:/tmp/echo.sock --json");
   command->callback([given, &chosen] {
     chosen = [given] {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "app/commands.hpp"
+#include "app/datagrams.hpp"
 #include "app/exchange.hpp"
 #include "app/report.hpp"
 #include "app/target.hpp"
@@ -21,6 +22,7 @@ namespace {
 struct Given {
   std::vector<std::string> target;
   bool keep_open = false;
+  bool udp = false;
 };
 
 class Server {
@@ -103,6 +105,25 @@ Task<> Server::accept_at(SocketListener& listener) {
   arrived_.set();
 }
 
+// UDP: whoever sends the first datagram is the peer; with --keep-open whoever sent the last.
+Task<> run_datagrams(const Address& at, const ExchangeOptions& options, int& code) {
+  StandardInput input;
+  Transcript transcript(options.form, false);
+  try {
+    DatagramTransport transport(at);
+    const std::string where = transport.local().to_string();
+    complain("listen", "listening on " + where);
+    co_await transcript.listening(where);
+    const Outcome outcome = co_await converse("listen", transport, input, transcript, options);
+    code = outcome.code;
+  } catch (const Error& error) {
+    complain("listen", error.what());
+    code = unavailable;
+  } catch (const Cancelled&) {
+    code = options.for_the_next || !options.input ? done : failed;
+  }
+}
+
 Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& options, bool keep_open, int& code) {
   Server server(options, keep_open);
   try {
@@ -115,12 +136,18 @@ Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& 
 }
 
 int listen_with(const Given& given, const ExchangeFlags& flags) {
-  const Target target = target_of(given.target, Transport::tcp, Ports::one_or_any);
+  const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
+  if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
   ExchangeOptions options = flags.options();
   options.for_the_next = given.keep_open;
   const std::vector<Address> addresses = addresses_to_listen_on(target);
   std::signal(SIGPIPE, SIG_IGN);
   int code = failed;
+  if (given.udp) {
+    options = for_datagrams(options);
+    const int ran = run(run_datagrams(addresses.front(), options, code));
+    return ran != 0 ? ran : code;
+  }
   const int ran = run(run_server(addresses, options, given.keep_open, code));
   return ran != 0 ? ran : code;
 }
@@ -138,6 +165,10 @@ void add_listen(CLI::App& program, Chosen& chosen) {
       ->required();
   command->add_flag("--keep-open", given->keep_open,
                     "After a client the next one, until Ctrl-C; the input goes on with the one that is there");
+  command->add_flag(
+      "-u,--udp", given->udp,
+      "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
+      "and nothing came for --wait [1s]");
   auto flags = std::make_shared<ExchangeFlags>(*command);
   command->footer(
       "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "

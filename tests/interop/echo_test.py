@@ -9,7 +9,9 @@ import signal
 import socket
 import struct
 import tempfile
+import threading
 import unittest
+from collections.abc import Callable, Iterator
 
 import support
 from support import LOCALHOST, WAIT_S, Program, Server, coax, read_to_end
@@ -37,6 +39,18 @@ def echo(*arguments: str) -> tuple[int, str, str]:
 def give_back(peer: socket.socket) -> None:
     while data := peer.recv(65536):
         peer.sendall(data)
+
+
+@contextlib.contextmanager
+def udp_server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Its address; `serve` runs on a thread."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((LOCALHOST, 0))
+        server.settimeout(WAIT_S)
+        thread = threading.Thread(target=serve, args=(server,), daemon=True)
+        thread.start()
+        yield "%s:%d" % server.getsockname()
+        thread.join(WAIT_S)
 
 
 class TheServer(unittest.TestCase):
@@ -141,10 +155,53 @@ class TheClient(unittest.TestCase):
             port = str(closed.getsockname()[1])
         self.assertEqual(echo(port)[0], 3)
 
+    def test_over_udp(self) -> None:
+        with Echo("--udp") as server:
+            code, out, _ = echo("--udp", server.address, "--count", "50", "--size", "1KiB", "--json")
+            told = json.loads(out)
+            self.assertEqual((code, told["sent"], told["unchanged"], told["lost"]), (0, 50, 50, 0))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                client.settimeout(WAIT_S)
+                client.sendto(b"", (LOCALHOST, int(server.address.rpartition(":")[2])))
+                self.assertEqual(client.recv(10), b"")
+
+    def test_datagrams_that_are_lost_or_late_are_counted(self) -> None:
+        def echo_badly(server: socket.socket) -> None:
+            first, peer = server.recvfrom(100)  # kept
+            second, _ = server.recvfrom(100)
+            for answer in (first, second):  # the first one too late, when the second is waited for
+                server.sendto(answer, peer)
+            third, _ = server.recvfrom(100)
+            server.sendto(third, peer)
+
+        with udp_server(echo_badly) as address:
+            code, out, _ = echo("--udp", address, "--count", "3", "--timeout", "300ms", "--json")
+        told = json.loads(out)
+        self.assertEqual((code, told["sent"], told["unchanged"], told["lost"]), (1, 3, 2, 1))
+
+    def test_a_datagram_that_differs_is_a_failure(self) -> None:
+        def cut(server: socket.socket) -> None:
+            data, peer = server.recvfrom(100)
+            server.sendto(data[:-1], peer)
+
+        with udp_server(cut) as address:
+            code, _, said = echo("--udp", address)
+        self.assertEqual(code, 1)
+        self.assertIn("came back changed", said)
+
+    def test_nobody_answers_over_udp(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+            closed.bind((LOCALHOST, 0))
+            port = str(closed.getsockname()[1])
+        code, _, said = echo("--udp", port, "--count", "3", "--timeout", "100ms")
+        self.assertEqual(code, 3)
+        self.assertIn("refused", said)
+
     def test_bad_input(self) -> None:
         for arguments, part in ((["80", "--size", "0B"], "--size 0B"), (["80", "--size", "12"], "is not a size"),
                                 (["80", "--count", "0"], "--count 0"), (["80", "--timeout", "1"], "not a duration"),
-                                (["host"], "is no port"), ([], "where is required")):
+                                (["host"], "is no port"), (["--udp", "80", "--size", "7B"], "--size 7B"),
+                                (["--udp", "unix:/x"], "--udp is for"), ([], "where is required")):
             with self.subTest(arguments):
                 code, out, said = echo(*arguments)
                 self.assertEqual((code, out), (2, ""))

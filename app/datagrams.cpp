@@ -1,0 +1,156 @@
+// What is read from standard input goes in datagrams that fit through every network whole: 1280 bytes is the least that
+// IPv6 asks of a link (RFC 8200, section 5), of which 48 are headers.
+#include "app/datagrams.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "app/report.hpp"
+#include "coax/base/error.hpp"
+#include "coax/loop/timers.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+constexpr std::size_t datagram_bytes_max = 1232;
+
+}  // namespace
+
+DatagramExchange::DatagramExchange(DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+                                   const ExchangeOptions& options) noexcept
+    : transport_(transport), input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
+
+Task<ExchangeEnd> DatagramExchange::run() {
+  if (connected()) {
+    peer_ = transport_.peer();
+    has_peer_.set();
+    co_await transcript_.connected(peer_.to_string());
+  }
+  co_await race(send_all(), recv_all(), watch());
+  co_return end_;
+}
+
+Task<> DatagramExchange::send_all() {
+  Event never;
+  if (!options_.input) co_await never.wait();
+  co_await has_peer_.wait();
+  while (true) {
+    const Bytes piece = co_await input_.next();
+    if (piece.empty()) break;
+    const Bytes bytes = options_.lines ? blocks_.feed(piece) : piece;
+    co_await send(bytes);
+  }
+  const Bytes rest = blocks_.rest(true);
+  co_await send(rest);
+  co_await transport_.flush();
+  co_await transcript_.we_finished();
+  we_finished_ = true;
+  last_active_ = Clock::now();
+  changed_.set();
+  co_await never.wait();
+}
+
+// By lines, each is a datagram.
+Task<> DatagramExchange::send(Bytes bytes) {
+  while (!bytes.empty()) {
+    const std::size_t end = options_.lines ? bytes.text().find('\n') : std::string_view::npos;
+    const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
+    const Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
+    const Address to = peer_;  // it may change while this waits
+    if (connected()) {
+      co_await transport_.send(datagram);
+    } else {
+      co_await transport_.send_to(datagram, to);
+    }
+    last_active_ = Clock::now();
+    co_await transcript_.sent(datagram);
+    bytes = bytes.from(datagram.size());
+  }
+}
+
+Task<> DatagramExchange::recv_all() {
+  while (true) {
+    const Datagram datagram = co_await transport_.recv_from();
+    const bool is_ours = co_await accept_from(datagram.from);
+    if (!is_ours) continue;
+    last_active_ = Clock::now();
+    changed_.set();
+    co_await show(datagram.bytes);
+  }
+}
+
+// Whether it is the peer, who may become it.
+Task<bool> DatagramExchange::accept_from(const Address& from) {
+  if (connected() || from == peer_) co_return true;
+  if (has_peer_.is_set() && !options_.for_the_next) co_return false;
+  peer_ = from;
+  has_peer_.set();
+  co_await transcript_.connected(peer_.to_string());
+  co_return true;
+}
+
+Task<> DatagramExchange::show(Bytes datagram) {
+  const bool lacks_end = options_.form == Form::verbatim && options_.lines && !datagram.text().ends_with('\n');
+  co_await transcript_.received(datagram);
+  if (lacks_end) co_await transcript_.received("\n");
+}
+
+std::optional<TimePoint> DatagramExchange::due() const {
+  std::optional<TimePoint> first;
+  if (!has_peer_.is_set()) return first;
+  if (options_.idle) first = later(last_active_, *options_.idle);
+  if (we_finished_ && !options_.for_the_next) {
+    const TimePoint until = later(last_active_, options_.wait);
+    first = std::min(first.value_or(until), until);
+  }
+  return first;
+}
+
+Task<> DatagramExchange::watch() {
+  while (true) {
+    const auto until = due();
+    if (until && *until <= Clock::now()) break;
+    changed_.clear();
+    if (until) {
+      co_await race(sleep_until(*until), changed_.wait());
+    } else {
+      co_await changed_.wait();
+    }
+  }
+  if (!we_finished_) end_ = ExchangeEnd::idle;
+}
+
+Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
+                       Transcript& transcript, const ExchangeOptions& options) {
+  Outcome outcome;
+  std::string complaint;
+  try {
+    DatagramExchange exchange(transport, input, transcript, options);
+    const ExchangeEnd end = co_await exchange.run();
+    if (end == ExchangeEnd::idle) {
+      complaint = fmt::format("nothing came or went for {} (--idle)", format_duration(*options.idle));
+      outcome.code = failed;
+    }
+    co_await transcript.closed(to_string(end));
+  } catch (const Error& error) {
+    complaint = error.what();
+    outcome.code = error.kind() == ErrorKind::refused ? unavailable : failed;
+    outcome.may_go_on = false;
+  }
+  if (!complaint.empty()) {
+    complain(command, complaint);
+    if (outcome.may_go_on) co_await transcript.failed(complaint);
+  }
+  co_return outcome;
+}
+
+ExchangeOptions for_datagrams(ExchangeOptions options) {
+  if (options.wait_is_failure) options.wait = std::chrono::seconds(1);
+  options.wait_is_failure = false;
+  return options;
+}
+
+}  // namespace coax::app

@@ -1,0 +1,52 @@
+// Standard input and output over datagrams: what coax connect --udp and coax listen --udp do. A datagram has no end of
+// its own: the exchange is over when the input has ended and nothing has come for a while.
+#pragma once
+
+#include <optional>
+
+#include "app/exchange.hpp"
+#include "coax/stream/datagram_transport.hpp"
+
+namespace coax::app {
+
+class DatagramExchange {
+ public:
+  // All must live as long as the exchange. Not connected: the first who sends something is the peer, or, with
+  // options.for_the_next, whoever did last.
+  DatagramExchange(DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+                   const ExchangeOptions& options) noexcept;
+
+  // Ends with `finished` or `idle`. Throws Error: refused when nobody is there.
+  Task<ExchangeEnd> run();
+
+ private:
+  Task<> send_all();
+  Task<> send(Bytes bytes);
+  Task<> recv_all();
+  Task<bool> accept_from(const Address& from);
+  Task<> show(Bytes datagram);
+  Task<> watch();
+  [[nodiscard]] std::optional<TimePoint> due() const;
+  [[nodiscard]] bool connected() const noexcept { return transport_.peer().family() != Family::none; }
+
+  DatagramTransport& transport_;
+  StandardInput& input_;
+  Transcript& transcript_;
+  const ExchangeOptions& options_;
+  LineBlocks blocks_;
+  Address peer_;
+  Event has_peer_;
+  Event changed_;  // for the watch
+  TimePoint last_active_ = Clock::now();
+  bool we_finished_ = false;
+  ExchangeEnd end_ = ExchangeEnd::finished;
+};
+
+// Runs an exchange and tells how it went, as converse() does for streams.
+Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
+                       Transcript& transcript, const ExchangeOptions& options);
+
+// The options as they are for datagrams: they wait for 1 s unless --wait says something else, which is no failure.
+ExchangeOptions for_datagrams(ExchangeOptions options);
+
+}  // namespace coax::app
