@@ -18,55 +18,13 @@ import threading
 import time
 import unittest
 from collections.abc import Iterator
-from typing import Any
 
 import support
+from exchange import Listening, connect, connecting, events, started
 from support import LOCALHOST, WAIT_S, Program, Server, coax, read_to_end
 from terminal import Person
 
 LARGE = 64 << 20
-
-
-class Listening(Program):
-    """`coax listen`, which listens."""
-
-    def __init__(self, *arguments: str, at: str = "0", **options: object) -> None:
-        super().__init__(coax(), "listen", *arguments, at, **options)
-        self.address = self.log.wait_for("listening on ").rpartition(" ")[2]
-
-    @property
-    def port(self) -> int:
-        return int(self.address.rpartition(":")[2])
-
-    def connect(self) -> socket.socket:
-        client = socket.create_connection((LOCALHOST, self.port), WAIT_S)
-        client.settimeout(WAIT_S)
-        return client
-
-
-def connecting(address: str, *arguments: str) -> Program:
-    return Program(coax(), "connect", *arguments, address)
-
-
-def connect(address: str, *arguments: str, given: bytes = b"") -> tuple[int, bytes, str]:
-    """Exit code, standard output, standard error."""
-    ran = support.run("connect", *arguments, address, given=given)
-    return ran.returncode, ran.stdout, ran.stderr.decode()
-
-
-@contextlib.contextmanager
-def started(*arguments: str, **options: object) -> Iterator[subprocess.Popen[bytes]]:
-    """The program with standard input and output of its own; it ends with the `with`."""
-    process = subprocess.Popen([coax(), *arguments], stderr=subprocess.PIPE, env=support.environment(), **options)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def events(output: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.splitlines()]
 
 
 @contextlib.contextmanager
@@ -386,84 +344,6 @@ class Listen(unittest.TestCase):
             told = events(listening.output.wait_for_end())
         self.assertEqual(told[0]["address"], listening.address)
         self.assertEqual((told[1]["event"], told[1]["peer"], told[-1]["event"]), ("connected", own, "closed"))
-
-
-class Udp(unittest.TestCase):
-    def server(self) -> socket.socket:
-        server = self.enterContext(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        server.bind((LOCALHOST, 0))
-        server.settimeout(WAIT_S)
-        return server
-
-    def test_each_piece_is_a_datagram_and_the_answers_are_printed(self) -> None:
-        server = self.server()
-        with connecting("%s:%d" % server.getsockname(), "--udp", "--wait", "300ms") as client:
-            client.send(b"question")
-            data, peer = server.recvfrom(100)
-            self.assertEqual(data, b"question")
-            client.finish()
-            server.sendto(b"answer\n", peer)
-            client.output.wait_for("answer")
-            server.sendto(b"and more\n", peer)
-            client.output.wait_for("and more")
-            self.assertEqual(client.wait(), 0)
-
-    def test_each_line_is_a_datagram(self) -> None:
-        server = self.server()
-        code, out, _ = connect("%s:%d" % server.getsockname(), "--udp", "--line", "--json", "--wait", "10ms",
-                               given=b"one\ntwo\nthree")
-        self.assertEqual([server.recv(100) for _ in range(3)], [b"one\n", b"two\n", b"three\n"])
-        self.assertEqual((code, [event["event"] for event in events(out.decode())]),
-                         (0, ["connected", "sent", "sent", "sent", "finished", "closed"]))
-
-    def test_large_input_goes_in_datagrams_that_fit_everywhere(self) -> None:
-        server = self.server()
-        self.assertEqual(connect("%s:%d" % server.getsockname(), "--udp", "--wait", "10ms", given=bytes(3000))[0], 0)
-        self.assertEqual([len(server.recv(9000)) for _ in range(3)], [1232, 1232, 536])
-
-    def test_that_nobody_is_there_is_told(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
-            closed.bind((LOCALHOST, 0))
-            port = closed.getsockname()[1]
-        code, _, said = connect(f"{LOCALHOST}:{port}", "--udp", given=b"x")
-        self.assertEqual(code, 3)
-        self.assertIn("refused", said)
-
-    def test_listen_talks_to_the_first_who_sends(self) -> None:
-        with Listening("--udp", "--wait", "300ms") as listening:
-            address = (LOCALHOST, listening.port)
-            first, other = self.server(), self.server()
-            first.sendto(b"first\n", address)
-            listening.output.wait_for("first")
-            other.sendto(b"other\n", address)
-            listening.send(b"answer")
-            self.assertEqual(first.recv(100), b"answer")
-            listening.finish()
-            self.assertEqual(listening.wait(), 0)
-            self.assertEqual(listening.output.wait_for_end(), "first")
-
-    def test_keep_open_answers_whoever_was_last(self) -> None:
-        with Listening("--udp", "--keep-open", "--json") as listening:
-            for number in range(2):
-                client = self.server()
-                client.sendto(b"%d" % number, (LOCALHOST, listening.port))
-                listening.output.wait_for(f'"text":"{number}"')
-                listening.send(b"answer")
-                self.assertEqual(client.recv(100), b"answer")
-            listening.send_signal(signal.SIGINT)
-            self.assertEqual(listening.wait(), 0)
-
-    @unittest.skipUnless(shutil.which("nc"), "nc is not installed")
-    def test_nc(self) -> None:
-        with Listening("--udp") as listening, Program("nc", "-u", LOCALHOST, str(listening.port)) as nc:
-            nc.send(b"from nc\n")
-            listening.output.wait_for("from nc")
-            listening.send(b"to nc\n")
-            nc.output.wait_for("to nc")
-
-    def test_what_udp_cannot_do(self) -> None:
-        for arguments in (["80", "--check"], ["80", "--reconnect", "1s"], ["unix:/x"]):
-            self.assertEqual(support.run("connect", "--udp", *arguments).returncode, 2)
 
 
 class Check(unittest.TestCase):
