@@ -6,8 +6,6 @@
 #include <limits>
 #include <utility>
 
-#include "coax/base/error.hpp"
-
 namespace coax {
 
 namespace {
@@ -237,6 +235,18 @@ FrameEvent FrameDecoder::too_long() {
 
 void FrameDecoder::release() {
   if (std::exchange(held_was_lent_, false)) held_ = std::vector<char>();
+}
+
+Error frame_error(FrameEvent::Kind kind, const FramesOptions& options, std::string_view peer) {
+  constexpr std::string_view operation = "read a frame from";
+  switch (kind) {
+    case FrameEvent::Kind::too_long:
+      return {ErrorKind::protocol, operation, peer,
+              "it is longer than " + format_size(options.frame_bytes_max) + ", the limit here"};
+    case FrameEvent::Kind::cut_off:
+      return {ErrorKind::disconnected, operation, peer, "the stream ended in the middle of it"};
+    default: return {ErrorKind::protocol, operation, peer, "its length has more than 64 bits"};
+  }
 }
 
 }  // namespace coax

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/units.hpp"
 
 namespace coax {
 
@@ -69,6 +71,13 @@ struct FrameEvent {
   Kind kind = Kind::frame;
   Bytes bytes;  // valid until the next call of feed(), next() or rest()
 };
+
+// For those who read frames from somewhere.
+struct FramesOptions {
+  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
+};
+// What is wrong with what came from that peer, when it is no frame.
+Error frame_error(FrameEvent::Kind kind, const FramesOptions& options, std::string_view peer);
 
 // Feed, then call next() until it returns nothing; only then may the fed bytes go away or more be fed. At the end of
 // the stream call rest(). A frame that stands whole in the fed bytes is lent from there. Memory is held only for a

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
 
 namespace coax {
 
@@ -26,5 +27,11 @@ std::optional<JsonFault> check_json(Bytes text, std::size_t depth_max);
 
 // It is JSON: the same on one line. CR and LF between the values become spaces.
 std::string json_on_one_line(std::string_view json);
+
+// For those who read JSON messages from somewhere.
+struct JsonMessagesOptions {
+  std::size_t message_bytes_max = 1_MiB;  // of what is read
+  std::size_t depth_max = 64;             // of arrays and objects in each other; at most json_depth_limit
+};
 
 }  // namespace coax

@@ -19,18 +19,8 @@ std::optional<Bytes> SocketFrames::next(std::optional<TimePoint>& until) {
 }
 
 Bytes SocketFrames::take(const FrameEvent& event) const {
-  const auto fail = [&](ErrorKind kind, std::string_view reason) {
-    throw Error(kind, "read a frame from", socket_.peer_text(), reason);
-  };
-  switch (event.kind) {
-    case FrameEvent::Kind::frame: break;
-    case FrameEvent::Kind::too_long:
-      fail(ErrorKind::protocol, "it is longer than " + format_size(frame_bytes_max_) + ", the limit here");
-      break;
-    case FrameEvent::Kind::bad_length: fail(ErrorKind::protocol, "its length has more than 64 bits"); break;
-    case FrameEvent::Kind::cut_off: fail(ErrorKind::disconnected, "the stream ended in the middle of it"); break;
-  }
-  return event.bytes;
+  if (event.kind == FrameEvent::Kind::frame) return event.bytes;
+  throw frame_error(event.kind, options_, socket_.peer_text());
 }
 
 void SocketFrames::send(Bytes payload) {

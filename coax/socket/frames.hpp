@@ -11,18 +11,11 @@
 
 namespace coax {
 
-struct SocketFramesOptions {
-  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
-};
-
 class SocketFrames {
  public:
   // Borrows the socket; nothing else may receive from it meanwhile.
-  SocketFrames(Socket& socket, Framing framing, const SocketFramesOptions& options = {})
-      : socket_(socket),
-        framing_(std::move(framing)),
-        decoder_(framing_, options.frame_bytes_max),
-        frame_bytes_max_(options.frame_bytes_max) {}
+  SocketFrames(Socket& socket, Framing framing, const FramesOptions& options = {})
+      : socket_(socket), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
   // The next frame, valid until the next call; at the end of the stream nothing. The socket's timeout is for the whole
   // frame, however it is cut; after it nothing is lost, and the next call goes on. Throws Error(protocol) on a frame
@@ -44,7 +37,7 @@ class SocketFrames {
   Socket& socket_;
   Framing framing_;
   FrameDecoder decoder_;
-  std::size_t frame_bytes_max_;
+  FramesOptions options_;
   bool ended_ = false;
 };
 

@@ -5,14 +5,13 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
-#include "coax/codec/json.hpp"
 
 namespace coax {
 
-SocketJsonMessages::SocketJsonMessages(Socket& socket, const SocketJsonMessagesOptions& options)
+SocketJsonMessages::SocketJsonMessages(Socket& socket, const JsonMessagesOptions& options)
     : SocketJsonMessages(socket, Framing::delimited("\n", Framing::AtEnd::whole), options) {}
 
-SocketJsonMessages::SocketJsonMessages(Socket& socket, Framing framing, const SocketJsonMessagesOptions& options)
+SocketJsonMessages::SocketJsonMessages(Socket& socket, Framing framing, const JsonMessagesOptions& options)
     : socket_(socket),
       on_lines_(framing.kind() == Framing::Kind::delimited),
       frames_(socket, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),

@@ -2,21 +2,17 @@
 // over a stream. They are checked; parsing is up to you and to the library of your choice.
 #pragma once
 
+#include "coax/codec/json.hpp"
 #include "coax/socket/frames.hpp"
 
 namespace coax {
 
-struct SocketJsonMessagesOptions {
-  std::size_t message_bytes_max = 1_MiB;  // of what is read
-  std::size_t depth_max = 64;             // of arrays and objects in each other; at most json_depth_limit
-};
-
 class SocketJsonMessages {
  public:
   // One on each line, LF or CRLF; the last may stand without. Borrows the socket; nothing else may receive from it.
-  explicit SocketJsonMessages(Socket& socket, const SocketJsonMessagesOptions& options = {});
+  explicit SocketJsonMessages(Socket& socket, const JsonMessagesOptions& options = {});
   // One in each frame: SocketJsonMessages(socket, Framing::length_prefixed()).
-  SocketJsonMessages(Socket& socket, Framing framing, const SocketJsonMessagesOptions& options = {});
+  SocketJsonMessages(Socket& socket, Framing framing, const JsonMessagesOptions& options = {});
 
   // The next message, valid until the next call: one JSON value (check_json), perhaps with white space around it. Lines
   // of nothing but white space are passed over. At the end of the stream nothing. Throws Error(protocol) on what is no

@@ -10,7 +10,7 @@ Task<std::optional<Bytes>> Frames::next() {
     if (const auto event = decoder_.next()) co_return take(*event);
     if (ended_) {
       const auto event = decoder_.rest();
-      co_return event ? take(*event) : std::nullopt;
+      co_return event ? std::optional(take(*event)) : std::nullopt;
     }
     const Bytes bytes = co_await stream_.recv();
     ended_ = bytes.empty();
@@ -18,19 +18,9 @@ Task<std::optional<Bytes>> Frames::next() {
   }
 }
 
-std::optional<Bytes> Frames::take(const FrameEvent& event) const {
-  const auto fail = [&](ErrorKind kind, std::string_view reason) {
-    throw Error(kind, "read a frame from", stream_.peer_name(), reason);
-  };
-  switch (event.kind) {
-    case FrameEvent::Kind::frame: break;
-    case FrameEvent::Kind::too_long:
-      fail(ErrorKind::protocol, "it is longer than " + format_size(frame_bytes_max_) + ", the limit here");
-      break;
-    case FrameEvent::Kind::bad_length: fail(ErrorKind::protocol, "its length has more than 64 bits"); break;
-    case FrameEvent::Kind::cut_off: fail(ErrorKind::disconnected, "the stream ended in the middle of it"); break;
-  }
-  return event.bytes;
+Bytes Frames::take(const FrameEvent& event) const {
+  if (event.kind == FrameEvent::Kind::frame) return event.bytes;
+  throw frame_error(event.kind, options_, stream_.peer_name());
 }
 
 Task<> Frames::send(Bytes payload) {

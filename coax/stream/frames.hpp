@@ -10,18 +10,11 @@
 
 namespace coax {
 
-struct FramesOptions {
-  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
-};
-
 class Frames {
  public:
   // Nothing else may receive from the stream meanwhile.
   Frames(Stream& stream, Framing framing, const FramesOptions& options = {})
-      : stream_(stream),
-        framing_(std::move(framing)),
-        decoder_(framing_, options.frame_bytes_max),
-        frame_bytes_max_(options.frame_bytes_max) {}
+      : stream_(stream), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
   // The next frame, valid until the next call; at the end of the stream nothing. Throws Error(protocol) on a frame
   // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
@@ -32,12 +25,12 @@ class Frames {
   Task<> send(Bytes payload);
 
  private:
-  [[nodiscard]] std::optional<Bytes> take(const FrameEvent& event) const;
+  [[nodiscard]] Bytes take(const FrameEvent& event) const;
 
   Stream& stream_;
   Framing framing_;
   FrameDecoder decoder_;
-  std::size_t frame_bytes_max_;
+  FramesOptions options_;
   bool ended_ = false;
 };
 

@@ -5,7 +5,6 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
-#include "coax/codec/json.hpp"
 
 namespace coax {
 

@@ -2,14 +2,10 @@
 // to the library of your choice.
 #pragma once
 
+#include "coax/codec/json.hpp"
 #include "coax/stream/frames.hpp"
 
 namespace coax {
-
-struct JsonMessagesOptions {
-  std::size_t message_bytes_max = 1_MiB;  // of what is read
-  std::size_t depth_max = 64;             // of arrays and objects in each other; at most json_depth_limit
-};
 
 class JsonMessages {
  public:
