@@ -6,10 +6,11 @@
 
 // Byte by byte, as a file may follow at once; for senders without line ends a pause is one.
 std::string read_header(coax::Socket& sender) {
-  std::string header = sender.recv_exactly(1);
-  while (header.back() != '\n' && header.size() < 300 &&
-         coax::wait_for(sender, coax::Events::readable, std::chrono::milliseconds(500)) != coax::Events::none) {
-    header += sender.recv_exactly(1);
+  std::string header;
+  for (bool more = true; more && !header.ends_with('\n') && header.size() < 300;) {
+    const coax::Bytes byte = sender.recv(1);
+    header += byte.text();
+    more = byte && coax::wait_for(sender, coax::Events::readable, std::chrono::milliseconds(500)) != coax::Events::none;
   }
   return std::string(coax::trim(header));
 }
