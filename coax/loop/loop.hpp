@@ -39,11 +39,13 @@ class Spin {
   [[nodiscard]] bool is_worth_it() noexcept;
   void succeeded() noexcept { penalty_ = 0; }
   void failed() noexcept;
-  void slept(Duration duration) noexcept { brief_ = duration < max; }
+  void slept(Duration duration) noexcept { brief_ = duration < brief_max; }
 
  private:
   bool allowed_;
-  bool brief_ = false;    // the last sleep was shorter than max
+  // Going to sleep and being woken is a part of it, on both sides: what takes so long may take max without.
+  static constexpr Duration brief_max = 4 * max;
+  bool brief_ = false;
   unsigned penalty_ = 0;  // grows with each failure in a row
   unsigned to_skip_ = 0;  // waits
 };
