@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <thread>
 
 #include "coax/stream/socket_stream.hpp"
@@ -267,4 +268,20 @@ TEST(Deferred, a_recv_is_ended_by_close_and_by_end_input) {
       }
     }
   });
+}
+
+// --- looking around before sleeping ---
+
+TEST(Spin, follows_a_sleep_that_was_brief_but_for_being_woken_and_stops_when_it_does_not_pay) {
+  const char* const forbidden = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  if (forbidden != nullptr || std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "nobody spins here";
+  Spin spin;
+  EXPECT_FALSE(spin.is_worth_it()) << "nothing is known yet";
+  spin.slept(3 * Spin::max);
+  EXPECT_TRUE(spin.is_worth_it());
+  spin.failed();
+  EXPECT_FALSE(spin.is_worth_it());
+  EXPECT_TRUE(spin.is_worth_it()) << "one was left out";
+  spin.slept(5 * Spin::max);
+  EXPECT_FALSE(spin.is_worth_it());
 }
