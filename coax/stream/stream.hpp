@@ -73,8 +73,8 @@ class Stream {
   // is lost.
   Task<std::string> recv_exactly(std::size_t count);
 
-  // All of it. Small sends are copied, queued and leave together in one system call at the end of the loop's turn; the
-  // call waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws
+  // All of it. Where a stream sends several times in a turn of the loop, small sends are copied, and leave together at
+  // its end; it waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws
   // Error(disconnected) when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or
   // the stream is broken for sending when a part had gone.
   [[nodiscard]] Send send(Bytes bytes) noexcept;
