@@ -4,6 +4,7 @@
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import termios
 import threading
 import time
 import unittest
@@ -88,6 +90,10 @@ class TheEnd(unittest.TestCase):
         def refuse(peer: socket.socket) -> None:
             peer.recv(1)
             peer.sendall(answer)
+            for _ in range(1000):  # the reset would destroy what has not arrived yet
+                if fcntl.ioctl(peer, termios.TIOCOUTQ, bytes(4)) == bytes(4):
+                    return
+                select.select([], [], [], 0.01)
 
         with folder() as path:
             (path / "file").write_bytes(bytes(LARGE))
