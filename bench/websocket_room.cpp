@@ -10,13 +10,13 @@ coax::Task<> read(coax::ws::Connection& socket) {
   while (auto message = co_await socket.recv()) {
     std::string frame;
     coax::ws::append_frame(frame, message.kind, message.data);
-    room.publish(frame);
+    co_await room.publish(frame);
   }
 }
 
 coax::Task<> member(coax::ws::Connection& socket) {
   coax::Outbox outbox;
-  const auto seat = room.join(outbox);
+  const auto subscription = room.subscribe(outbox);
   co_await coax::race(read(socket), drain(outbox, socket.stream()));
 }
 

@@ -8,9 +8,9 @@ coax::Task<> until_end(coax::Stream& client) {
 }
 
 coax::Task<> welcome(coax::Stream& client) {
-  coax::Outbox outbox;  // whoever reads too slowly is disconnected; nobody waits
-  const auto seat = everybody.join(outbox);
-  everybody.publish("Welcome to the server!");
+  coax::Outbox outbox;  // a client that stops reading is disconnected
+  const auto subscription = everybody.subscribe(outbox);
+  everybody.publish_now("Welcome to the server!");
   co_await coax::race(until_end(client), drain(outbox, client));
 }
 

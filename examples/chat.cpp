@@ -7,13 +7,16 @@ using namespace std::chrono_literals;
 coax::Topic room;
 
 struct Presence {
-  explicit Presence(std::string name) : nick(std::move(name)) { room.publish(nick + " joined the chat!\n"); }
-  ~Presence() { room.publish(nick + " left the chat!\n"); }
+  explicit Presence(std::string name) : nick(std::move(name)) { room.publish_now(nick + " joined the chat!\n"); }
+  ~Presence() { room.publish_now(nick + " left the chat!\n"); }
   std::string nick;
 };
 
 coax::Task<> talk(coax::Lines& lines, const std::string& nick) {
-  while (auto line = co_await lines.next()) room.publish(fmt::format("{}: {}\n", nick, line->text()));
+  while (auto line = co_await lines.next()) {
+    const std::string said = fmt::format("{}: {}\n", nick, line->text());
+    co_await room.publish(said);  // waits while a reader is behind: then this client is not read either
+  }
 }
 
 coax::Task<> chat(coax::Stream& client) {
@@ -21,8 +24,8 @@ coax::Task<> chat(coax::Stream& client) {
   coax::Lines lines(client, {.line_bytes_max = 4_KiB, .pause = 50ms});
   const auto nick = co_await lines.next();
   if (!nick) co_return;
-  coax::Outbox outbox({.bytes_max = 256_KiB});  // a reader that is too slow is disconnected; nobody waits for it
-  const auto seat = room.join(outbox);          // leaves in its destructor
+  coax::Outbox outbox({.bytes_max = 256_KiB});       // a client that stops reading is disconnected
+  const auto subscription = room.subscribe(outbox);  // until its destructor
   const Presence presence(nick->string());
   co_await coax::race(talk(lines, presence.nick), drain(outbox, client));  // the first to end cancels the other
 }

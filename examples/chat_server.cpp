@@ -10,7 +10,7 @@ std::set<std::string> taken;  // nicknames, case folded; all clients are on one 
 struct Guest {
   std::string nick;
   ~Guest() {
-    if (taken.erase(coax::fold_case(nick)) != 0) room.publish(nick + " left the chat!\n");
+    if (taken.erase(coax::fold_case(nick)) != 0) room.publish_now(nick + " left the chat!\n");
   }
 };
 
@@ -27,15 +27,17 @@ coax::Task<> enter(coax::Stream& client, coax::Lines& lines, Guest& guest) {
   }
 }
 
-coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Seat& seat, coax::Outbox& outbox) {
+coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Subscription& subscription, coax::Outbox& outbox) {
   while (auto line = co_await lines.next()) {
     const std::string own = nick + ": ";
     const std::string_view text = line->text().substr(line->text().starts_with(own) ? own.size() : 0);
-    if (is_text(text)) room.publish(fmt::format("{}{}\n", own, text));
-    seat.catch_up();  // before what is for this client alone, or the end
+    const std::string said = fmt::format("{}{}\n", own, text);
+    if (is_text(text)) co_await room.publish(said);  // waits while a reader is behind
+    subscription.catch_up();                         // before what is for this client alone, or the end
     if (!is_text(text) && !text.empty()) outbox.push("error: that is no text; it was not sent\n");
+    co_await outbox.ready();
   }
-  seat.catch_up();
+  subscription.catch_up();
   outbox.finish();
 }
 
@@ -45,10 +47,10 @@ coax::Task<> chat(coax::Stream& client) {
   coax::Lines lines(client, {.line_bytes_max = 4096, .pause = std::chrono::milliseconds(50)});
   co_await coax::timeout(std::chrono::seconds(10), enter(client, lines, guest));
   if (guest.nick.empty()) co_return;
-  coax::Outbox outbox;  // a reader that is too slow is disconnected; nobody waits for it
-  auto seat = room.join(outbox);
-  room.publish(guest.nick + " joined the chat!\n");
-  co_await coax::all(talk(lines, guest.nick, seat, outbox), drain(outbox, client));
+  coax::Outbox outbox;  // a client that stops reading is disconnected
+  auto subscription = room.subscribe(outbox);
+  room.publish_now(guest.nick + " joined the chat!\n");
+  co_await coax::all(talk(lines, guest.nick, subscription, outbox), drain(outbox, client));
 }
 
 int main(int argc, char** argv) {

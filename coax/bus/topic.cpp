@@ -1,120 +1,255 @@
-// A part of the topic stands on each loop. Publishing appends the encoded bytes to the inbox of each part, under one
-// lock, which makes the order; the loop then takes its inbox as one block and shares it among its seats. However many
-// messages came since, that is one push per seat, and one send.
+// The topic has a part on each loop. Publishing appends the encoded bytes to the inbox of each part, under one lock,
+// which makes the order; once a turn the loop seals its inbox into a block that its subscribers share. However many
+// messages were published since, that is one push per subscriber, and one send.
+//
+// Congestion is one counter for all loops: subscriptions whose outbox is behind, and inboxes that have grown large
+// since the last turn. Publishers wait while it is not zero.
 #include "coax/bus/topic.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 
 #include "coax/base/error.hpp"
 
 namespace coax {
 
-struct Seat::Part : std::enable_shared_from_this<Part> {
-  Part(Loop& of, std::size_t forms) : loop(of), inbox(forms), seats_of_form(forms) {}
+namespace {
 
-  struct Taken {
-    std::vector<std::string> inbox;
-    bool closed = false;
-    [[nodiscard]] bool empty() const {
-      return !closed && std::ranges::all_of(inbox, [](const std::string& bytes) { return bytes.empty(); });
-    }
-  };
+using namespace std::chrono_literals;
 
-  // Under the topic's mutex.
+constexpr std::size_t inbox_bytes_max = 128_KiB;  // of one turn, before publishers wait for the next one
+constexpr std::size_t copied_bytes_max = 16_KiB;  // a single subscriber that cannot wait gets so much as a copy
+constexpr Duration patience = 1s;
+
+}  // namespace
+
+struct Topic::State {
+  explicit State(std::size_t count) : forms(count) {}
+  [[nodiscard]] std::shared_ptr<Subscription::Part> part_of(Loop& loop, const std::shared_ptr<State>& self);
+  void congest() noexcept { congestion.fetch_add(1, std::memory_order_acq_rel); }
+  void relieve() noexcept;
+  [[nodiscard]] bool congested() const noexcept { return congestion.load(std::memory_order_acquire) != 0; }
+
+  const std::size_t forms;
+  std::atomic<std::size_t> congestion = 0;
+  std::atomic<std::size_t> waiting = 0;                    // publishers, on all loops
+  std::mutex mutex;                                        // of what follows, and of what the parts say
+  std::vector<std::shared_ptr<Subscription::Part>> parts;  // one for each loop that has, or had, a subscription
+  bool closed = false;
+};
+
+struct Subscription::Part : std::enable_shared_from_this<Part> {
+  Part(Loop& of, std::shared_ptr<Topic::State> whole)
+      : loop(of), state(std::move(whole)), sealed(state->forms), inbox(state->forms), readers_of_form(state->forms) {}
+
+  // Under the mutex.
   void append(std::span<const Bytes> message) {
     for (std::size_t form = 0; form < inbox.size(); ++form) {
-      if (seats_of_form[form] != 0) inbox[form].append(message[form].text());
+      if (readers_of_form[form] == 0) continue;
+      inbox[form].append(message[form].text());
+      if (inbox[form].size() > inbox_bytes_max && !std::exchange(flooded, true)) state->congest();
+      notify();
     }
-    notify();
   }
   void notify() {
     if (std::exchange(notified, true)) return;
     loop.post([self = shared_from_this()] { self->deliver(); });
   }
-  Taken take() {
-    Taken taken{.inbox = std::vector<std::string>(inbox.size()), .closed = closed};
-    taken.inbox.swap(inbox);
-    notified = false;
-    return taken;
+  void seal(std::size_t form) {
+    if (!inbox[form].empty()) sealed[form].emplace_back(std::exchange(inbox[form], {}));
   }
 
   // On the loop.
-  void deliver() {
-    Taken taken;
-    {
-      const std::scoped_lock lock(*mutex);
-      taken = take();
-    }
-    deliver(std::move(taken));
-  }
-  void deliver(Taken taken) {
-    if (taken.empty()) return;
-    std::vector<Shared> shared;
-    for (std::string& bytes : taken.inbox) shared.emplace_back(std::move(bytes));
-    seats.for_each([&](Seat& seat) {
-      seat.outbox_.push(shared[seat.outbox_.form()]);
-      if (taken.closed) seat.outbox_.finish();
-    });
-  }
+  void deliver();
+  void resume_waiting() noexcept;
 
   Loop& loop;
-  List<Seat> seats;
-  std::shared_ptr<std::mutex> mutex;  // the topic's, which guards the following
+  const std::shared_ptr<Topic::State> state;
+  List<Subscription> subscriptions;
+  List<Topic::Publish> publishers;          // that wait
+  std::vector<std::vector<Shared>> sealed;  // of this turn, not yet pushed to all
+  bool finished = false;
+
+  // Under the topic's mutex.
   std::vector<std::string> inbox;
-  std::vector<std::size_t> seats_of_form;
+  std::vector<std::size_t> readers_of_form;
   bool notified = false;
-  bool closed = false;
+  bool flooded = false;
+  bool has_waiting = false;
 };
 
-Seat::Seat(Topic& topic, Outbox& outbox) : outbox_(outbox) {
-  if (outbox.form() >= topic.forms_) {
-    throw Error(ErrorKind::invalid, "join", "a topic", "the outbox names a wire form that the topic does not have");
-  }
-  Part::Taken before;
+void Subscription::Part::deliver() {
+  bool was_flooded = false;
   {
-    const std::scoped_lock lock(*topic.mutex_);
-    part_ = topic.part_of(Loop::current());
-    before = part_->take();
-    ++part_->seats_of_form[outbox.form()];
+    const std::scoped_lock lock(state->mutex);
+    for (std::size_t form = 0; form < inbox.size(); ++form) seal(form);
+    notified = false;
+    was_flooded = std::exchange(flooded, false);
+    finished = state->closed;
   }
-  part_->deliver(std::move(before));  // to those who were here before
-  part_->seats.push_back(*this);
+  subscriptions.for_each([this](Subscription& subscription) {
+    subscription.push_sealed();
+    subscription.block_ = 0;
+    if (finished) subscription.outbox_.finish();
+  });
+  for (auto& blocks : sealed) blocks.clear();
+  if (was_flooded) state->relieve();
 }
 
-void Seat::catch_up() { part_->deliver(); }
-
-void Seat::leave() {
-  catch_up();
-  unlink();
-  const std::scoped_lock lock(*part_->mutex);
-  --part_->seats_of_form[outbox_.form()];
+// One after the other, for as long as the topic is not congested again by what they publish.
+void Subscription::Part::resume_waiting() noexcept {
+  while (!publishers.empty()) {
+    if (state->congested()) {
+      const std::scoped_lock lock(state->mutex);
+      has_waiting = true;
+      if (state->congested()) return;  // and the end of it wakes us again
+    }
+    publishers.front().go_on();
+  }
 }
 
-std::shared_ptr<Seat::Part> Topic::part_of(Loop& loop) {
-  for (const auto& part : parts_) {
+// --- the state that all parts share ---
+
+std::shared_ptr<Subscription::Part> Topic::State::part_of(Loop& loop, const std::shared_ptr<State>& self) {
+  for (const auto& part : parts) {
     if (&part->loop == &loop) return part;
   }
-  auto part = std::make_shared<Seat::Part>(loop, forms_);
-  part->mutex = mutex_;
-  part->closed = closed_;
-  if (closed_) part->notify();
-  parts_.push_back(part);
-  return part;
+  return parts.emplace_back(std::make_shared<Subscription::Part>(loop, self));
 }
 
-void Topic::publish(std::span<const Bytes> forms) {
-  const std::scoped_lock lock(*mutex_);
-  if (closed_) return;
-  for (const auto& part : parts_) part->append(forms);
+void Topic::State::relieve() noexcept {
+  if (congestion.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const std::scoped_lock lock(mutex);
+  for (const auto& part : parts) {
+    if (std::exchange(part->has_waiting, false)) part->loop.post([part] { part->resume_waiting(); });
+  }
+}
+
+// --- Subscription ---
+
+Subscription::Subscription(Topic& topic, Outbox& outbox)
+    : outbox_(outbox),
+      behind_([](Outbox::Relief& self) noexcept { static_cast<Behind&>(self).subscription->release_behind(); }) {
+  if (outbox.form() >= topic.state_->forms) {
+    throw Error(ErrorKind::invalid, "subscribe to", "a topic",
+                "the outbox names an encoding that the topic does not have");
+  }
+  behind_.subscription = this;
+  {
+    const std::scoped_lock lock(topic.state_->mutex);
+    part_ = topic.state_->part_of(Loop::current(), topic.state_);
+    ++part_->readers_of_form[outbox.form()];
+    block_ = part_->sealed[outbox.form()].size();
+    offset_ = part_->inbox[outbox.form()].size();
+    if (topic.state_->closed) part_->notify();
+  }
+  part_->subscriptions.push_back(*this);
+}
+
+Subscription::~Subscription() {
+  catch_up();
+  unlink();
+  if (behind_.linked()) release_behind();
+  const std::scoped_lock lock(part_->state->mutex);
+  --part_->readers_of_form[outbox_.form()];
+}
+
+void Subscription::push_sealed() {
+  const std::vector<Shared>& blocks = part_->sealed[outbox_.form()];
+  while (block_ < blocks.size()) outbox_.push(blocks[block_++], std::exchange(offset_, 0));
+  if (outbox_.behind()) note_behind();
+}
+
+void Subscription::catch_up() {
+  const std::size_t form = outbox_.form();
+  std::string tail;
+  {
+    const std::scoped_lock lock(part_->state->mutex);
+    const std::string& inbox = part_->inbox[form];
+    const std::size_t begin = block_ < part_->sealed[form].size() ? 0 : offset_;
+    if (inbox.size() - begin > copied_bytes_max) {
+      part_->seal(form);
+    } else {
+      tail = inbox.substr(begin);
+    }
+  }
+  push_sealed();
+  offset_ += tail.size();
+  outbox_.push(std::move(tail));
+}
+
+void Subscription::note_behind() noexcept {
+  if (behind_.linked()) return;
+  part_->state->congest();
+  outbox_.on_relief(behind_);
+}
+
+void Subscription::release_behind() noexcept {
+  behind_.unlink();
+  part_->state->relieve();
+}
+
+// --- Topic ---
+
+Topic::Topic(std::size_t forms) : state_(std::make_shared<State>(forms)) {}
+
+void Topic::publish_now(std::span<const Bytes> forms) {
+  const std::scoped_lock lock(state_->mutex);
+  if (state_->closed) return;
+  for (const auto& part : state_->parts) part->append(forms);
 }
 
 void Topic::close() {
-  const std::scoped_lock lock(*mutex_);
-  closed_ = true;
-  for (const auto& part : parts_) {
-    part->closed = true;
-    part->notify();
+  const std::scoped_lock lock(state_->mutex);
+  state_->closed = true;
+  for (const auto& part : state_->parts) {
+    if (std::ranges::any_of(part->readers_of_form, [](std::size_t count) { return count != 0; })) part->notify();
   }
+}
+
+Topic::Publish::Publish(Topic& topic, Bytes message, bool publishes) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& publish = static_cast<Publish&>(self);
+        if (!publish.linked()) return;
+        publish.unlink();
+        Timers::stop(publish.patience_);
+        publish.topic_.state_->waiting.fetch_sub(1, std::memory_order_relaxed);
+        publish.woken_.publish = &publish;
+        publish.woken_.cancelled = true;
+        Loop::current().finish_later(publish.woken_);
+      }),
+      topic_(topic),
+      message_(message),
+      patience_([](Timer& self) noexcept { static_cast<Patience&>(self).publish->go_on(); }),
+      woken_([](Completion& self) noexcept { static_cast<Woken&>(self).publish->resume(); }),
+      publishes_(publishes) {}
+
+bool Topic::Publish::start() noexcept {
+  State& state = *topic_.state_;
+  if (!state.congested() && state.waiting.load(std::memory_order_relaxed) == 0) return true;
+  Loop& loop = Loop::current();
+  const std::scoped_lock lock(state.mutex);
+  const auto part = state.part_of(loop, topic_.state_);
+  if (!state.congested() && part->publishers.empty()) return true;
+  part->has_waiting = true;
+  part->publishers.push_back(*this);
+  state.waiting.fetch_add(1, std::memory_order_relaxed);
+  patience_.publish = this;
+  loop.timers().start(patience_, later(loop.backend().now(), patience));
+  return false;
+}
+
+void Topic::Publish::go_on() noexcept {
+  unlink();
+  Timers::stop(patience_);
+  topic_.state_->waiting.fetch_sub(1, std::memory_order_relaxed);
+  resume();
+}
+
+void Topic::Publish::finish() {
+  if (woken_.cancelled) throw Cancelled();
+  if (publishes_) topic_.publish_now(message_);
 }
 
 }  // namespace coax

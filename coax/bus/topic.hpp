@@ -1,8 +1,11 @@
-// Topic: what is published reaches every seat, on every loop, in one order that is the same for all.
+// Topic: what is published reaches every subscriber, on every loop, in one order that is the same for all.
+//
+// Publishers are slowed before a subscriber is lost: publish() waits while the outbox of any subscriber is behind (see
+// Outbox), so that a handler which awaits it reads no more from its own peer meanwhile. The wait is at most one second
+// a message: a peer that does not read slows the others until it is disconnected, and never stops them.
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <span>
 #include <vector>
 
@@ -10,22 +13,22 @@
 #include "coax/base/list.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/server/outbox.hpp"
+#include "coax/task/task.hpp"
 
 namespace coax {
 
 class Topic;
 
-// A place in a topic: what is published while it lives goes into its outbox. Belongs to the loop that made it, and must
-// be destroyed there, before the outbox.
-class Seat : private ListHook {
+// While it lives, what is published goes into its outbox.
+// Lifetime: shorter than the outbox. Thread: belongs to the loop that made it.
+class Subscription : private ListHook {
  public:
-  Seat(Topic& topic, Outbox& outbox);
-  Seat(const Seat&) = delete;
-  Seat& operator=(const Seat&) = delete;
+  Subscription(Topic& topic, Outbox& outbox);
+  Subscription(const Subscription&) = delete;
+  Subscription& operator=(const Subscription&) = delete;
   // Everything that was published before is in the outbox.
-  ~Seat() { leave(); }
-  // Puts what was published until now into the outboxes of this loop at once, for whoever wants to add something of his
-  // own after it.
+  ~Subscription();
+  // Puts what was published until now into the outbox at once, so that the caller can push something after it.
   void catch_up();
 
  private:
@@ -33,37 +36,81 @@ class Seat : private ListHook {
   template <class T>
   friend class List;
   struct Part;
-  void leave();
+  struct Behind : Outbox::Relief {
+    using Relief::Relief;
+    Subscription* subscription = nullptr;
+  };
+  void push_sealed();
+  void note_behind() noexcept;
+  void release_behind() noexcept;
+
   std::shared_ptr<Part> part_;
   Outbox& outbox_;
+  Behind behind_;           // linked while the outbox is
+  std::size_t block_ = 0;   // where it goes on in what this turn has brought: so many sealed blocks,
+  std::size_t offset_ = 0;  // and so many bytes of the one after them
 };
 
 class Topic {
  public:
-  // The number of wire forms that each message comes in; an outbox takes the one that its options name.
-  explicit Topic(std::size_t forms = 1) : forms_(forms) {}
+  // `forms`: the number of encodings that each message comes in; an outbox gets the one that its options name.
+  explicit Topic(std::size_t forms = 1);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
 
-  // The outbox gets everything that is published from now on. Throws Error(invalid) when it names a form that is not.
-  [[nodiscard]] Seat join(Outbox& outbox) { return {*this, outbox}; }
+  // The outbox gets everything that is published from now on; of a closed topic, the end.
+  // Throws: Error(invalid) when the outbox names a form that the topic does not have.
+  [[nodiscard]] Subscription subscribe(Outbox& outbox) { return {*this, outbox}; }
 
-  // Any thread. Two calls that follow each other, on whatever threads, are in that order for everybody. The bytes are
-  // copied; they leave in the same or the next turn of each loop, together with what else was published until then.
-  void publish(std::span<const Bytes> forms);
-  void publish(Bytes message) { publish(std::span(&message, 1)); }
-  // Any thread. The last message, so to say: what was published before still reaches everybody, then each outbox is
-  // finished. What is published afterwards is dropped.
+  class Publish;
+  // Waits until no subscriber is behind, at most a second, then publishes. Publishers on one loop take turns.
+  // Cancelled: nothing was published. Lifetime: the bytes must live until it returns.
+  [[nodiscard]] Publish publish(Bytes message) noexcept;
+  // The same wait alone, to be followed by publish_now().
+  [[nodiscard]] Publish ready() noexcept;
+
+  // Publishes without a wait: for what cannot be slowed, such as "x left". Two calls that follow each other, on any
+  // threads, are in that order for all. The bytes are copied; they leave in the same or the next turn of each loop,
+  // together with what else was published until then. Thread: any.
+  void publish_now(std::span<const Bytes> forms);
+  void publish_now(Bytes message) { publish_now(std::span(&message, 1)); }
+  // What was published before still reaches all, then each outbox is finished. What is published afterwards is dropped.
+  // Thread: any.
   void close();
 
  private:
-  friend class Seat;
-  std::shared_ptr<Seat::Part> part_of(Loop& loop);
-
-  std::size_t forms_;
-  std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();  // of the parts, too: they may outlive us
-  std::vector<std::shared_ptr<Seat::Part>> parts_;                      // one per loop that has, or had, a seat
-  bool closed_ = false;
+  friend class Subscription;
+  struct State;
+  std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic
 };
+
+class Topic::Publish : public Leaf<Publish>, public ListHook {
+ public:
+  Publish(Topic& topic, Bytes message, bool publishes) noexcept;
+  bool start() noexcept;
+  void finish();
+
+ private:
+  friend class Subscription;
+  struct Patience : Timer {
+    using Timer::Timer;
+    Publish* publish = nullptr;
+  };
+  struct Woken : Completion {
+    using Completion::Completion;
+    Publish* publish = nullptr;
+    bool cancelled = false;
+  };
+  void go_on() noexcept;
+
+  Topic& topic_;
+  Bytes message_;
+  Patience patience_;
+  Woken woken_;
+  bool publishes_;
+};
+
+inline Topic::Publish Topic::publish(Bytes message) noexcept { return {*this, message, true}; }
+inline Topic::Publish Topic::ready() noexcept { return {*this, {}, false}; }
 
 }  // namespace coax

@@ -23,7 +23,9 @@ Connection::Connection(coax::Connection& below, const Options& options, std::str
 
 Task<Message> Connection::recv() {
   while (!ended_ && !close_sent_) {
+    co_await checkpoint();
     if (const auto event = decoder_.next()) {
+      charge_bytes(event->payload.size());
       if (event->kind == Event::Kind::text) co_return Message{Opcode::text, event->payload, true};
       if (event->kind == Event::Kind::binary) co_return Message{Opcode::binary, event->payload, true};
       co_await take(*event);
@@ -81,6 +83,7 @@ Task<> Connection::wait_closed() {
 Task<> Connection::read_to_close() {
   stream().reopen_input();
   while (!peer_closed_) {
+    co_await checkpoint();
     if (const auto event = decoder_.next()) {
       peer_closed_ = event->kind == Event::Kind::close || event->kind == Event::Kind::failure;
       continue;

@@ -93,14 +93,18 @@ class Backend {
   List<Completion>& finished() noexcept { return finished_; }
   Buffers& buffers() noexcept { return buffers_; }
 
-  // Calls done(): whoever is resumed by it may finish `turn_budget` operations at once before the others have their
-  // turn.
+  // Calls done(): the task that it resumes may do `turn_budget` units of work before the others have their turn.
   void complete(Completion& completion) noexcept {
     budget_ = turn_budget;
     completion.done(completion);
   }
-  // False when the one that runs has used its turn up; the loop then defers its operation.
-  [[nodiscard]] bool spend() noexcept { return budget_ != 0 && budget_-- != 0; }
+  // Spends units of the running task's budget; an operation costs `operation_units`, a decoded message one and what its
+  // size adds. False when the budget does not suffice: the task must let the others run before it does the work.
+  bool spend(unsigned units = operation_units) noexcept {
+    const bool enough = budget_ >= units;
+    budget_ = enough ? budget_ - units : 0;
+    return enough;
+  }
 
  protected:
   void note_turn() noexcept { turn_began_ = now(); }
@@ -112,7 +116,8 @@ class Backend {
   }
 
  private:
-  static constexpr unsigned turn_budget = 32;
+  static constexpr unsigned turn_budget = 256;
+  static constexpr unsigned operation_units = 8;
   unsigned budget_ = turn_budget;
   TimePoint turn_began_ = Clock::now();
   List<Completion> finished_;

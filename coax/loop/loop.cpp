@@ -95,7 +95,9 @@ bool Loop::spin() {
 }
 
 void Loop::turn() {
-  if (has_work()) {
+  List<Completion> continued;
+  continued.splice_back(next_turn_);
+  if (!continued.empty() || has_work()) {
     backend_->poll(now());
   } else {
     wait();
@@ -104,12 +106,13 @@ void Loop::turn() {
   run_posted();
   watches_.for_each([](Watch& watch) { watch.look(watch); });
   run_deferred();
+  run_list(continued);
   run_finished();
   run_flushes();
 }
 
 bool Loop::has_work() noexcept {
-  return !deferred_.empty() || !flushes_.empty() || !backend_->finished().empty() ||
+  return !deferred_.empty() || !next_turn_.empty() || !flushes_.empty() || !backend_->finished().empty() ||
          has_posted_.load(std::memory_order_acquire);
 }
 
@@ -135,7 +138,11 @@ void Loop::run_posted() {
 void Loop::run_finished() noexcept {
   List<Completion> finished;
   finished.splice_back(backend_->finished());
-  while (!finished.empty()) backend_->complete(finished.pop_front());
+  run_list(finished);
+}
+
+void Loop::run_list(List<Completion>& ready) noexcept {
+  while (!ready.empty()) backend_->complete(ready.pop_front());
 }
 
 void Loop::run_deferred() noexcept {

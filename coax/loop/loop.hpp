@@ -81,6 +81,8 @@ class Loop {
   bool submit(Op& op) noexcept;
   // When the others have had their chance: behind the events and timers of this turn, or in the next one.
   void submit_later(Op& op) noexcept;
+  // Calls done() in the next turn, behind its events: for a task that has used up its share of this one.
+  void run_next_turn(Completion& completion) noexcept { next_turn_.push_back(completion); }
   void cancel(Op& op) noexcept;
   // Calls done() in this turn or, when it is at its end, the next.
   void finish_later(Completion& completion) noexcept { backend_->finish_later(completion); }
@@ -95,6 +97,7 @@ class Loop {
   void run_posted();
   void run_finished() noexcept;
   void run_deferred() noexcept;
+  void run_list(List<Completion>& ready) noexcept;
   void run_flushes() noexcept;
   [[nodiscard]] bool has_work() noexcept;
 
@@ -102,6 +105,7 @@ class Loop {
   Timers timers_;
   Spin spin_;
   List<Completion> deferred_;
+  List<Completion> next_turn_;
   List<Flush> flushes_;
   List<Watch> watches_;
   std::vector<Loop*> together_;

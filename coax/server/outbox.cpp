@@ -1,11 +1,56 @@
-// The outbox and the task that empties it.
+// The outbox, the task that drains it, and the judgement of a peer that is behind.
 #include "coax/server/outbox.hpp"
+
+#include <algorithm>
 
 #include "coax/base/error.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax {
+
+namespace {
+
+constexpr std::size_t piece_overhead_bytes = 64;  // what a piece costs beside its bytes
+constexpr std::size_t send_bytes_max = 64_KiB;    // in one call: progress is seen between two
+constexpr std::size_t memory_bytes_max = 16_MiB;  // of a peer that is behind while publishers do not wait
+constexpr std::size_t memory_factor = 64;         // or so many times bytes_max
+constexpr int ticks_stalled_max = 5;
+
+}  // namespace
+
+// Judges a peer that is behind. It counts its own ticks instead of comparing times: while the whole process is stopped
+// there are none, and no peer is blamed for that.
+class Outbox::Behind : private Timer {
+ public:
+  explicit Behind(Outbox& outbox) noexcept
+      : Timer([](Timer& self) noexcept { static_cast<Behind&>(self).tick(); }), outbox_(outbox) {
+    start();
+  }
+  Behind(const Behind&) = delete;
+  Behind& operator=(const Behind&) = delete;
+  ~Behind() { Timers::stop(*this); }
+  void sent(std::size_t count) noexcept { sent_ += count; }
+
+ private:
+  void start() noexcept {
+    Loop& loop = Loop::current();
+    loop.timers().start(*this, later(loop.backend().now(), outbox_.options_.stalled_max / ticks_stalled_max));
+  }
+  void tick() noexcept {
+    if (sent_ >= outbox_.options_.bytes_max / 4) {
+      sent_ = 0;
+      ticks_ = 0;
+    } else if (++ticks_ == ticks_stalled_max) {
+      return outbox_.overflow();  // destroys this
+    }
+    start();
+  }
+
+  Outbox& outbox_;
+  std::size_t sent_ = 0;
+  int ticks_ = 0;
+};
 
 class Outbox::Wait : public Leaf<Wait>, public Completion {
  public:
@@ -14,7 +59,7 @@ class Outbox::Wait : public Leaf<Wait>, public Completion {
         Completion([](Completion& self) noexcept { static_cast<Wait&>(self).resume(); }),
         outbox_(outbox) {}
   bool start() noexcept {
-    if (outbox_.first_ || outbox_.finished_) return true;
+    if (outbox_.first_.block || outbox_.finished_ || outbox_.overflowed_) return true;
     outbox_.wait_ = this;
     return false;
   }
@@ -24,32 +69,83 @@ class Outbox::Wait : public Leaf<Wait>, public Completion {
   Outbox& outbox_;
 };
 
+Outbox::Outbox(OutboxOptions options) noexcept : options_(options) {}
+
+Outbox::~Outbox() { relieve(); }
+
+std::size_t Outbox::cost() const noexcept { return bytes_ + (more_.size() + 1) * piece_overhead_bytes; }
+
 void Outbox::wake() noexcept {
   if (wait_ != nullptr) Loop::current().finish_later(*std::exchange(wait_, nullptr));
 }
 
-void Outbox::push(const Shared& shared) {
-  const std::size_t size = shared.bytes().size();
-  if (size == 0 || finished_ || overflowed_) return;
-  if (bytes_ + size > options_.bytes_max) return overflow();
-  bytes_ += size;
-  if (first_) {
-    more_.push_back(shared);
+void Outbox::push(const Shared& block, std::size_t offset) {
+  const Bytes bytes = block.bytes().from(offset);
+  if (bytes.empty() || finished_ || overflowed_) return;
+  bytes_ += bytes.size();
+  if (first_.block) {
+    more_.push_back({block, bytes});
   } else {
-    first_ = shared;
+    first_ = {block, bytes};
   }
   wake();
+  if (cost() <= options_.bytes_max) return;
+  if (behind_ == nullptr) behind_ = std::make_unique<Behind>(*this);
+  if (cost() > std::max(memory_bytes_max, memory_factor * options_.bytes_max)) overflow();
+}
+
+// Moves out what one call of send() gets; a block that is larger goes in parts. Returns the count of bytes.
+std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
+  const std::size_t limit = std::clamp<std::size_t>(options_.bytes_max / 4, 1, send_bytes_max);
+  if (first_.bytes.size() > limit) {
+    first = {first_.block, first_.bytes.first(limit)};
+    first_.bytes = first_.bytes.from(limit);
+    return limit;
+  }
+  std::size_t total = first_.bytes.size();
+  first = std::exchange(first_, {});
+  if (more_.empty()) return total;
+  auto next = more_.begin();
+  for (; next != more_.end() && total + next->bytes.size() <= limit; ++next) {
+    total += next->bytes.size();
+    more.push_back(std::move(*next));
+  }
+  if (next != more_.end()) first_ = std::move(*next++);
+  more_.erase(more_.begin(), next);
+  return total;
+}
+
+void Outbox::sent(std::size_t count) noexcept {
+  bytes_ -= count;
+  if (behind_ == nullptr) return;
+  behind_->sent(count);
+  if (cost() <= options_.bytes_max / 2 || !first_.block) relieve();
 }
 
 void Outbox::drop() noexcept {
   first_ = {};
-  more_.clear();
+  more_ = {};
+}
+
+void Outbox::relieve() noexcept {
+  behind_.reset();
+  while (!reliefs_.empty()) {
+    Relief& relief = reliefs_.pop_front();
+    relief.run(relief);
+  }
 }
 
 void Outbox::overflow() noexcept {
   overflowed_ = true;
   drop();
+  relieve();
+  wake();
   if (drainer_ != nullptr) drainer_->cancel();
+}
+
+std::string Outbox::overflow_reason() const {
+  return "it reads too slowly: " + format_size(bytes_) + " waited for it, and it took less than " +
+         format_size(options_.bytes_max / 4) + " within " + format_duration(options_.stalled_max);
 }
 
 void Outbox::finish() noexcept {
@@ -60,41 +156,64 @@ void Outbox::finish() noexcept {
 void Outbox::abandon() noexcept {
   drop();
   finish();
+  relieve();
+}
+
+Outbox::Ready::Ready(Outbox& outbox) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& ready = static_cast<Ready&>(self);
+        if (!ready.linked()) return;  // on its way
+        ready.unlink();
+        ready.woken_.cancelled = true;
+        ready.wake();
+      }),
+      Relief([](Relief& self) noexcept { static_cast<Ready&>(self).wake(); }),
+      outbox_(outbox),
+      woken_([](Completion& self) noexcept { static_cast<Woken&>(self).ready->resume(); }) {}
+
+bool Outbox::Ready::start() noexcept {
+  if (!outbox_.behind()) return true;
+  outbox_.on_relief(*this);
+  return false;
+}
+
+void Outbox::Ready::wake() noexcept {
+  woken_.ready = this;
+  Loop::current().finish_later(woken_);
+}
+
+void Outbox::Ready::finish() const {
+  if (woken_.cancelled) throw Cancelled();
 }
 
 Task<> drain(Outbox& outbox, Stream& stream) {
   outbox.drainer_ = &co_await this_context();
-  std::vector<Shared> more;
+  std::vector<Outbox::Piece> more;
   std::vector<Bytes> pieces;
   try {
     while (true) {
       co_await Outbox::Wait(outbox);
-      if (!outbox.first_) {
+      if (outbox.overflowed_) throw Cancelled();
+      if (!outbox.first_.block) {
         if (outbox.finished_) break;
-        continue;  // woken to be cancelled: the next wait says so
+        continue;  // woken to be cancelled: the next wait throws
       }
-      const Shared first = std::move(outbox.first_);
-      Bytes bytes = first.bytes();
-      std::size_t total = bytes.size();
-      std::span<const Bytes> all(&bytes, 1);
-      if (!outbox.more_.empty()) {
-        more.swap(outbox.more_);
-        pieces.assign(1, bytes);
-        for (const Shared& shared : more) {
-          pieces.push_back(shared.bytes());
-          total += pieces.back().size();
-        }
+      Outbox::Piece first;
+      const std::size_t total = outbox.take(first, more);
+      std::span<const Bytes> all(&first.bytes, 1);
+      if (!more.empty()) {
+        pieces.assign(1, first.bytes);
+        for (const Outbox::Piece& piece : more) pieces.push_back(piece.bytes);
         all = pieces;
       }
       co_await stream.send(all);
-      outbox.bytes_ -= total;
+      outbox.sent(total);
       more.clear();
     }
   } catch (const Cancelled&) {
     outbox.drainer_ = nullptr;
     if (!outbox.overflowed_) throw;
-    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(),
-                "it reads too slowly, " + format_size(outbox.options_.bytes_max) + " were waiting for it");
+    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), outbox.overflow_reason());
   }
   outbox.drainer_ = nullptr;
 }

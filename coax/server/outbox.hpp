@@ -1,6 +1,8 @@
-// Outbox: what waits to be sent to one peer of many, bounded. Whoever publishes never waits for a slow reader: bytes
-// that went to everybody are shared, and a reader that lets its outbox overflow is disconnected, so that it costs its
-// own bound and nobody else anything.
+// Outbox: what waits to be sent to one peer of many. Pushing never waits; bytes that go to several peers are shared.
+//
+// A peer that keeps up is never disconnected, however much is pushed at once. Above `bytes_max` the outbox is behind:
+// publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. A peer that is
+// behind and takes less than a quarter of `bytes_max` within `stalled_max` is disconnected.
 #pragma once
 
 #include <memory>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/list.hpp"
 #include "coax/base/units.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
@@ -42,46 +45,97 @@ class Shared {
 };
 
 struct OutboxOptions {
-  std::size_t bytes_max = 256_KiB;  // what was pushed and is not yet sent
-  std::size_t form = 0;             // which wire form of a Topic's messages goes in here
+  std::size_t bytes_max = 256_KiB;                 // above this the outbox is behind, and publishers wait
+  std::size_t form = 0;                            // which encoding of a Topic's messages goes in here
+  Duration stalled_max = std::chrono::seconds(5);  // how long a peer that is behind may take next to nothing
 };
 
-// Of one loop; one task drains it.
+// Thread: belongs to one loop. One task drains it.
 class Outbox {
  public:
-  explicit Outbox(OutboxOptions options = {}) noexcept : options_(options) {}
+  // Called once, when the outbox is no longer behind or takes nothing more. Must not destroy the outbox.
+  struct Relief : ListHook {
+    using Run = void (*)(Relief&) noexcept;
+    explicit Relief(Run on_relief) noexcept : run(on_relief) {}
+    Run run;
+  };
+  class Ready;
 
-  // After an overflow, and after finish(), pushing does nothing.
-  void push(const Shared& shared);
+  explicit Outbox(OutboxOptions options = {}) noexcept;
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+  ~Outbox();
+
+  // After an overflow, and after finish(), pushing does nothing. `offset`: where in the block the bytes begin.
+  void push(const Shared& block, std::size_t offset = 0);
   void push(std::string bytes) { push(Shared(std::move(bytes))); }
-  // No more comes: drain() ends when all is sent.
+  // Ends the outbox: drain() returns when everything in it has been sent.
   void finish() noexcept;
-  // The peer wants no more: what waits is dropped, and drain() ends after what it sends just now.
+  // Drops what waits and ends the outbox: drain() returns after the bytes that it is sending.
   void abandon() noexcept;
 
+  // Waits until the outbox is not behind: await it before reading more from a peer whose answers go in here.
+  // Cancelled: nothing is lost.
+  [[nodiscard]] Ready ready() noexcept;
+  [[nodiscard]] bool behind() const noexcept { return behind_ != nullptr; }
+  // Runs `relief` once this outbox, which must be behind, is not behind any more. Unlinking it withdraws it.
+  void on_relief(Relief& relief) noexcept { reliefs_.push_back(relief); }
+
   [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
-  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // pushed and not yet sent
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
  private:
   friend Task<> drain(Outbox& outbox, Stream& stream);
   class Wait;
+  class Behind;
+  struct Piece {
+    Shared block;
+    Bytes bytes;
+  };
+  [[nodiscard]] std::size_t cost() const noexcept;
+  std::size_t take(Piece& first, std::vector<Piece>& more);
+  void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
+  void relieve() noexcept;
   void overflow() noexcept;
+  [[nodiscard]] std::string overflow_reason() const;
 
   OutboxOptions options_;
-  Shared first_;              // what waits: as a rule one block, all that came in a turn
-  std::vector<Shared> more_;  // and what came after it
+  Piece first_;              // what waits: usually one block, everything that was published in a turn
+  std::vector<Piece> more_;  // and what was pushed after it
   std::size_t bytes_ = 0;
+  std::unique_ptr<Behind> behind_;  // only while it is
+  List<Relief> reliefs_;
   Wait* wait_ = nullptr;
   Context* drainer_ = nullptr;
   bool finished_ = false;
   bool overflowed_ = false;
 };
 
-// Sends what comes into the outbox, everything that waits in one call, until finish(). Throws Error(overloaded) as soon
-// as the outbox overflows, even while it waits for the peer. Cancelled: what was not sent stays unsent.
+class Outbox::Ready : public Leaf<Ready>, private Relief {
+ public:
+  explicit Ready(Outbox& outbox) noexcept;
+  bool start() noexcept;
+  void finish() const;
+
+ private:
+  struct Woken : Completion {
+    using Completion::Completion;
+    Ready* ready = nullptr;
+    bool cancelled = false;
+  };
+  void wake() noexcept;
+  Outbox& outbox_;
+  Woken woken_;
+};
+
+inline Outbox::Ready Outbox::ready() noexcept { return Ready(*this); }
+
+// Sends what is pushed, in order, until finish().
+// Throws: Error(overloaded) when the outbox has overflowed, before it began to drain or while it waits for the peer.
+// Cancelled: what was not sent stays unsent.
 Task<> drain(Outbox& outbox, Stream& stream);
 
 }  // namespace coax

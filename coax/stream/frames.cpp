@@ -2,11 +2,13 @@
 #include "coax/stream/frames.hpp"
 
 #include "coax/base/error.hpp"
+#include "coax/task/scope.hpp"
 
 namespace coax {
 
 Task<std::optional<Bytes>> Frames::next() {
   while (true) {
+    co_await checkpoint();
     if (const auto event = decoder_.next()) co_return take(*event);
     if (ended_) {
       const auto event = decoder_.rest();
@@ -19,6 +21,7 @@ Task<std::optional<Bytes>> Frames::next() {
 }
 
 Bytes Frames::take(const FrameEvent& event) const {
+  charge_bytes(event.bytes.size());
   if (event.kind == FrameEvent::Kind::frame) return event.bytes;
   throw frame_error(event.kind, options_, stream_.peer_name());
 }

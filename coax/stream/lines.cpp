@@ -8,6 +8,7 @@ namespace coax {
 
 Task<std::optional<Bytes>> Lines::next() {
   while (true) {
+    co_await checkpoint();
     if (auto event = decoder_.next()) co_return take(*event);
     if (paused_ || ended_) {
       paused_ = unfinished_ = false;
@@ -38,6 +39,7 @@ Task<Bytes> Lines::recv_until_pause() {
 }
 
 std::optional<Bytes> Lines::take(const LineEvent& event) const {
+  charge_bytes(event.bytes.size());
   if (event.kind == LineEvent::Kind::line) return event.bytes;
   throw Error(ErrorKind::protocol, "read a line from", stream_.peer_name(), "it is longer than is allowed here");
 }

@@ -111,6 +111,38 @@ void Sleep::finish() const {
 Sleep sleep_until(TimePoint when) noexcept { return Sleep(when); }
 Sleep sleep(Duration duration) noexcept { return Sleep(later(Loop::current().backend().now(), duration)); }
 
+// --- Checkpoint ---
+
+Checkpoint::Checkpoint(unsigned units) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& checkpoint = static_cast<Checkpoint&>(self);
+        if (!checkpoint.linked()) return;
+        checkpoint.unlink();
+        checkpoint.cancelled_ = true;
+        Loop::current().finish_later(checkpoint);
+      }),
+      Completion([](Completion& self) noexcept { static_cast<Checkpoint&>(self).resume(); }),
+      units_(units) {}
+
+bool Checkpoint::start() noexcept {
+  Loop& loop = Loop::current();
+  if (loop.backend().spend(units_)) return true;
+  loop.run_next_turn(*this);
+  return false;
+}
+
+void Checkpoint::finish() const {
+  if (cancelled_) throw Cancelled();
+}
+
+Checkpoint checkpoint(unsigned units) noexcept { return Checkpoint(units); }
+
+void charge_bytes(std::size_t count) noexcept {
+  constexpr std::size_t bytes_of_unit = 512;
+  constexpr std::size_t units_max = 256;
+  Loop::current().backend().spend(static_cast<unsigned>(std::min(count / bytes_of_unit, units_max)));
+}
+
 // --- Event ---
 
 void Event::set() noexcept {

@@ -393,6 +393,24 @@ class Sleep : public Leaf<Sleep>, private Timer {
 Sleep sleep_until(TimePoint when) noexcept;
 Sleep sleep(Duration duration) noexcept;
 
+// Lets the other tasks of the loop run when this one has used up its share of the turn; usually it returns at once. For
+// loops that may go round many times without waiting for anything: once a message or a piece of work.
+class Checkpoint : public Leaf<Checkpoint>, private Completion {
+ public:
+  explicit Checkpoint(unsigned units) noexcept;
+  bool start() noexcept;
+  void finish() const;
+
+ private:
+  unsigned units_;
+  bool cancelled_ = false;
+};
+// `units`: how much work it stands for, of the 256 that a task may do in a turn; about a microsecond each.
+// Cancelled: nothing is lost.
+[[nodiscard]] Checkpoint checkpoint(unsigned units = 1) noexcept;
+// Counts the size of a message that was decoded, for the next checkpoint.
+void charge_bytes(std::size_t count) noexcept;
+
 // A flag that tasks of one loop can wait for. Stays set until clear().
 class Event {
  public:

@@ -64,7 +64,7 @@ class JsonClient {
   Task<> enter();
   Task<> read();
   std::optional<Refusal> try_join(const std::expected<Wish, Refusal>& wish);
-  std::optional<Refusal> take(const std::expected<Wish, Refusal>& wish);
+  Task<std::optional<Refusal>> take(const std::expected<Wish, Refusal>& wish);
   Task<> tell(const Refusal& refusal);
 
   ws::Connection& socket_;
@@ -128,12 +128,16 @@ std::optional<Refusal> JsonClient::try_join(const std::expected<Wish, Refusal>& 
 
 Task<> JsonClient::read() {
   int errors = 0;
-  while (const ws::Message message = co_await socket_.recv()) {
+  while (true) {
+    co_await outbox_.ready();  // a client that does not read is not read either
+    const ws::Message message = co_await socket_.recv();
+    if (!message) break;
     if (!message.is_text()) {
       farewell_ = not_text;
       break;
     }
-    const auto refusal = take(parse(message.data));
+    const auto wish = parse(message.data);
+    const auto refusal = co_await take(wish);
     errors = refusal ? errors + 1 : 0;
     if (refusal) co_await tell(*refusal);
     if (errors == errors_max) {
@@ -153,12 +157,13 @@ Task<> JsonClient::read() {
   }
 }
 
-std::optional<Refusal> JsonClient::take(const std::expected<Wish, Refusal>& wish) {
-  if (!wish) return wish.error();
-  if (wish->type != "message") return Refusal{"already_joined", "you are in the room already"};
-  if (auto refusal = check_text(wish->argument)) return refusal;
+Task<std::optional<Refusal>> JsonClient::take(const std::expected<Wish, Refusal>& wish) {
+  if (!wish) co_return wish.error();
+  if (wish->type != "message") co_return Refusal{"already_joined", "you are in the room already"};
+  if (auto refusal = check_text(wish->argument)) co_return refusal;
+  co_await member_->ready();
   member_->say(wish->argument);
-  return std::nullopt;
+  co_return std::nullopt;
 }
 
 Task<> JsonClient::tell(const Refusal& refusal) {

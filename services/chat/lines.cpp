@@ -33,7 +33,7 @@ class LineClient {
   Task<bool> enter();
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
-  void take(std::string_view text);
+  Task<> take(std::string_view text);
   void tell(std::string_view text) { member_->tell(fmt::format("error: {}\n", text)); }
 
   Stream& stream() { return connection_.stream(); }
@@ -103,11 +103,12 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
 Task<> LineClient::read() {
   bool ended = false;
   while (!ended) {
+    co_await outbox_.ready();  // a client that does not read is not read either
     try {
       const auto line = co_await lines_.next();
       const bool cut_by_us = connection_.draining() && lines_.at_end();
       ended = !line || cut_by_us;
-      if (!ended) take(*line);
+      if (!ended) co_await take(*line);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::protocol) throw;
       tell(fmt::format("a message has at most {} bytes; it was not sent", text_bytes_max));
@@ -121,11 +122,12 @@ Task<> LineClient::read() {
   outbox_.finish();
 }
 
-void LineClient::take(std::string_view text) {
+Task<> LineClient::take(std::string_view text) {
   const std::string own = member_->nick() + ": ";
   if (text.starts_with(own)) text.remove_prefix(own.size());
-  if (text.empty()) return;
-  if (const auto refusal = check_text(text)) return tell(refusal->text + "; it was not sent");
+  if (text.empty()) co_return;
+  if (const auto refusal = check_text(text)) co_return tell(refusal->text + "; it was not sent");
+  co_await member_->ready();
   member_->say(text);
 }
 

@@ -67,15 +67,17 @@ std::optional<Refusal> check_text(Bytes text) {
 // --- Member ---
 
 Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick_(std::move(nick)), outbox_(outbox) {
-  seat_.emplace(room_.topic_, outbox);
+  subscription_.emplace(room_.topic_, outbox);
 }
 
 Member::~Member() { room_.leave(*this); }
 
+Topic::Publish Member::ready() noexcept { return room_.topic_.ready(); }
+
 void Member::say(std::string_view text) { room_.say(*this, text); }
 
 void Member::tell(std::string encoded) {
-  seat_->catch_up();
+  subscription_->catch_up();
   outbox_.push(std::move(encoded));
 }
 
@@ -110,7 +112,7 @@ void Room::publish(std::string_view type, std::string_view line, std::string_vie
   const std::string frame =
       text_frame(fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_, timestamp(), json_members));
   const std::array<Bytes, forms> encoded{line, frame};
-  topic_.publish(encoded);
+  topic_.publish_now(encoded);
 }
 
 void Room::say(const Member& member, std::string_view text) {
@@ -122,7 +124,7 @@ void Room::say(const Member& member, std::string_view text) {
 
 void Room::leave(Member& member) {
   const std::scoped_lock lock(mutex_);
-  member.seat_.reset();
+  member.subscription_.reset();
   present_.erase(fold_case(member.nick_));
   publish("left", fmt::format("{} left the chat!\n", member.nick_), fmt::format(R"("nick":{})", json(member.nick_)));
   if (!std::exchange(member.retired_, true)) --talking_;

@@ -41,7 +41,9 @@ class Member {
   ~Member();
 
   [[nodiscard]] const std::string& nick() const noexcept { return nick_; }
-  // To everybody, oneself too. The text has been checked.
+  // Await it before say(): waits while a member is behind in reading.
+  [[nodiscard]] Topic::Publish ready() noexcept;
+  // To all members, the speaker included. The text has been checked.
   void say(std::string_view text);
   // To this one alone, after all that was said so far; encoded for its wire.
   void tell(std::string encoded);
@@ -53,7 +55,7 @@ class Member {
   Room& room_;
   std::string nick_;
   Outbox& outbox_;
-  std::optional<Seat> seat_;
+  std::optional<Subscription> subscription_;
   bool retired_ = false;
 };
 

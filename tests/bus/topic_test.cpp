@@ -25,25 +25,25 @@ Task<> drain_and_finish(Outbox& outbox, Stream& stream) {
   co_await stream.finish();
 }
 
-// A seat whose outbox is drained into a memory stream; the result is all that came.
-Task<std::string> listen(Topic& topic, std::size_t form, std::function<void()> seated) {
+// A subscriber whose outbox is drained into a memory stream; the result is all that came.
+Task<std::string> listen(Topic& topic, std::size_t form, std::function<void()> subscribed) {
   auto [near, far] = memory_stream_pair();
   Outbox outbox({.form = form});
-  const Seat seat = topic.join(outbox);
-  seated();
+  const Subscription subscription = topic.subscribe(outbox);
+  subscribed();
   auto [nothing, all_of_it] = co_await all(drain_and_finish(outbox, *near), read_all(*far));
   co_return all_of_it;
 }
 
-TEST(Topic, gives_a_seat_what_is_published_while_it_is_there) {
+TEST(Topic, subscriber_gets_what_is_published_while_it_subscribes) {
   run([]() -> Task<> {
     Topic topic;
-    topic.publish("before ");
+    topic.publish_now("before ");
     const auto publish = [&]() -> Task<> {
-      topic.publish("one ");
-      topic.publish("two");
+      topic.publish_now("one ");
+      topic.publish_now("two");
       topic.close();
-      topic.publish("after");
+      topic.publish_now("after");
       co_return;
     };
     auto [heard, nothing] = co_await all(listen(topic, 0, [] {}), publish());
@@ -56,7 +56,7 @@ TEST(Topic, gives_each_outbox_the_form_that_it_names) {
     Topic topic(2);
     const auto publish = [&]() -> Task<> {
       const std::array<Bytes, 2> forms{"line", "frame"};
-      topic.publish(forms);
+      topic.publish_now(forms);
       topic.close();
       co_return;
     };
@@ -64,19 +64,19 @@ TEST(Topic, gives_each_outbox_the_form_that_it_names) {
     EXPECT_EQ(line, "line");
     EXPECT_EQ(frame, "frame");
     Outbox wrong({.form = 2});
-    EXPECT_THROW((void)topic.join(wrong), Error);
+    EXPECT_THROW((void)topic.subscribe(wrong), Error);
   });
 }
 
-TEST(Topic, what_was_published_before_a_seat_leaves_is_in_its_outbox) {
+TEST(Topic, what_was_published_before_a_subscription_ends_is_in_its_outbox) {
   run([]() -> Task<> {
     Topic topic;
     Outbox outbox;
     {
-      const Seat seat = topic.join(outbox);
-      topic.publish("last words");
+      const Subscription subscription = topic.subscribe(outbox);
+      topic.publish_now("last words");
     }
-    topic.publish("too late");
+    topic.publish_now("too late");
     EXPECT_EQ(outbox.bytes(), std::string_view("last words").size());
     co_return;
   });
@@ -87,9 +87,9 @@ TEST(Topic, catching_up_puts_what_was_said_before_what_is_told) {
     Topic topic;
     auto [near, far] = memory_stream_pair();
     Outbox outbox;
-    Seat seat = topic.join(outbox);
-    topic.publish("said ");
-    seat.catch_up();
+    Subscription subscription = topic.subscribe(outbox);
+    topic.publish_now("said ");
+    subscription.catch_up();
     outbox.push("told");
     outbox.finish();
     co_await drain_and_finish(outbox, *near);
@@ -102,12 +102,12 @@ TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
   run(
       []() -> Task<> {
         Topic topic;
-        std::atomic<int> seated = 0;
+        std::atomic<int> subscribed = 0;
         std::atomic<int> publishing = 2;
         const auto publish = [&](char name) -> Task<> {
-          while (seated.load() < 4) co_await sleep(1ms);
+          while (subscribed.load() < 4) co_await sleep(1ms);
           for (int number = 0; number < each; ++number) {
-            topic.publish(fmt::format("{}{} ", name, number));
+            topic.publish_now(fmt::format("{}{} ", name, number));
             if (number % 100 == 0) co_await test::next_turn();
           }
           if (--publishing == 0) topic.close();
@@ -115,7 +115,7 @@ TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
         const auto on_loop = [&](Loop& loop, std::string& heard) -> Task<> {
           co_await run_on(loop, [](Topic& t, std::atomic<int>& s, std::string& h) -> Task<> {
             h = co_await listen(t, 0, [&s] { ++s; });
-          }(topic, seated, heard));
+          }(topic, subscribed, heard));
         };
         Loop& here = *Loop::current().together()[0];
         Loop& there = *Loop::current().together()[1];
