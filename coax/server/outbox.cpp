@@ -11,10 +11,11 @@ namespace coax {
 
 namespace {
 
-constexpr std::size_t piece_overhead_bytes = 64;  // what a piece costs beside its bytes
-constexpr std::size_t send_bytes_max = 64_KiB;    // in one call: progress is seen between two
-constexpr std::size_t memory_bytes_max = 16_MiB;  // of a peer that is behind while publishers do not wait
-constexpr std::size_t memory_factor = 64;         // or so many times bytes_max
+constexpr std::size_t piece_overhead_bytes = 64;   // what a piece costs beside its bytes
+constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is seen between two
+constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
+constexpr std::size_t memory_bytes_max = 16_MiB;   // of a peer that is behind while publishers do not wait
+constexpr std::size_t memory_factor = 64;          // or so many times bytes_max
 constexpr int ticks_stalled_max = 5;
 
 }  // namespace
@@ -188,6 +189,7 @@ void Outbox::Ready::finish() const {
 
 Task<> drain(Outbox& outbox, Stream& stream) {
   outbox.drainer_ = &co_await this_context();
+  stream.limit_unsent(unsent_bytes_max);
   std::vector<Outbox::Piece> more;
   std::vector<Bytes> pieces;
   try {

@@ -1,9 +1,13 @@
 // TCP streams and listening; connecting is in connect.cpp.
 #include "coax/stream/socket_stream.hpp"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 
 #include "coax/base/error.hpp"
 #include "coax/socket/address.hpp"
@@ -40,6 +44,13 @@ void SocketStream::reset() noexcept {
   loop_.backend().set_option(descriptor_,
                              {.level = SOL_SOCKET, .name = SO_LINGER, .value = &at_once, .size = sizeof at_once});
   close();
+}
+
+void SocketStream::limit_unsent(std::size_t bytes) noexcept {
+  if (peer_.family() == Endpoint::Family::none) return;  // a Unix socket has one buffer for both sides
+  const int limit = static_cast<int>(std::min<std::size_t>(bytes, INT_MAX));
+  loop_.backend().set_option(descriptor_,
+                             {.level = IPPROTO_TCP, .name = TCP_NOTSENT_LOWAT, .value = &limit, .size = sizeof limit});
 }
 
 std::string SocketStream::peer_name() const {

@@ -30,6 +30,7 @@ class SocketStream final : public Stream {
   void reset() noexcept;
   void end_input() noexcept override;
   void reopen_input() noexcept override { input_ended_ = false; }
+  void limit_unsent(std::size_t bytes) noexcept override;
   [[nodiscard]] std::string peer_name() const override;  // "127.0.0.1:80", "unix:/path"
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;

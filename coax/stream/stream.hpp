@@ -93,6 +93,9 @@ class Stream {
   virtual void end_input() noexcept = 0;
   // Undoes it, for whoever reads away what the peer still sends.
   virtual void reopen_input() noexcept = 0;
+  // Keeps the kernel from buffering more than about so many bytes that it has not sent yet (TCP_NOTSENT_LOWAT), so that
+  // a peer which reads slowly shows soon, and in small steps. Streams that have no such buffer ignore it.
+  virtual void limit_unsent(std::size_t bytes) noexcept { (void)bytes; }
   // For error messages and logs: "127.0.0.1:4711".
   [[nodiscard]] virtual std::string peer_name() const = 0;
   // When something was last received or the peer last took bytes; and how long sending has been stuck, zero: it is not.

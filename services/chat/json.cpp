@@ -161,7 +161,7 @@ Task<std::optional<Refusal>> JsonClient::take(const std::expected<Wish, Refusal>
   if (!wish) co_return wish.error();
   if (wish->type != "message") co_return Refusal{"already_joined", "you are in the room already"};
   if (auto refusal = check_text(wish->argument)) co_return refusal;
-  co_await member_->ready();
+  if (!member_->may_say_now(wish->argument.size())) co_await member_->ready();
   member_->say(wish->argument);
   co_return std::nullopt;
 }

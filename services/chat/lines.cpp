@@ -127,7 +127,7 @@ Task<> LineClient::take(std::string_view text) {
   if (text.starts_with(own)) text.remove_prefix(own.size());
   if (text.empty()) co_return;
   if (const auto refusal = check_text(text)) co_return tell(refusal->text + "; it was not sent");
-  co_await member_->ready();
+  if (!member_->may_say_now(text.size())) co_await member_->ready();
   member_->say(text);
 }
 

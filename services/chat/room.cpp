@@ -72,6 +72,17 @@ Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick
 
 Member::~Member() { room_.leave(*this); }
 
+// A token bucket of 4 KiB that refills in two seconds, kept as the time at which it was last empty.
+bool Member::may_say_now(std::size_t bytes) noexcept {
+  constexpr Duration refill = std::chrono::seconds(2);
+  constexpr Duration of_byte = refill / 4096;
+  const TimePoint now = Loop::current().now();
+  allowance_from_ = std::max(allowance_from_, now - refill) + of_byte * static_cast<Duration::rep>(bytes);
+  const bool enough = allowance_from_ <= now;
+  if (!enough) allowance_from_ = now;
+  return enough;
+}
+
 Topic::Publish Member::ready() noexcept { return room_.topic_.ready(); }
 
 void Member::say(std::string_view text) { room_.say(*this, text); }

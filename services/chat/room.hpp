@@ -41,7 +41,9 @@ class Member {
   ~Member();
 
   [[nodiscard]] const std::string& nick() const noexcept { return nick_; }
-  // Await it before say(): waits while a member is behind in reading.
+  // False for a member that has said more than a little of late: it must await ready() before say().
+  [[nodiscard]] bool may_say_now(std::size_t bytes) noexcept;
+  // Waits while any member is behind in reading.
   [[nodiscard]] Topic::Publish ready() noexcept;
   // To all members, the speaker included. The text has been checked.
   void say(std::string_view text);
@@ -56,6 +58,7 @@ class Member {
   std::string nick_;
   Outbox& outbox_;
   std::optional<Subscription> subscription_;
+  TimePoint allowance_from_;  // what it may say without a wait has grown since then
   bool retired_ = false;
 };
 
