@@ -140,7 +140,7 @@ TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
 TEST(Outbox, that_overflows_ends_its_drain_even_while_the_peer_does_not_read) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair(1000);
-    Outbox outbox({.bytes_max = 5000});
+    Outbox outbox({.bytes_max = 5000, .stalled_max = 50ms});
     const auto fill = [&]() -> Task<> {
       for (int count = 0; count < 100; ++count) {
         outbox.push(std::string(1000, 'x'));
