@@ -9,9 +9,9 @@ namespace coax::app {
 // Exit codes, the same for all commands; --help tells them.
 enum Exit : int {
   done = 0,
-  failed = 1,       // tried, and it did not work: the text says what
+  failed = 1,       // tried, and it did not work: the text says what; or output was lost
   usage = 2,        // an option, the environment or the configuration is wrong; nothing was tried
-  unavailable = 3,  // the address cannot be listened on, or nobody answers at it
+  unavailable = 3,  // a name is not found, the address cannot be listened on, or nobody answers at it
 };
 
 // Adds the command; `chosen` is set to what it does when it was the one given.

@@ -1,7 +1,6 @@
 // coax connect: standard input and output over a connection, as nc and socat do it; and which ports of a host answer.
 #include <fmt/core.h>
 
-#include <csignal>
 #include <memory>
 
 #include "app/check.hpp"
@@ -72,15 +71,17 @@ Task<> Client::keep_connecting() {
 Task<bool> Client::connect_once() {
   std::unique_ptr<SocketStream> stream;
   std::string failure;
+  Exit failure_code = unavailable;
   try {
     stream = co_await connect(target_.text(), {.limit = limit_});
   } catch (const Error& error) {
     failure = error.what();
+    failure_code = exit_code_of(error);
   }
   if (!stream) {
     complain("connect", failure);
     co_await transcript_.failed(failure);
-    code_ = unavailable;
+    code_ = failure_code;
     co_return reconnect_.has_value();
   }
   const Outcome outcome = co_await converse("connect", std::move(stream), input_, transcript_, options_);
@@ -94,12 +95,12 @@ Task<> run_datagrams(Target target, const ExchangeOptions& options, Duration lim
   Transcript transcript(options.form, false);
   std::unique_ptr<DatagramTransport> transport;
   try {
-    transport = co_await timeout(limit, connect_datagrams(target.text()));
+    transport = co_await within(limit, "resolve", target.text(), connect_datagrams(target.text()));
     const Outcome outcome = co_await converse("connect", *transport, input, transcript, options);
     code = outcome.code;
   } catch (const Error& error) {
     complain("connect", error.what());
-    code = unavailable;
+    code = exit_code_of(error);
   } catch (const Cancelled&) {
     code = options.input ? failed : done;
   }
@@ -128,7 +129,6 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
   if (!given.reconnect.empty()) reconnect = duration_of("--reconnect", given.reconnect);
   options.for_the_next = reconnect.has_value();
   if (given.check) return check_ports(target, limit, options.form == Form::json);
-  std::signal(SIGPIPE, SIG_IGN);
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);

@@ -58,7 +58,8 @@ Task<> DatagramExchange::send(Bytes bytes) {
   while (!bytes.empty()) {
     const std::size_t end = options_.lines ? bytes.text().find('\n') : std::string_view::npos;
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
-    const Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
+    Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
+    if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
     const Address to = peer_;  // it may change while this waits
     if (connected()) {
       co_await transport_.send(datagram);
@@ -66,7 +67,7 @@ Task<> DatagramExchange::send(Bytes bytes) {
       co_await transport_.send_to(datagram, to);
     }
     last_active_ = Clock::now();
-    co_await transcript_.sent(datagram);
+    co_await transcript_.sent_datagram(datagram);
     bytes = bytes.from(datagram.size());
   }
 }
@@ -94,7 +95,7 @@ Task<bool> DatagramExchange::accept_from(const Address& from) {
 
 Task<> DatagramExchange::show(Bytes datagram) {
   const bool lacks_end = options_.form == Form::verbatim && options_.lines && !datagram.text().ends_with('\n');
-  co_await transcript_.received(datagram);
+  co_await transcript_.received_datagram(datagram);
   if (lacks_end) co_await transcript_.received("\n");
 }
 

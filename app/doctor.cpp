@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <thread>
 
 #include "app/commands.hpp"
+#include "app/report.hpp"
 #include "app/version.hpp"
 #include "coax/coax.hpp"
 
@@ -149,25 +149,24 @@ std::vector<Finding> examine() {
   };
 }
 
-void print_text(const std::vector<Finding>& findings) {
-  fmt::print("Coax {}\n\n", COAX_VERSION);
-  for (const Finding& finding : findings) fmt::print("  {:<15} {}\n", finding.name, finding.text);
+void print_findings(const std::vector<Finding>& findings) {
+  print("Coax {}\n\n", COAX_VERSION);
+  for (const Finding& finding : findings) print("  {:<15} {}\n", finding.name, finding.text);
   if (std::ranges::all_of(findings, [](const Finding& finding) { return finding.advice.empty(); })) return;
-  fmt::print("\nWhat could be better:\n");
+  print("\nWhat could be better:\n");
   for (const Finding& finding : findings) {
-    if (!finding.advice.empty()) fmt::print("  {:<15} {}\n", finding.name, finding.advice);
+    if (!finding.advice.empty()) print("  {:<15} {}\n", finding.name, finding.advice);
   }
 }
 
-void print_json(const std::vector<Finding>& findings) {
+void print_findings_as_json(const std::vector<Finding>& findings) {
   boost::json::array all;
   for (const Finding& finding : findings) {
     boost::json::object one{{"name", finding.name}, {"text", finding.text}};
     if (!finding.advice.empty()) one["advice"] = finding.advice;
     all.push_back(std::move(one));
   }
-  fmt::print("{}\n",
-             boost::json::serialize(boost::json::object{{"version", COAX_VERSION}, {"findings", std::move(all)}}));
+  print_json(boost::json::object{{"version", COAX_VERSION}, {"findings", std::move(all)}});
 }
 
 }  // namespace
@@ -182,7 +181,7 @@ void add_doctor(CLI::App& program, Chosen& chosen) {
   command->callback([json, &chosen] {
     chosen = [json] {
       const auto findings = examine();
-      *json ? print_json(findings) : print_text(findings);
+      *json ? print_findings_as_json(findings) : print_findings(findings);
       const bool can_run = std::ranges::none_of(
           findings, [](const Finding& finding) { return finding.name == "back-end" && !finding.advice.empty(); });
       return can_run ? done : failed;

@@ -24,7 +24,8 @@ namespace {
 
 struct Given {
   std::vector<std::string> words;
-  unsigned count = 1000;
+  std::string count_text = "1000";
+  unsigned count = 0;  // of count_text, once it was read
   std::string size = "64B";
   std::string timeout;
   bool udp = false;
@@ -46,8 +47,8 @@ void check_is_ip(const Target& target, const Given& given) {
 
 void tell_listening(const std::string& address, bool json) {
   if (json) return print_json(boost::json::object{{"event", "listening"}, {"address", address}});
-  fmt::print("echo: listening on {}\n", address);
-  std::fflush(stdout);
+  print("echo: listening on {}\n", address);
+  flush_output();
 }
 
 Task<> give_back(Stream& peer) {
@@ -62,7 +63,7 @@ Task<> serve_streams(Target target, bool json, int& code) {
     co_await serve(std::move(options), give_back);
   } catch (const Error& error) {
     complain("echo", error.what());
-    code = unavailable;
+    code = exit_code_of(error);
   }
 }
 
@@ -76,7 +77,7 @@ Task<> serve_datagrams(Address at, bool json, int& code) {
     }
   } catch (const Error& error) {
     complain("echo", error.what());
-    code = unavailable;
+    code = exit_code_of(error);
   }
 }
 
@@ -132,12 +133,11 @@ void tell(const Target& target, const Given& given, Figures& figures) {
     }
     return print_json(object);
   }
-  fmt::print("{}: {} of {} messages of {} came back unchanged\n", target.text(), back, figures.sent, format_size(size));
+  print("{}: {} of {} messages of {} came back unchanged\n", target.text(), back, figures.sent, format_size(size));
   if (back == 0) return;
-  fmt::print("  round trip  p50 {:.1f} us, p99 {:.1f} us, max {:.1f} us\n", percentile(figures.round_trips, 50),
-             percentile(figures.round_trips, 99), percentile(figures.round_trips, 100));
-  fmt::print("  rate        {:.0f} messages/s, {:.2f} MiB/s each way\n", rate,
-             rate * static_cast<double>(size) / (1 << 20));
+  print("  round trip  p50 {:.1f} us, p99 {:.1f} us, max {:.1f} us\n", percentile(figures.round_trips, 50),
+        percentile(figures.round_trips, 99), percentile(figures.round_trips, 100));
+  print("  rate        {:.0f} messages/s, {:.2f} MiB/s each way\n", rate, rate * static_cast<double>(size) / (1 << 20));
 }
 
 // Bytes that nobody sends by accident, another text for each message: the block is read from another place.
@@ -185,7 +185,7 @@ Task<> talk_over_stream(const Target& target, const Given& given, Figures& figur
   while (figures.sent != given.count) {
     const TimePoint sent = Clock::now();
     const Bytes message = messages.at(figures.sent++);
-    co_await timeout(limit, send_and_compare(*stream, message));
+    co_await within(limit, "recv the echo from", stream->peer_name(), send_and_compare(*stream, message));
     const TimePoint now = Clock::now();
     figures.round_trips.push_back(now - sent);
     figures.took = now - began;
@@ -220,7 +220,7 @@ Task<> wait_for_answer(DatagramTransport& transport, const std::string& message)
 Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& figures) {
   const Duration limit = time_limit(given);
   const Messages messages(size_of("--size", given.size));
-  const auto transport = co_await timeout(limit, connect_datagrams(target.text()));
+  const auto transport = co_await within(limit, "resolve", target.text(), connect_datagrams(target.text()));
   const TimePoint began = Clock::now();
   while (figures.sent != given.count) {
     const TimePoint sent = Clock::now();
@@ -244,14 +244,15 @@ Task<> talk(const Target& target, const Given& given, int& code) {
     if (figures.round_trips.size() != figures.sent) code = failed;
   } catch (const Error& error) {
     complain("echo", error.what());
-    code = figures.sent == 0 || error.kind() == ErrorKind::refused ? unavailable : failed;
+    code = figures.sent == 0 || error.kind() == ErrorKind::refused ? exit_code_of(error) : failed;
   } catch (const Cancelled&) {
     code = failed;
   }
   if (figures.sent != 0) tell(target, given, figures);
 }
 
-int talk_with(const Given& given) {
+int talk_with(Given given) {
+  given.count = count_of("--count", given.count_text, count_max);
   const Target target = target_of(given.words, given.transport(), Ports::one);
   check_is_ip(target, given);
   const std::size_t size = size_of("--size", given.size);
@@ -259,9 +260,6 @@ int talk_with(const Given& given) {
   const std::size_t most = given.udp ? datagram_bytes_max : size_max;
   if (size < least || size > most) {
     throw WrongUsage{fmt::format("--size {}: give {} to {}", given.size, format_size(least), format_size(most))};
-  }
-  if (given.count == 0 || given.count > count_max) {
-    throw WrongUsage{fmt::format("--count {}: give 1 to {}", given.count, count_max)};
   }
   time_limit(given);
   int code = done;
@@ -280,7 +278,7 @@ void add_echo(CLI::App& program, Chosen& chosen) {
       ->type_name("[listen] TARGET")
       ->expected(1, 3)
       ->required();
-  command->add_option("--count", given->count, "How many messages are sent, one after the other [1000]")
+  command->add_option("--count", given->count_text, "How many messages are sent, one after the other [1000]")
       ->type_name("N");
   command->add_option("--size", given->size, "How long each is [64B]")->type_name("SIZE");
   command->add_option("--timeout", given->timeout, "How long connecting, and each message, may take [5s; --udp: 1s]")

@@ -131,11 +131,11 @@ void tell_address(const Endpoint& address, bool json) {
     print_json(object);
     return;
   }
-  fmt::print("{}\n  IPv{}, {}\n", address.ip(), version_of(address.family()), use_of(alone));
+  print("{}\n  IPv{}, {}\n", address.ip(), version_of(address.family()), use_of(alone));
   if (plain != address) {
-    fmt::print("  IPv4     {}, {}\n", plain.ip(), use_of(only(plain)));
+    print("  IPv4     {}, {}\n", plain.ip(), use_of(only(plain)));
   }
-  fmt::print("  pointer  {}\n", pointer_name(address));
+  print("  pointer  {}\n", pointer_name(address));
 }
 
 void tell_network(const Network& network, bool json) {
@@ -155,11 +155,11 @@ void tell_network(const Network& network, bool json) {
                                    {"count", count}});
     return;
   }
-  fmt::print("{}\n  IPv{}, {}\n", network.to_string(), version_of(network.family()), use_of(network));
-  fmt::print("  range    {} to {}\n  mask     {}\n", network.first().ip(), network.last().ip(), mask);
+  print("{}\n  IPv{}, {}\n", network.to_string(), version_of(network.family()), use_of(network));
+  print("  range    {} to {}\n  mask     {}\n", network.first().ip(), network.last().ip(), mask);
   const bool has_broadcast = is_v4 && free_bits >= 2;
-  fmt::print("  count    {} {}{}\n", count, count == "1" ? "address" : "addresses",
-             has_broadcast ? ", the first and the last of which are for no host" : "");
+  print("  count    {} {}{}\n", count, count == "1" ? "address" : "addresses",
+        has_broadcast ? ", the first and the last of which are for no host" : "");
 }
 
 // Throws Error(address) that says what is wrong.
@@ -193,7 +193,7 @@ int tell_contained(const Given& given) {
       if (given.json) {
         print_json(boost::json::object{{"network", network.to_string()}, {"part", text}, {"contained", contained}});
       } else {
-        fmt::print("{} {} {}\n", network.to_string(), contained ? "contains" : "does not contain", text);
+        print("{} {} {}\n", network.to_string(), contained ? "contains" : "does not contain", text);
       }
     }
   }
@@ -235,10 +235,10 @@ int tell_interfaces(bool json) {
   for (const auto& [name, interface] : interfaces_with_addresses()) {
     const bool is_up = (interface.flags & IFF_UP) != 0;
     boost::json::array addresses;
-    if (!json) fmt::print("{}{}\n", name, is_up ? "" : " (down)");
+    if (!json) print("{}{}\n", name, is_up ? "" : " (down)");
     for (const auto& [address, prefix] : interface.addresses) {
       const auto use = use_of(only(address));
-      if (!json) fmt::print("  {:<28} {}\n", fmt::format("{}/{}", address.ip(), prefix), use);
+      if (!json) print("  {:<28} {}\n", fmt::format("{}/{}", address.ip(), prefix), use);
       addresses.push_back(boost::json::object{{"address", address.ip()}, {"prefix", prefix}, {"use", use}});
     }
     list.push_back(boost::json::object{

@@ -1,7 +1,6 @@
 // coax listen: waits for somebody to connect; then it is coax connect from the other side.
 #include <fmt/core.h>
 
-#include <csignal>
 #include <deque>
 #include <memory>
 
@@ -118,7 +117,7 @@ Task<> run_datagrams(const Address& at, const ExchangeOptions& options, int& cod
     code = outcome.code;
   } catch (const Error& error) {
     complain("listen", error.what());
-    code = unavailable;
+    code = exit_code_of(error);
   } catch (const Cancelled&) {
     code = options.for_the_next || !options.input ? done : failed;
   }
@@ -131,7 +130,7 @@ Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& 
     code = server.code();
   } catch (const Error& error) {
     complain("listen", error.what());
-    code = unavailable;
+    code = exit_code_of(error);
   }
 }
 
@@ -141,7 +140,6 @@ int listen_with(const Given& given, const ExchangeFlags& flags) {
   ExchangeOptions options = flags.options();
   options.for_the_next = given.keep_open;
   const std::vector<Address> addresses = addresses_to_listen_on(target);
-  std::signal(SIGPIPE, SIG_IGN);
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);

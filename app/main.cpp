@@ -3,39 +3,43 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 
+#include "app/command_line.hpp"
 #include "app/commands.hpp"
+#include "app/report.hpp"
 #include "app/version.hpp"
+#include "coax/base/text.hpp"
 
 namespace {
 
-// Whoever started us may have closed standard input, output or error: a connection that got such a number would be sent
-// the log. open(2) gives the lowest number that is free, which is the one that is missing.
+using namespace coax::app;
+
+// Standard input, output or error may be closed: a connection that got such a number would be sent what we print.
+// open(2) gives the lowest number that is free, which is the missing one. Writing to standard output then fails with
+// EBADF, as it does for a closed one.
 void open_missing_standard_descriptors() {
   for (const int standard : {0, 1, 2}) {
-    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", O_RDWR);
+    if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", standard == 1 ? O_RDONLY : O_RDWR);
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  using namespace coax::app;
-  open_missing_standard_descriptors();
-  CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
-  program.set_version_flag("--version", COAX_VERSION);
+void add_commands(CLI::App& program, Chosen& chosen) {
+  program.set_help_flag("-h,--help", "Print this help");
+  program.set_version_flag("-V,--version", COAX_VERSION, "Print the version");
+  program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   program.require_subcommand(1);
   program.footer(
-      "Exit codes: 0 done, 1 failed, 2 wrong options or configuration, 3 the address cannot be listened on or nobody "
-      "answers.\n\nExamples:\n  coax serve                      open the hub on this machine\n"
+      "Exit codes: 0 done; 1 failed, or output was lost; 2 wrong options or configuration; 3 a name is not found, an\n"
+      "address cannot be listened on, or nobody answers.\n\n"
+      "Examples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
       "  coax connect 192.168.1.5:7000   talk to a server, as nc does; coax listen is the other side\n"
       "  coax echo listen                give back what comes; coax echo 7777 measures it\n"
       "  coax ports 8080                 is it free, and who has it?\n"
       "  coax resolve example.org        its addresses; coax ip tells what they are for\n"
       "  coax doctor                     what this machine allows\n"
-      "  coax serve --help               everything about one command");
-  Chosen chosen;
+      "  coax help serve                 everything about one command");
   add_serve(program, chosen);
   add_chat(program, chosen);
   add_echo(program, chosen);
@@ -45,12 +49,38 @@ int main(int argc, char** argv) {
   add_resolve(program, chosen);
   add_ip(program, chosen);
   add_doctor(program, chosen);
+}
+
+int refuse(const CLI::App* command, std::string_view text) {
+  const std::string name = command == nullptr ? "coax" : "coax " + command->get_name();
+  print_error(fmt::format("{}: {}\nTry: {} --help\n", name, coax::printable(text, 2000), name));
+  return usage;
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
+  Chosen chosen;
+  add_commands(program, chosen);
+  const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  const Request request = request_of(program, words);
+  switch (request.kind) {
+    case Request::Kind::wrong: return refuse(request.command, request.text);
+    case Request::Kind::help: print_text(help_of(request.command == nullptr ? program : *request.command)); return done;
+    case Request::Kind::version: print("{}\n", COAX_VERSION); return done;
+    case Request::Kind::run: break;
+  }
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);
-    fmt::print(stderr, "coax: {}\nTry: coax --help\n", error.what());
-    return usage;
+    return refuse(request.command, error.what());
   }
   return chosen();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  open_missing_standard_descriptors();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of the write
+  return finish_output(run_program(argc, argv));
 }

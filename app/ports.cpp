@@ -22,14 +22,15 @@ namespace {
 struct Given {
   std::vector<std::string> ports;
   std::string address;
-  std::optional<unsigned> free;
+  std::string free_text;  // of --free; empty: not given
+  unsigned free = 0;
   bool tcp = false;
   bool udp = false;
   bool json = false;
 
   // Without --tcp and --udp: both when listing, TCP when a port is asked for.
   [[nodiscard]] bool wants(Transport transport) const {
-    if (!tcp && !udp) return transport == Transport::tcp || (ports.empty() && !free);
+    if (!tcp && !udp) return transport == Transport::tcp || (ports.empty() && free == 0);
     return transport == Transport::tcp ? tcp : udp;
   }
 };
@@ -87,19 +88,19 @@ int list(const Given& given) {
     print_json(boost::json::object{{"listening", std::move(listening)}});
     return done;
   }
-  if (all.empty()) fmt::print("nothing listens on this machine\n");
+  if (all.empty()) print("nothing listens on this machine\n");
   std::size_t width = 7;
   for (const PortHolder& holder : all) width = std::max(width, holder.local.ip().size());
   if (!all.empty()) {
-    fmt::print("{:<5} {:<{}} {:>5}  {:<15} {:<10}  {:<10} {}\n", "proto", "address", width, "port", "service", "class",
-               "user", "process");
+    print("{:<5} {:<{}} {:>5}  {:<15} {:<10}  {:<10} {}\n", "proto", "address", width, "port", "service", "class",
+          "user", "process");
   }
   for (const PortHolder& holder : all) {
     const std::uint16_t port = holder.local.port();
     const std::string service = service_of(holder.transport, port);
-    fmt::print("{:<5} {:<{}} {:>5}  {:<15} {:<10}  {:<10} {}\n", to_string(holder.transport), holder.local.ip(), width,
-               port, service.empty() ? "-" : service, to_string(class_of_port(port, unprivileged_from)),
-               owner_of(holder), processes_of(holder));
+    print("{:<5} {:<{}} {:>5}  {:<15} {:<10}  {:<10} {}\n", to_string(holder.transport), holder.local.ip(), width, port,
+          service.empty() ? "-" : service, to_string(class_of_port(port, unprivileged_from)), owner_of(holder),
+          processes_of(holder));
   }
   return done;
 }
@@ -169,7 +170,7 @@ std::string_view word_of(PortState state) {
   return state == PortState::free ? "free" : state == PortState::held ? "held" : "not permitted";
 }
 
-void print(const Answer& answer, unsigned unprivileged_from, bool json) {
+void print_answer(const Answer& answer, unsigned unprivileged_from, bool json) {
   const PortClass port_class = class_of_port(answer.port, unprivileged_from);
   const std::string service = service_of(answer.transport, answer.port);
   if (json) {
@@ -185,15 +186,14 @@ void print(const Answer& answer, unsigned unprivileged_from, bool json) {
     print_json(object);
     return;
   }
-  fmt::print("{:>5}/{}  {:<13}  {}, {}{}\n", answer.port, to_string(answer.transport), word_of(answer.state),
-             to_string(port_class), service.empty() ? "" : service + ", ", who_could(port_class, unprivileged_from));
+  print("{:>5}/{}  {:<13}  {}, {}{}\n", answer.port, to_string(answer.transport), word_of(answer.state),
+        to_string(port_class), service.empty() ? "" : service + ", ", who_could(port_class, unprivileged_from));
   for (const PortHolder& holder : answer.holders) {
-    fmt::print("           {} {}{}, {} of {}\n", holder.listening ? "at" : "connected from", holder.local.to_string(),
-               holder.remote.port() != 0 ? " to " + holder.remote.to_string() : "", processes_of(holder),
-               owner_of(holder));
+    print("           {} {}{}, {} of {}\n", holder.listening ? "at" : "connected from", holder.local.to_string(),
+          holder.remote.port() != 0 ? " to " + holder.remote.to_string() : "", processes_of(holder), owner_of(holder));
   }
   if (answer.state == PortState::held && answer.holders.empty()) {
-    fmt::print("           by a socket that the kernel does not list: bound, but neither listening nor connected\n");
+    print("           by a socket that the kernel does not list: bound, but neither listening nor connected\n");
   }
 }
 
@@ -221,7 +221,7 @@ int check(const Given& given) {
           std::erase_if(answer.holders, [](const PortHolder& holder) { return !holder.listening; });
         }
         all_free = all_free && answer.state == PortState::free;
-        print(answer, unprivileged_from, given.json);
+        print_answer(answer, unprivileged_from, given.json);
       }
     }
   }
@@ -254,7 +254,7 @@ std::vector<std::uint16_t> free_in(const Given& given, const Endpoint& address) 
   };
   for (const std::string& text : given.ports) {
     const PortRange range = range_of(text);
-    for (unsigned port = range.first; port <= range.last && ports.size() < *given.free; ++port) {
+    for (unsigned port = range.first; port <= range.last && ports.size() < given.free; ++port) {
       const auto number = static_cast<std::uint16_t>(port);
       if (is_free(number) && std::ranges::find(ports, number) == ports.end()) ports.push_back(number);
     }
@@ -263,22 +263,19 @@ std::vector<std::uint16_t> free_in(const Given& given, const Endpoint& address) 
 }
 
 int find_free(const Given& given) {
-  if (*given.free == 0 || *given.free > free_ports_max) {
-    throw WrongUsage{fmt::format("--free {}: give a number from 1 to {}", *given.free, free_ports_max)};
-  }
   if (given.tcp && given.udp && given.ports.empty()) {
     throw WrongUsage{"--free for --tcp and --udp at once needs a range to look in, such as 8000-8100"};
   }
   const Endpoint address = address_of(given);
   const Transport transport = given.wants(Transport::tcp) ? Transport::tcp : Transport::udp;
-  const auto ports = given.ports.empty() ? free_of_kernel(transport, address, *given.free) : free_in(given, address);
+  const auto ports = given.ports.empty() ? free_of_kernel(transport, address, given.free) : free_in(given, address);
   if (given.json) {
     print_json(boost::json::object{{"free", boost::json::array(ports.begin(), ports.end())}});
   } else {
-    for (const std::uint16_t port : ports) fmt::print("{}\n", port);
+    for (const std::uint16_t port : ports) print("{}\n", port);
   }
-  if (ports.size() == *given.free) return done;
-  complain("ports", fmt::format("{} of these ports are free, not {}", ports.size(), *given.free));
+  if (ports.size() == given.free) return done;
+  complain("ports", fmt::format("{} of these ports are free, not {}", ports.size(), given.free));
   return failed;
 }
 
@@ -290,7 +287,7 @@ void add_ports(CLI::App& program, Chosen& chosen) {
   auto given = std::make_shared<Given>();
   command->add_option("ports", given->ports, "Ports to check: numbers, ranges, names of services; none: list")
       ->type_name("PORT|FIRST-LAST|SERVICE");
-  command->add_option("--free", given->free, "Find so many free ports: among those given, or any")->type_name("N");
+  command->add_option("--free", given->free_text, "Find so many free ports: among those given, or any")->type_name("N");
   command->add_option("--address", given->address, "Check on this address of the machine [all of them]")
       ->type_name("ADDRESS");
   command->add_flag("--tcp", given->tcp, "TCP; the default when ports are given");
@@ -311,7 +308,10 @@ void add_ports(CLI::App& program, Chosen& chosen) {
   command->callback([given, &chosen] {
     chosen = [given] {
       return reported("ports", unavailable, [&] {
-        if (given->free) return find_free(*given);
+        if (!given->free_text.empty()) {
+          given->free = count_of("--free", given->free_text, free_ports_max);
+          return find_free(*given);
+        }
         return given->ports.empty() ? list(*given) : check(*given);
       });
     };

@@ -1,19 +1,83 @@
 // A text for standard error may quote a peer or an argument: it is made printable here, for all commands.
 #include "app/report.hpp"
 
-#include <fmt/core.h>
-
 #include <boost/json/serialize.hpp>
+#include <cerrno>
+#include <charconv>
 #include <cstdio>
+#include <cstring>
 
-#include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 
 namespace coax::app {
 
+namespace {
+
+int output_errno = 0;  // of the first write to standard output that failed
+
+void record_failure() noexcept {
+  if (output_errno == 0) output_errno = errno != 0 ? errno : EIO;
+}
+
+}  // namespace
+
+void print_text(std::string_view text) noexcept {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) record_failure();
+}
+
+bool flush_output() noexcept {
+  if (std::fflush(stdout) != 0) record_failure();
+  return output_errno == 0;
+}
+
+int finish_output(int code) {
+  flush_output();
+  if (output_errno == 0) return code;
+  if (output_errno != EPIPE) {
+    print_error(fmt::format("coax: write to standard output: {}\n", std::generic_category().message(output_errno)));
+  }
+  return code == done ? failed : code;
+}
+
+// Boost.JSON writes doubles as 3.3E-2.
+std::string json_text(const boost::json::value& value) {
+  std::string text;
+  const auto append_all = [&text](const auto& all, char begin, char end, const auto& append) {
+    text += begin;
+    for (const auto& each : all) {
+      if (text.size() > 1) text += ',';
+      append(each);
+    }
+    text += end;
+  };
+  if (const auto* const object = value.if_object()) {
+    append_all(*object, '{', '}', [&text](const auto& each) {
+      text += boost::json::serialize(boost::json::value(each.key())) + ":" + json_text(each.value());
+    });
+  } else if (const auto* const array = value.if_array()) {
+    append_all(*array, '[', ']', [&text](const auto& each) { text += json_text(each); });
+  } else if (const auto* const number = value.if_double()) {
+    text = fmt::format("{:.6f}", *number);
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) text.pop_back();
+  } else {
+    text = boost::json::serialize(value);
+  }
+  return text;
+}
+
+void print_json(const boost::json::value& value) {
+  print_text(json_text(value) + "\n");
+  flush_output();
+}
+
+void print_error(std::string_view text) noexcept {
+  [[maybe_unused]] const auto written = std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 void complain(std::string_view command, std::string_view text) {
   constexpr std::size_t characters_max = 2000;
-  fmt::print(stderr, "coax {}: {}\n", command, printable(text, characters_max));
+  print_error(fmt::format("coax {}: {}\n", command, printable(text, characters_max)));
 }
 
 int reported(std::string_view command, int otherwise, const std::function<int()>& body) {
@@ -21,18 +85,15 @@ int reported(std::string_view command, int otherwise, const std::function<int()>
     return body();
   } catch (const WrongUsage& wrong) {
     complain(command, wrong.text);
-    fmt::print(stderr, "Try: coax {} --help\n", command);
+    print_error(fmt::format("Try: coax {} --help\n", command));
     return usage;
   } catch (const Error& error) {
     complain(command, error.what());
-    return otherwise;
+    return otherwise == unavailable ? exit_code_of(error) : otherwise;
   }
 }
 
-void print_json(const boost::json::value& value) {
-  fmt::print("{}\n", boost::json::serialize(value));
-  std::fflush(stdout);
-}
+Exit exit_code_of(const Error& error) noexcept { return error.kind() == ErrorKind::overloaded ? failed : unavailable; }
 
 Duration duration_of(std::string_view name, const std::string& text) {
   const auto duration = parse_duration(text);
@@ -44,6 +105,15 @@ std::size_t size_of(std::string_view name, const std::string& text) {
   const auto size = parse_size(text);
   if (!size) throw WrongUsage{fmt::format("{} \"{}\" is not a size, such as 512B, 64KiB or 1MiB", name, text)};
   return *size;
+}
+
+unsigned count_of(std::string_view name, const std::string& text, unsigned most) {
+  unsigned count = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (failure != std::errc{} || end != text.data() + text.size() || count == 0 || count > most) {
+    throw WrongUsage{fmt::format("{} \"{}\" is not a number from 1 to {}", name, text, most)};
+  }
+  return count;
 }
 
 }  // namespace coax::app

@@ -1,6 +1,8 @@
-// How commands answer: what goes wrong is told in one line on standard error with the exit code that belongs to it, and
-// what was found goes to standard output, as text or as JSON.
+// How commands answer: results go to standard output, as text or as JSON; an error is one line on standard error with
+// the exit code that belongs to it.
 #pragma once
+
+#include <fmt/core.h>
 
 #include <boost/json/value.hpp>
 #include <functional>
@@ -8,7 +10,9 @@
 #include <string_view>
 
 #include "app/commands.hpp"
+#include "coax/base/error.hpp"
 #include "coax/base/units.hpp"
+#include "coax/task/scope.hpp"
 
 namespace coax::app {
 
@@ -17,16 +21,54 @@ struct WrongUsage {
   std::string text;
 };
 
+// --- standard output ---
+
+// Writes to standard output, buffered. A failure is recorded and decides the exit code: see finish_output(). Thread:
+// one at a time.
+void print_text(std::string_view text) noexcept;
+template <class... T>
+void print(fmt::format_string<T...> format, const T&... values) {
+  print_text(fmt::vformat(format, fmt::make_format_args(values...)));
+}
+// Writes the buffer out, so that a reader of a pipe has it at once. Returns false when anything was lost so far.
+bool flush_output() noexcept;
+// At the end of main(). Returns `code`, or `failed` when something that was printed was lost; the reason goes to
+// standard error, except that the reader of a pipe has gone.
+int finish_output(int code);
+
+// JSON (RFC 8259) whose numbers have no exponent: at most six decimal places.
+std::string json_text(const boost::json::value& value);
+// One line on standard output, flushed.
+void print_json(const boost::json::value& value);
+
+// --- errors ---
+
+// To standard error, whatever becomes of it: nothing is left to report a failure to. fmt::print() would throw.
+void print_error(std::string_view text) noexcept;
 // "coax NAME: text" on standard error.
 void complain(std::string_view command, std::string_view text);
-// What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are told.
+// What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are written to standard error.
 int reported(std::string_view command, int otherwise, const std::function<int()>& body);
+// The exit code of an attempt to reach a peer: `unavailable`, or `failed` when this process lacked descriptors or
+// memory.
+Exit exit_code_of(const Error& error) noexcept;
 
-// One line on standard output, which was flushed: a reader of a pipe has it at once.
-void print_json(const boost::json::value& value);
+// timeout(), whose error names the operation and the peer. Throws Error(timed_out).
+template <class T>
+Task<T> within(Duration limit, std::string operation, std::string peer, Task<T> task) {
+  try {
+    co_return co_await timeout(limit, std::move(task));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out || error.operation() != "wait") throw;
+  }
+  throw Error(ErrorKind::timed_out, operation, peer, fmt::format("no answer within {}", format_duration(limit)));
+}
+
+// --- arguments ---
 
 // Of the option `name`; throws WrongUsage that says how it is written.
 Duration duration_of(std::string_view name, const std::string& text);
 std::size_t size_of(std::string_view name, const std::string& text);
+unsigned count_of(std::string_view name, const std::string& text, unsigned most);
 
 }  // namespace coax::app

@@ -73,14 +73,16 @@ double milliseconds_since(TimePoint begin) {
 
 int tell_failure(const std::string& name, const Error& error, TimePoint begin, bool json) {
   const auto* const resolver = dynamic_cast<const ResolveError*>(&error);
+  const bool is_service = resolver != nullptr && resolver->reason() == EAI_SERVICE;
+  const int code = is_service ? usage : exit_code_of(error);
   if (!json) {
     complain("resolve", fmt::format("{} ({:.1f} ms)", error.what(), milliseconds_since(begin)));
-    return failed;
+    return code;
   }
   boost::json::object object{{"name", printable(name)}, {"error", error.what()}, {"ms", milliseconds_since(begin)}};
   if (resolver != nullptr) object["reason"] = name_of_reason(resolver->reason());
   print_json(object);
-  return failed;
+  return code;
 }
 
 int forward(const std::string& name, bool json) {
@@ -109,8 +111,8 @@ int forward(const std::string& name, bool json) {
         {"name", printable(name)}, {"canonical", canonical}, {"addresses", std::move(all)}, {"ms", took}});
     return done;
   }
-  fmt::print("{}{}  ({:.1f} ms)\n", printable(name), canonical != target.host ? " is " + canonical : "", took);
-  for (const Endpoint& address : addresses) fmt::print("  {}\n", text_of(address));
+  print("{}{}  ({:.1f} ms)\n", printable(name), canonical != target.host ? " is " + canonical : "", took);
+  for (const Endpoint& address : addresses) print("  {}\n", text_of(address));
   return done;
 }
 
@@ -134,8 +136,8 @@ int backward(const std::string& text, bool json) {
         {"address", address->ip()}, {"names", boost::json::array(names.begin(), names.end())}, {"ms", took}});
     return done;
   }
-  fmt::print("{}  ({:.1f} ms)\n", address->ip(), took);
-  for (const std::string& name : names) fmt::print("  {}\n", name);
+  print("{}  ({:.1f} ms)\n", address->ip(), took);
+  for (const std::string& name : names) print("  {}\n", name);
   return done;
 }
 
@@ -161,7 +163,9 @@ void add_resolve(CLI::App& program, Chosen& chosen) {
       "Asks as every program of this machine does: /etc/hosts, then the name servers. The addresses come in the order "
       "in\n"
       "which connecting tries them: the families in turn (RFC 8305).\n\n"
-      "Exit codes: 0 found; 1 the resolver found nothing for one of them, and said why; 2 wrong arguments.\n\n"
+      "Exit codes: 0 all found; 2 wrong arguments, a service of no port included; 3 one was not found: the resolver's "
+      "reason\n"
+      "is told.\n\n"
       "Examples:\n  coax resolve localhost\n  coax resolve example.org:https\n  coax resolve --reverse 127.0.0.1\n"
       "  coax resolve --json a.example b.example");
   command->callback([given, &chosen] {

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "app/commands.hpp"
+#include "app/report.hpp"
 #include "app/settings.hpp"
 #include "app/version.hpp"
 #include "coax/coax.hpp"
@@ -54,18 +55,18 @@ void fit_to_descriptors(Limits& limits) {
 
 // What a person types to reach the lines there, with and without us.
 void tell_how_to_join(const Address& at) {
-  fmt::print("  terminal   coax chat {} --nick NAME\n", at.to_string());
+  print("  terminal   coax chat {} --nick NAME\n", at.to_string());
   const auto name = at.unix_name();
   if (!name) {
     const Endpoint near = at.endpoint();
-    fmt::print("  nc         nc {} {}\n", near.ip(), near.port());
-    fmt::print("  Python     s = socket.create_connection((\"{}\", {})); ", near.ip(), near.port());
+    print("  nc         nc {} {}\n", near.ip(), near.port());
+    print("  Python     s = socket.create_connection((\"{}\", {})); ", near.ip(), near.port());
   } else {
-    if (!name->is_abstract()) fmt::print("  nc         nc -U {}\n", name->text());
+    if (!name->is_abstract()) print("  nc         nc -U {}\n", name->text());
     const std::string python = name->is_abstract() ? "\\0" + name->text().substr(1) : name->text();
-    fmt::print("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
+    print("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
   }
-  fmt::print("s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n");
+  print("s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n");
 }
 
 class Hub {
@@ -184,18 +185,19 @@ void Hub::server_drains() {
 void Hub::listening() {
   if (++ready_ != doors()) return;
   opened_ = true;
-  fmt::print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
-             only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
-                                          : ", for everybody who can reach this machine");
+  print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
+        only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
+                                     : ", for everybody who can reach this machine");
   for (const Address& at : lines_at_) {
-    fmt::print("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
+    print("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
   }
-  for (const Address& at : web_at_) fmt::print("  listening  http  {}\n", at.to_string());
-  fmt::print("\n");
-  if (!web_at_.empty()) fmt::print("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
+  for (const Address& at : web_at_) print("  listening  http  {}\n", at.to_string());
+  print("\n");
+  if (!web_at_.empty()) print("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
   tell_how_to_join(reachable(lines_at_.front()));
-  fmt::print("\n  Ctrl-C closes it.\n");
-  std::fflush(stdout);
+  print("\n  Ctrl-C closes it.\n");
+  if (!flush_output())
+    log::warning("this text could not be written to standard output: the exit code will be {}", int{failed});
   Loop& loop = Loop::current();
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
 }
@@ -236,8 +238,8 @@ Task<> open(Hub& hub, int& code) {
   try {
     co_await hub.run();
   } catch (const Error& error) {
-    fmt::print(stderr, "coax serve: {}\n", error.what());
-    code = hub.opened() ? failed : unavailable;
+    complain("serve", error.what());
+    code = hub.opened() ? failed : exit_code_of(error);
   }
 }
 
@@ -247,7 +249,7 @@ int serve_hub(Settings& settings) {
     settings.resolve();
     options = read(settings);
   } catch (const Error& error) {
-    fmt::print(stderr, "coax serve: {}\n", error.what());
+    complain("serve", error.what());
     return usage;
   }
   raise_descriptor_limit();  // before the loops are made: the tables of io_uring are as large

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "app/command_line.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 
@@ -75,8 +76,11 @@ void Settings::read_file() {
     const auto setting = std::ranges::find_if(
         settings_, [&](const Setting& each) { return with_underscores(each.name) == std::string_view(key.str()); });
     const auto line = node.source().begin.line;
-    if (setting == settings_.end())
-      refuse_file(config_, fmt::format("line {}: there is no setting {}", line, key.str()));
+    if (setting == settings_.end()) {
+      std::vector<std::string> known;
+      for (const Setting& each : settings_) known.push_back(with_underscores(each.name));
+      refuse_file(config_, suggest(fmt::format("line {}: there is no setting {}", line, key.str()), key.str(), known));
+    }
     if (const auto* text = node.as_string()) {
       setting->value = text->get();
     } else if (const auto* number = node.as_integer()) {

@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/json/serialize.hpp>
 #include <chrono>
 
+#include "app/report.hpp"
 #include "coax/base/text.hpp"
 
 namespace coax::app {
@@ -43,18 +43,18 @@ Bytes LineBlocks::give(std::size_t size) {
 
 // --- for a terminal ---
 
-namespace {
-
-// How many bytes at the end may be the beginning of a character, or of a line end.
-std::size_t unfinished_bytes(std::string_view text) {
-  if (text.ends_with('\r')) return 1;
+std::size_t cut_character_bytes(std::string_view text) noexcept {
   for (std::size_t count = 1; count <= std::min<std::size_t>(3, text.size()); ++count) {
-    const std::string_view tail = text.substr(text.size() - count);
     Utf8Check check;
-    if (check.feed(tail) && !check.complete()) return count;
+    if (check.feed(text.substr(text.size() - count)) && !check.complete()) return count;
   }
   return 0;
 }
+
+namespace {
+
+// How many bytes at the end may be the beginning of a character, or of a line end.
+std::size_t unfinished_bytes(std::string_view text) { return text.ends_with('\r') ? 1 : cut_character_bytes(text); }
 
 }  // namespace
 
@@ -129,7 +129,7 @@ std::string Transcript::event(std::string_view name, boost::json::object rest) c
   if (connections_ != 0) object["connection"] = connections_;
   if (!peer_.empty()) object["peer"] = peer_;
   for (auto& each : rest) object.insert_or_assign(each.key(), std::move(each.value()));
-  return boost::json::serialize(object) + "\n";
+  return json_text(object) + "\n";
 }
 
 Task<> Transcript::listening(std::string address) {
@@ -168,23 +168,66 @@ Task<> Transcript::show(Bytes bytes, Direction& direction) {
   co_await output_.write(text);
 }
 
-Task<> Transcript::show_events(Bytes bytes, const Direction& direction) {
-  while (!bytes.empty()) {
-    const std::size_t end = lines_ ? bytes.text().find('\n') : std::string_view::npos;
-    const Bytes part = bytes.first(end == std::string_view::npos ? bytes.size() : end + 1);
-    boost::json::object what{{"bytes", part.size()}};
-    if (is_utf8(part)) {
-      what["text"] = part.text();
-    } else {
-      what["base64"] = base64(part);
+// A character that a read cuts belongs to the next event.
+Task<> Transcript::show_events(Bytes bytes, Direction& direction) {
+  const std::string held = std::exchange(direction.cut, {}).append(bytes);
+  Bytes rest(held);
+  while (!rest.empty()) {
+    const std::size_t end = lines_ ? rest.text().find('\n') : std::string_view::npos;
+    Bytes part = rest.first(end == std::string_view::npos ? rest.size() : end + 1);
+    const std::size_t cut = cut_character_bytes(part);
+    if (cut != 0 && is_utf8(part.first(part.size() - cut))) {
+      direction.cut = part.from(part.size() - cut).string();
+      part = part.first(part.size() - cut);
+      if (part.empty()) co_return;
+      co_await show_event(part, direction);
+      co_return;
     }
-    const std::string line = event(direction.mark == '<' ? "received" : "sent", std::move(what));
-    co_await output_.write(line);
-    bytes = bytes.from(part.size());
+    co_await show_event(part, direction);
+    rest = rest.from(part.size());
   }
 }
 
+Task<> Transcript::show_event(Bytes bytes, const Direction& direction) {
+  boost::json::object what{{"bytes", bytes.size()}};
+  if (is_utf8(bytes)) {
+    what["text"] = bytes.text();
+  } else {
+    what["base64"] = base64(bytes);
+  }
+  const std::string line = event(direction.mark == '<' ? "received" : "sent", std::move(what));
+  co_await output_.write(line);
+}
+
+// The stream ended within a character.
+Task<> Transcript::show_cut(Direction& direction) {
+  const std::string cut = std::exchange(direction.cut, {});
+  if (!cut.empty()) co_await show_event(cut, direction);
+}
+
+// --- datagrams ---
+
+Task<> Transcript::received_datagram(Bytes bytes) {
+  in_.bytes += bytes.size();
+  co_await show_datagram(bytes, in_);
+}
+
+Task<> Transcript::sent_datagram(Bytes bytes) {
+  out_.bytes += bytes.size();
+  if (form_ != Form::verbatim) co_await show_datagram(bytes, out_);
+}
+
+Task<> Transcript::show_datagram(Bytes bytes, Direction& direction) {
+  if (form_ == Form::json) co_return co_await show_event(bytes, direction);
+  if (!bytes.empty() || form_ != Form::hex) co_return co_await show(bytes, direction);
+  const std::string row = fmt::format("{} {:08x}\n", direction.mark, direction.shown);
+  co_await output_.write(row);
+}
+
+// --- the end ---
+
 Task<> Transcript::we_finished() {
+  co_await show_cut(out_);
   const std::string line = event("finished", {{"by", "us"}});
   co_await output_.write(line);
 }
@@ -194,11 +237,14 @@ Task<> Transcript::peer_finished() {
   co_await show(rest, in_);
   const std::string text = printable_.rest();
   co_await output_.write(text);
+  co_await show_cut(in_);
   const std::string line = event("finished", {{"by", "peer"}});
   co_await output_.write(line);
 }
 
 Task<> Transcript::closed(std::string_view why) {
+  co_await show_cut(in_);
+  co_await show_cut(out_);
   const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
   const std::string line =
       event("closed", {{"why", why}, {"received", in_.bytes}, {"sent", out_.bytes}, {"seconds", seconds}});

@@ -15,6 +15,9 @@ namespace coax::app {
 
 enum class Form : std::uint8_t { verbatim, hex, json };
 
+// How many bytes at the end of the text begin a UTF-8 character whose rest is missing: 0 to 3.
+std::size_t cut_character_bytes(std::string_view text) noexcept;
+
 // Blocks of whole lines out of pieces that are cut anywhere. A line above line_bytes_max is passed on in parts.
 class LineBlocks {
  public:
@@ -57,6 +60,9 @@ class Transcript {
   Task<> connected(std::string peer);  // the first of a connection, and closed() the last
   Task<> received(Bytes bytes);
   Task<> sent(Bytes bytes);
+  // A datagram is an event of its own: it may be empty, and none goes on in the next.
+  Task<> received_datagram(Bytes bytes);
+  Task<> sent_datagram(Bytes bytes);
   Task<> we_finished();  // nothing more goes to the peer
   Task<> peer_finished();
   Task<> closed(std::string_view why);
@@ -67,9 +73,13 @@ class Transcript {
     char mark;
     std::uint64_t bytes = 0;
     std::uint64_t shown = 0;  // fewer while a line is not complete
+    std::string cut = {};     // JSON: the beginning of a character; shown with its rest, or at the end
   };
   Task<> show(Bytes bytes, Direction& direction);
-  Task<> show_events(Bytes bytes, const Direction& direction);
+  Task<> show_events(Bytes bytes, Direction& direction);
+  Task<> show_event(Bytes bytes, const Direction& direction);
+  Task<> show_datagram(Bytes bytes, Direction& direction);
+  Task<> show_cut(Direction& direction);
   // A line of JSON; empty in the other forms.
   [[nodiscard]] std::string event(std::string_view name, boost::json::object rest) const;
 

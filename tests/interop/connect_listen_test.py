@@ -184,6 +184,33 @@ class Shown(unittest.TestCase):
         self.assertTrue(all(event["peer"] == server.address for event in told))
         self.assertRegex(told[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 
+    def test_json_is_text_wherever_a_read_cuts_a_character(self) -> None:
+        text = "aé€😀ß"
+        for lines in (), ("--line",):
+            for size in 1, 2, 3, 5:
+                with self.subTest(lines=lines, size=size):
+                    def answer(peer: socket.socket) -> None:
+                        data = text.encode()
+                        for at in range(0, len(data), size):
+                            peer.sendall(data[at:at + size])
+                            peer.recv(1)  # the next piece is another read
+
+                    with Server(answer) as server, connecting(server.address, "--json", *lines) as client:
+                        for at in range(0, len(text.encode()), size):
+                            client.send(b"\n")
+                        client.finish()
+                        told = events(client.output.wait_for_end())
+                    got = [event for event in told if event["event"] == "received"]
+                    self.assertEqual("".join(event["text"] for event in got), text)
+                    self.assertEqual(sum(event["bytes"] for event in got), len(text.encode()))
+
+    def test_json_shows_a_character_that_never_ends(self) -> None:
+        with Server(lambda peer: peer.sendall(b"ok\xe2\x82")) as server:
+            told = events(connect(server.address, "--json")[1].decode())
+        got = [event.get("text", event.get("base64")) for event in told if event["event"] == "received"]
+        self.assertEqual(got, ["ok", base64.b64encode(b"\xe2\x82").decode()])
+        self.assertEqual(told[-1]["received"], 4)
+
     def test_json_tells_failures(self) -> None:
         with socket.create_server((LOCALHOST, 0)) as closed:
             port = closed.getsockname()[1]
@@ -460,7 +487,7 @@ class Programs(unittest.TestCase):
         for arguments, part in ((["localhost"], "which port?"), (["::1:80"], "could be an address with or without"),
                                 (["localhost:70000"], "is no port"), (["localhost:1-5"], "--check takes several"),
                                 (["unix:"], "needs a path"), (["80", "--wait", "5"], "is not a duration"),
-                                (["80", "--hex", "--json"], "give one of them"), ([], "target"),
+                                (["80", "--hex", "--json"], "give one of them"), ([], "TARGET is missing"),
                                 (["a", "b", "c"], "")):
             with self.subTest(arguments):
                 ran = support.run("connect", *arguments)

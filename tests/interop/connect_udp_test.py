@@ -39,6 +39,22 @@ class Udp(unittest.TestCase):
         self.assertEqual((code, [event["event"] for event in events(out.decode())]),
                          (0, ["connected", "sent", "sent", "sent", "finished", "closed"]))
 
+    def test_an_empty_datagram_is_shown(self) -> None:
+        for form, wanted in ("--json", '"event":"received"'), ("--hex", "< 00000000"):
+            with self.subTest(form), Listening("--udp", form) as listening, self.server() as sender:
+                sender.sendto(b"", (LOCALHOST, listening.port))
+                line = listening.output.wait_for(wanted)
+                if form == "--json":
+                    self.assertEqual([(event["bytes"], event["text"]) for event in events(line)], [(0, "")])
+                else:
+                    self.assertEqual(line, wanted)
+
+    def test_a_datagram_is_not_cut_within_a_character(self) -> None:
+        server = self.server()
+        text = "a" + "€" * 800
+        out = connect("%s:%d" % server.getsockname(), "--udp", "--json", "--wait", "10ms", given=text.encode())[1]
+        self.assertEqual("".join(event["text"] for event in events(out.decode()) if event["event"] == "sent"), text)
+
     def test_large_input_goes_in_datagrams_that_fit_everywhere(self) -> None:
         server = self.server()
         self.assertEqual(connect("%s:%d" % server.getsockname(), "--udp", "--wait", "10ms", given=bytes(3000))[0], 0)

@@ -199,9 +199,9 @@ class TheClient(unittest.TestCase):
 
     def test_bad_input(self) -> None:
         for arguments, part in ((["80", "--size", "0B"], "--size 0B"), (["80", "--size", "12"], "is not a size"),
-                                (["80", "--count", "0"], "--count 0"), (["80", "--timeout", "1"], "not a duration"),
+                                (["80", "--count", "0"], '--count "0"'), (["80", "--timeout", "1"], "not a duration"),
                                 (["host"], "is no port"), (["--udp", "80", "--size", "7B"], "--size 7B"),
-                                (["--udp", "unix:/x"], "--udp is for"), ([], "where is required")):
+                                (["--udp", "unix:/x"], "--udp is for"), ([], "TARGET is missing")):
             with self.subTest(arguments):
                 code, out, said = echo(*arguments)
                 self.assertEqual((code, out), (2, ""))

@@ -162,18 +162,18 @@ class Resolve(unittest.TestCase):
         self.assertEqual(objects("resolve", "--reverse", LOCALHOST)[0]["names"], [expected[0], *expected[1]])
 
     def test_the_resolvers_reason_is_told(self) -> None:
-        self.assertIn("resolve no-such-name.invalid: ", refusal("resolve", "no-such-name.invalid", code=1))
-        answer = objects("resolve", "no-such-name.invalid", code=1)[0]
+        self.assertIn("resolve no-such-name.invalid: ", refusal("resolve", "no-such-name.invalid", code=3))
+        answer = objects("resolve", "no-such-name.invalid", code=3)[0]
         self.assertIn(answer["reason"], {"EAI_NONAME", "EAI_AGAIN"})
         self.assertEqual(answer["name"], "no-such-name.invalid")
-        self.assertEqual(objects("resolve", "localhost:no-such-service", code=1)[0]["reason"], "EAI_SERVICE")
+        self.assertEqual(objects("resolve", "localhost:no-such-service", code=2)[0]["reason"], "EAI_SERVICE")
 
     def test_bad_input(self) -> None:
         for bad in ("", ":80", "name:", "[::1", "[]:80", "[::1]x"):
             with self.subTest(bad):
                 self.assertIn("is not NAME, NAME:PORT or NAME:SERVICE", refusal("resolve", bad))
         self.assertIn("give an IP address", refusal("resolve", "--reverse", "localhost"))
-        self.assertNotIn("\x1b", refusal("resolve", "a\x1b[31mb", code=1))
+        self.assertNotIn("\x1b", refusal("resolve", "a\x1b[31mb", code=3))
 
 
 class Ip(unittest.TestCase):
