@@ -1,6 +1,6 @@
 // A room with many members, one of whom publishes: it keeps some messages under way, and one counts as finished when
 // all members have it. All must read the same bytes: the first to read a message finds in it what was published, and
-// every other member's bytes are compared with those.
+// every other member's bytes are compared with those. In the end each member must have all, and nothing more.
 #pragma once
 
 #include "bench/generator.hpp"
@@ -72,6 +72,14 @@ class Broadcast {
       receive_all(100);
       const std::uint64_t finished = finish_messages();
       if (finished != 0) publish(finished);
+    }
+    for (; finished_ < published_; finish_messages()) {
+      meter_.wait_for_rest(finished_, published_);
+      receive_all(100);
+    }
+    receive_all(50);
+    for (const Member& member : members_) {
+      if (member.bytes != found_end_) throw std::runtime_error("the server sent a member more than was published");
     }
     meter_.print(members_.size());
   }

@@ -1,5 +1,6 @@
 // A closed loop: each connection keeps `depth` messages under way and sends a new one for each answer. Two protocols:
-// echo, and HTTP. Every byte that comes back is looked at.
+// echo, and HTTP. Every byte that comes back is compared with what it should be, and in the end each connection must
+// have had as many answers as questions: a server that sends too much, too little or something else fails.
 #pragma once
 
 #include <random>
@@ -12,7 +13,10 @@ namespace bench {
 // is lost, doubled, altered, or another connection's does not fit.
 class EchoProtocol {
  public:
-  struct State {};
+  static constexpr bool is_echo = true;
+  struct State {
+    [[nodiscard]] static bool between_answers() { return true; }
+  };
 
   explicit EchoProtocol(std::size_t message_bytes) : message_bytes_(message_bytes) {
     std::mt19937 random(1);
@@ -48,7 +52,9 @@ class EchoProtocol {
 // GET of one path; each answer must be a 200 with the expected body.
 class HttpProtocol {
  public:
+  static constexpr bool is_echo = false;
   struct State {
+    [[nodiscard]] bool between_answers() const { return begun.empty(); }
     std::string begun;  // of an answer
   };
 
@@ -110,12 +116,12 @@ class ClosedLoop {
 
   void run() {
     for (std::size_t index = 0; index < connections_.size(); ++index) ask(index, depth_, now());
-    while (meter_.turn(answered_)) {
-      for (const epoll_event& event : epoll_.wait(100)) {
-        const std::size_t index = event.data.u32;
-        if ((event.events & EPOLLOUT) != 0) send(index);
-        if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
-      }
+    while (meter_.turn(answered_)) turn();
+    asking_ = false;
+    for (; answered_ < asked_; turn()) meter_.wait_for_rest(answered_, asked_);
+    expect_silence(connections_, epoll_, buffer_);
+    for (const Connection& connection : connections_) {
+      if (!connection.state.between_answers()) throw std::runtime_error("the server sent a part of an answer too many");
     }
     meter_.print();
   }
@@ -131,18 +137,29 @@ class ClosedLoop {
     typename Protocol::State state;
   };
 
+  void turn() {
+    for (const epoll_event& event : epoll_.wait(100)) {
+      const std::size_t index = event.data.u32;
+      if ((event.events & EPOLLOUT) != 0) send(index);
+      if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
+    }
+  }
+
   void receive(std::size_t index, bool ended) {
     Connection& connection = connections_[index];
     const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
       const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
       connection.received_bytes += bytes.size();
-      if (finished > connection.asked - connection.answered) throw std::runtime_error("more answers than questions");
+      if (finished > connection.asked - connection.answered ||
+          (Protocol::is_echo && connection.received_bytes > connection.sent_bytes)) {
+        throw std::runtime_error("the server sent more than it was asked for");
+      }
       const std::uint64_t time = now();
       for (std::size_t count = 0; count < finished; ++count) {
         meter_.latency.add(time - connection.asked_at[connection.answered++ % depth_]);
       }
       answered_ += finished;
-      ask(index, finished, time);
+      if (asking_) ask(index, finished, time);
       return true;
     });
     if (!open) throw std::runtime_error("the server closed a connection");
@@ -150,6 +167,7 @@ class ClosedLoop {
 
   void ask(std::size_t index, std::size_t count, std::uint64_t time) {
     Connection& connection = connections_[index];
+    asked_ += count;
     for (; count != 0; --count) connection.asked_at[connection.asked++ % depth_] = time;
     send(index);
   }
@@ -171,6 +189,8 @@ class ClosedLoop {
   Meter meter_;
   Epoll epoll_;
   ReceiveBuffer buffer_;
+  bool asking_ = true;
+  std::uint64_t asked_ = 0;
   std::uint64_t answered_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // Datagrams: each socket keeps `depth` under way and sends a new one for each that comes back. Each has its number, and
 // every byte of it is looked at. One that does not come back is sent again; when that happens often, the run fails,
-// since servers that lose do less work.
+// since servers that lose do less work. It fails too when one comes back twice.
 #pragma once
 
 #include <netinet/udp.h>
@@ -43,14 +43,17 @@ class DatagramLoop {
     }
     std::uint64_t looked_at = now();
     while (meter_.turn(answered_)) {
-      for (const epoll_event& event : epoll_.wait(10)) {
-        if ((event.events & EPOLLIN) != 0) receive(event.data.u32);
-      }
+      turn(10);
       if (const std::uint64_t time = now(); time - looked_at > patience / 2) {
         looked_at = time;
         ask_again(time);
       }
     }
+    asking_ = false;
+    for (const std::uint64_t until = now() + patience; waiting() != 0 && now() < until; turn(10)) {
+    }
+    turn(50);  // for what comes once more
+    lost_ += waiting();
     if (lost_ * 1000 > answered_) throw std::runtime_error(std::to_string(lost_) + " datagrams were lost");
     meter_.print();
   }
@@ -62,7 +65,7 @@ class DatagramLoop {
     std::uint64_t number;
   };
   struct Slot {
-    std::uint64_t number = 0;
+    std::uint64_t number = 0;  // 0: none is under way
     std::uint64_t asked_at = 0;
   };
   struct Socket {
@@ -73,9 +76,24 @@ class DatagramLoop {
   static constexpr std::size_t batch_max = 64;
   static constexpr std::size_t datagram_max = 2048;
 
+  void turn(int timeout_ms) {
+    for (const epoll_event& event : epoll_.wait(timeout_ms)) {
+      if ((event.events & EPOLLIN) != 0) receive(event.data.u32);
+    }
+  }
+
+  [[nodiscard]] std::size_t waiting() const {
+    std::size_t count = 0;
+    for (const Socket& socket : sockets_) {
+      count +=
+          static_cast<std::size_t>(std::ranges::count_if(socket.slots, [](auto& slot) { return slot.number != 0; }));
+    }
+    return count;
+  }
+
   // One datagram for each slot that is due.
   void ask(std::size_t index) {
-    if (due_.empty()) return;
+    if (due_.empty() || !asking_) return;
     Socket& socket = sockets_[index];
     const std::uint64_t time = now();
     for (std::size_t at = 0; at < due_.size(); ++at) {
@@ -141,8 +159,12 @@ class DatagramLoop {
     if (datagram.substr(sizeof head) != content_.outgoing(index, head.number, bytes_ - sizeof head)) {
       throw std::runtime_error("the echo is wrong");
     }
-    const Slot& slot = sockets_[index].slots[head.slot];
-    if (slot.number != head.number) return;  // it was given up
+    Slot& slot = sockets_[index].slots[head.slot];
+    if (slot.number != head.number) {  // it was given up, or has come before
+      if (++surplus_ > lost_) throw std::runtime_error("the server sent more than it was asked for");
+      return;
+    }
+    slot.number = 0;
     meter_.latency.add(now() - slot.asked_at);
     ++answered_;
     due_.push_back(head.slot);
@@ -152,7 +174,8 @@ class DatagramLoop {
     for (std::size_t index = 0; index < sockets_.size(); ++index) {
       due_.clear();
       for (std::uint32_t slot = 0; slot < depth_; ++slot) {
-        if (time - sockets_[index].slots[slot].asked_at > patience) due_.push_back(slot);
+        const Slot& asked = sockets_[index].slots[slot];
+        if (asked.number != 0 && time - asked.asked_at > patience) due_.push_back(slot);
       }
       lost_ += due_.size();
       ask(index);
@@ -166,9 +189,11 @@ class DatagramLoop {
   std::vector<Socket> sockets_;
   Meter meter_;
   Epoll epoll_;
+  bool asking_ = true;
   std::uint64_t number_ = 0;
   std::uint64_t answered_ = 0;
   std::uint64_t lost_ = 0;
+  std::uint64_t surplus_ = 0;
   std::vector<std::uint32_t> due_;
   std::vector<char> in_bytes_ = std::vector<char>(batch_max * datagram_max);
   std::vector<char> out_bytes_ = std::vector<char>(batch_max * datagram_max);

@@ -16,7 +16,6 @@
 namespace bench {
 
 constexpr std::uint64_t second = 1'000'000'000;  // all times are nanoseconds
-constexpr std::uint64_t stall_max = 10 * second;
 
 inline std::uint64_t clock_of(clockid_t which) {
   timespec time{};
@@ -133,12 +132,54 @@ inline std::uint64_t cpu_of_processes(std::string_view pids) {
   return sum;
 }
 
+// Says when a count has not changed for --stall seconds.
+class StallWatch {
+ public:
+  explicit StallWatch(const Options& options) : stall_max_(options.nanoseconds("stall", 10)) {}
+
+  bool stalls(std::uint64_t count) {
+    const std::uint64_t time = now();
+    if (count != count_ || changed_at_ == 0) {
+      count_ = count;
+      changed_at_ = time;
+    }
+    return time - changed_at_ > stall_max_;
+  }
+
+ private:
+  std::uint64_t stall_max_;
+  std::uint64_t count_ = 0;
+  std::uint64_t changed_at_ = 0;
+};
+
+// The end of a run in which all is answered: no more is sent to the server, which then may send nothing but its end.
+// One that keeps a half-closed connection open is listened to for 200 ms.
+template <typename Connections>
+void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer& buffer) {
+  for (const auto& connection : connections) shutdown(connection.fd, SHUT_WR);
+  std::size_t open = connections.size();
+  const std::uint64_t until = now() + second / 5;
+  while (open != 0 && now() < until) {
+    for (const epoll_event& event : epoll.wait(10)) {
+      if ((event.events & (EPOLLIN | ended_events)) == 0) continue;
+      const int fd = connections[event.data.u32].fd;
+      const bool is_open = buffer.drain(fd, true, [](std::string_view) -> bool {
+        throw std::runtime_error("the server sent more than it was asked for");
+      });
+      if (is_open) continue;
+      --open;
+      close(fd);
+    }
+  }
+}
+
 // Warms up, then measures an interval, or longer until something is finished in it, and says when it is over. A server
 // that stops answering ends the program.
 class Meter {
  public:
   explicit Meter(const Options& options)
-      : server_(options.text("server-pid", "")),
+      : stall_(options),
+        server_(options.text("server-pid", "")),
         duration_(options.nanoseconds("seconds", 2)),
         warm_up_(options.nanoseconds("warm-up", options.number("seconds", 2.0) / 4)) {}
 
@@ -146,12 +187,7 @@ class Meter {
   bool turn(std::uint64_t messages) {
     const std::uint64_t time = now();
     if (begin_ == 0) begin_ = time + warm_up_;
-    if (messages != seen_ || seen_at_ == 0) {
-      seen_ = messages;
-      seen_at_ = time;
-    } else if (time - seen_at_ > stall_max) {
-      throw std::runtime_error("the server stalls: nothing came for 10 s");
-    }
+    if (stall_.stalls(messages)) throw std::runtime_error("the server stalls: nothing comes any more");
     if (!measuring_ && time >= begin_) {
       measuring_ = true;
       latency.clear();
@@ -161,6 +197,14 @@ class Meter {
       return false;
     }
     return true;
+  }
+  // When the measuring began; 0 before.
+  [[nodiscard]] std::uint64_t start() const { return start_.time; }
+  // After it is over, until the rest has been answered. Throws when that does not go on.
+  void wait_for_rest(std::uint64_t answered, std::uint64_t asked) {
+    if (!stall_.stalls(answered)) return;
+    throw std::runtime_error("the server did not answer " + std::to_string(asked - answered) + " of " +
+                             std::to_string(asked) + " messages");
   }
   // `each`: how many deliveries a message stands for.
   void print(std::uint64_t each = 1) const {
@@ -192,12 +236,11 @@ class Meter {
   static double seconds(std::uint64_t time) { return static_cast<double>(time) / 1e9; }
   static double microseconds(std::uint64_t time) { return static_cast<double>(time) / 1e3; }
 
+  StallWatch stall_;
   std::string server_;
   std::uint64_t duration_;
   std::uint64_t warm_up_;
   std::uint64_t begin_ = 0;
-  std::uint64_t seen_ = 0;
-  std::uint64_t seen_at_ = 0;
   bool measuring_ = false;
   Reading start_;
   Reading end_;

@@ -23,10 +23,10 @@ class Arrival {
 
   std::string take(std::string_view bytes) {
     if (websocket_) return take_websocket(bytes);
-    if (ready_) return {};  // what the others say
+    if (ready_ && join_) return {};  // what the others say
     begun_.append(bytes);
-    ready_ = join_ ? begun_.contains(nick_ + " joined the chat!\n") : begun_ == "?";
-    if (!join_ && !ready_) throw std::runtime_error("the echo is wrong");
+    if (!join_ && (ready_ || begun_ != "?")) throw std::runtime_error("the echo is wrong");
+    ready_ = !join_ || begun_.contains(nick_ + " joined the chat!\n");
     if (ready_) std::string().swap(begun_);
     return {};
   }
@@ -59,7 +59,8 @@ class Arrival {
     if (frame.opcode == websocket::close) {
       throw std::runtime_error("the server closed a WebSocket: " + std::string(payload));
     }
-    if (frame.opcode == websocket::text && !ready_) {
+    if (frame.opcode == websocket::text && !(ready_ && join_)) {
+      if (ready_) throw std::runtime_error("unexpected: " + std::string(payload));
       ready_ = join_ ? payload.starts_with(R"({"type":"welcome")") : payload == "?";
       if (!ready_) throw std::runtime_error("unexpected: " + std::string(payload));
     }
@@ -80,15 +81,14 @@ class Idle {
       : target_(options.target()),
         count_(options.count("connections", 1000)),
         websocket_(options.has("websocket")),
-        join_(options.has("join")) {}
+        join_(options.has("join")),
+        stall_(options) {}
 
   void run() {
-    std::uint64_t progress_at = now();
-    for (std::size_t before = 0; ready_ < count_; before = ready_) {
+    while (ready_ < count_) {
       while (connections_.size() < count_ && connections_.size() - ready_ < arriving_max) open_one();
       receive(100);
-      if (ready_ != before) progress_at = now();
-      if (now() - progress_at > stall_max) {
+      if (stall_.stalls(ready_)) {
         throw std::runtime_error("only " + std::to_string(ready_) + " of " + std::to_string(count_) + " became ready");
       }
     }
@@ -139,6 +139,7 @@ class Idle {
   std::size_t count_;
   bool websocket_;
   bool join_;
+  StallWatch stall_;
   std::vector<Connection> connections_;
   std::size_t ready_ = 0;
   Epoll epoll_;

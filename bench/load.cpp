@@ -1,6 +1,6 @@
 // load VERB --port PORT ...: the load generator of bench/run.py: one thread, epoll by hand. Prints one line of JSON:
-// what was done in the measured interval, what it cost, how long it took. Whatever is not as it should be ends it with
-// an error.
+// what was done in the measured interval, what it cost, how long it took. A server that sends something else than it
+// should, more or less, ends it with an error; so does one that makes no progress for --stall seconds.
 #include "bench/broadcast.hpp"
 #include "bench/closed_loop.hpp"
 #include "bench/datagrams.hpp"
@@ -22,7 +22,7 @@ constexpr const char* usage =
     "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K] [--websocket [--join]]\n"
     "                                                                               one member publishes to all\n"
     "       load idle      --port P [--connections N] [--websocket] [--join]        holds them until stdin is closed\n"
-    "all:   [--host 127.0.0.1]; all but idle: [--seconds 2] [--warm-up 0.5] [--server-pid PID[,PID]]\n"
+    "all:   [--host 127.0.0.1] [--stall 10]; all but idle: [--seconds 2] [--warm-up 0.5] [--server-pid PID[,PID]]\n"
     "--join speaks the hub's protocol (docs/protocols.md); without it idle expects an echo server, over a WebSocket "
     "at\n"
     "/, and broadcast over a WebSocket a room at /room that gives each message to all as it is.\n";

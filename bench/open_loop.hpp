@@ -1,6 +1,7 @@
 // An open loop: messages are due at a fixed rate, whatever has come back, and each latency runs from the moment the
 // message was due. A server that stops for a while is late for all that was due in the meantime, as its users would
-// say; a closed loop would not have asked. The client never sleeps, so that it is not late itself.
+// say; a closed loop would not have asked. The client never sleeps, so that it is not late itself. What was due before
+// the measured interval is not counted, so that a server that catches up is not faster than it was asked to be.
 #pragma once
 
 #include <deque>
@@ -24,16 +25,17 @@ class OpenLoop {
   }
 
   void run() {
+    // The clock starts when the server has answered once on each connection.
+    for (std::size_t index = 0; index < connections_.size(); ++index) ask(index, now());
+    answer_all();
     std::uint64_t due = now();
-    while (meter_.turn(answered_)) {
-      for (const std::uint64_t time = now(); due <= time; due += interval_) ask(next_++ % connections_.size(), due);
-      for (const epoll_event& event : epoll_.wait(0)) {
-        const std::size_t index = event.data.u32;
-        if ((event.events & EPOLLOUT) != 0) send(index);
-        if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
-      }
+    while (meter_.turn(counted_)) {
+      for (const std::uint64_t time = now(); due <= time; due += interval_) ask(asked_ % connections_.size(), due);
+      turn();
     }
     count_late();
+    answer_all();
+    expect_silence(connections_, epoll_, buffer_);
     meter_.print();
   }
 
@@ -47,7 +49,20 @@ class OpenLoop {
     EchoProtocol::State state;
   };
 
+  void turn() {
+    for (const epoll_event& event : epoll_.wait(0)) {
+      const std::size_t index = event.data.u32;
+      if ((event.events & EPOLLOUT) != 0) send(index);
+      if ((event.events & (EPOLLIN | ended_events)) != 0) receive(index, (event.events & ended_events) != 0);
+    }
+  }
+
+  void answer_all() {
+    for (; answered_ < asked_; turn()) meter_.wait_for_rest(answered_, asked_);
+  }
+
   void ask(std::size_t index, std::uint64_t due) {
+    ++asked_;
     connections_[index].due.push_back(due);
     connections_[index].asked_bytes += protocol_.message_bytes();
     send(index);
@@ -69,10 +84,15 @@ class OpenLoop {
     const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
       const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
       connection.received_bytes += bytes.size();
-      if (finished > connection.due.size()) throw std::runtime_error("more answers than questions");
+      if (connection.received_bytes > connection.sent_bytes) {
+        throw std::runtime_error("the server sent more than it was asked for");
+      }
       const std::uint64_t time = now();
       for (std::size_t count = 0; count < finished; ++count) {
-        meter_.latency.add(time - connection.due.front());
+        if (connection.due.front() >= meter_.start()) {
+          meter_.latency.add(time - connection.due.front());
+          ++counted_;
+        }
         connection.due.pop_front();
       }
       answered_ += finished;
@@ -85,7 +105,9 @@ class OpenLoop {
   void count_late() {
     const std::uint64_t time = now();
     for (const Connection& connection : connections_) {
-      for (const std::uint64_t due : connection.due) meter_.latency.add(time - due);
+      for (const std::uint64_t due : connection.due) {
+        if (due >= meter_.start()) meter_.latency.add(time - due);
+      }
     }
   }
 
@@ -95,8 +117,9 @@ class OpenLoop {
   Meter meter_;
   Epoll epoll_;
   ReceiveBuffer buffer_;
-  std::uint64_t next_ = 0;  // message
+  std::uint64_t asked_ = 0;
   std::uint64_t answered_ = 0;
+  std::uint64_t counted_ = 0;  // answers that were due since the measuring began; before it all
 };
 
 inline int run_open(const Options& options) {

@@ -19,7 +19,7 @@ constexpr int buffer_group = 0;
 
 class Echo {
  public:
-  explicit Echo(int listener) : listener_(listener), connections_(connections_max) {
+  Echo() : connections_(connections_max) {
     io_uring_params params{};
     params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE;
     params.cq_entries = requests_max * 4;
@@ -28,7 +28,8 @@ class Echo {
     provide_buffers();
   }
 
-  void run() {
+  void run(int listener) {
+    listener_ = listener;
     accept();
     while (true) {
       const int failure = io_uring_submit_and_wait(&ring_, 1);
@@ -41,11 +42,8 @@ class Echo {
         ++count;
       }
       io_uring_cq_advance(&ring_, count);
-      if (returned_ != 0) {
-        io_uring_buf_ring_advance(free_, returned_);
-        returned_ = 0;
-        for (const unsigned slot : std::exchange(starved_, {})) receive(slot);
-      }
+      io_uring_buf_ring_advance(free_, std::exchange(returned_, 0));
+      if (held_ < buffers) receive_again();
     }
   }
 
@@ -54,10 +52,12 @@ class Echo {
   struct Piece {
     unsigned buffer;
     unsigned size;
+    unsigned sent = 0;
   };
   struct Connection {
-    std::deque<Piece> unsent;  // the first one is under way
+    std::deque<Piece> unsent;  // the first one is being sent
     bool receiving = false;
+    bool starved = false;  // there was no buffer to receive into
     bool ended = false;
   };
 
@@ -68,7 +68,8 @@ class Echo {
   void provide_buffers() {
     memory_.resize(std::size_t{buffers} * buffer_bytes);
     constexpr std::size_t ring_bytes = buffers * sizeof(io_uring_buf);
-    void* const ring = mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, -1, 0);
+    void* const ring =
+        mmap(nullptr, ring_bytes, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE | MAP_POPULATE, -1, 0);
     if (ring == MAP_FAILED) bench::fail_with_errno("mmap");
     free_ = static_cast<io_uring_buf_ring*>(ring);
     io_uring_buf_reg registration{};
@@ -83,6 +84,7 @@ class Echo {
 
   char* memory_of(unsigned buffer) { return memory_.data() + std::size_t{buffer} * buffer_bytes; }
   void give_back(unsigned buffer) {
+    --held_;
     io_uring_buf_ring_add(free_, memory_of(buffer), buffer_bytes, static_cast<std::uint16_t>(buffer),
                           io_uring_buf_ring_mask(buffers), returned_++);
   }
@@ -112,10 +114,16 @@ class Echo {
     tag(receive, Kind::receive, slot);
     connections_[slot].receiving = true;
   }
+  void receive_again() {
+    for (const unsigned slot : std::exchange(starved_, {})) {
+      if (std::exchange(connections_[slot].starved, false)) receive(slot);
+    }
+  }
   void send(unsigned slot) {
     const Piece& piece = connections_[slot].unsent.front();
     io_uring_sqe* const send = request();
-    io_uring_prep_send(send, static_cast<int>(slot), memory_of(piece.buffer), piece.size, MSG_NOSIGNAL | MSG_WAITALL);
+    io_uring_prep_send(send, static_cast<int>(slot), memory_of(piece.buffer) + piece.sent, piece.size - piece.sent,
+                       MSG_NOSIGNAL | MSG_WAITALL);
     send->flags |= IOSQE_FIXED_FILE;
     tag(send, Kind::send, slot);
   }
@@ -146,16 +154,21 @@ class Echo {
 
   void received(unsigned slot, const io_uring_cqe& completion) {
     Connection& connection = connections_[slot];
-    const bool more = (completion.flags & IORING_CQE_F_MORE) != 0;
-    connection.receiving = more;
-    if (completion.res > 0) {
-      connection.unsent.push_back(
-          {.buffer = completion.flags >> IORING_CQE_BUFFER_SHIFT, .size = static_cast<unsigned>(completion.res)});
+    const bool has_buffer = (completion.flags & IORING_CQE_F_BUFFER) != 0;
+    const unsigned buffer = completion.flags >> IORING_CQE_BUFFER_SHIFT;
+    if (has_buffer) ++held_;
+    connection.receiving = (completion.flags & IORING_CQE_F_MORE) != 0;
+    if (completion.res > 0 && !connection.ended) {
+      connection.unsent.push_back({.buffer = buffer, .size = static_cast<unsigned>(completion.res)});
       if (connection.unsent.size() == 1) send(slot);
-      if (!more) receive(slot);
-    } else if (completion.res == -ENOBUFS) {
+      if (!connection.receiving) receive(slot);
+      return;
+    }
+    if (has_buffer) give_back(buffer);
+    if (completion.res == -ENOBUFS && !connection.ended) {
+      connection.starved = true;
       starved_.push_back(slot);
-    } else {
+    } else if (!connection.receiving) {
       connection.ended = true;
       close_if_done(slot);
     }
@@ -163,21 +176,35 @@ class Echo {
 
   void sent(unsigned slot, int result) {
     Connection& connection = connections_[slot];
-    if (result != static_cast<int>(connection.unsent.front().size)) connection.ended = true;  // it is gone
+    Piece& piece = connection.unsent.front();
+    piece.sent += result > 0 ? static_cast<unsigned>(result) : 0;
+    if (result > 0 && piece.sent < piece.size) return send(slot);
+    if (result <= 0) end(slot, connection);
     do {
       give_back(connection.unsent.front().buffer);
       connection.unsent.pop_front();
-    } while (result < 0 && !connection.unsent.empty());
+    } while (connection.ended && result <= 0 && !connection.unsent.empty());
     if (!connection.unsent.empty()) return send(slot);
     close_if_done(slot);
   }
 
-  int listener_;
+  // The peer takes no more: what it still sends is dropped until the receiving has ended too.
+  void end(unsigned slot, Connection& connection) {
+    connection.ended = true;
+    connection.starved = false;
+    if (!connection.receiving) return;
+    io_uring_sqe* const cancel = request();
+    io_uring_prep_cancel64(cancel, std::uint64_t{slot} << 8 | static_cast<unsigned>(Kind::receive), 0);
+    tag(cancel, Kind::close, slot);  // nothing is done when it is done
+  }
+
+  int listener_ = -1;
   io_uring ring_{};
   std::vector<Connection> connections_;  // by slot
   std::vector<char> memory_;
   io_uring_buf_ring* free_ = nullptr;
-  int returned_ = 0;  // buffers that the kernel does not know of yet
+  int returned_ = 0;         // buffers that the kernel does not know of yet
+  unsigned held_ = buffers;  // by us; the others are the kernel's
   std::vector<unsigned> starved_;
 };
 
@@ -185,8 +212,8 @@ class Echo {
 
 int main(int argc, char** argv) {
   return bench::guarded("raw_uring_echo", [&] {
-    Echo echo(bench::listen_on(bench::Arguments(argc, argv).address()));
-    echo.run();
+    Echo echo;  // its memory is there before a client can connect, else the first ones wait for it
+    echo.run(bench::listen_on(bench::Arguments(argc, argv).address()));
     return 0;
   });
 }

@@ -1,8 +1,16 @@
 #!/usr/bin/env python3
-# What the benchmarks say follows from what they measured: ratios, who was the bottleneck, and where we lose.
+# What the benchmarks say follows from what they measured: ratios, who was the bottleneck, and where we lose. And the
+# load generator reports a server that does not answer exactly what it should as failed, not as fast.
+import json
+import os
 import pathlib
+import selectors
+import socket
+import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -91,6 +99,148 @@ class Document(unittest.TestCase):
         words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
         self.assertIn("CPU · a & b", words)
         self.assertIn("<p>", words)
+
+
+class Server:
+    """Answers on a thread until it is left: answer(number, bytes), for the connection of that number, gives what is
+    sent for what came, which is empty at the end. A delay in seconds passes before the first bytes are read."""
+
+    def __init__(self, answer, delay: float = 0, kind: int = socket.SOCK_STREAM) -> None:
+        self.answer, self.delay, self.kind = answer, delay, kind
+        self.listener = socket.socket(socket.AF_INET, kind)
+        self.listener.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            self.listener.listen(64)
+        self.port = self.listener.getsockname()[1]
+        self.stop, self.stopped = socket.socketpair()
+        self.connections: dict[socket.socket, int] = {}
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self) -> "Server":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.stop.close()
+        self.thread.join()
+        for each in [self.listener, self.stopped, *self.connections]:
+            each.close()
+
+    def serve(self) -> None:
+        time.sleep(self.delay)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.listener, selectors.EVENT_READ)
+            selector.register(self.stopped, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self.stopped:
+                        return
+                    self.ready(key.fileobj, selector)
+
+    def ready(self, ready: socket.socket, selector: selectors.BaseSelector) -> None:
+        if self.kind == socket.SOCK_DGRAM:
+            data, sender = ready.recvfrom(65536)
+            for answer in self.answer(0, data):
+                ready.sendto(answer, sender)
+        elif ready is self.listener:
+            connection = ready.accept()[0]
+            self.connections[connection] = len(self.connections)
+            selector.register(connection, selectors.EVENT_READ)
+        else:
+            try:
+                data = ready.recv(65536)
+                ready.sendall(self.answer(self.connections[ready], data))
+            except ConnectionError:
+                data = b""
+            if not data:
+                selector.unregister(ready)
+                self.connections.pop(ready)
+                ready.close()
+
+
+class AfterBytes:
+    """An echo that is spoilt(bytes) from the piece on with which so many bytes have come."""
+
+    def __init__(self, count: int, spoilt) -> None:
+        self.count, self.spoilt = count, spoilt
+
+    def __call__(self, _: int, data: bytes) -> bytes:
+        self.count -= len(data)
+        return data if self.count > 0 or not data else self.spoilt(data)
+
+
+HTTP_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nHello world!"
+
+
+class Generator(unittest.TestCase):
+    LOAD = pathlib.Path(os.environ.get("COAX_BUILD", ROOT / "build/release")) / "bench/load"
+
+    def load(self, server: Server, verb: str, *arguments: str) -> subprocess.CompletedProcess:
+        command = [str(self.LOAD), verb, "--port", str(server.port), "--connections", "2", "--seconds", "0.1",
+                   "--warm-up", "0", "--stall", "0.5", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def assert_refused(self, server: Server, reason: str, verb: str, *arguments: str) -> None:
+        with server:
+            run = self.load(server, verb, *arguments)
+        self.assertEqual((run.returncode, run.stdout), (1, ""), (verb, run))
+        self.assertRegex(run.stderr, f"^load: .*{reason}")
+
+    def test_a_right_answer_is_measured(self) -> None:
+        for verb in ["echo", "open"]:
+            with Server(lambda _, data: data) as server:
+                run = self.load(server, verb)
+            self.assertEqual((run.returncode, run.stderr), (0, ""), verb)
+            self.assertGreater(json.loads(run.stdout)["messages"], 0)
+        with Server(lambda _, data: [data], kind=socket.SOCK_DGRAM) as server:
+            self.assertEqual(self.load(server, "udp").returncode, 0)
+        with Server(lambda _, data: HTTP_ANSWER * data.count(b"\r\n\r\n")) as server:
+            self.assertEqual(self.load(server, "http").returncode, 0)
+
+    def test_wrong_bytes_fail(self) -> None:
+        def flip(data: bytes) -> bytes:
+            return data[:-1] + bytes([data[-1] ^ 1])
+
+        for verb in ["echo", "open"]:
+            self.assert_refused(Server(AfterBytes(1000, flip)), "the echo is wrong", verb)
+        self.assert_refused(Server(lambda _, data: [flip(data)], kind=socket.SOCK_DGRAM), "the echo is wrong", "udp")
+        wrong = HTTP_ANSWER.replace(b"world", b"World")
+        self.assert_refused(Server(lambda *_: wrong), "the body is not the expected one", "http")
+
+    def test_too_much_fails(self) -> None:
+        more = "more than it was asked for|the echo is wrong"
+        for verb in ["echo", "open"]:
+            self.assert_refused(Server(AfterBytes(1000, lambda data: data + data)), more, verb)
+            self.assert_refused(Server(AfterBytes(1000, lambda data: data + b"x")), more, verb)
+        self.assert_refused(Server(lambda _, data: [data, data], kind=socket.SOCK_DGRAM), more, "udp")
+        self.assert_refused(Server(lambda *_: HTTP_ANSWER * 2), more, "http")
+
+    def test_what_is_sent_after_the_last_answer_fails(self) -> None:
+        for verb, answer in [("echo", lambda data: data), ("open", lambda data: data),
+                             ("http", lambda data: HTTP_ANSWER * data.count(b"\r\n\r\n"))]:
+            late = Server(lambda _, data, answer=answer: answer(data) if data else b"late")
+            self.assert_refused(late, "more than it was asked for", verb)
+
+    def test_too_little_fails(self) -> None:
+        for verb in ["echo", "open"]:
+            self.assert_refused(Server(AfterBytes(1000, lambda data: data[:-1])), "the echo is wrong|did not answer",
+                                verb)
+
+    def test_a_connection_without_answers_fails(self) -> None:
+        for verb, answer in [("echo", lambda data: data), ("open", lambda data: data),
+                             ("http", lambda data: HTTP_ANSWER * data.count(b"\r\n\r\n"))]:
+            silent = Server(lambda number, data, answer=answer: b"" if number == 1 else answer(data))
+            self.assert_refused(silent, r"did not answer \d+ of \d+ messages", verb)
+
+    def test_a_server_that_stops_answering_fails(self) -> None:
+        for verb in ["echo", "open"]:
+            self.assert_refused(Server(AfterBytes(1000, lambda data: b"")), "stalls|did not answer", verb)
+
+    def test_an_open_loop_counts_no_answers_of_before(self) -> None:
+        with Server(lambda _, data: data, delay=0.15) as server:
+            run = self.load(server, "open", "--rate", "1000", "--warm-up", "0.1")
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+        self.assertLess(json.loads(run.stdout)["messages"], 110)  # 1,000 a second for 0.1 s
 
 
 if __name__ == "__main__":
