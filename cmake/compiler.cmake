@@ -21,11 +21,13 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 
 if(PROJECT_IS_TOP_LEVEL)
-  # Precompiled headers are cached too; that asks ccache to trust the options that pch_defines and the like name.
+  # Precompiled headers are cached too; that asks ccache to trust the options that pch_defines and the like name. It
+  # sees our paths as relative ones, so that it finds what another clone has compiled.
   find_program(CCACHE ccache)
   if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     set(CMAKE_CXX_COMPILER_LAUNCHER
         ${CMAKE_COMMAND} -E env
+        CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=1
         CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
   endif()
 endif()
@@ -52,9 +54,24 @@ endif()
 # The flags of one target of ours; nothing of this reaches those who use the library.
 function(coax_target target)
   target_compile_options(${target} PRIVATE ${COAX_WARNINGS})
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang") # so that an object of another clone names no folder of it
+    target_compile_options(${target} PRIVATE -ffile-compilation-dir=.)
+  endif()
   if(COAX_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${COAX_SANITIZE} -fno-sanitize-recover=all
                                              -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${COAX_SANITIZE})
   endif()
 endfunction()
+
+# What the tests of a build with sanitizers have in their environment; harmless to the others.
+set(COAX_TEST_ENVIRONMENT
+    ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+find_program(LLVM_SYMBOLIZER llvm-symbolizer-19 PATHS /usr/lib/llvm-19/bin)
+if(LLVM_SYMBOLIZER)
+  list(APPEND COAX_TEST_ENVIRONMENT ASAN_SYMBOLIZER_PATH=${LLVM_SYMBOLIZER} UBSAN_SYMBOLIZER_PATH=${LLVM_SYMBOLIZER})
+  string(REPLACE "second_deadlock_stack=1" "second_deadlock_stack=1:external_symbolizer_path=${LLVM_SYMBOLIZER}"
+                 COAX_TEST_ENVIRONMENT "${COAX_TEST_ENVIRONMENT}")
+endif()

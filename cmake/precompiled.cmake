@@ -27,17 +27,35 @@ set(COAX_PRECOMPILED
     <vector>
     <fmt/format.h>)
 
+# ccache keys an object by the bytes of the precompiled header it uses, so these must be the same in every clone. With
+# clang and Ninja, which runs the compiler in one folder, no path in it or beside it depends on where that folder is:
+# our paths are relative, and what clang makes absolute begins with /proc/self/cwd.
+set(relocatable_precompiled OFF)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_GENERATOR STREQUAL "Ninja")
+  set(relocatable_precompiled ON)
+  set(CMAKE_CXX_COMPILE_OPTIONS_CREATE_PCH -Xclang -emit-pch -x c++-header)
+  set(CMAKE_CXX_COMPILE_OPTIONS_USE_PCH -include <PCH_HEADER>) # clang takes the .pch beside it
+endif()
+
+function(coax_own_precompiled owner)
+  target_precompile_headers(${owner} PRIVATE ${COAX_PRECOMPILED} ${ARGN})
+  if(relocatable_precompiled)
+    file(RELATIVE_PATH header ${CMAKE_BINARY_DIR} ${CMAKE_CURRENT_BINARY_DIR}/CMakeFiles/${owner}.dir/cmake_pch.hxx)
+    set_source_files_properties(
+      ${CMAKE_BINARY_DIR}/${header}.cxx
+      PROPERTIES COMPILE_OPTIONS
+                 "-working-directory=/proc/self/cwd;-Xclang;-fno-pch-timestamp;-Xclang;-include;-Xclang;${header}")
+  endif()
+endfunction()
+
 # Gives the target the precompiled header of its kind: that of the library, that of the tests (with GoogleTest), or that
 # of everything else.
 function(coax_precompile target)
   if(NOT COAX_PCH)
     return()
   endif()
-  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang") # ccache compares contents, not times
-    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
-  endif()
   if(target STREQUAL "coax-library")
-    target_precompile_headers(${target} PRIVATE ${COAX_PRECOMPILED})
+    coax_own_precompiled(${target})
     return()
   endif()
   set(owner coax-precompiled)
@@ -49,14 +67,11 @@ function(coax_precompile target)
     add_library(${owner} OBJECT ${PROJECT_BINARY_DIR}/${owner}.cpp)
     target_link_libraries(${owner} PRIVATE fmt::fmt Threads::Threads)
     coax_target(${owner})
-    if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-      target_compile_options(${owner} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
-    endif()
     if(ARGV1 STREQUAL "TESTS")
       target_link_libraries(${owner} PRIVATE GTest::gtest)
-      target_precompile_headers(${owner} PRIVATE ${COAX_PRECOMPILED} <gtest/gtest.h>)
+      coax_own_precompiled(${owner} <gtest/gtest.h>)
     else()
-      target_precompile_headers(${owner} PRIVATE ${COAX_PRECOMPILED})
+      coax_own_precompiled(${owner})
     endif()
   endif()
   target_precompile_headers(${target} REUSE_FROM ${owner})

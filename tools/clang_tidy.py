@@ -17,8 +17,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOOL = "clang-tidy-19"
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
-PRECOMPILED = re.compile(
-    r"-Xclang -include(-pch)? -Xclang \S+|-Winvalid-pch|-fpch-instantiate-templates|-Xclang -fno-pch-timestamp")
+PRECOMPILED = re.compile(r"-include \S+/cmake_pch\.hxx|-Winvalid-pch|-fpch-instantiate-templates")
 # The analyzer does not follow a coroutine over its awaits; elsewhere it may look at 10,000 states of each function,
 # since without a bound it takes longer than everything else.
 COROUTINE = re.compile(r"\bco_(await|return|yield)\b")
