@@ -7,9 +7,12 @@
 std::mutex mutex;  // of what is below, and of sending
 std::set<coax::Socket*> clients;
 
-// Whoever has no room for it reads too slowly and has to go: nobody waits.
-void send_or_end(coax::Socket& client, const std::string& line) try {
-  if (client.send_some(line, coax::flags::dont_wait) < line.size()) client.shutdown(coax::Shutdown::both);
+// Waits for a reader that is behind, which slows the one who talks; after 5 s without progress the reader is lost.
+void send_or_end(coax::Socket& client, std::string_view rest) try {
+  while (!rest.empty() && !coax::select({}, {&client}, {}, std::chrono::seconds(5)).writable.empty()) {
+    rest.remove_prefix(client.send_some(rest, coax::flags::dont_wait));
+  }
+  if (!rest.empty()) client.shutdown(coax::Shutdown::both);
 } catch (const coax::Error&) {
   coax::attempt([&] { client.shutdown(coax::Shutdown::both); });
 }

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 // "bücher.example" -> "xn--bcher-kva.example"; a name that is ASCII stays as it is. Throws Error(address) when it is

@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 class Bytes {

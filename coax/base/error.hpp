@@ -8,6 +8,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 // Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 class ListHook {

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::log {
 
 enum class Level : std::uint8_t { debug, info, warning, error, off };

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 // A line of standard input. At a terminal the prompt stands on standard error and nothing is echoed; a signal that ends

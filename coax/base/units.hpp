@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 inline namespace literals {

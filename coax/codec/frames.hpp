@@ -75,6 +75,9 @@ struct FrameEvent {
 // For those who read frames from somewhere.
 struct FramesOptions {
   std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
+  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and next()
+  // throws ForeignProtocolError. Not of Framing::until_close(), which takes any bytes.
+  bool refuse_foreign = true;
 };
 // What is wrong with what came from that peer, when it is no frame.
 Error frame_error(FrameEvent::Kind kind, const FramesOptions& options, std::string_view peer);

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 struct Target {

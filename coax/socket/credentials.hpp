@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 struct Credentials {

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <optional>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 struct DatagramOptions {

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 class FileDescriptor {

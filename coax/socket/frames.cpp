@@ -14,6 +14,14 @@ std::optional<Bytes> SocketFrames::next(std::optional<TimePoint>& until) {
     }
     const Bytes bytes = socket_.recv_until(until);
     ended_ = bytes.empty();
+    const bool looks = options_.refuse_foreign && framing_.kind() != Framing::Kind::until_close;
+    const auto protocol = looks ? detector_.feed(bytes) : ForeignProtocol::none;
+    if (protocol != ForeignProtocol::none) {
+      ended_ = true;
+      decoder_ = FrameDecoder(framing_, options_.frame_bytes_max);  // and nothing of a frame is left
+      socket_.send(foreign_answer(protocol));
+      throw ForeignProtocolError(protocol, socket_.peer_text());
+    }
     decoder_.feed(bytes);
   }
 }

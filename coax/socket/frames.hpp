@@ -6,6 +6,7 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
+#include "coax/codec/foreign.hpp"
 #include "coax/codec/frames.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -37,6 +38,7 @@ class SocketFrames {
   Socket& socket_;
   Framing framing_;
   FrameDecoder decoder_;
+  ForeignDetector detector_;
   FramesOptions options_;
   bool ended_ = false;
 };

@@ -15,6 +15,13 @@ std::optional<Bytes> LineReader::next() {
     }
     const Bytes bytes = socket_.recv_until(until);
     ended_ = bytes.empty();
+    const auto protocol = refuse_foreign_ ? detector_.feed(bytes) : ForeignProtocol::none;
+    if (protocol != ForeignProtocol::none) {
+      ended_ = true;
+      static_cast<void>(decoder_.rest());  // the beginning of it, where it came in pieces
+      socket_.send(foreign_answer(protocol));
+      throw ForeignProtocolError(protocol, socket_.peer_text());
+    }
     decoder_.feed(bytes);
   }
 }

@@ -6,6 +6,7 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
+#include "coax/codec/foreign.hpp"
 #include "coax/codec/lines.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -14,8 +15,10 @@ namespace coax {
 class LineReader {
  public:
   // Borrows the socket; nothing else may receive from it meanwhile. line_bytes_max: of a line without its line end.
-  explicit LineReader(Socket& socket, std::size_t line_bytes_max = 64_KiB) noexcept
-      : socket_(socket), decoder_(line_bytes_max) {}
+  // refuse_foreign: a peer that speaks HTTP, TLS or SSH instead gets an answer in its protocol, and next() throws
+  // ForeignProtocolError; false for those who read the lines of such a protocol themselves.
+  explicit LineReader(Socket& socket, std::size_t line_bytes_max = 64_KiB, bool refuse_foreign = true) noexcept
+      : socket_(socket), decoder_(line_bytes_max), refuse_foreign_(refuse_foreign) {}
 
   // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
   // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. The socket's
@@ -27,6 +30,8 @@ class LineReader {
 
   Socket& socket_;
   LineDecoder decoder_;
+  ForeignDetector detector_;
+  bool refuse_foreign_;
   bool ended_ = false;
 };
 

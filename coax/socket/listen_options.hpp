@@ -3,6 +3,8 @@
 
 #include <optional>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 struct ListenOptions {

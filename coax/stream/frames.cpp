@@ -16,6 +16,14 @@ Task<std::optional<Bytes>> Frames::next() {
     }
     const Bytes bytes = co_await stream_.recv();
     ended_ = bytes.empty();
+    const bool looks = options_.refuse_foreign && framing_.kind() != Framing::Kind::until_close;
+    const auto protocol = looks ? detector_.feed(bytes) : ForeignProtocol::none;
+    if (protocol != ForeignProtocol::none) {
+      ended_ = true;
+      decoder_ = FrameDecoder(framing_, options_.frame_bytes_max);  // and nothing of a frame is left
+      co_await stream_.send(foreign_answer(protocol));
+      throw ForeignProtocolError(protocol, stream_.peer_name());
+    }
     decoder_.feed(bytes);
   }
 }

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "coax/base/units.hpp"
+#include "coax/codec/foreign.hpp"
 #include "coax/codec/frames.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
@@ -30,6 +31,7 @@ class Frames {
   Stream& stream_;
   Framing framing_;
   FrameDecoder decoder_;
+  ForeignDetector detector_;
   FramesOptions options_;
   bool ended_ = false;
 };

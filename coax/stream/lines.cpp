@@ -18,8 +18,17 @@ Task<std::optional<Bytes>> Lines::next() {
     const Bytes bytes = co_await recv_until_pause();
     ended_ = bytes.empty() && !paused_;
     unfinished_ = true;
+    const auto protocol = refuse_foreign_ ? detector_.feed(bytes) : ForeignProtocol::none;
+    if (protocol != ForeignProtocol::none) co_await refuse(protocol);
     decoder_.feed(bytes);
   }
+}
+
+Task<> Lines::refuse(ForeignProtocol protocol) {
+  ended_ = true;
+  static_cast<void>(decoder_.rest());  // the beginning of it, where it came in pieces
+  co_await stream_.send(foreign_answer(protocol));
+  throw ForeignProtocolError(protocol, stream_.peer_name());
 }
 
 // Empty: the stream has ended, or paused_ says that it only paused.

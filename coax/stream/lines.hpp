@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "coax/base/units.hpp"
+#include "coax/codec/foreign.hpp"
 #include "coax/codec/lines.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
@@ -15,13 +16,19 @@ struct LinesOptions {
   // For peers that send no line ends (each of their sends is a message): until the first line end comes, what came is a
   // line as soon as nothing more follows for so long.
   std::optional<Duration> pause = {};
+  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and next()
+  // throws ForeignProtocolError. False for those who read the lines of such a protocol themselves.
+  bool refuse_foreign = true;
 };
 
 class Lines {
  public:
   // Nothing else may receive from the stream meanwhile.
   explicit Lines(Stream& stream, const LinesOptions& options = {}) noexcept
-      : stream_(stream), decoder_(options.line_bytes_max), pause_(options.pause) {}
+      : stream_(stream),
+        decoder_(options.line_bytes_max),
+        pause_(options.pause),
+        refuse_foreign_(options.refuse_foreign) {}
 
   // The next line without its line end, valid until the next call; at the end of the stream what stands without one,
   // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. Cancelled: nothing
@@ -32,11 +39,14 @@ class Lines {
 
  private:
   Task<Bytes> recv_until_pause();
+  Task<> refuse(ForeignProtocol protocol);
   std::optional<Bytes> take(const LineEvent& event) const;
 
   Stream& stream_;
   LineDecoder decoder_;
   std::optional<Duration> pause_;
+  ForeignDetector detector_;
+  bool refuse_foreign_;
   bool unfinished_ = false;  // something may stand without a line end
   bool paused_ = false;
   bool ended_ = false;

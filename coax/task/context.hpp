@@ -6,6 +6,8 @@
 
 #include <coroutine>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 // What a context waits for. `cancel` asks it to end soon; it must end all the same.

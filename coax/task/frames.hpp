@@ -4,6 +4,8 @@
 
 #include <cstddef>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::frames {
 
 void* allocate(std::size_t size);

@@ -92,6 +92,8 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
     do {
       line = co_await lines_.next();
     } while (line && trim(*line).empty());
+  } catch (const ForeignProtocolError&) {
+    throw;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::protocol) throw;
     co_return std::unexpected(Refusal{"nick_invalid", "that nickname is much too long"});

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import shutil
+import subprocess
 import threading
 import time
 import unittest
@@ -351,6 +352,54 @@ class Order(HubTest):
         for nick in "tcp 0", "tcp 2", "ws 1":
             self.assertEqual([line for line in told if line.startswith(nick)],
                              [f"{nick}: {number}" for number in range(self.MESSAGES)])
+
+
+class ForeignProtocols(HubTest):
+    """A page of any origin can make a browser send a request here: nothing of it may be said in the room."""
+
+    HTTP = (b"POST / HTTP/1.1\r\nHost: 127.0.0.1:12345\r\nOrigin: http://evil.example\r\nCookie: secret=1\r\n"
+            b"Content-Length: 2\r\n\r\nx\n")
+
+    def refused(self, pieces: list[bytes]) -> bytes:
+        witness = self.join("witness")
+        client = self.connect()
+        self.assertEqual(client.exactly(4), b"NICK")
+        for piece in pieces:
+            client.send(piece)
+        answer = client.rest()
+        witness.send(b"only me\n")
+        self.assertEqual(witness.line(), b"witness: only me")
+        return answer
+
+    def test_http_request_joins_nobody(self) -> None:
+        answer = self.refused([self.HTTP])
+        self.assertTrue(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer)
+        self.hub.log.wait_for("it speaks HTTP")
+
+    def test_http_request_in_pieces_joins_nobody(self) -> None:
+        self.assertTrue(self.refused([b"POST / HTTP", b"/1.1\r", self.HTTP[16:]]).startswith(b"HTTP/1.1 400 "))
+
+    def test_http_request_byte_by_byte_joins_nobody(self) -> None:
+        request = b"PUT /a HTTP/1.0\r\n"
+        self.assertTrue(self.refused([request[at:at + 1] for at in range(16)]).startswith(b"HTTP/1.1 400 "))
+
+    def test_tls_client_gets_an_alert(self) -> None:
+        self.assertEqual(self.refused([b"\x16\x03\x01\x00\x05hello"]), b"\x15\x03\x01\x00\x02\x02\x0a")
+
+    def test_ssh_client_gets_a_line(self) -> None:
+        answer = self.refused([b"SSH-2.0-OpenSSH_9.2p1\r\n"])
+        self.assertEqual(answer, b"This port is for messages of text. It is no SSH server.\r\n")
+
+    def test_openssl_and_curl_end_at_once(self) -> None:
+        for command in (["curl", "-s", f"https://{self.hub.address}/"], ["curl", "-s", f"http://{self.hub.address}/"],
+                        ["openssl", "s_client", "-connect", self.hub.address]):
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=WAIT_S, check=False)
+            self.assertNotEqual(done.returncode, 0, command)
+
+    def test_a_nickname_that_resembles_a_method_is_one(self) -> None:
+        client = self.join("GET well soon")
+        client.send(b"POST / HTTP/1.1\n")
+        self.assertEqual(client.line(), b"GET well soon: POST / HTTP/1.1")
 
 
 if __name__ == "__main__":

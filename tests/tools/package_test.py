@@ -72,6 +72,23 @@ class Installed(unittest.TestCase):
         run(COMPILER, "-std=c++23", self.root / "consumer.cpp", "-o", program, *flags.stdout.split())
         self.assert_runs(program)
 
+    @unittest.skipUnless(shutil.which("g++-12"), "there is no g++-12 here")
+    def test_every_header_refuses_gcc_12(self) -> None:
+        for header in self.headers:
+            with self.subTest(header=header):
+                done = subprocess.run(["g++-12", "-std=c++23", "-E", "-I", self.prefix / "include", "-x", "c++", "-"],
+                                      input=f"#include <{header}>\n", capture_output=True, text=True, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn("Coax needs GCC 13 or newer", done.stderr)
+
+    @unittest.skipUnless(shutil.which("g++-12"), "there is no g++-12 here")
+    def test_find_package_refuses_gcc_12(self) -> None:
+        done = subprocess.run(["cmake", "-G", "Ninja", "-S", self.root, "-B", self.root / "gcc",
+                               f"-DCMAKE_PREFIX_PATH={self.prefix}", "-DCMAKE_CXX_COMPILER=g++-12"],
+                              capture_output=True, text=True, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("GCC 12 miscompiles coroutines", " ".join(done.stderr.split()))
+
 
 class Compiler(unittest.TestCase):
     @unittest.skipUnless(shutil.which("g++-12"), "there is no g++-12 here")
