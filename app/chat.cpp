@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "app/commands.hpp"
+#include "app/signals.hpp"
 #include "app/terminal.hpp"
 #include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
@@ -448,6 +449,7 @@ int chat_with(const std::string& given, const std::string& nick) {
     }
     chosen = *checked;
   }
+  ignore_stray_signals();
   try {
     Exit code = done;
     const int ran = run(chat_on_loop(chosen, *server, code));

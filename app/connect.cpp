@@ -8,6 +8,7 @@
 #include "app/datagrams.hpp"
 #include "app/exchange.hpp"
 #include "app/report.hpp"
+#include "app/signals.hpp"
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -129,6 +130,7 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
   if (!given.reconnect.empty()) reconnect = duration_of("--reconnect", given.reconnect);
   options.for_the_next = reconnect.has_value();
   if (given.check) return check_ports(target, limit, options.form == Form::json);
+  if (reconnect) ignore_stray_signals();
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);

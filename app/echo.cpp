@@ -10,6 +10,7 @@
 
 #include "app/commands.hpp"
 #include "app/report.hpp"
+#include "app/signals.hpp"
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
 #include "coax/server/serve.hpp"
@@ -86,6 +87,7 @@ int listen_with(const Given& given) {
   if (where.empty()) where = {"7777"};
   const Target target = target_of(where, given.transport(), Ports::one_or_any);
   check_is_ip(target, given);
+  ignore_stray_signals();
   int code = done;
   const int ran = given.udp ? run(serve_datagrams(addresses_to_listen_on(target).front(), given.json, code))
                             : run(serve_streams(target, given.json, code));

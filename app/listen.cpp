@@ -8,6 +8,7 @@
 #include "app/datagrams.hpp"
 #include "app/exchange.hpp"
 #include "app/report.hpp"
+#include "app/signals.hpp"
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -140,6 +141,7 @@ int listen_with(const Given& given, const ExchangeFlags& flags) {
   ExchangeOptions options = flags.options();
   options.for_the_next = given.keep_open;
   const std::vector<Address> addresses = addresses_to_listen_on(target);
+  ignore_stray_signals();
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);

@@ -81,6 +81,7 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_missing_standard_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of the write
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of the write,
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is a file that has reached its limit
   return finish_output(run_program(argc, argv));
 }

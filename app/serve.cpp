@@ -7,6 +7,7 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "app/settings.hpp"
+#include "app/signals.hpp"
 #include "app/version.hpp"
 #include "coax/coax.hpp"
 #include "coax/http/app.hpp"
@@ -252,6 +253,7 @@ int serve_hub(Settings& settings) {
     complain("serve", error.what());
     return usage;
   }
+  ignore_stray_signals();
   raise_descriptor_limit();  // before the loops are made: the tables of io_uring are as large
   const RunOptions run_options{.threads = options.threads};
   Hub hub(std::move(options));

@@ -67,7 +67,7 @@ void tell(const std::exception& error) noexcept;
 }  // namespace detail
 
 // Calls body(arguments) and returns the exit code for main(): what the body returns if that is an int, else 0. A Task<>
-// that it returns is run as by run(): SIGINT and SIGTERM cancel it. An error is told on standard error as
+// that it returns is run as by run(): SIGINT, SIGTERM and SIGHUP cancel it. An error is told on standard error as
 // "NAME: what went wrong", exit code 1; wrong words, a UsageError of the body's too, with the usage, exit code 2. The
 // only word -h or --help prints the usage, exit code 0.
 template <class Body>

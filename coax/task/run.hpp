@@ -16,8 +16,9 @@ struct RunOptions {
 };
 
 // Runs the task to its end and returns the exit code for main(): 0; or 1 after an error, which is told on standard
-// error. SIGINT and SIGTERM cancel the task: a server then drains, and the exit code is 0. A second such signal ends
-// the process at once.
+// error. SIGINT, SIGTERM and SIGHUP cancel the task: a server then drains, and the exit code is 0. A second SIGINT or
+// SIGTERM ends the process at once. A SIGHUP that the program ignores (nohup) or handles is left alone; no other signal
+// is touched.
 int run(Task<> task, RunOptions options = {});
 // The same for programs that tell errors themselves: throws what the task throws, unless a signal cancelled it.
 void run_or_throw(Task<> task, RunOptions options = {});

@@ -26,8 +26,6 @@ struct Ear {
 
 namespace {
 
-constexpr int stop_numbers[] = {SIGINT, SIGTERM};
-
 struct Number {
   std::atomic<unsigned> count = 0;  // how often it was caught; wraps around
   std::atomic<unsigned> named = 0;  // Signals that name it
@@ -40,6 +38,7 @@ constinit std::array<Number, _NSIG> numbers;
 constinit std::atomic<Ear*> ears = nullptr;
 constinit std::atomic<unsigned> handlers = 0;  // that run at this moment
 constinit std::atomic<bool> stop_seen = false;
+constinit std::atomic<bool> stop_demanded = false;  // by SIGINT or SIGTERM: one more of these ends the process
 constinit std::mutex mutex;
 
 extern "C" void on_signal(int number) {
@@ -47,7 +46,10 @@ extern "C" void on_signal(int number) {
   ++handlers;
   Number& caught = numbers[static_cast<std::size_t>(number)];
   if (caught.named == 0 && caught.stops != 0) {
-    if (stop_seen.exchange(true)) {  // the second one: at once, as by default
+    stop_seen = true;
+    // A hangup is never the second one: service managers send it right behind SIGTERM, and a shell again after the
+    // kernel.
+    if (number != SIGHUP && stop_demanded.exchange(true)) {  // at once, as by default
       signal(number, SIG_DFL);
       raise(number);
     }
@@ -181,15 +183,31 @@ int Signals::Next::finish() const {
 
 // --- StopSignals ---
 
-StopSignals::StopSignals(Loop& loop) : ear_(listen_on(loop)) {
-  for (const int number : stop_numbers) {
-    if (numbers[static_cast<std::size_t>(number)].stops++ == 0) stop_seen = false;
+namespace {
+
+// nohup(1) ignores the hangup, and a program may have a handler of its own for it.
+bool is_left_to_default(int number) noexcept {
+  struct sigaction now{};
+  return sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == on_signal);
+}
+
+}  // namespace
+
+StopSignals::StopSignals(Loop& loop) : numbers_{SIGINT, SIGTERM}, ear_(listen_on(loop)) {
+  if (is_left_to_default(SIGHUP)) numbers_[2] = SIGHUP;
+  for (const int number : numbers_) {
+    if (number == 0) continue;
+    if (numbers[static_cast<std::size_t>(number)].stops++ == 0 && number == SIGTERM) {
+      stop_seen = false;
+      stop_demanded = false;
+    }
     use(number);
   }
 }
 
 StopSignals::~StopSignals() {
-  for (const int number : stop_numbers) {
+  for (const int number : numbers_) {
+    if (number == 0) continue;
     stop_using(number);
     --numbers[static_cast<std::size_t>(number)].stops;
   }

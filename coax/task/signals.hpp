@@ -12,8 +12,8 @@ namespace coax {
 
 // Catches the signals for as long as it lives, so that none is lost between two waits; several of one number that were
 // not told yet count as one, as the kernel has it. All Signals that name a number are told, on whatever loop, and run()
-// does not act on SIGINT and SIGTERM while somebody names them. When the last one ends, a signal does again what it did
-// before. Belongs to the loop on which it was made; one task at a time waits.
+// does not act on a SIGINT, SIGTERM or SIGHUP that one of them names. When the last one ends, a signal does again what
+// it did before. Belongs to the loop on which it was made; one task at a time waits.
 class Signals {
  public:
   class Next;

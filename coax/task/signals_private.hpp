@@ -1,12 +1,14 @@
-// What run() does with SIGINT and SIGTERM, beside the signals that tasks wait for.
+// What run() does with SIGINT, SIGTERM and SIGHUP, beside the signals that tasks wait for.
 #pragma once
+
+#include <array>
 
 #include "coax/loop/loop.hpp"
 
 namespace coax {
 
-// While it lives, the first SIGINT or SIGTERM that no Signals names makes seen() true and wakes the loop; a second one
-// ends the process at once.
+// While it lives, a SIGINT, SIGTERM or SIGHUP that no Signals names makes seen() true and wakes the loop; a second
+// SIGINT or SIGTERM ends the process at once. SIGHUP only where it would have ended the process: not under nohup(1).
 class StopSignals {
  public:
   explicit StopSignals(Loop& loop);
@@ -17,6 +19,7 @@ class StopSignals {
   [[nodiscard]] static bool seen() noexcept;
 
  private:
+  std::array<int, 3> numbers_{};  // 0: none
   struct Ear* ear_;
 };
 

@@ -119,6 +119,16 @@ class Pipe(HubTest):
                 self.assertEqual(logger.log.wait_for_end(), "coax chat: the server closed the connection")
                 hub.wait()
 
+    def test_signals_without_a_meaning_are_ignored(self) -> None:
+        seen = self.join("watcher")
+        logger = self.start(self.hub, "steady")
+        seen.skip_to(b"steady joined the chat!")
+        for number in support.STRAY_SIGNALS:
+            logger.send_signal(number)
+        logger.send_signal(signal.SIGHUP)
+        self.assertEqual(logger.wait(), 0)
+        self.assertEqual(seen.line(), b"steady left the chat!")
+
     def test_ctrl_c_leaves(self) -> None:
         seen = self.join("seen")
         logger = self.start(self.hub, "logger")

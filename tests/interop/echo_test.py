@@ -71,6 +71,14 @@ class TheServer(unittest.TestCase):
                 server.send_signal(number)
                 self.assertEqual(server.wait(), 0)
 
+    def test_signals_without_a_meaning_are_ignored_and_a_hangup_ends_it(self) -> None:
+        for flags in (), ("--udp",):
+            with Echo(*flags) as server:
+                for number in support.STRAY_SIGNALS:
+                    server.send_signal(number)
+                server.send_signal(signal.SIGHUP)
+                self.assertEqual(server.wait(), 0)
+
     def test_a_client_that_resets_disturbs_nobody(self) -> None:
         with Echo() as server:
             with server.connect() as client:

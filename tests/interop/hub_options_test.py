@@ -3,9 +3,11 @@
 # something is wrong.
 
 import json
+import os
 import pathlib
 import signal
 import socket
+import subprocess
 import tempfile
 import unittest
 from collections.abc import Mapping
@@ -170,12 +172,51 @@ class WhatItSays(unittest.TestCase):
             self.assertEqual(support.run(*line.split(), given=b"hi\n").returncode, 0)
 
     def test_signals(self) -> None:
-        for number in signal.SIGINT, signal.SIGTERM:
+        for number in signal.SIGINT, signal.SIGTERM, signal.SIGHUP:
             with self.subTest(number), Hub() as hub, join(hub, "alice") as alice, Http(hub.web_port) as idle:
                 idle.get("/hub.json")
                 self.assertEqual(hub.stop(number), 0)
                 self.assertEqual(alice.rest(), b"")
                 self.assertIsNone(idle.response())
+
+    def test_signals_without_a_meaning_are_ignored(self) -> None:
+        with Hub() as hub, join(hub, "alice") as alice:
+            for number in support.STRAY_SIGNALS:
+                hub.send_signal(number)
+                alice.send(f"{number}\n".encode())
+                self.assertEqual(alice.line(), f"alice: {number}".encode())
+
+    def test_a_hangup_drains_all_that_was_said(self) -> None:
+        said = [b"alice: %d" % number for number in range(200)]
+        with Hub() as hub, join(hub, "alice") as alice:
+            alice.send(b"".join(line + b"\n" for line in said))
+            self.assertEqual(alice.line(), said[0])
+            self.assertEqual(hub.stop(signal.SIGHUP), 0)
+            self.assertEqual(alice.rest().splitlines(), said[1:])
+
+    def test_a_hangup_under_nohup_is_ignored(self) -> None:
+        hub = Hub(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        with hub, join(hub, "alice") as alice:
+            hub.send_signal(signal.SIGHUP)
+            alice.send(b"x\n")
+            self.assertEqual(alice.line(), b"alice: x")
+
+    def test_standard_output_without_a_reader_is_no_end(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with tempfile.TemporaryDirectory() as folder:
+            process = subprocess.Popen([support.coax(), "serve", "--port", "0", "--listen", f"unix:{folder}/hub"],
+                                       stdout=writing, stderr=subprocess.PIPE)
+            os.close(writing)
+            log = support.Output(process.stderr)
+            try:
+                log.wait_for("loops on")
+                self.assertIsNone(process.poll())
+                process.send_signal(signal.SIGTERM)
+                self.assertEqual(process.wait(support.WAIT_S), 1)  # the banner was lost
+            finally:
+                process.kill()
+                process.wait()
 
     def test_a_second_signal_does_not_wait(self) -> None:
         with Hub("--drain", "60s", "--threads", "1") as hub, Http(hub.web_port) as client:

@@ -172,17 +172,23 @@ def read_to_end(connection: socket.socket) -> bytes:
     return bytes(data)
 
 
+# Of signal(7): the default is to end the process, and they mean nothing to a server.
+STRAY_SIGNALS = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
+                 signal.SIGPWR, signal.SIGSTKFLT, signal.SIGPIPE, signal.SIGXFSZ,
+                 *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)]
+
+
 class Hub(Program):
     """`coax serve`, which must end well when the `with` is left."""
 
     def __init__(self, *flags: str, extra: Mapping[str, str] | None = None, ports: bool = True,
-                 descriptors_max: int | None = None) -> None:
+                 descriptors_max: int | None = None, preexec_fn: Callable[[], object] | None = None) -> None:
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors_max, descriptors_max))
 
         any_ports = ["--port", "0", "--web-port", "0"] if ports else []
         super().__init__(coax(), "serve", *any_ports, *flags, extra=extra,
-                         preexec_fn=limit if descriptors_max else None)
+                         preexec_fn=limit if descriptors_max else preexec_fn)
 
     def __enter__(self) -> "Hub":
         try:

@@ -196,6 +196,14 @@ Task<> raise_another(std::string& end) {
   std::raise(SIGTERM);
   end = co_await outcome(signals.next());
 }
+Task<> raise_and_note(std::initializer_list<int> numbers, std::string& end) {
+  for (const int number : numbers) std::raise(number);
+  end = co_await outcome(wait_for_ever());
+}
+Task<> raise_and_go_on(int number, int turns) {
+  std::raise(number);
+  co_await wait_turns(turns);
+}
 Task<> raise_and_raise_again() {
   std::raise(SIGTERM);
   EXPECT_EQ(co_await outcome(wait_for_ever()), "cancelled");
@@ -220,6 +228,35 @@ TEST(Signals, that_no_task_names_still_cancel_the_program) {
 TEST(SignalsDeathTest, a_second_one_ends_the_process_at_once) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(std::exit(coax::run(raise_and_raise_again())), testing::KilledBySignal(SIGTERM), "");
+}
+
+TEST(Signals, each_stop_signal_cancels_the_program) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    std::string end;
+    EXPECT_EQ(coax::run(raise_and_note({number}, end)), 0) << number;
+    EXPECT_EQ(end, "cancelled") << number;
+    EXPECT_TRUE(is_default(number)) << number;
+  }
+}
+
+TEST(Signals, a_hangup_is_never_the_second_one) {
+  for (const auto& numbers : {std::initializer_list<int>{SIGTERM, SIGHUP, SIGHUP}, {SIGHUP, SIGHUP, SIGTERM}}) {
+    std::string end;
+    EXPECT_EQ(coax::run(raise_and_note(numbers, end)), 0);
+    EXPECT_EQ(end, "cancelled");
+  }
+}
+
+TEST(Signals, a_hangup_that_nohup_ignores_stays_ignored) {
+  auto* const before = std::signal(SIGHUP, SIG_IGN);
+  EXPECT_EQ(coax::run(raise_and_go_on(SIGHUP, 3)), 0);
+  EXPECT_EQ(std::signal(SIGHUP, before), SIG_IGN);
+}
+
+TEST(Signals, a_hangup_that_the_program_handles_is_left_to_it) {
+  const OwnHandler program(SIGHUP);
+  EXPECT_EQ(coax::run(raise_and_go_on(SIGHUP, 3)), 0);
+  EXPECT_EQ(reached_the_program, 1);
 }
 
 // Handlers run while others come and go; the sanitizers look on.
