@@ -35,8 +35,8 @@ struct ServeOptions {
 };
 
 // Runs until cancelled (run() does that on SIGINT, SIGTERM and SIGHUP), then drains: it stops listening, ends the input
-// of connections that are not busy, lets the handlers finish within `drain`, and cancels those that are left. Then throws
-// Cancelled. What a handler throws ends its own connection only. Throws Error when it cannot listen.
+// of connections that are not busy, lets the handlers finish within `drain`, and cancels those that are left. Then
+// throws Cancelled. What a handler throws ends its own connection only. Throws Error when it cannot listen.
 // The handler runs on all loops of this run(); each connection stays on one.
 Task<> serve(ServeOptions options, Handler handler);
 
