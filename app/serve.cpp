@@ -159,6 +159,7 @@ Task<> Hub::serve_web() {
 http::App Hub::pages(const std::vector<Address>& addresses) {
   http::AppOptions options;
   options.websocket.message_bytes_max = 16_KiB;
+  options.message.body_bytes_max = 0;  // no request has one
   options.headers.emplace_back("Content-Security-Policy",
                                "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
   options.headers.emplace_back("Referrer-Policy", "no-referrer");

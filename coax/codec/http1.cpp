@@ -49,6 +49,7 @@ enum class Wrong : std::uint8_t {
   length_and_coding,
   two_codings,
   coding,
+  last_coding,
   coding_in_1_0,
 };
 
@@ -65,8 +66,9 @@ Failure failure_of(Wrong what) noexcept {
     case Wrong::two_lengths: return {400, "more than one Content-Length"};
     case Wrong::length: return {400, "a malformed Content-Length"};
     case Wrong::length_and_coding: return {400, "both Transfer-Encoding and Content-Length"};
-    case Wrong::two_codings: return {400, "more than one Transfer-Encoding"};
+    case Wrong::two_codings: return {400, "chunked more than once in Transfer-Encoding"};
     case Wrong::coding: return {501, "a Transfer-Encoding other than chunked"};
+    case Wrong::last_coding: return {400, "a Transfer-Encoding whose last coding is not chunked"};
     case Wrong::coding_in_1_0: return {400, "Transfer-Encoding in HTTP/1.0"};
   }
   return {400, "?"};
@@ -198,7 +200,7 @@ class HeadReader {
   }
 
   bool read_content_length(std::string_view value) {
-    if (head_.chunked) return refuse(Wrong::length_and_coding);
+    if (has_codings_) return refuse(Wrong::length_and_coding);
     if (head_.content_length) return refuse(Wrong::two_lengths);
     std::uint64_t length = 0;
     const char* const value_end = value.data() + value.size();
@@ -210,17 +212,31 @@ class HeadReader {
 
   bool read_transfer_encoding(std::string_view value) {
     if (head_.content_length) return refuse(Wrong::length_and_coding);
-    if (head_.chunked) return refuse(Wrong::two_codings);
-    if (!equal_ignoring_case(value, "chunked")) return refuse(Wrong::coding);
-    head_.chunked = true;
+    has_codings_ = true;
+    is_plain_chunked_ = equal_ignoring_case(value, "chunked");
+    for_each_word(value, [this](std::string_view word) {
+      ends_chunked_ = equal_ignoring_case(word, "chunked");
+      ++(ends_chunked_ ? chunked_codings_ : other_codings_);
+    });
     return true;
   }
 
   // What only the whole head tells.
   bool check() {
-    if (head_.chunked && head_.version_minor == 0) return refuse(Wrong::coding_in_1_0);
+    if (has_codings_ && !check_codings()) return false;
     if (is_request_ && head_.version_minor == 1 && !saw_host_) return refuse(Wrong::no_host);
     head_.keep_alive = !says_close_ && (says_keep_alive_ || head_.version_minor == 1);
+    return true;
+  }
+
+  // RFC 9112, sections 6.1 and 6.3: a body whose last coding is not chunked has no end that could be known.
+  bool check_codings() {
+    if (head_.version_minor == 0) return refuse(Wrong::coding_in_1_0);
+    if (chunked_codings_ > 1) return refuse(Wrong::two_codings);
+    if (!ends_chunked_) return refuse(Wrong::last_coding);
+    if (other_codings_ != 0) return refuse(Wrong::coding);
+    if (!is_plain_chunked_) return refuse(Wrong::last_coding);  // with empty elements, which some readers overlook
+    head_.chunked = true;
     return true;
   }
 
@@ -235,6 +251,11 @@ class HeadReader {
   Wrong wrong_ = Wrong::start_line;
   bool is_request_;
   bool saw_host_ = false;
+  bool has_codings_ = false;
+  bool ends_chunked_ = false;
+  bool is_plain_chunked_ = false;
+  unsigned chunked_codings_ = 0;
+  unsigned other_codings_ = 0;
   bool says_close_ = false;
   bool says_keep_alive_ = false;
 };
@@ -255,6 +276,14 @@ bool Head::has_token(std::string_view name, std::string_view token) const noexce
     for_each_word(field.value, [&](std::string_view word) { found = found || equal_ignoring_case(word, token); });
   }
   return found;
+}
+
+std::expected<void, Failure> Parser::limit_body(std::size_t bytes_max) noexcept {
+  limits_.body_bytes_max = bytes_max;
+  const std::uint64_t announced = std::max(head_.content_length.value_or(0), chunks_.announced_bytes());
+  if (std::max(announced, body_bytes_) > bytes_max) fail(413, "a body that is too long");
+  if (failure_) return std::unexpected(*failure_);
+  return {};
 }
 
 std::expected<std::size_t, Failure> Parser::feed(Bytes bytes) {
@@ -314,6 +343,10 @@ std::size_t Parser::take_head(Bytes bytes) {
   const auto at = [&](std::size_t index) { return index < held ? raw_[index] : bytes[index - held]; };
   std::size_t taken = 0;
   bool complete = false;
+  if (held == 0 && lines_ == 0 && !is_token_char(bytes[0]) && bytes[0] != '\r' && bytes[0] != '\n') {
+    fail(400, "what is no HTTP");  // at once: its first line may never end
+    return 1;
+  }
   while (!complete && taken < bytes.size()) {
     const std::size_t line_end = bytes.text().find('\n', taken);
     taken = std::min(line_end, bytes.size() - 1) + 1;

@@ -36,7 +36,8 @@ struct Limits {
   std::size_t start_line_bytes_max = 8 * 1024;  // with its CRLF; above: 414
   std::size_t head_bytes_max = 16 * 1024;       // start line and fields; above: 431
   std::size_t fields_max = 100;                 // above: 431
-  std::size_t body_bytes_max = 1024 * 1024;     // without the framing of chunks; above: 413
+  // Without the framing of chunks; above: 413. A parser counts what a body has, also where it is taken out.
+  std::size_t body_bytes_max = 1024 * 1024;
 };
 
 struct Head {
@@ -75,6 +76,9 @@ class Parser {
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
   // Complete when head_done(). Its views live until reset() or the parser's end, after feed_lent() until keep().
   [[nodiscard]] const Head& head() const noexcept { return head_; }
+  // From now on the body may have so many bytes: what a server knows once it has read the head. A Failure (413) when
+  // it has more already, or says so.
+  std::expected<void, Failure> limit_body(std::size_t bytes_max) noexcept;
   // What came of the body. May be taken out after each feed(), to stream a long one; the limit stays on the whole.
   [[nodiscard]] std::string& body() noexcept { return body_; }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <charconv>
 
+#include "coax/base/text.hpp"
+
 namespace coax {
 
 namespace {
@@ -38,11 +40,19 @@ bool for_each_part(std::string_view text, char separator, F&& f) {
   }
 }
 
+// In a decoded segment every '/' was encoded. False: dots between two of them would lead elsewhere for some readers.
+bool mark_encoded_slashes(std::string& segment) {
+  if (!segment.contains('/')) return true;
+  const bool good = for_each_part(segment, '/', [](std::string_view part) { return part != "." && part != ".."; });
+  std::ranges::replace(segment, '/', '\0');
+  return good;
+}
+
 std::optional<std::string> parse_path(std::string_view text) {
   std::string path = "/";  // ends with '/' as long as segments follow
   const bool good = for_each_part(text.substr(1), '/', [&](std::string_view part) {
-    const auto segment = decode(part, false);
-    if (!segment || segment->contains('/')) return false;
+    auto segment = decode(part, false);
+    if (!segment || !mark_encoded_slashes(*segment)) return false;
     if (path.back() != '/') path.push_back('/');
     if (*segment == "..") {
       path.erase(path.rfind('/', std::max<std::size_t>(path.size(), 2) - 2) + 1);
@@ -71,6 +81,18 @@ bool is_plain_path(std::string_view target) noexcept {
     if (*at != '/' || (at + 1 != end && (at[1] == '/' || at[1] == '.'))) return false;
   }
   return true;
+}
+
+std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noexcept {
+  const std::size_t colon = target.find("://");
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view scheme = target.substr(0, colon);
+  if (!equal_ignoring_case(scheme, "http") && !equal_ignoring_case(scheme, "https")) return std::nullopt;
+  const std::string_view after = target.substr(colon + 3);
+  const std::size_t end = std::min(after.find_first_of("/?#"), after.size());
+  const std::string_view authority = after.substr(0, end);
+  if (authority.empty() || authority.contains('@')) return std::nullopt;
+  return AbsoluteTarget{.authority = authority, .rest = after.substr(end)};
 }
 
 std::optional<Target> parse_target(std::string_view target) {

@@ -25,12 +25,13 @@ std::string etag_of(std::string_view body) {
   return fmt::format("\"{:016x}\"", hash);
 }
 
-// If-None-Match (RFC 9110, section 13.1.2): a list, compared weakly; "*" is whatever there is.
-bool names_etag(std::string_view list, std::string_view etag) {
+// If-Match and If-None-Match (RFC 9110, section 13.1): a list, compared strongly or weakly; "*" is whatever there is.
+enum class Compare : std::uint8_t { strongly, weakly };
+bool names_etag(std::string_view list, std::string_view etag, Compare compare) {
   while (!list.empty()) {
     const std::size_t comma = std::min(list.find(','), list.size());
     std::string_view each = trim(list.substr(0, comma));
-    if (each.starts_with("W/")) each.remove_prefix(2);
+    if (compare == Compare::weakly && each.starts_with("W/")) each.remove_prefix(2);
     if (each == etag || each == "*") return true;
     list.remove_prefix(std::min(comma + 1, list.size()));
   }
@@ -39,7 +40,7 @@ bool names_etag(std::string_view list, std::string_view etag) {
 
 }  // namespace
 
-App::App(AppOptions options) : options_(std::move(options)) {
+App::App(AppOptions options) : options_(std::move(options)), parser_limits_(options_.message) {
   std::vector<http1::Field> fields;
   for (const auto& [name, value] : options_.headers) fields.push_back({name, value});
   http1::append_response_head(fixed_fields_, 200, fields);
@@ -58,17 +59,48 @@ std::vector<std::string> App::split_path(std::string_view path) {
   return segments;
 }
 
+// RFC 9112, section 3.2: the four forms of a target. The authority form belongs to CONNECT, which is not spoken here.
 bool App::parse(Request& request) {
-  if (is_plain_path(request.head_.target)) {
-    request.path_ = request.head_.target;
+  std::string_view target = request.head_.target;
+  request.host_ = request.header("Host");
+  if (is_plain_path(target)) {
+    request.path_ = request.segments_ = request.values_ = target;
     return true;
   }
-  auto target = parse_target(request.head_.target);
-  if (!target) return false;
-  request.decoded_ = std::move(target->path);
-  request.path_ = request.decoded_;
-  request.query_ = std::move(target->query);
+  if (target == "*" && request.method() == "OPTIONS") {
+    request.path_ = target;
+    return true;
+  }
+  std::string origin_form;
+  if (const auto absolute = parse_absolute_target(target)) {
+    request.host_ = absolute->authority;
+    origin_form = (absolute->rest.starts_with('/') ? "" : "/") + std::string(absolute->rest);
+    target = origin_form;
+  }
+  auto parsed = parse_target(target);
+  if (!parsed) return false;
+  request.query_ = std::move(parsed->query);
+  request.decoded_ = std::move(parsed->path);
+  if (request.decoded_.contains('\0')) {
+    auto& [segments, values] = *(request.with_slashes_ = std::make_unique<std::array<std::string, 2>>());
+    segments = values = request.decoded_;
+    std::ranges::replace(values, '\0', '/');
+    request.decoded_.clear();
+    for (const char c : segments) c == '\0' ? request.decoded_.append("%2F") : request.decoded_.append(1, c);
+    request.segments_ = segments;
+    request.values_ = values;
+    request.path_ = request.decoded_;
+  } else {
+    request.path_ = request.segments_ = request.values_ = request.decoded_;
+  }
   return true;
+}
+
+bool App::reserve_body(std::size_t bytes) const noexcept {
+  const std::size_t before = bodies_bytes_->fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= options_.bodies_bytes_max) return true;
+  release_body(bytes);
+  return false;
 }
 
 App& App::add(Route route) {
@@ -76,6 +108,7 @@ App& App::add(Route route) {
     for (const std::string& segment : route.segments) route.path.append("/").append(segment);
   }
   has_websockets_ = has_websockets_ || route.socket != nullptr;
+  parser_limits_.body_bytes_max = std::max(parser_limits_.body_bytes_max, body_bytes_max(route));
   routes_.push_back(std::move(route));
   return *this;
 }
@@ -87,7 +120,9 @@ App& App::websocket(std::string_view pattern, SocketAction function) {
 App& App::file(const MemoryFile& file) {
   return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
     Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
-    if (names_etag(request.header("If-None-Match"), etag)) {
+    const std::string_view wanted = request.header("If-Match");
+    if (!wanted.empty() && !names_etag(wanted, etag, Compare::strongly)) return plain(412);  // RFC 9110, section 13.1.1
+    if (names_etag(request.header("If-None-Match"), etag, Compare::weakly)) {
       response.status = 304;
       return response;
     }
@@ -109,8 +144,9 @@ bool App::matches(const Route& route, std::string_view path) noexcept {
   return path.empty();
 }
 
-bool App::names_our_host(std::string_view host) const {
-  const auto parts = parse_host_port(host);
+bool App::names_our_host(const Request& request) const {
+  if (request.host().empty() && request.head().version_minor == 0) return true;  // no browser sends that
+  const auto parts = parse_host_port(request.host());
   if (!parts) return false;
   if (Endpoint::from_ip(parts->host, 0)) return true;
   return std::ranges::any_of(options_.hosts,
@@ -120,7 +156,7 @@ bool App::names_our_host(std::string_view host) const {
 const App::SocketAction* App::find_websocket(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   for (const Route& route : routes_) {
-    if (!route.socket || !matches(route, request.path_)) continue;
+    if (!route.socket || !matches(route, request.segments_)) continue;
     request.pattern_ = route.segments;
     return &route.socket;
   }
@@ -131,7 +167,7 @@ const App::Route* App::find(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
   for (const Route& route : routes_) {
-    if (!matches(route, request.path_) || route.method != method || route.socket) continue;
+    if (!matches(route, request.segments_) || route.method != method || route.socket) continue;
     request.pattern_ = route.segments;
     return &route;
   }
@@ -141,18 +177,27 @@ const App::Route* App::find(Request& request) const {
 // It is not for us, there is no such path, or it is there for other methods.
 Response App::refusal(Request& request) const {
   if (!is_for_us(request)) return plain(421);
+  return allowed_methods(request);
+}
+
+// RFC 9110, section 10.2.1: Allow lists what the resource, or the server as a whole, has.
+Response App::allowed_methods(const Request& request) const {
+  const bool is_for_server = request.path() == "*";
   std::set<std::string> methods;
   bool is_socket = false;
   for (const Route& route : routes_) {
-    if (!matches(route, request.path_)) continue;
+    if (!is_for_server && !matches(route, request.segments_)) continue;
     is_socket = is_socket || route.socket != nullptr;
     methods.insert(route.method);
+    if (route.method == "GET" && route.socket == nullptr) methods.insert("HEAD");
   }
-  if (methods.empty()) return plain(404);
-  if (is_socket && request.method() == "GET") return plain(426).header("Upgrade", "websocket");
-  if (methods.contains("GET")) methods.insert("HEAD");
+  if (!is_for_server && methods.empty()) return plain(404);
+  if (!is_for_server && is_socket && request.method() == "GET") {
+    return plain(426).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+  }
   std::string allow;
   for (const std::string& method : methods) allow += (allow.empty() ? "" : ", ") + method;
+  if (is_for_server) return Response{.status = 204}.header("Allow", allow);
   return plain(405).header("Allow", allow);
 }
 

@@ -6,6 +6,7 @@
 //   coax::run(coax::serve({.listen = "127.0.0.1:8080"}, coax::http::handler(std::move(app))));
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,7 +30,9 @@ struct MemoryFile {
 };
 
 struct AppOptions {
-  http1::Limits message = {};
+  http1::Limits message = {};  // its body_bytes_max is for routes that set none of their own
+  // Of the bodies that are being read at one time, on all connections; above: 503.
+  std::size_t bodies_bytes_max = 256_MiB;
   Duration head = std::chrono::seconds(10);        // from a request's first byte to the end of its head
   Duration body = std::chrono::seconds(60);        // and to the end of its body
   Duration keep_alive = std::chrono::seconds(75);  // between two requests, and before the first
@@ -41,6 +44,10 @@ struct AppOptions {
   std::vector<std::string> hosts = {};
   // "HOST" or "HOST:PORT" of other origins whose pages may open WebSockets here, besides the one that Host names.
   std::vector<std::string> origins = {};
+};
+
+struct RouteOptions {
+  std::optional<std::size_t> body_bytes_max = {};  // above: 413, before any of it is read
 };
 
 class App {
@@ -55,23 +62,31 @@ class App {
   // A pattern is a path whose segments are literal, or {name} for any one segment. The function takes Request& and
   // returns a Response or Task<Response>; on several loops it is called on several threads. What is registered first
   // wins. GET answers HEAD too.
+  // What the head of a request decides (no such path, another method, a body that is too long) is answered before the
+  // body is read.
   template <class F>
-  App& get(std::string_view pattern, F function) {
-    return route("GET", pattern, std::move(function));
+  App& get(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("GET", pattern, std::move(function), options);
   }
   template <class F>
-  App& post(std::string_view pattern, F function) {
-    return route("POST", pattern, std::move(function));
+  App& post(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("POST", pattern, std::move(function), options);
   }
   template <class F>
     requires std::is_invocable_r_v<Task<Response>, F&, Request&>
-  App& route(std::string_view method, std::string_view pattern, F function) {
-    return add({.method = std::string(method), .segments = split_path(pattern), .later = std::move(function)});
+  App& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
+    return add({.method = std::string(method),
+                .segments = split_path(pattern),
+                .later = std::move(function),
+                .options = options});
   }
   template <class F>
     requires std::is_invocable_r_v<Response, F&, Request&>
-  App& route(std::string_view method, std::string_view pattern, F function) {
-    return add({.method = std::string(method), .segments = split_path(pattern), .at_once = std::move(function)});
+  App& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
+    return add({.method = std::string(method),
+                .segments = split_path(pattern),
+                .at_once = std::move(function),
+                .options = options});
   }
   // Under its path; with an ETag, so that a browser fetches it once.
   App& file(const MemoryFile& file);
@@ -86,6 +101,7 @@ class App {
     AtOnce at_once = {};
     Later later = {};
     SocketAction socket = {};
+    RouteOptions options = {};
   };
   // Fills in the path and the query; false: the target is malformed.
   static bool parse(Request& request);
@@ -95,6 +111,14 @@ class App {
   [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
   [[nodiscard]] Response refusal(Request& request) const;
   [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
+  // The limits of a parser that does not know the route yet.
+  [[nodiscard]] const http1::Limits& parser_limits() const noexcept { return parser_limits_; }
+  [[nodiscard]] std::size_t body_bytes_max(const Route& route) const noexcept {
+    return route.options.body_bytes_max.value_or(options_.message.body_bytes_max);
+  }
+  // Counts a body that is about to be read; false: bodies_bytes_max is reached. Thread: any.
+  [[nodiscard]] bool reserve_body(std::size_t bytes) const noexcept;
+  void release_body(std::size_t bytes) const noexcept { bodies_bytes_->fetch_sub(bytes, std::memory_order_relaxed); }
   // The headers of the options as they are sent.
   [[nodiscard]] const std::string& fixed_fields() const noexcept { return fixed_fields_; }
 
@@ -103,11 +127,14 @@ class App {
   static bool matches(const Route& route, std::string_view path) noexcept;
   App& add(Route route);
   [[nodiscard]] bool is_for_us(const Request& request) const {
-    return options_.hosts.empty() || names_our_host(request.header("Host"));
+    return options_.hosts.empty() || names_our_host(request);
   }
-  [[nodiscard]] bool names_our_host(std::string_view host) const;
+  [[nodiscard]] bool names_our_host(const Request& request) const;
+  [[nodiscard]] Response allowed_methods(const Request& request) const;
 
   AppOptions options_;
+  http1::Limits parser_limits_;
+  std::unique_ptr<std::atomic<std::size_t>> bodies_bytes_ = std::make_unique<std::atomic<std::size_t>>(0);
   std::string fixed_fields_;
   std::vector<Route> routes_;
   bool has_websockets_ = false;

@@ -5,198 +5,47 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cstring>
-#include <ctime>
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
-#include "coax/http/app.hpp"
+#include "coax/codec/foreign.hpp"
+#include "coax/codec/url.hpp"
+#include "coax/http/exchange_private.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax::http {
 
 namespace {
 
-// How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7): made once a second and thread.
-class Beginning {
- public:
-  static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
-  static constexpr std::size_t date_bytes = 37;
-  using Text = std::array<char, status_line.size() + date_bytes>;
-
-  [[nodiscard]] const Text& text() const noexcept { return text_; }
-  void update() {
-    const std::time_t now = std::time(nullptr);
-    if (now != made_at_) make(now);
-  }
-
- private:
-  void make(std::time_t time) {
-    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::tm utc{};
-    gmtime_r(&time, &utc);
-    fmt::format_to_n(text_.data(), text_.size(), "{}Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n", status_line,
-                     days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
-                     months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
-                     utc.tm_sec);
-    made_at_ = time;
-  }
-
-  std::time_t made_at_ = -1;
-  Text text_{};
-};
-constinit thread_local Beginning beginning;
-
-// Appends where there is room for it.
-char* put(char* to, std::string_view text) noexcept {
-  std::memcpy(to, text.data(), text.size());
-  return to + text.size();
-}
-
-char* put_beginning(char* to, int status) noexcept {
-  const Beginning::Text& usual = beginning.text();
-  if (status == 200) return put(to, {usual.data(), usual.size()});
-  to = put(to, "HTTP/1.1 ");
-  to = std::to_chars(to, to + 3, status).ptr;
-  to = put(to, " ");
-  to = put(to, http1::reason_phrase(status));
-  to = put(to, "\r\n");
-  return put(to, {usual.data() + Beginning::status_line.size(), Beginning::date_bytes});
-}
-
-char* put_field(char* to, std::string_view name, std::string_view value) noexcept {
-  return put(put(put(put(to, name), ": "), value), "\r\n");
-}
-
 constexpr std::string_view close_field = "Connection: close\r\n";
 
-// Is not checked each time.
-bool is_well_known(std::string_view type) noexcept {
-  return type.data() == Response::text_type.data() || type.data() == Response::html_type.data() ||
-         type.data() == Response::json_type.data();
+// "a.example:80" of an origin "http://a.example"; nothing when it is not of the web.
+std::optional<std::pair<std::string, bool>> authority_of(std::string_view origin) {
+  const auto parts = parse_absolute_target(origin);
+  if (!parts || !parts->rest.empty()) return std::nullopt;
+  const bool is_https = origin.size() > 4 && (origin[4] == 's' || origin[4] == 'S');
+  const auto target = parse_host_port(parts->authority);
+  if (!target) return std::nullopt;
+  return std::pair(fmt::format("{}:{}", target->host, target->port.value_or(is_https ? 443 : 80)), is_https);
 }
 
-bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
-
-// What a connection has only while there is something to do: the request that is read, and the answers that gather.
-// They are kept for reuse, so that a connection between two requests holds none.
-class Exchange {
- public:
-  struct GiveBack {
-    void operator()(Exchange* exchange) const noexcept;
+// A page of another origin must not speak through a visitor's browser. What is no browser sends no Origin. An origin is
+// scheme, host and port (RFC 6454, section 4); this server speaks plain HTTP, and a proxy in front of it that does not
+// is named in the options.
+bool is_from_our_page(const Request& request, const std::vector<std::string>& origins) {
+  const auto is_origin = [](const http1::Field& field) { return equal_ignoring_case(field.name, "Origin"); };
+  const auto count = std::ranges::count_if(request.head().fields, is_origin);
+  if (count == 0) return true;
+  const auto page = count == 1 ? authority_of(request.header("Origin")) : std::nullopt;
+  if (!page) return false;
+  const auto is_at = [&](std::string_view host, std::string_view scheme) {
+    const auto ours = authority_of(fmt::format("{}://{}", scheme, host));
+    return ours && equal_ignoring_case(ours->first, page->first);
   };
-  using Pointer = std::unique_ptr<Exchange, GiveBack>;
-  static Pointer take(const http1::Limits& limits);
-
-  http1::RequestParser parser;
-  std::optional<http1::Failure> failure;  // of reading
-  std::optional<Request> request;         // that is answered
-  const App::Route* route = nullptr;      // its handler, which waits
-
-  // With two more blocks of fields. Throws Error(invalid), with nothing written, when a header cannot be one.
-  void write(Response&& response, std::string_view connection, std::string_view fixed_fields, bool head_only);
-  std::string& answers() noexcept { return out_; }
-  [[nodiscard]] bool has_answers() const noexcept { return !out_.empty(); }
-  [[nodiscard]] bool is_full() const noexcept { return out_.size() >= out_bytes_max || !long_body_.empty(); }
-  // Valid until they are sent.
-  [[nodiscard]] std::span<const Bytes> pieces() noexcept {
-    pieces_ = {Bytes(out_), long_body_};
-    return std::span(pieces_).first(long_body_.empty() ? 1 : 2);
-  }
-  void sent() noexcept;
-
- private:
-  static constexpr std::size_t out_bytes_max = 16 * 1024;
-  static constexpr std::size_t copied_body_max = 4 * 1024;  // longer ones are sent from where they are
-  static constexpr std::size_t kept_bytes_max = 64 * 1024;
-
-  std::string out_;
-  std::string body_;  // a long one
-  Bytes long_body_;   // it, or what lasts
-  std::array<Bytes, 2> pieces_;
-};
-
-thread_local std::vector<std::unique_ptr<Exchange>> spare_exchanges;
-constexpr std::size_t spare_max = 64;
-
-Exchange::Pointer Exchange::take(const http1::Limits& limits) {
-  Pointer exchange;
-  if (spare_exchanges.empty()) {
-    exchange.reset(new Exchange);
-  } else {
-    exchange.reset(spare_exchanges.back().release());
-    spare_exchanges.pop_back();
-  }
-  exchange->parser.reset(limits);
-  return exchange;
-}
-
-void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
-  std::unique_ptr<Exchange> owned(exchange);
-  if (spare_exchanges.size() == spare_max || owned->out_.capacity() > kept_bytes_max) return;
-  owned->failure.reset();
-  owned->request.reset();
-  owned->sent();
-  spare_exchanges.push_back(std::move(owned));
-}
-
-void Exchange::sent() noexcept {
-  out_.clear();
-  if (long_body_.empty()) return;
-  long_body_ = {};
-  body_ = {};
-}
-
-void Exchange::write(Response&& response, std::string_view connection, std::string_view fixed_fields, bool head_only) {
-  const int status = response.status;
-  const std::string_view type = response.content_type;
-  std::size_t room = 256 + type.size() + fixed_fields.size();  // what is not counted is shorter
-  if (status < 100 || status > 599) {
-    throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 100 to 599");
-  }
-  if (!is_well_known(type)) http1::require_safe({"Content-Type", type});
-  for (const auto& [name, value] : response.headers) {
-    http1::require_safe({name, value});
-    room += name.size() + value.size() + 4;
-  }
-  const std::string_view body = response.lasting.empty() ? std::string_view(response.body) : response.lasting;
-  const bool with_body = !head_only && !has_no_body(status);
-  const bool is_long = with_body && body.size() > copied_body_max;
-  if (with_body && !is_long) room += body.size();
-
-  const std::size_t before = out_.size();
-  out_.resize_and_overwrite(before + room, [&](char* begin, std::size_t) noexcept {
-    char* to = put_beginning(begin + before, status);
-    if (!type.empty()) to = put_field(to, "Content-Type", type);
-    for (const auto& [name, value] : response.headers) to = put_field(to, name, value);
-    if (!has_no_body(status)) {
-      to = put(to, "Content-Length: ");
-      to = std::to_chars(to, to + 20, body.size()).ptr;
-      to = put(to, "\r\n");
-    }
-    to = put(put(put(to, connection), fixed_fields), "\r\n");
-    if (with_body && !is_long) to = put(to, body);
-    return static_cast<std::size_t>(to - begin);
-  });
-  if (!is_long) return;
-  if (response.lasting.empty()) body_ = std::move(response.body);
-  long_body_ = response.lasting.empty() ? Bytes(body_) : Bytes(response.lasting);
-}
-
-// A page of another origin must not speak through a visitor's browser. What is no browser sends no Origin.
-bool is_from_our_page(const http1::Head& head, const std::vector<std::string>& origins) {
-  const auto origin = head.find("Origin");
-  if (!origin) return true;
-  const std::string_view host = head.find("Host").value_or("");
-  const std::size_t scheme_end = origin->find("://");
-  if (scheme_end == std::string_view::npos) return false;
-  const std::string_view page = origin->substr(scheme_end + 3);
-  return equal_ignoring_case(page, host) ||
-         std::ranges::any_of(origins, [&](const std::string& ours) { return equal_ignoring_case(page, ours); });
+  if (!page->second && is_at(request.host(), "http")) return true;
+  return std::ranges::any_of(origins,
+                             [&](const std::string& host) { return is_at(host, page->second ? "https" : "http"); });
 }
 
 // A request for a WebSocket was answered with 101.
@@ -217,6 +66,9 @@ enum class Next : std::uint8_t {
 class HttpConnection {
  public:
   HttpConnection(coax::Connection& connection, const App& app) : connection_(connection), app_(app) {}
+  HttpConnection(const HttpConnection&) = delete;
+  HttpConnection& operator=(const HttpConnection&) = delete;
+  ~HttpConnection() { release_body(); }
 
   // Answers what can be answered without waiting.
   Next answer();
@@ -234,8 +86,14 @@ class HttpConnection {
   [[nodiscard]] Upgraded upgraded() const { return {socket_, socket_ == nullptr ? std::string() : unread_.string()}; }
 
  private:
+  Next route();
   Next respond();
+  bool make_request();
   Next refuse(http1::Failure failure);
+  Next refuse(Response&& response, std::string_view reason);
+  Next refuse_tls();
+  bool reserve_body();
+  void release_body() noexcept;
   Next upgrade(const Request& request, const App::SocketAction& action);
   Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);
   Task<> read_until(bool (http1::Parser::*is_there)() const);
@@ -252,19 +110,25 @@ class HttpConnection {
   Exchange::Pointer exchange_;
   Bytes unread_;  // lent until the next recv()
   const App::SocketAction* socket_ = nullptr;
-  bool ended_ = false;  // nothing more is answered
+  std::size_t reserved_ = 0;  // of the app's bodies
+  bool ended_ = false;        // nothing more is answered
 };
 
 Next HttpConnection::answer() {
-  beginning.update();
+  Exchange::update_date();
   while (!ended_) {
     if (!exchange_) {
       if (unread_.empty()) return Next::request;
-      exchange_ = Exchange::take(app_.options().message);
+      exchange_ = Exchange::take(app_.parser_limits());
+      if (ForeignDetector().feed(unread_.first(1)) == ForeignProtocol::tls) return refuse_tls();
     }
     if (exchange_->is_full()) return Next::room;
     feed();
     if (exchange_->failure) return refuse(*exchange_->failure);
+    if (exchange_->parser.head_done() && !exchange_->request) {
+      if (const Next next = route(); next != Next::request) return next;
+      if (!exchange_->request) continue;  // it is answered
+    }
     if (!exchange_->parser.done()) return exchange_->parser.started() ? Next::rest : Next::request;
     if (const Next next = respond(); next != Next::request) return next;
   }
@@ -300,10 +164,32 @@ bool HttpConnection::queue_answers() noexcept {
 Task<> HttpConnection::read_rest() {
   http1::RequestParser& parser = exchange_->parser;
   parser.keep();
-  if (!parser.head_done()) co_await read_part(&http1::Parser::head_done, app_.options().head);
+  if (!parser.head_done()) {
+    co_await read_part(&http1::Parser::head_done, app_.options().head);
+    co_return;  // what it asks for decides whether the body is read
+  }
   if (exchange_->failure || ended_ || parser.done()) co_return;
+  exchange_->request.reset();  // refers to the head where it was
+  if (!reserve_body()) {
+    refuse(Response::text("503 Service Unavailable: too many bodies are being read\n", 503).header("Retry-After", "1"),
+           "too many bodies are being read");
+    co_return;
+  }
   if (parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
   co_await read_part(&http1::Parser::done, app_.options().body);
+  if (!exchange_->failure && !ended_) make_request();
+}
+
+// What its memory may grow to: the length that it says, or the limit.
+bool HttpConnection::reserve_body() {
+  const std::size_t bytes = exchange_->parser.head().content_length.value_or(app_.body_bytes_max(*exchange_->route));
+  if (!app_.reserve_body(bytes)) return false;
+  reserved_ = bytes;
+  return true;
+}
+
+void HttpConnection::release_body() noexcept {
+  if (reserved_ != 0) app_.release_body(std::exchange(reserved_, 0));
 }
 
 Task<> HttpConnection::read_part(bool (http1::Parser::*is_there)() const, Duration limit) {
@@ -324,21 +210,43 @@ Task<> HttpConnection::read_until(bool (http1::Parser::*is_there)() const) {
   }
 }
 
-// To a request that is whole.
-Next HttpConnection::respond() {
+// False: the target is malformed.
+bool HttpConnection::make_request() {
   http1::RequestParser& parser = exchange_->parser;
   Request& request = exchange_->request.emplace(parser.head(), parser.body(), connection_.peer());
-  if (!App::parse(request)) return refuse({.status = 400, .reason = "the target is malformed"});
-  if (app_.has_websockets() && parser.head().has_token("Upgrade", "websocket")) {
+  const bool good = App::parse(request);
+  if (good && exchange_->route != nullptr) static_cast<void>(app_.find(request));  // for its parameters, again
+  return good;
+}
+
+// What the head decides, before the body is read: where it goes, or that it goes nowhere.
+Next HttpConnection::route() {
+  http1::RequestParser& parser = exchange_->parser;
+  exchange_->route = nullptr;
+  if (parser.head().method == "CONNECT") return refuse({.status = 501, .reason = "no tunnels here"});
+  if (!make_request()) return refuse({.status = 400, .reason = "the target is malformed"});
+  Request& request = *exchange_->request;
+  const bool may_upgrade = app_.has_websockets() && parser.head().version_minor == 1;  // RFC 9110, section 7.8
+  if (may_upgrade && parser.head().has_token("Upgrade", "websocket")) {
     if (const auto* socket = app_.find_websocket(request)) return upgrade(request, *socket);
   }
-  const App::Route* const route = app_.find(request);
-  if (route != nullptr && route->later) {
-    exchange_->route = route;
-    return Next::handler;
+  exchange_->route = app_.find(request);
+  if (exchange_->route == nullptr) {
+    if (!parser.done()) return refuse(app_.refusal(request), "");
+    write(app_.refusal(request));
+    end_request();
+    return Next::request;
   }
+  if (parser.done() && parser.body().empty()) return Next::request;
+  const auto limited = parser.limit_body(app_.body_bytes_max(*exchange_->route));
+  return limited ? Next::request : refuse(limited.error());
+}
+
+// To a request that is whole.
+Next HttpConnection::respond() {
+  if (exchange_->route->later) return Next::handler;
   try {
-    write(route == nullptr ? app_.refusal(request) : route->at_once(request));
+    write(exchange_->route->at_once(*exchange_->request));
   } catch (const std::exception& error) {
     write_failure(error);
   }
@@ -349,7 +257,7 @@ Next HttpConnection::respond() {
 Task<> HttpConnection::answer_later() {
   try {
     Response response = co_await exchange_->route->later(*exchange_->request);
-    beginning.update();
+    Exchange::update_date();
     write(std::move(response));
   } catch (const std::exception& error) {
     write_failure(error);
@@ -367,32 +275,63 @@ void HttpConnection::write_failure(const std::exception& error) {
 }
 
 void HttpConnection::end_request() noexcept {
-  ended_ = !keeps_alive();
+  ended_ = ended_ || !keeps_alive();
+  release_body();
   exchange_->request.reset();
-  exchange_->parser.reset();
+  exchange_->parser.reset(app_.parser_limits());
 }
 
+// The Connection field of a response: it closes when the request or the handler says so, and names Upgrade where the
+// response has that field (RFC 9110, section 7.8).
 void HttpConnection::write(Response&& response) {
   const bool is_old = exchange_->parser.head().version_minor == 0;
-  const std::string_view connection = !keeps_alive() ? close_field : is_old ? "Connection: keep-alive\r\n" : "";
-  const bool head_only = exchange_->request->method() == "HEAD";
+  bool has_upgrade = false;
+  for (const auto& [name, value] : response.headers) {
+    if (name.size() == 7) has_upgrade = has_upgrade || equal_ignoring_case(name, "Upgrade");
+    if (name.size() == 10 && equal_ignoring_case(name, "Connection")) {
+      ended_ = ended_ || equal_ignoring_case(trim(value), "close");
+    }
+  }
+  const bool closes = ended_ || !keeps_alive();
+  const std::string_view connection = closes && has_upgrade ? "Connection: close, Upgrade\r\n"
+                                      : closes              ? close_field
+                                      : has_upgrade         ? "Connection: Upgrade\r\n"
+                                      : is_old              ? "Connection: keep-alive\r\n"
+                                                            : "";
+  const bool head_only = exchange_->parser.head_done() && exchange_->parser.head().method == "HEAD";
   exchange_->write(std::move(response), connection, app_.fixed_fields(), head_only);
 }
 
 Next HttpConnection::refuse(http1::Failure failure) {
-  log::info("{} refused: {} {}", connection_.peer_name(), failure.status, failure.reason);
-  connection_.set_reason(CloseReason::protocol);
   Response response = Response::text(
       fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
   if (failure.status == 426) response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
-  exchange_->write(std::move(response), close_field, app_.fixed_fields(), false);
+  if (failure.status == 405) response.header("Allow", "GET");  // of a WebSocket
+  return refuse(std::move(response), failure.reason);
+}
+
+// The answer, and the end: what the peer still sends is not read as requests. An empty reason is no breach.
+Next HttpConnection::refuse(Response&& response, std::string_view reason) {
+  log::info("{} refused: {} {}", connection_.peer_name(), response.status,
+            reason.empty() ? http1::reason_phrase(response.status) : reason);
+  if (!reason.empty()) connection_.set_reason(CloseReason::protocol);
+  ended_ = true;
+  write(std::move(response));
+  return Next::nothing;
+}
+
+// A TLS client on a port without: an alert tells it more than a response that it cannot read.
+Next HttpConnection::refuse_tls() {
+  log::info("{} refused: it speaks TLS, and this port does not", connection_.peer_name());
+  connection_.set_reason(CloseReason::protocol);
+  exchange_->answers().append(foreign_answer(ForeignProtocol::tls).text());
   ended_ = true;
   return Next::nothing;
 }
 
 Next HttpConnection::upgrade(const Request& request, const App::SocketAction& action) {
   const auto wanted = ws::check_upgrade(request.head());
-  if (is_from_our_page(request.head(), app_.options().origins)) {
+  if (is_from_our_page(request, app_.options().origins)) {
     if (!wanted) return refuse(wanted.error());
     const std::array fields{http1::Field{"Upgrade", "websocket"}, http1::Field{"Connection", "Upgrade"},
                             http1::Field{"Sec-WebSocket-Accept", wanted->accept}};

@@ -12,11 +12,13 @@ std::string_view Request::query(std::string_view name) const noexcept {
 
 // The path has as many segments as the pattern, since the route was found.
 std::string_view Request::parameter(std::string_view name) const noexcept {
-  std::string_view rest = path_;
+  std::string_view rest = segments_;
   for (const std::string& segment : pattern_) {
     rest.remove_prefix(1);  // '/'
     const std::string_view value = rest.substr(0, rest.find('/'));
-    if (is_parameter(segment) && std::string_view(segment).substr(1, segment.size() - 2) == name) return value;
+    if (is_parameter(segment) && std::string_view(segment).substr(1, segment.size() - 2) == name) {
+      return values_.substr(segments_.size() - rest.size(), value.size());
+    }
     rest.remove_prefix(value.size());
   }
   return {};

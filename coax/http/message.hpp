@@ -1,6 +1,8 @@
 // An HTTP request as a handler sees it, and its response.
 #pragma once
 
+#include <array>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,8 +25,11 @@ class Request {
   Request& operator=(const Request&) = delete;
 
   [[nodiscard]] std::string_view method() const noexcept { return head_.method; }
-  [[nodiscard]] std::string_view path() const noexcept { return path_; }  // decoded, without "." and ".."
-  [[nodiscard]] std::string& body() noexcept { return body_; }            // the whole
+  // Decoded, without "." and ".."; an encoded '/' stays "%2F". "*" of a request for the server as a whole.
+  [[nodiscard]] std::string_view path() const noexcept { return path_; }
+  // "HOST" or "HOST:PORT" that the request is for: of a target in absolute form, else of Host; empty when neither is.
+  [[nodiscard]] std::string_view host() const noexcept { return host_; }
+  [[nodiscard]] std::string& body() noexcept { return body_; }  // the whole
   [[nodiscard]] const http1::Head& head() const noexcept { return head_; }
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   // The first header field of that name, whatever its case; empty when there is none.
@@ -43,8 +48,13 @@ class Request {
   const http1::Head& head_;
   std::string& body_;
   const Endpoint& peer_;
+  std::string_view host_;
   std::string_view path_;  // of the target as it came, or decoded_
+  // Where segments end, and their values: path_ as well, unless it has encoded slashes.
+  std::string_view segments_;
+  std::string_view values_;
   std::string decoded_;
+  std::unique_ptr<std::array<std::string, 2>> with_slashes_;
   Pairs query_;
   std::span<const std::string> pattern_;  // the segments of the route's
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+using coax::parse_absolute_target;
 using coax::parse_target;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
@@ -54,11 +55,30 @@ TEST(Path, does_not_lead_above_the_root) {
 }
 
 TEST(Path, refuses_what_would_mislead) {
-  for (const char* target : {"/a%2Fb", "/..%2f..%2Fetc", "/a%00", "/%", "/%4", "/%4g", "/%g4", "/%+1", "/% 1", "/%-1",
-                             "/a#b", "", "a", "*", "?", "http://a/b", "a:80"}) {
+  for (const char* target : {"/..%2f..%2Fetc", "/a%00", "/%", "/%4", "/%4g", "/%g4", "/%+1", "/% 1", "/%-1", "/a#b", "",
+                             "a", "*", "?", "http://a/b", "a:80"}) {
     EXPECT_EQ(path_of(target), "(nothing)") << target;
   }
   EXPECT_EQ(path_of(std::string_view("/a\0b", 4)), "(nothing)");
+}
+
+TEST(Path, keeps_an_encoded_slash_within_its_segment) {
+  EXPECT_EQ(path_of("/a%2Fb/c"), std::string("/a\0b/c", 6));
+  EXPECT_EQ(path_of("/%2F"), std::string("/\0", 2));
+  EXPECT_EQ(path_of("/a%252Fb"), "/a%2Fb");
+  EXPECT_EQ(path_of("/x/.%2F/y"), "(nothing)");
+}
+
+TEST(AbsoluteTarget, is_an_authority_and_the_rest) {
+  const auto absolute = parse_absolute_target("http://a.example:80/x?y");
+  ASSERT_TRUE(absolute);
+  EXPECT_EQ(absolute->authority, "a.example:80");
+  EXPECT_EQ(absolute->rest, "/x?y");
+  EXPECT_EQ(parse_absolute_target("HTTPS://a?y")->rest, "?y");
+  EXPECT_EQ(parse_absolute_target("http://a")->rest, "");
+  for (const char* target : {"/x", "http:/a", "http://", "http:///x", "ftp://a/", "http://user@a/", "a:80", "*"}) {
+    EXPECT_FALSE(parse_absolute_target(target)) << target;
+  }
 }
 
 TEST(Path, is_plain_when_there_is_nothing_to_decode_or_leave_out) {

@@ -1,0 +1,168 @@
+// Writing responses, with a head that is made once a second and thread where it can be.
+#include <fmt/core.h>
+
+#include <charconv>
+#include <cstring>
+#include <ctime>
+
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/http/exchange_private.hpp"
+
+namespace coax::http {
+
+namespace {
+
+// How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7): made once a second and thread.
+class Beginning {
+ public:
+  static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
+  static constexpr std::size_t date_bytes = 37;
+  using Text = std::array<char, status_line.size() + date_bytes>;
+
+  [[nodiscard]] const Text& text() const noexcept { return text_; }
+  void update() {
+    const std::time_t now = std::time(nullptr);
+    if (now != made_at_) make(now);
+  }
+
+ private:
+  void make(std::time_t time) {
+    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    std::tm utc{};
+    gmtime_r(&time, &utc);
+    fmt::format_to_n(text_.data(), text_.size(), "{}Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n", status_line,
+                     days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
+                     months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                     utc.tm_sec);
+    made_at_ = time;
+  }
+
+  std::time_t made_at_ = -1;
+  Text text_{};
+};
+constinit thread_local Beginning beginning;
+
+// Appends where there is room for it.
+char* put(char* to, std::string_view text) noexcept {
+  std::memcpy(to, text.data(), text.size());
+  return to + text.size();
+}
+
+char* put_beginning(char* to, int status) noexcept {
+  const Beginning::Text& usual = beginning.text();
+  if (status == 200) return put(to, {usual.data(), usual.size()});
+  to = put(to, "HTTP/1.1 ");
+  to = std::to_chars(to, to + 3, status).ptr;
+  to = put(to, " ");
+  to = put(to, http1::reason_phrase(status));
+  to = put(to, "\r\n");
+  return put(to, {usual.data() + Beginning::status_line.size(), Beginning::date_bytes});
+}
+
+char* put_field(char* to, std::string_view name, std::string_view value) noexcept {
+  return put(put(put(put(to, name), ": "), value), "\r\n");
+}
+
+// Is not checked each time.
+bool is_well_known(std::string_view type) noexcept {
+  return type.data() == Response::text_type.data() || type.data() == Response::html_type.data() ||
+         type.data() == Response::json_type.data();
+}
+
+bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
+
+thread_local std::vector<std::unique_ptr<Exchange>> spare_exchanges;
+constexpr std::size_t spare_max = 64;
+
+}  // namespace
+
+Exchange::Pointer Exchange::take(const http1::Limits& limits) {
+  Pointer exchange;
+  if (spare_exchanges.empty()) {
+    exchange.reset(new Exchange);
+  } else {
+    exchange.reset(spare_exchanges.back().release());
+    spare_exchanges.pop_back();
+  }
+  exchange->parser.reset(limits);
+  return exchange;
+}
+
+void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
+  std::unique_ptr<Exchange> owned(exchange);
+  if (spare_exchanges.size() == spare_max || owned->out_.capacity() > kept_bytes_max) return;
+  owned->failure.reset();
+  owned->request.reset();
+  owned->sent();
+  spare_exchanges.push_back(std::move(owned));
+}
+
+void Exchange::sent() noexcept {
+  out_.clear();
+  if (long_body_.empty()) return;
+  long_body_ = {};
+  body_ = {};
+}
+
+void Exchange::update_date() noexcept { beginning.update(); }
+
+namespace {
+
+// Those that this connection writes by itself, or that are of no use on it (RFC 9110, sections 6.6.1, 7.6.1 and 8.6).
+bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
+  switch (name.size()) {
+    case 4: return equal_ignoring_case(name, "Date");
+    case 7: return equal_ignoring_case(name, "Trailer");
+    case 10: return equal_ignoring_case(name, "Connection") || equal_ignoring_case(name, "Keep-Alive");
+    case 12: return has_type && equal_ignoring_case(name, "Content-Type");
+    case 14: return equal_ignoring_case(name, "Content-Length");
+    case 17: return equal_ignoring_case(name, "Transfer-Encoding");
+    default: return false;
+  }
+}
+
+}  // namespace
+
+void Exchange::write(Response&& response, std::string_view connection, std::string_view fixed_fields, bool head_only) {
+  const int status = response.status;
+  const std::string_view type = response.content_type;
+  std::size_t room = 256 + type.size() + fixed_fields.size() + connection.size();  // what is not counted is shorter
+  if (status < 200 || status > 599) {
+    throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 200 to 599");
+  }
+  if (!is_well_known(type)) http1::require_safe({"Content-Type", type});
+  for (const auto& [name, value] : response.headers) {
+    http1::require_safe({name, value});
+    room += name.size() + value.size() + 4;
+  }
+  std::string_view body = response.lasting.empty() ? std::string_view(response.body) : response.lasting;
+  if (status == 205) body = {};  // RFC 9110, section 15.3.6
+  const bool with_body = !head_only && !has_no_body(status);
+  const bool is_long = with_body && body.size() > copied_body_max;
+  if (with_body && !is_long) room += body.size();
+
+  const std::size_t before = out_.size();
+  out_.resize_and_overwrite(before + room, [&](char* begin, std::size_t) noexcept {
+    char* to = put_beginning(begin + before, status);
+    if (!type.empty()) to = put_field(to, "Content-Type", type);
+    for (const auto& [name, value] : response.headers) {
+      if (!is_ours_to_write(name, !type.empty())) to = put_field(to, name, value);
+    }
+    if (!has_no_body(status)) {
+      to = put(to, "Content-Length: ");
+      to = std::to_chars(to, to + 20, body.size()).ptr;
+      to = put(to, "\r\n");
+    }
+    to = put(put(put(to, connection), fixed_fields), "\r\n");
+    if (with_body && !is_long) to = put(to, body);
+    return static_cast<std::size_t>(to - begin);
+  });
+  if (!is_long) return;
+  if (response.lasting.empty()) body_ = std::move(response.body);
+  long_body_ = response.lasting.empty() ? Bytes(body_) : Bytes(response.lasting);
+}
+
+}  // namespace coax::http

@@ -1,0 +1,365 @@
+// What RFC 9110, 9112 and 6455 ask of an origin server, requirement by requirement: literal requests, and what the
+// answer must begin with and must or must not have. What asks something of clients, caches, proxies or gateways only is
+// not here, nor what asks it of the handler (WWW-Authenticate of 401, Content-Range of 206 and 416).
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "coax/base/log.hpp"
+#include "coax/http/app.hpp"
+#include "coax/stream/memory.hpp"
+#include "tests/support/run.hpp"
+
+namespace coax {
+namespace {
+
+using http::App;
+using http::Request;
+using http::Response;
+
+App make_app(http::AppOptions options) {
+  App app(std::move(options));
+  app.get("/", [](Request&) { return Response::text("root"); });
+  app.get("/hello", [](Request& request) { return Response::text("hello " + std::string(request.host())); });
+  app.get("/of/{name}", [](Request& request) { return Response::text(std::string(request.parameter("name"))); });
+  app.get("/path/{name}", [](Request& request) { return Response::text(std::string(request.path())); });
+  app.post("/echo", [](Request& request) { return Response::text(std::move(request.body())); });
+  app.post("/small", [](Request& request) { return Response::text(request.body()); }, {.body_bytes_max = 4});
+  app.get("/framing", [](Request&) {
+    return Response::text("body")
+        .header("content-length", "99")
+        .header("Transfer-Encoding", "chunked")
+        .header("Date", "now")
+        .header("Keep-Alive", "timeout=5")
+        .header("Trailer", "X")
+        .header("Content-Type", "text/other")
+        .header("X-Own", "kept");
+  });
+  app.get("/close", [](Request&) { return Response::text("bye").header("Connection", "close"); });
+  app.get("/status/{code}", [](Request& request) {
+    return Response{.status = std::stoi(std::string(request.parameter("code"))), .body = "content"};
+  });
+  app.get("/upgrade", [](Request&) { return Response::text("", 426).header("Upgrade", "h2c"); });
+  app.file({.path = "/file", .content_type = "text/css", .body = "body {}"});
+  app.websocket("/ws", [](ws::Connection& socket) -> Task<> { co_await socket.recv(); });
+  return app;
+}
+
+std::string answer(std::string_view request, http::AppOptions options = {.headers = {}}) {
+  std::string result;
+  test::run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const auto serve_one = [&]() -> Task<> {
+      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+      Connection connection(*server, peer, 1);
+      const Handler handler = http::handler(make_app(options));
+      co_await test::outcome(handler(connection));
+      co_await server->finish();
+    };
+    const auto ask = [&]() -> Task<> {
+      co_await client->send(request);
+      co_await client->finish();
+    };
+    const auto read = [&]() -> Task<> {
+      while (const Bytes bytes = co_await client->recv()) result.append(bytes.text());
+    };
+    co_await all(serve_one(), ask(), read());
+  });
+  return result;
+}
+
+// `request` without its version's line end is completed with a Host and the empty line where it has none.
+struct Row {
+  std::string_view section;
+  std::string_view request;
+  std::string_view begins;  // the answer
+  std::vector<std::string_view> has = {};
+  std::vector<std::string_view> has_not = {};
+};
+
+const std::vector<Row>& rows() {
+  static const std::vector<Row> all{
+      // --- RFC 9112: the message ---
+      {"9112 2.2: an empty line before a request is ignored", "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 "},
+      {"9112 2.2: a bare CR is no line end", "GET / HTTP/1.1\rHost: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 2.2: white space before the first field", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 2.3: another major version", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 ", {"Connection: close"}},
+      {"9112 3: white space within the request line", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9110 9.1: the method is case-sensitive",
+       "get / HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 405 ",
+       {"Allow: GET, HEAD"}},
+      {"9110 9.3.6: a method that is not implemented", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", "HTTP/1.1 501 "},
+      {"9112 3.2: no Host in HTTP/1.1", "GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 3.2: two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 3.2: an invalid Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 3.2.1: a path and a query",
+       "GET /of/%C3%BC?x HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"\r\n\r\n\xc3\xbc"}},
+      {"9112 3.2.2: absolute form, whose host beats Host",
+       "GET http://b.example:81/hello HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"hello b.example:81"}},
+      {"9112 3.2.2: absolute form without a path",
+       "GET http://a HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"root"}},
+      {"9112 3.2.2: absolute form with a query only", "GET HTTP://a?x=1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 "},
+      {"9110 4.2.4: a user in a target", "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 3.2.4: OPTIONS for the server",
+       "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 204 ",
+       {"Allow: GET, HEAD, POST"},
+       {"Content-Length"}},
+      {"9112 3.2.4: the asterisk is for OPTIONS only", "GET * HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9110 4.2.3: an encoded slash is a part of its segment",
+       "GET /of/a%2Fb HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"\r\n\r\na/b"}},
+      {"9110 4.2.3: and stays encoded in the path",
+       "GET /path/a%2fb HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"\r\n\r\n/path/a%2Fb"}},
+      {"9110 4.2.3: nothing is decoded twice",
+       "GET /of/a%252Fb HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"\r\n\r\na%2Fb"}},
+      {"9112 5.1: white space before the colon", "GET / HTTP/1.1\r\nHost : a\r\n\r\n", "HTTP/1.1 400 "},
+      {"9112 5.2: a folded field", "GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", "HTTP/1.1 400 "},
+      {"9110 5.5: NUL in a field", std::string_view("GET / HTTP/1.1\r\nHost: a\r\nX: 1\0\r\n\r\n", 35),
+       "HTTP/1.1 400 "},
+      {"9112 6.1: Transfer-Encoding and Content-Length",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "HTTP/1.1 400 ",
+       {"Connection: close"}},
+      {"9112 6.1: an unknown coding before chunked",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 501 "},
+      {"9112 6.1: Transfer-Encoding in HTTP/1.0", "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+       "HTTP/1.1 400 "},
+      {"9112 6.3: chunked is not the last coding",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+       "HTTP/1.1 400 ",
+       {"Connection: close"}},
+      {"9112 6.3: an empty Transfer-Encoding", "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n",
+       "HTTP/1.1 400 "},
+      {"9112 6.3: an invalid Content-Length",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc",
+       "HTTP/1.1 400 ",
+       {"Connection: close"}},
+      {"9112 6.3: two Content-Lengths", "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na",
+       "HTTP/1.1 400 "},
+      {"9112 7.1: trailers are not merged",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "1\r\na\r\n0\r\nContent-Length: 9\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"\r\n\r\na"}},
+      {"9112 9.3: HTTP/1.0 closes by itself", "GET / HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", {"Connection: close"}},
+      {"9112 9.3: and is kept where it asks for it",
+       "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"Connection: keep-alive"}},
+      {"9112 9.6: nothing is answered after close",
+       "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"Connection: close"},
+       {"hello"}},
+      {"9112 9.6: nor after a handler's close",
+       "GET /close HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 ",
+       {"Connection: close\r\n"},
+       {"hello"}},
+      // --- RFC 9110: semantics ---
+      {"9110 6.6.1: Date", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: ", {" GMT\r\n"}},
+      {"9110 6.6.1: Date of an error", "GET /none HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 404 Not Found\r\nDate: "},
+      {"9110 7.8: Upgrade in HTTP/1.0 is ignored",
+       "GET /ws HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 426 "},
+      {"9110 7.8: Upgrade is named in Connection",
+       "GET /upgrade HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 426 ",
+       {"\r\nUpgrade: h2c\r\n", "\r\nConnection: Upgrade\r\n"}},
+      {"9110 8.6: one Content-Length, and what frames is ours",
+       "GET /framing HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 OK\r\nDate: ",
+       {"Content-Length: 4\r\n", "X-Own: kept\r\n"},
+       {"content-length: 99", "Transfer-Encoding", "Date: now", "Keep-Alive", "Trailer", "text/other"}},
+      {"9110 9.3.2: HEAD has the fields of GET and no content",
+       "HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 200 OK\r\n",
+       {"Content-Length: 7\r\n"},
+       {"hello"}},
+      {"9110 9.3.2: also of an error",
+       "HEAD /none HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 404 ",
+       {"Content-Length: 14"},
+       {"404 Not Found\n"}},
+      {"9110 10.1.1: an unknown expectation",
+       "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: x\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 417 "},
+      {"9110 10.1.1: no 100 where the body is not read",
+       "POST /none HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
+       "HTTP/1.1 404 ",
+       {"Connection: close"},
+       {"100 Continue"}},
+      {"9110 10.1.1: no 100 to HTTP/1.0",
+       "POST /echo HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na",
+       "HTTP/1.1 200 ",
+       {},
+       {"100 Continue"}},
+      {"9110 13.1.1: If-Match that does not", "GET /file HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\n\r\n",
+       "HTTP/1.1 412 "},
+      {"9110 13.1.1: If-Match of any", "GET /file HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\n\r\n", "HTTP/1.1 200 "},
+      {"9110 13.1.2: If-None-Match of any",
+       "GET /file HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n",
+       "HTTP/1.1 304 ",
+       {"ETag: "},
+       {"Content-Length", "body {}"}},
+      {"9110 14.2: a Range may be ignored", "GET /file HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1\r\n\r\n",
+       "HTTP/1.1 200 "},
+      {"9110 15.2: no handler sends 1xx", "GET /status/101 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 500 "},
+      {"9110 15.3.5: 204 has no content",
+       "GET /status/204 HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 204 ",
+       {},
+       {"Content-Length", "content"}},
+      {"9110 15.3.6: nor has 205",
+       "GET /status/205 HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 205 ",
+       {"Content-Length: 0\r\n"},
+       {"content"}},
+      {"9110 15.4.5: nor has 304", "GET /status/304 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 304 ", {}, {"content"}},
+      {"9110 15.5.6: 405 has Allow",
+       "POST /hello HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+       "HTTP/1.1 405 ",
+       {"Allow: GET, HEAD\r\n"}},
+      {"9110 15.5.6: of a WebSocket, too",
+       "POST /ws HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+       "HTTP/1.1 405 ",
+       {"Allow: GET\r\n"}},
+      {"9110 15.5.6: and of an upgrade by POST",
+       "POST /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+       "HTTP/1.1 405 ",
+       {"Allow: GET\r\n"}},
+      {"9110 15.5.14: a body above the limit of the route",
+       "POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n",
+       "HTTP/1.1 413 ",
+       {"Connection: close"}},
+      {"9110 15.5.14: a chunked one",
+       "POST /small HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n", "HTTP/1.1 413 "},
+      {"9110 15.5.22: 426 has Upgrade",
+       "GET /ws HTTP/1.1\r\nHost: a\r\n\r\n",
+       "HTTP/1.1 426 ",
+       {"\r\nUpgrade: websocket\r\n", "\r\nConnection: Upgrade\r\n"}},
+      // --- RFC 6455: the handshake ---
+      {"6455 4.2.2: another version",
+       "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+       "Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+       "HTTP/1.1 426 ",
+       {"Sec-WebSocket-Version: 13\r\n", "Connection: close, Upgrade\r\n"}},
+      {"6455 4.2.1: a key that is not 16 bytes",
+       "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: short\r\n\r\n",
+       "HTTP/1.1 400 "},
+      {"6455 4.2.1: no Upgrade in Connection",
+       "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+       "HTTP/1.1 400 "},
+      {"6455 4.2.2: right",
+       "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n"
+       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+       "Sec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Protocol: chat\r\n\r\n",
+       "HTTP/1.1 101 ",
+       {"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="},
+       {"Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol"}},
+      {"6455 5.1: a frame that is not masked",
+       std::string_view("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n"
+                        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+                        "dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\x81\x01"
+                        "a"),
+       "HTTP/1.1 101 ",
+       {std::string_view("\x03\xea")}},
+  };
+  return all;
+}
+
+class HttpRules : public ::testing::Test {
+ protected:
+  void SetUp() override { log::set_level(log::Level::off); }
+  void TearDown() override { log::set_level(log::Level::info); }
+};
+
+TEST_F(HttpRules, each_is_kept) {
+  for (const Row& row : rows()) {
+    SCOPED_TRACE(row.section);
+    const std::string text = answer(row.request);
+    EXPECT_TRUE(text.starts_with(row.begins)) << text;
+    for (const std::string_view part : row.has) EXPECT_TRUE(text.contains(part)) << part << "\nis not in\n" << text;
+    for (const std::string_view part : row.has_not) EXPECT_FALSE(text.contains(part)) << part << "\nis in\n" << text;
+  }
+}
+
+TEST_F(HttpRules, http_1_0_without_host_reaches_a_server_with_names) {
+  const http::AppOptions local{.hosts = {"localhost"}};
+  EXPECT_TRUE(answer("GET / HTTP/1.0\r\n\r\n", local).starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(answer("GET / HTTP/1.0\r\nHost: evil.example\r\n\r\n", local).starts_with("HTTP/1.1 421 "));
+  EXPECT_TRUE(
+      answer("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n", local).starts_with("HTTP/1.1 421 "));
+}
+
+TEST_F(HttpRules, an_origin_is_scheme_host_and_port) {
+  const auto open = [](std::string_view host, std::string_view origins, std::vector<std::string> allowed = {}) {
+    return answer(fmt::format("GET /ws HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                              "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+                              host, origins),
+                  {.headers = {}, .origins = std::move(allowed)})
+        .substr(9, 3);
+  };
+  EXPECT_EQ(open("a.example", "Origin: http://a.example\r\n"), "101");
+  EXPECT_EQ(open("a.example:80", "Origin: http://a.example\r\n"), "101");
+  EXPECT_EQ(open("a.example", "Origin: http://A.example:80\r\n"), "101");
+  EXPECT_EQ(open("a.example:8080", "Origin: http://a.example\r\n"), "403");
+  EXPECT_EQ(open("a.example", "Origin: https://a.example\r\n"), "403");
+  EXPECT_EQ(open("a.example:443", "Origin: https://a.example\r\n"), "403");
+  EXPECT_EQ(open("a.example", "Origin: ftp://a.example\r\n"), "403");
+  EXPECT_EQ(open("a.example", "Origin: http://a.example\r\nOrigin: http://evil.example\r\n"), "403");
+  EXPECT_EQ(open("a.example", "Origin: http://a.example/\r\n"), "403");
+  EXPECT_EQ(open("127.0.0.1:9", "Origin: https://chat.example\r\n", {"chat.example"}), "101");
+  EXPECT_EQ(open("127.0.0.1:9", "Origin: https://chat.example:8443\r\n", {"chat.example"}), "403");
+  EXPECT_EQ(open("127.0.0.1:9", "Origin: https://chat.example:8443\r\n", {"chat.example:8443"}), "101");
+}
+
+TEST_F(HttpRules, what_is_no_http_ends_at_once) {
+  EXPECT_EQ(answer("\x16\x03\x01"), std::string("\x15\x03\x01\x00\x02\x02\x0a", 7));
+  EXPECT_TRUE(answer("\x01").starts_with("HTTP/1.1 400 "));
+  EXPECT_TRUE(answer(" GET / HTTP/1.1\r\n").starts_with("HTTP/1.1 400 "));
+}
+
+TEST_F(HttpRules, a_body_that_nothing_reads_is_not_held) {
+  test::run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair(1000);
+    const auto serve_one = [](Stream& stream) -> Task<> {
+      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
+      Connection connection(stream, peer, 1);
+      const Handler handler = http::handler(make_app({.headers = {}}));
+      co_await handler(connection);
+      co_await stream.finish();
+    };
+    const auto ask = [](Stream& stream) -> Task<> {  // the head alone is enough for the answer
+      co_await stream.send("POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+      std::string text;
+      while (const Bytes bytes = co_await stream.recv()) text.append(bytes.text());
+      EXPECT_TRUE(text.starts_with("HTTP/1.1 404 ")) << text;
+    };
+    co_await all(serve_one(*server), ask(*client));
+  });
+}
+
+TEST_F(HttpRules, bodies_together_have_a_limit) {
+  EXPECT_TRUE(answer("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2000\r\n\r\n", {.bodies_bytes_max = 1000})
+                  .starts_with("HTTP/1.1 503 "));
+  const std::string twice = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+  const std::string text = answer(twice + twice, {.message = {.body_bytes_max = 600}, .bodies_bytes_max = 1000});
+  EXPECT_EQ(text.find("503"), std::string::npos) << "what was read is given back";
+}
+
+}  // namespace
+}  // namespace coax
