@@ -249,6 +249,23 @@ class HubFlood(HubTest):
             data += noisy.socket.recv(65536)
 
 
+class LargeWelcome(HubTest):
+    flags = ("--outbox-bytes-max", "16KiB")
+
+    def test_a_welcome_above_the_bound_of_an_outbox_arrives(self) -> None:
+        for number in range(300):
+            self.join("\N{GRINNING FACE}" * 29 + f"{number:03}")
+        page = self.enterContext(RawWebSocket(self.hub.web_port))
+        page.send(frame(TEXT, b'{"type":"join","nick":"page"}'))
+        welcome = page.frame()[1]
+        self.assertGreater(len(welcome), 16 << 10)
+        self.assertEqual(len(json.loads(welcome)["users"]), 301)
+        page.send(frame(TEXT, b'{"type":"message","text":"hello"}'))
+        while (event := json.loads(page.frame()[1]))["type"] != "message":
+            pass
+        self.assertEqual(event["text"], "hello")
+
+
 class ExampleFlood(unittest.TestCase):
     """The README's chat, and the chat of the tutorials: a user's own program with a Topic."""
 
