@@ -14,7 +14,6 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
 #include "coax/socket/names.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/offload.hpp"
@@ -165,16 +164,16 @@ void Check::tell(std::uint16_t port, const Result& result) const {
   } catch (const Error&) {  // it has no name
   }
   if (json_) {
-    boost::json::object object{{"target", printable(target_.text_with(port))}, {"state", state}};
+    boost::json::object object{{"target", target_.text_with(port)}, {"state", state}};
     if (!target_.is_unix()) object["port"] = port;
     if (!service.empty()) object["service"] = service;
     if (answers) object["address"] = result.address;
-    if (!answers) object["error"] = printable(result.error, SIZE_MAX);
+    if (!answers) object["error"] = result.error;
     object["ms"] = result.milliseconds;
     return print_json(object);
   }
   if (!answers && results_.size() > told_each_max) return;
-  print("{:<28} {:<12} {:.1f} ms{}\n", printable(target_.text_with(port)), state, result.milliseconds,
+  print("{:<28} {:<12} {:.1f} ms{}\n", target_.text_with(port), state, result.milliseconds,
         service.empty() ? "" : "  " + service);
 }
 

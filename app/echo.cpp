@@ -11,6 +11,7 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "app/signals.hpp"
+#include "app/standard_io.hpp"
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
 #include "coax/server/serve.hpp"
@@ -46,10 +47,9 @@ void check_is_ip(const Target& target, const Given& given) {
 
 // --- the server ---
 
-void tell_listening(const std::string& address, bool json) {
-  if (json) return print_json(boost::json::object{{"event", "listening"}, {"address", address}});
-  print("echo: listening on {}\n", address);
-  flush_output();
+std::string listening_text(const std::string& address, bool json) {
+  if (json) return json_text(boost::json::object{{"event", "listening"}, {"address", address}}) + "\n";
+  return safe_text("echo: listening on {}\n", address);
 }
 
 Task<> give_back(Stream& peer) {
@@ -57,25 +57,31 @@ Task<> give_back(Stream& peer) {
 }
 
 Task<> serve_streams(Target target, bool json, int& code) {
+  Announcements announcements;
   ServeOptions options{.listen = target.text()};
   options.drain = Duration::zero();
-  options.on_listen = [json](const Address& at) { tell_listening(at.to_string(), json); };
+  options.on_listen = [&](const Address& at) { announcements.say(listening_text(at.to_string(), json)); };
   try {
-    co_await serve(std::move(options), give_back);
+    co_await race(serve(std::move(options), give_back), announcements.run());
   } catch (const Error& error) {
     complain("echo", error.what());
     code = exit_code_of(error);
   }
 }
 
+Task<> give_back_datagrams(DatagramTransport& transport) {
+  while (true) {
+    const Datagram datagram = co_await transport.recv_from();
+    co_await transport.send_to(datagram.bytes, datagram.from);
+  }
+}
+
 Task<> serve_datagrams(Address at, bool json, int& code) {
+  Announcements announcements;
   try {
     DatagramTransport transport(at);
-    tell_listening(transport.local().to_string(), json);
-    while (true) {
-      const Datagram datagram = co_await transport.recv_from();
-      co_await transport.send_to(datagram.bytes, datagram.from);
-    }
+    announcements.say(listening_text(transport.local().to_string(), json));
+    co_await race(give_back_datagrams(transport), announcements.run());
   } catch (const Error& error) {
     complain("echo", error.what());
     code = exit_code_of(error);

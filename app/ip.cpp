@@ -14,7 +14,6 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "coax/address/network.hpp"
-#include "coax/base/text.hpp"
 
 namespace coax::app {
 
@@ -167,7 +166,7 @@ Network network_of(const std::string& text) {
   try {
     return Network::parse(text);
   } catch (const Error& error) {
-    throw WrongUsage{printable(std::string_view(error.what()), 400)};
+    throw WrongUsage{error.what()};
   }
 }
 
@@ -175,7 +174,7 @@ Endpoint ip_of(const std::string& text) {
   const auto address = Endpoint::from_ip(text, 0);
   if (!address) {
     throw WrongUsage{
-        fmt::format("\"{}\" is no IP address, such as 127.0.0.1 or ::1; names are for: coax resolve", printable(text))};
+        fmt::format("\"{}\" is no IP address, such as 127.0.0.1 or ::1; names are for: coax resolve", text)};
   }
   return *address;
 }

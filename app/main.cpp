@@ -9,7 +9,8 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "app/version.hpp"
-#include "coax/base/text.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
 
 namespace {
 
@@ -53,11 +54,17 @@ void add_commands(CLI::App& program, Chosen& chosen) {
 
 int refuse(const CLI::App* command, std::string_view text) {
   const std::string name = command == nullptr ? "coax" : "coax " + command->get_name();
-  print_error(fmt::format("{}: {}\nTry: {} --help\n", name, coax::printable(text, 2000), name));
+  coax::print_error(fmt::format("{}: {}", name, text));
+  coax::print_error(fmt::format("Try: {} --help", name));
   return usage;
 }
 
 int run_program(int argc, char** argv) {
+  try {
+    coax::log::check_environment();
+  } catch (const coax::Error& error) {
+    return refuse(nullptr, error.what());
+  }
   CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
   Chosen chosen;
   add_commands(program, chosen);

@@ -11,7 +11,6 @@
 
 #include "app/commands.hpp"
 #include "app/report.hpp"
-#include "coax/base/text.hpp"
 #include "coax/socket/names.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -53,7 +52,7 @@ std::string processes_of(const PortHolder& holder) {
   std::string text;
   for (const Process& process : holder.processes) {
     if (!text.empty()) text += ", ";
-    text += fmt::format("{} (pid {})", printable(process.name), process.id);
+    text += fmt::format("{} (pid {})", process.name, process.id);
   }
   return text.empty() ? "(process not visible: that needs more rights)" : text;
 }
@@ -62,7 +61,7 @@ boost::json::object json_of(const PortHolder& holder, unsigned unprivileged_from
   const std::uint16_t port = holder.local.port();
   boost::json::array processes;
   for (const Process& process : holder.processes) {
-    processes.push_back(boost::json::object{{"pid", process.id}, {"name", printable(process.name)}});
+    processes.push_back(boost::json::object{{"pid", process.id}, {"name", process.name}});
   }
   boost::json::object object{{"protocol", to_string(holder.transport)},
                              {"address", holder.local.ip()},
@@ -141,7 +140,7 @@ PortRange range_of(const std::string& text) {
   throw WrongUsage{
       fmt::format("\"{}\" is no port (1 to 65535), no range such as 8000-8010, and no service of "
                   "/etc/services",
-                  printable(text))};
+                  text)};
 }
 
 // Whether two sockets cannot both have this port.

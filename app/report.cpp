@@ -1,4 +1,4 @@
-// A text for standard error may quote a peer or an argument: it is made printable here, for all commands.
+// Texts may quote a peer or an argument: they are made printable here, for all commands.
 #include "app/report.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -15,18 +15,18 @@ namespace {
 
 int output_errno = 0;  // of the first write to standard output that failed
 
-void record_failure() noexcept {
-  if (output_errno == 0) output_errno = errno != 0 ? errno : EIO;
-}
-
 }  // namespace
 
+void record_output_failure(int errno_value) noexcept {
+  if (output_errno == 0) output_errno = errno_value != 0 ? errno_value : EIO;
+}
+
 void print_text(std::string_view text) noexcept {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) record_failure();
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) record_output_failure(errno);
 }
 
 bool flush_output() noexcept {
-  if (std::fflush(stdout) != 0) record_failure();
+  if (std::fflush(stdout) != 0) record_output_failure(errno);
   return output_errno == 0;
 }
 
@@ -34,9 +34,31 @@ int finish_output(int code) {
   flush_output();
   if (output_errno == 0) return code;
   if (output_errno != EPIPE) {
-    print_error(fmt::format("coax: write to standard output: {}\n", std::generic_category().message(output_errno)));
+    print_error(fmt::format("coax: write to standard output: {}", std::generic_category().message(output_errno)));
   }
   return code == done ? failed : code;
+}
+
+std::string json_string(std::string_view text) {
+  if (!is_utf8(text)) return json_string(printable(text, SIZE_MAX));
+  const std::string plain = boost::json::serialize(boost::json::value(text));
+  std::string safe;
+  std::string_view rest = plain;
+  while (!rest.empty()) {
+    const std::size_t control = find_control(rest);
+    safe += rest.substr(0, control);
+    rest.remove_prefix(control);
+    if (rest.empty()) break;
+    // Two or three bytes of UTF-8: DEL is the only one of a single byte that Boost.JSON leaves as it is.
+    const auto at = [rest](std::size_t index) { return static_cast<unsigned char>(rest[index]); };
+    const std::size_t length = at(0) < 0x80 ? 1 : at(0) < 0xE0 ? 2 : 3;
+    const unsigned code = length == 1   ? at(0)
+                          : length == 2 ? (at(0) & 0x1FU) << 6 | (at(1) & 0x3FU)
+                                        : (at(0) & 0x0FU) << 12 | (at(1) & 0x3FU) << 6 | (at(2) & 0x3FU);
+    safe += fmt::format("\\u{:04x}", code);
+    rest.remove_prefix(length);
+  }
+  return safe;
 }
 
 // Boost.JSON writes doubles as 3.3E-2.
@@ -51,15 +73,16 @@ std::string json_text(const boost::json::value& value) {
     text += end;
   };
   if (const auto* const object = value.if_object()) {
-    append_all(*object, '{', '}', [&text](const auto& each) {
-      text += boost::json::serialize(boost::json::value(each.key())) + ":" + json_text(each.value());
-    });
+    append_all(*object, '{', '}',
+               [&text](const auto& each) { text += json_string(each.key()) + ":" + json_text(each.value()); });
   } else if (const auto* const array = value.if_array()) {
     append_all(*array, '[', ']', [&text](const auto& each) { text += json_text(each); });
   } else if (const auto* const number = value.if_double()) {
     text = fmt::format("{:.6f}", *number);
     text.erase(text.find_last_not_of('0') + 1);
     if (text.ends_with('.')) text.pop_back();
+  } else if (const auto* const string = value.if_string()) {
+    text = json_string(*string);
   } else {
     text = boost::json::serialize(value);
   }
@@ -71,13 +94,8 @@ void print_json(const boost::json::value& value) {
   flush_output();
 }
 
-void print_error(std::string_view text) noexcept {
-  [[maybe_unused]] const auto written = std::fwrite(text.data(), 1, text.size(), stderr);
-}
-
 void complain(std::string_view command, std::string_view text) {
-  constexpr std::size_t characters_max = 2000;
-  print_error(fmt::format("coax {}: {}\n", command, printable(text, characters_max)));
+  print_error(fmt::format("coax {}: {}", command, text));
 }
 
 int reported(std::string_view command, int otherwise, const std::function<int()>& body) {
@@ -85,7 +103,7 @@ int reported(std::string_view command, int otherwise, const std::function<int()>
     return body();
   } catch (const WrongUsage& wrong) {
     complain(command, wrong.text);
-    print_error(fmt::format("Try: coax {} --help\n", command));
+    print_error(fmt::format("Try: coax {} --help", command));
     return usage;
   } catch (const Error& error) {
     complain(command, error.what());

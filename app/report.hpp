@@ -1,16 +1,19 @@
 // How commands answer: results go to standard output, as text or as JSON; an error is one line on standard error with
-// the exit code that belongs to it.
+// the exit code that belongs to it. Names of peers, processes and files are escaped here, once.
 #pragma once
 
 #include <fmt/core.h>
 
 #include <boost/json/value.hpp>
+#include <concepts>
 #include <functional>
 #include <string>
 #include <string_view>
 
 #include "app/commands.hpp"
 #include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
 #include "coax/base/units.hpp"
 #include "coax/task/scope.hpp"
 
@@ -26,25 +29,41 @@ struct WrongUsage {
 // Writes to standard output, buffered. A failure is recorded and decides the exit code: see finish_output(). Thread:
 // one at a time.
 void print_text(std::string_view text) noexcept;
+// A text among the values becomes printable(); others stay as they are.
+template <class T>
+decltype(auto) safe(const T& value) {
+  if constexpr (std::convertible_to<const T&, std::string_view>) {
+    return printable(std::string_view(value), 2000);
+  } else {
+    return (value);
+  }
+}
+template <class... T>
+std::string safe_text(fmt::format_string<T...> format, const T&... values) {
+  return
+      [format](const auto&... each) { return fmt::vformat(format, fmt::make_format_args(each...)); }(safe(values)...);
+}
+// Formats, with what safe() makes of the values.
 template <class... T>
 void print(fmt::format_string<T...> format, const T&... values) {
-  print_text(fmt::vformat(format, fmt::make_format_args(values...)));
+  print_text(safe_text<T...>(format, values...));
 }
+// Records a failure of other writes to standard output in the same way.
+void record_output_failure(int errno_value) noexcept;
 // Writes the buffer out, so that a reader of a pipe has it at once. Returns false when anything was lost so far.
 bool flush_output() noexcept;
 // At the end of main(). Returns `code`, or `failed` when something that was printed was lost; the reason goes to
 // standard error, except that the reader of a pipe has gone.
 int finish_output(int code);
 
-// JSON (RFC 8259) whose numbers have no exponent: at most six decimal places.
+// JSON (RFC 8259) whose numbers have no exponent, at most six decimal places, and whose strings have controls, those of
+// Unicode too, as \uNNNN.
 std::string json_text(const boost::json::value& value);
 // One line on standard output, flushed.
 void print_json(const boost::json::value& value);
 
 // --- errors ---
 
-// To standard error, whatever becomes of it: nothing is left to report a failure to. fmt::print() would throw.
-void print_error(std::string_view text) noexcept;
 // "coax NAME: text" on standard error.
 void complain(std::string_view command, std::string_view text);
 // What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are written to standard error.

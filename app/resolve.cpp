@@ -11,7 +11,6 @@
 #include "app/commands.hpp"
 #include "app/report.hpp"
 #include "coax/address/idna.hpp"
-#include "coax/base/text.hpp"
 #include "coax/socket/names.hpp"
 
 namespace coax::app {
@@ -35,7 +34,7 @@ Target target_of(const std::string& text) {
     throw WrongUsage{
         fmt::format("\"{}\" is not NAME, NAME:PORT or NAME:SERVICE (an IPv6 address with one: "
                     "[ADDRESS]:PORT)",
-                    printable(text))};
+                    text)};
   };
   Target target{text, {}};
   if (text.starts_with('[')) {
@@ -79,7 +78,7 @@ int tell_failure(const std::string& name, const Error& error, TimePoint begin, b
     complain("resolve", fmt::format("{} ({:.1f} ms)", error.what(), milliseconds_since(begin)));
     return code;
   }
-  boost::json::object object{{"name", printable(name)}, {"error", error.what()}, {"ms", milliseconds_since(begin)}};
+  boost::json::object object{{"name", name}, {"error", error.what()}, {"ms", milliseconds_since(begin)}};
   if (resolver != nullptr) object["reason"] = name_of_reason(resolver->reason());
   print_json(object);
   return code;
@@ -98,7 +97,7 @@ int forward(const std::string& name, bool json) {
   std::vector<Endpoint> addresses;
   for (const AddressInfo& info : found) addresses.push_back(info.address.endpoint());
   addresses = interleave_families(addresses);
-  const std::string canonical = printable(found.front().canonical_name);
+  const std::string canonical = found.front().canonical_name;
   const auto text_of = [&](const Endpoint& at) { return target.service.empty() ? at.ip() : at.to_string(); };
   if (json) {
     boost::json::array all;
@@ -107,11 +106,11 @@ int forward(const std::string& name, bool json) {
       if (!target.service.empty()) one["port"] = address.port();
       all.push_back(std::move(one));
     }
-    print_json(boost::json::object{
-        {"name", printable(name)}, {"canonical", canonical}, {"addresses", std::move(all)}, {"ms", took}});
+    print_json(
+        boost::json::object{{"name", name}, {"canonical", canonical}, {"addresses", std::move(all)}, {"ms", took}});
     return done;
   }
-  print("{}{}  ({:.1f} ms)\n", printable(name), canonical != target.host ? " is " + canonical : "", took);
+  print("{}{}  ({:.1f} ms)\n", name, canonical != target.host ? " is " + canonical : "", took);
   for (const Endpoint& address : addresses) print("  {}\n", text_of(address));
   return done;
 }
@@ -119,7 +118,7 @@ int forward(const std::string& name, bool json) {
 int backward(const std::string& text, bool json) {
   const auto address = Endpoint::from_ip(text, 0);
   if (!address) {
-    throw WrongUsage{fmt::format("--reverse \"{}\": give an IP address, such as 127.0.0.1 or ::1", printable(text))};
+    throw WrongUsage{fmt::format("--reverse \"{}\": give an IP address, such as 127.0.0.1 or ::1", text)};
   }
   const TimePoint begin = Clock::now();
   HostEntry entry;
@@ -129,8 +128,8 @@ int backward(const std::string& text, bool json) {
     return tell_failure(text, error, begin, json);
   }
   const double took = milliseconds_since(begin);
-  std::vector<std::string> names{printable(entry.name)};
-  for (const std::string& alias : entry.aliases) names.push_back(printable(alias));
+  std::vector<std::string> names{entry.name};
+  for (const std::string& alias : entry.aliases) names.push_back(alias);
   if (json) {
     print_json(boost::json::object{
         {"address", address->ip()}, {"names", boost::json::array(names.begin(), names.end())}, {"ms", took}});

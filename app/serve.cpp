@@ -8,6 +8,7 @@
 #include "app/report.hpp"
 #include "app/settings.hpp"
 #include "app/signals.hpp"
+#include "app/standard_io.hpp"
 #include "app/version.hpp"
 #include "coax/coax.hpp"
 #include "coax/http/app.hpp"
@@ -55,19 +56,19 @@ void fit_to_descriptors(Limits& limits) {
 }
 
 // What a person types to reach the lines there, with and without us.
-void tell_how_to_join(const Address& at) {
-  print("  terminal   coax chat {} --nick NAME\n", at.to_string());
+std::string how_to_join(const Address& at) {
+  std::string text = safe_text("  terminal   coax chat {} --nick NAME\n", at.to_string());
   const auto name = at.unix_name();
   if (!name) {
     const Endpoint near = at.endpoint();
-    print("  nc         nc {} {}\n", near.ip(), near.port());
-    print("  Python     s = socket.create_connection((\"{}\", {})); ", near.ip(), near.port());
+    text += fmt::format("  nc         nc {} {}\n", near.ip(), near.port());
+    text += fmt::format("  Python     s = socket.create_connection((\"{}\", {})); ", near.ip(), near.port());
   } else {
-    if (!name->is_abstract()) print("  nc         nc -U {}\n", name->text());
+    if (!name->is_abstract()) text += safe_text("  nc         nc -U {}\n", name->text());
     const std::string python = name->is_abstract() ? "\\0" + name->text().substr(1) : name->text();
-    print("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
+    text += safe_text("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
   }
-  print("s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n");
+  return text + "s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n";
 }
 
 class Hub {
@@ -97,9 +98,10 @@ class Hub {
   bool opened_ = false;
   int draining_ = 0;
   Event both_ended_;
+  Announcements announcements_;
 };
 
-Task<> Hub::run() { co_await all(serve_both(), close_room_in_time()); }
+Task<> Hub::run() { co_await race(all(serve_both(), close_room_in_time()), announcements_.run()); }
 
 Task<> Hub::serve_both() {
   fit_to_descriptors(options_.limits);
@@ -187,19 +189,17 @@ void Hub::server_drains() {
 void Hub::listening() {
   if (++ready_ != doors()) return;
   opened_ = true;
-  print("Coax {}: the hub is open{}\n\n", COAX_VERSION,
-        only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
-                                     : ", for everybody who can reach this machine");
+  std::string text =
+      fmt::format("Coax {}: the hub is open{}\n\n", COAX_VERSION,
+                  only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
+                                               : ", for everybody who can reach this machine");
   for (const Address& at : lines_at_) {
-    print("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
+    text += safe_text("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
   }
-  for (const Address& at : web_at_) print("  listening  http  {}\n", at.to_string());
-  print("\n");
-  if (!web_at_.empty()) print("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
-  tell_how_to_join(reachable(lines_at_.front()));
-  print("\n  Ctrl-C closes it.\n");
-  if (!flush_output())
-    log::warning("this text could not be written to standard output: the exit code will be {}", int{failed});
+  for (const Address& at : web_at_) text += fmt::format("  listening  http  {}\n", at.to_string());
+  text += "\n";
+  if (!web_at_.empty()) text += fmt::format("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
+  announcements_.say(text + how_to_join(reachable(lines_at_.front())) + "\n  Ctrl-C closes it.\n");
   Loop& loop = Loop::current();
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
 }
@@ -223,16 +223,12 @@ HubOptions read(const Settings& settings) {
   options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
   if (options.threads > 1024) settings.refuse("threads", "a number from 1 to 1024, or all");
-  const std::string& level = settings.text("log-level");
-  if (level == "debug") {
-    log::set_level(log::Level::debug);
-  } else if (level == "warning") {
-    log::set_level(log::Level::warning);
-  } else if (level == "error") {
-    log::set_level(log::Level::error);
-  } else if (level != "info") {
-    settings.refuse("log-level", "one of debug, info, warning, error");
-  }
+  const auto level = log::parse_level(settings.text("log-level"));
+  if (!level) settings.refuse("log-level", "one of debug, info, warning, error, off");
+  const auto format = log::parse_format(settings.text("log-format"));
+  if (!format) settings.refuse("log-format", "one of text, json");
+  log::set_level(*level);
+  log::set_format(*format);
   return options;
 }
 
@@ -281,7 +277,9 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("connections-max", "N", "8000", "Connections at a time, on each port; more wait");
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
   settings->add("outbox-bytes-max", "SIZE", "256KiB", "What may wait for a slow reader before it is disconnected");
-  settings->add("log-level", "LEVEL", "info", "What goes to standard error: debug, info, warning, error");
+  settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),
+                "What goes to standard error: debug, info, warning, error, off; COAX_LOG sets the default");
+  settings->add("log-format", "FORMAT", "text", "How it is written: text, or json for JSON Lines");
   command->footer(
       "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
       "web_port, ...). Flags beat the environment, which beats the file.\n\nExamples:\n  coax serve\n"

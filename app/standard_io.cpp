@@ -15,7 +15,9 @@
 #include <climits>
 #include <system_error>
 
+#include "app/report.hpp"
 #include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
 #include "coax/task/offload.hpp"
 
 namespace coax::app {
@@ -128,6 +130,39 @@ std::size_t StandardOutput::write_some(Bytes bytes) const {
   if (written >= 0) return static_cast<std::size_t>(written);
   if (errno == EINTR || errno == EAGAIN) return 0;
   throw Error(errno, "write to", "standard output");
+}
+
+// --- announcements ---
+
+void Announcements::say(std::string_view text) {
+  texts_ += text;
+  added_.set();
+}
+
+Task<> Announcements::run() {
+  bool cancelled = false;
+  try {
+    while (true) {
+      co_await added_.wait();
+      added_.clear();
+      co_await write_all();
+    }
+  } catch (const Cancelled&) {
+    cancelled = true;
+  }
+  if (cancelled) co_await shield(std::chrono::seconds(1), write_all());
+}
+
+Task<> Announcements::write_all() {
+  try {
+    while (!texts_.empty()) {
+      const std::string text = std::exchange(texts_, {});
+      co_await output_.write(text);
+    }
+  } catch (const Error& error) {
+    record_output_failure(error.code().value());
+    log::warning("{}: the exit code will be {}", error.what(), int{failed});
+  }
 }
 
 }  // namespace coax::app

@@ -7,6 +7,8 @@
 #include <memory>
 #include <optional>
 #include <stop_token>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "coax/base/bytes.hpp"
@@ -70,6 +72,21 @@ class StandardOutput {
   bool is_file_;
   bool busy_ = false;
   Event idle_;
+};
+
+// Standard output for callbacks on a loop, which must not wait for a reader: a task writes what they say.
+class Announcements {
+ public:
+  void say(std::string_view text);
+  // Runs beside a server. Cancelled: what is left is written, within a second. A failure decides the exit code.
+  Task<> run();
+
+ private:
+  Task<> write_all();
+
+  StandardOutput output_;
+  std::string texts_;
+  Event added_;
 };
 
 }  // namespace coax::app

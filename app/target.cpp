@@ -8,7 +8,6 @@
 
 #include "app/report.hpp"
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
 #include "coax/socket/names.hpp"
 
 namespace coax::app {
@@ -27,8 +26,8 @@ PortRange ports_of(const std::string& text, Transport transport, Ports ports) {
     }
   } catch (const Error&) {  // told below
   }
-  throw WrongUsage{fmt::format("\"{}\" is no port: give a number from {} to 65535, or a service of /etc/services",
-                               printable(text), ports == Ports::one_or_any ? 0 : 1)};
+  throw WrongUsage{fmt::format("\"{}\" is no port: give a number from {} to 65535, or a service of /etc/services", text,
+                               ports == Ports::one_or_any ? 0 : 1)};
 }
 
 }  // namespace
@@ -55,14 +54,14 @@ Target target_of(const std::vector<std::string>& words, Transport transport, Por
   const std::size_t colon = first.rfind(':');
   if (colon == std::string::npos) {
     const bool is_host = first.contains('.') || first == "localhost";
-    if (is_host) throw WrongUsage{fmt::format("\"{}\": which port? {}", printable(first), forms)};
+    if (is_host) throw WrongUsage{fmt::format("\"{}\": which port? {}", first, forms)};
     return {.host = "127.0.0.1", .ports = ports_of(first, transport, ports)};
   }
   std::string host = first.substr(0, colon);
   const bool in_brackets = host.starts_with('[') && host.ends_with(']');
   if (in_brackets) host = host.substr(1, host.size() - 2);
   if (!in_brackets && host.contains(':')) {
-    throw WrongUsage{fmt::format("\"{}\" could be an address with or without a port: {}", printable(first), forms)};
+    throw WrongUsage{fmt::format("\"{}\" could be an address with or without a port: {}", first, forms)};
   }
   return {.host = std::move(host), .ports = ports_of(first.substr(colon + 1), transport, ports)};
 }

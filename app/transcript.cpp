@@ -253,7 +253,7 @@ Task<> Transcript::closed(std::string_view why) {
 }
 
 Task<> Transcript::failed(std::string text) {
-  const std::string line = event("error", {{"text", printable(text, SIZE_MAX)}});
+  const std::string line = event("error", {{"text", text}});
   co_await output_.write(line);
 }
 

@@ -18,7 +18,7 @@ install(FILES ${PROJECT_BINARY_DIR}/CoaxConfig.cmake ${PROJECT_BINARY_DIR}/CoaxC
 install(EXPORT CoaxTargets NAMESPACE Coax:: DESTINATION ${package_dir} COMPONENT library)
 
 # A static library brings the libraries it uses to the link; a shared one has them inside its own list.
-set(pc_link_requires "libssl libcrypto spdlog libutf8proc libidn2 liburing")
+set(pc_link_requires "libssl libcrypto libutf8proc libidn2 liburing")
 if(BUILD_SHARED_LIBS)
   set(pc_requires "fmt")
   set(pc_libs "-lcoax")

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <utility>
 
+#include "coax/base/text.hpp"
+
 namespace coax {
 
 namespace {
@@ -30,6 +32,12 @@ constexpr std::array<Kind, 12> kinds{{{"timed_out", ETIMEDOUT},
                                       {"other", EIO}}};
 
 const Kind& row_of(ErrorKind kind) noexcept { return kinds[static_cast<std::size_t>(kind)]; }
+
+// Names and reasons may come from peers, and what an Error says reaches terminals and logs.
+std::string safe(std::string_view text) {
+  constexpr std::size_t characters_max = 2000;
+  return printable(text, characters_max);
+}
 
 std::string sentence(std::string_view operation, std::string_view peer, std::string_view reason,
                      std::string_view advice) {
@@ -93,16 +101,16 @@ ErrorKind kind_of(int errno_value) noexcept {
 Error::Error(int errno_value, std::string_view operation, std::string_view peer, std::string_view advice)
     : std::system_error(errno_value, std::generic_category()),
       kind_(kind_of(errno_value)),
-      operation_(operation),
-      peer_(peer),
-      text_(sentence(operation, peer, code().message(), advice)) {}
+      operation_(safe(operation)),
+      peer_(safe(peer)),
+      text_(sentence(operation_, peer_, code().message(), safe(advice))) {}
 
 Error::Error(ErrorKind kind, std::string_view operation, std::string_view peer, std::string_view reason)
     : std::system_error(row_of(kind).errno_value, std::generic_category()),
       kind_(kind),
-      operation_(operation),
-      peer_(peer),
-      text_(sentence(operation, peer, reason, {})) {}
+      operation_(safe(operation)),
+      peer_(safe(peer)),
+      text_(sentence(operation_, peer_, safe(reason), {})) {}
 
 IncompleteRead::IncompleteRead(std::string_view peer, std::string received, std::size_t wanted)
     : Error(ErrorKind::disconnected, "recv from", peer,

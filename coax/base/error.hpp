@@ -33,7 +33,8 @@ enum class ErrorKind : std::uint8_t {
 std::string_view to_string(ErrorKind kind) noexcept;
 ErrorKind kind_of(int errno_value) noexcept;
 
-// Reads "connect to 127.0.0.1:9: Connection refused".
+// Reads "connect to 127.0.0.1:9: Connection refused". What the texts have from outside is escaped as printable() does
+// (base/text.hpp), once and here: all of them may go to a terminal as they are.
 class Error : public std::system_error {
  public:
   // operation: "connect to", "listen on", "recv from"; peer: the address or name it was tried on, may be empty.

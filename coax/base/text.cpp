@@ -119,12 +119,14 @@ std::size_t count_characters(std::string_view utf8) noexcept {
   return static_cast<std::size_t>(std::ranges::count_if(utf8, [](char byte) { return !is_continuation(byte); }));
 }
 
-bool has_control(std::string_view utf8) noexcept {
+std::size_t find_control(std::string_view utf8) noexcept {
   for (std::size_t index = 0; index < utf8.size(); ++index) {
-    if (control_length(utf8.substr(index)) != 0) return true;
+    if (control_length(utf8.substr(index)) != 0) return index;
   }
-  return false;
+  return utf8.size();
 }
+
+bool has_control(std::string_view utf8) noexcept { return find_control(utf8) != utf8.size(); }
 
 std::string fold_case(std::string_view utf8) {
   constexpr auto folding = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT |

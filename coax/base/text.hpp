@@ -27,6 +27,8 @@ std::size_t count_characters(std::string_view utf8) noexcept;
 // A C0 or C1 control (tab, line end and DEL included), a line or paragraph separator (U+2028, U+2029), or one of the
 // characters that reverse the reading direction of what follows (U+202A..E, U+2066..9). Takes valid UTF-8.
 bool has_control(std::string_view utf8) noexcept;
+// Returns the offset of the first of these, or the size of the text.
+std::size_t find_control(std::string_view utf8) noexcept;
 // Unicode NFKC case folding: two names that fold alike are the same name to a reader. Takes valid UTF-8.
 std::string fold_case(std::string_view utf8);
 // For logs and terminals: control characters and bytes that are not UTF-8 become \xNN; after characters_max of the text

@@ -1,9 +1,12 @@
 // One table of units for each direction, so that what format_ writes, parse_ reads back.
 #include "coax/base/units.hpp"
 
+#include <fmt/core.h>
+
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <ctime>
 #include <limits>
 
 namespace coax {
@@ -58,6 +61,16 @@ std::string format_duration(Duration duration) {
   const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
   if (count < 0) return "-" + format(static_cast<std::uint64_t>(-count), millisecond_units, "s");
   return format(static_cast<std::uint64_t>(count), millisecond_units, "s");
+}
+
+std::string format_time(std::chrono::system_clock::time_point time) {
+  const auto milliseconds = std::chrono::floor<std::chrono::milliseconds>(time);
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(time));
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                     utc.tm_hour, utc.tm_min, utc.tm_sec,
+                     (milliseconds - std::chrono::floor<std::chrono::seconds>(milliseconds)).count());
 }
 
 }  // namespace coax

@@ -27,5 +27,7 @@ std::optional<std::size_t> parse_size(std::string_view text) noexcept;
 std::optional<Duration> parse_duration(std::string_view text) noexcept;
 std::string format_size(std::size_t bytes);      // "64KiB", "1500B"
 std::string format_duration(Duration duration);  // "30s", "1500ms"
+// RFC 3339, UTC, with milliseconds: "2026-03-01T08:15:30.123Z".
+std::string format_time(std::chrono::system_clock::time_point time);
 
 }  // namespace coax

@@ -3,7 +3,6 @@
 #include <array>
 
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
 #include "coax/codec/http1.hpp"
 #include "coax/codec/token.hpp"
 
@@ -80,7 +79,7 @@ constexpr std::array known_statuses{
 };
 
 [[noreturn]] void refuse_to_write(std::string_view what, std::string_view text, std::string_view reason) {
-  throw Error(ErrorKind::invalid, what, printable(text), reason);
+  throw Error(ErrorKind::invalid, what, text, reason);
 }
 
 void append_fields(std::string& out, std::span<const Field> fields) {

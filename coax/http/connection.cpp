@@ -269,8 +269,8 @@ Task<> HttpConnection::answer_later() {
 void HttpConnection::write_failure(const std::exception& error) {
   if (dynamic_cast<const Cancelled*>(&error) != nullptr) throw;
   const Request& request = *exchange_->request;
-  log::error("{} {} for {} failed: {}", request.method(), printable(request.path()), connection_.peer_name(),
-             printable(Bytes(std::string_view(error.what()))));
+  log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), error.what(), request.method(),
+             request.path());
   write(Response::text("500 Internal Server Error\n", 500));
 }
 
@@ -339,7 +339,7 @@ Next HttpConnection::upgrade(const Request& request, const App::SocketAction& ac
     socket_ = &action;
   } else {
     log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
-              printable(request.header("Origin")));
+              request.header("Origin"));
     exchange_->write(Response::text("this WebSocket is for pages of its own origin\n", 403), close_field,
                      app_.fixed_fields(), false);
   }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
 #include "coax/loop/sim.hpp"
 
 namespace coax {
@@ -17,6 +18,7 @@ thread_local Loop* current_loop = nullptr;
 }
 
 std::unique_ptr<Backend> make_backend() {
+  log::check_environment();
   const char* const given = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   const std::string_view name = given != nullptr ? given : "";
   if (name.empty() || name == "epoll") return make_epoll_backend();

@@ -129,6 +129,7 @@ void Guests::join_the_served() {
 void serve_on_threads(Listener& listener, const std::function<void(Socket&)>& handler,
                       const ServeOnThreadsOptions& options) {
   if (!listener.blocking()) throw Error(ErrorKind::invalid, "accept on", listener.local().to_string(), "it must block");
+  log::check_environment();
   Guests guests(handler, options);
   TimePoint told;  // that there are no descriptors or threads
   while (true) {

@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
+#include "coax/base/log.hpp"
 
 namespace coax {
 
@@ -18,7 +18,7 @@ void check_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (error == std::errc() && end == text.data() + text.size()) return;
-  throw UsageError(fmt::format("PORT: '{}' is no number from 0 to 65535", printable(text)));
+  throw UsageError(fmt::format("PORT: '{}' is no number from 0 to 65535", text));
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ Arguments::Arguments(int argc, const char* const* argv, std::string_view usage) 
     words_.push_back(word);
   }
   if (values.size() > words_.size()) {
-    throw UsageError(fmt::format("'{}' is one word too many", printable(values[words_.size()])));
+    throw UsageError(fmt::format("'{}' is one word too many", values[words_.size()]));
   }
 }
 
@@ -58,13 +58,13 @@ std::string_view Arguments::get(std::string_view name, std::string_view otherwis
 std::size_t Arguments::size(std::string_view name, std::size_t otherwise) const {
   if (!word(name).given) return otherwise;
   if (const auto size = parse_size(word(name).value)) return *size;
-  throw UsageError(fmt::format("{}: '{}' is no size such as 64KiB", name, printable(word(name).value)));
+  throw UsageError(fmt::format("{}: '{}' is no size such as 64KiB", name, word(name).value));
 }
 
 Duration Arguments::duration(std::string_view name, Duration otherwise) const {
   if (!word(name).given) return otherwise;
   if (const auto duration = parse_duration(word(name).value)) return *duration;
-  throw UsageError(fmt::format("{}: '{}' is no time such as 30s", name, printable(word(name).value)));
+  throw UsageError(fmt::format("{}: '{}' is no time such as 30s", name, word(name).value));
 }
 
 std::string Arguments::where(std::string_view host) const {
@@ -79,16 +79,18 @@ int program(int argc, char** argv, std::string_view usage, const std::function<i
   std::string_view name = argc > 0 ? argv[0] : "program";
   name = name.substr(name.rfind('/') + 1);
   const std::string first = argc == 2 ? argv[1] : "";
-  const std::string usage_line = fmt::format("usage: {}{}{}\n", name, usage.empty() ? "" : " ", usage);
+  const std::string usage_line = fmt::format("usage: {}{}{}", name, usage.empty() ? "" : " ", usage);
   try {
+    log::check_environment();
     if (first != "-h" && first != "--help") return body(Arguments(argc, argv, usage));
-    fmt::print("{}", usage_line);
+    print_line(usage_line);
     return 0;
   } catch (const UsageError& error) {
-    fmt::print(stderr, "{}: {}\n{}", name, error.what(), usage_line);
+    print_error(fmt::format("{}: {}", name, error.what()));
+    print_error(usage_line);
     return 2;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: {}\n", name, error.what());
+    print_error(fmt::format("{}: {}", name, error.what()));
     return 1;
   }
 }
@@ -100,7 +102,11 @@ void print_line(std::string line) {
 }
 
 void tell(const std::exception& error) noexcept {
-  std::fprintf(stderr, "%s: %s\n", program_invocation_short_name, error.what());
+  try {
+    print_error(fmt::format("{}: {}", program_invocation_short_name, error.what()));
+  } catch (const std::exception&) {
+    print_error(error.what());
+  }
 }
 
 }  // namespace detail

@@ -1,8 +1,6 @@
 // The root of all tasks: loops, threads and signals.
 #include "coax/task/run.hpp"
 
-#include <fmt/core.h>
-
 #include <atomic>
 #include <exception>
 #include <list>
@@ -10,6 +8,7 @@
 #include <thread>
 
 #include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/signals_private.hpp"
 
@@ -115,7 +114,7 @@ int run(Task<> task, RunOptions options) {
   try {
     run_or_throw(std::move(task), options);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{}\n", error.what());
+    print_error(error.what());
     return 1;
   }
   return 0;

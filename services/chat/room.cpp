@@ -6,9 +6,9 @@
 
 #include <boost/json.hpp>
 #include <chrono>
-#include <ctime>
 
 #include "coax/base/text.hpp"
+#include "coax/base/units.hpp"
 #include "coax/codec/websocket.hpp"
 
 namespace coax::chat {
@@ -17,16 +17,6 @@ namespace {
 
 std::string json(std::string_view text) {
   return boost::json::serialize(boost::json::value(boost::json::string_view(text.data(), text.size())));
-}
-
-// RFC 3339, UTC, milliseconds.
-std::string timestamp() {
-  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, now.time_since_epoch().count() % 1000);
 }
 
 std::string text_frame(std::string_view payload) {
@@ -120,8 +110,8 @@ std::string Room::welcome(std::string_view nick) const {
 
 void Room::publish(std::string_view type, std::string_view line, std::string_view json_members) {
   ++sequence_;
-  const std::string frame =
-      text_frame(fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_, timestamp(), json_members));
+  const std::string frame = text_frame(fmt::format(R"({{"type":"{}","seq":{},"time":"{}",{}}})", type, sequence_,
+                                                   format_time(std::chrono::system_clock::now()), json_members));
   const std::array<Bytes, forms> encoded{line, frame};
   topic_.publish_now(encoded);
 }

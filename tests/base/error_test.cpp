@@ -71,3 +71,16 @@ TEST(ToString, spells_the_kind) {
   EXPECT_EQ(to_string(ErrorKind::overloaded), "overloaded");
   EXPECT_EQ(to_string(ErrorKind::other), "other");
 }
+
+TEST(Error, escapes_what_may_come_from_outside) {
+  const Error words(ErrorKind::protocol, "ask\n", "@a\x1B[2J", "said \u202E\xFF");
+  EXPECT_STREQ(words.what(), "ask\\x0A @a\\x1B[2J: said \\xE2\\x80\\xAE\\xFF");
+  EXPECT_EQ(words.operation(), "ask\\x0A");
+  EXPECT_EQ(words.peer(), "@a\\x1B[2J");
+  EXPECT_STREQ(Error(ENOENT, "open", "a\rb", "try\tc").what(), "open a\\x0Db: No such file or directory; try\\x09c");
+}
+
+TEST(Error, of_an_error_escapes_once) {
+  const Error inner(ErrorKind::invalid, "read", "\x1B", "bad");
+  EXPECT_STREQ(Error(ErrorKind::invalid, "open", "f", inner.what()).what(), "open f: read \\x1B: bad");
+}

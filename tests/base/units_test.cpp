@@ -55,3 +55,9 @@ TEST(FormatDuration, takes_the_largest_unit_that_divides) {
   EXPECT_EQ(coax::format_duration(24h), "24h");
   EXPECT_EQ(coax::format_duration(-5s), "-5s");
 }
+
+TEST(FormatTime, is_rfc_3339_in_utc) {
+  using namespace std::chrono;
+  EXPECT_EQ(coax::format_time(system_clock::time_point(milliseconds(1'772'352'930'007))), "2026-03-01T08:15:30.007Z");
+  EXPECT_EQ(coax::format_time(system_clock::time_point(milliseconds(-1))), "1969-12-31T23:59:59.999Z");
+}

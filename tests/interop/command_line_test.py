@@ -66,7 +66,7 @@ class LostOutput(unittest.TestCase):
                                    stderr=subprocess.PIPE, env=support.environment())
             log = support.Output(hub.stderr)
             try:
-                log.wait_for("could not be written to standard output")
+                log.wait_for("write to standard output: No space left on device")
                 hub.terminate()
                 self.assertEqual(hub.wait(WAIT_S), 1)
             finally:
