@@ -60,12 +60,8 @@ Task<> DatagramExchange::send(Bytes bytes) {
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
     Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
-    const Address to = peer_;  // it may change while this waits
-    if (connected()) {
-      co_await transport_.send(datagram);
-    } else {
-      co_await transport_.send_to(datagram, to);
-    }
+    const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
+    co_await transport_.reply(asked, datagram);
     last_active_ = Clock::now();
     co_await transcript_.sent_datagram(datagram);
     bytes = bytes.from(datagram.size());
@@ -77,6 +73,7 @@ Task<> DatagramExchange::recv_all() {
     const Datagram datagram = co_await transport_.recv_from();
     const bool is_ours = co_await accept_from(datagram.from);
     if (!is_ours) continue;
+    reached_ = datagram.to;
     last_active_ = Clock::now();
     changed_.set();
     co_await show(datagram.bytes);

@@ -35,6 +35,7 @@ class DatagramExchange {
   const ExchangeOptions& options_;
   LineBlocks blocks_;
   Address peer_;
+  Endpoint reached_;  // the address of ours that it sent to
   Event has_peer_;
   Event changed_;  // for the watch
   TimePoint last_active_ = Clock::now();

@@ -72,7 +72,7 @@ Task<> serve_streams(Target target, bool json, int& code) {
 Task<> give_back_datagrams(DatagramTransport& transport) {
   while (true) {
     const Datagram datagram = co_await transport.recv_from();
-    co_await transport.send_to(datagram.bytes, datagram.from);
+    co_await transport.reply(datagram, datagram.bytes);
   }
 }
 

@@ -11,7 +11,7 @@ void receive(const coax::Arguments& given) {
   coax::forever([&] {
     const coax::Datagram datagram = socket.recv_from();
     coax::print_line("received \"{}\"", coax::printable(datagram.bytes));
-    socket.send_to("ack", datagram.from);
+    socket.reply(datagram, "ack");
   });
 }
 

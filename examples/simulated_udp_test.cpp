@@ -10,7 +10,7 @@ coax::Task<> count(coax::DatagramTransport& transport, int& done) {
   while (true) {
     const coax::Datagram request = co_await transport.recv_from();
     if (std::stoi(request.bytes.string()) == done + 1) ++done;
-    co_await transport.send_to(request.bytes, request.from);
+    co_await transport.reply(request, request.bytes);
   }
 }
 

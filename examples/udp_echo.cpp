@@ -5,7 +5,7 @@ coax::Task<> echo(std::string at) {
   coax::DatagramTransport transport(at);
   while (true) {
     const coax::Datagram datagram = co_await transport.recv_from();
-    co_await transport.send_to(datagram.bytes, datagram.from);
+    co_await transport.reply(datagram, datagram.bytes);
   }
 }
 

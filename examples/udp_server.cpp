@@ -6,7 +6,7 @@ void serve(const coax::Arguments& given) {
   coax::forever([&] {
     const coax::Datagram datagram = socket.recv_from();
     coax::print_line("Received: {}", coax::printable(datagram.bytes));
-    socket.send_to("Response from server", datagram.from);
+    socket.reply(datagram, "Response from server");
   });
 }
 

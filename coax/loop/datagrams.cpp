@@ -67,12 +67,13 @@ std::span<mmsghdr> ReceiveBatch::prepare(bool may_be_joined) noexcept {
   return headers_;
 }
 
-void ReceiveBatch::put(std::size_t index, Bytes datagram, const Address& from) noexcept {
+void ReceiveBatch::put(std::size_t index, Bytes datagram, const Address& from, const Endpoint& to) noexcept {
   std::memcpy(pieces_[index].iov_base, datagram.data(), std::min(datagram.size(), message_bytes_max));
   std::memcpy(&names_[index], from.native().data(), from.native().size());
   headers_[index].msg_len = static_cast<unsigned>(datagram.size());
   headers_[index].msg_hdr.msg_namelen = static_cast<socklen_t>(from.native().size());
-  headers_[index].msg_hdr.msg_controllen = 0;
+  headers_[index].msg_hdr.msg_control = controls_[index].data();
+  headers_[index].msg_hdr.msg_controllen = packet_info::write(controls_[index], to);
 }
 
 ReceiveBatch::Message ReceiveBatch::message(std::size_t index) const noexcept {
@@ -81,14 +82,18 @@ ReceiveBatch::Message ReceiveBatch::message(std::size_t index) const noexcept {
                   .size = std::min<std::size_t>(header.msg_len, message_bytes_max),
                   .length = header.msg_len,
                   .segment = 0,
-                  .from = std::as_bytes(std::span(&names_[index], 1)).first(header.msg_hdr.msg_namelen)};
-  if (header.msg_hdr.msg_controllen < CMSG_LEN(sizeof(int))) return message;
-  const auto* const control = reinterpret_cast<const cmsghdr*>(controls_[index].data());
-  if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) return message;
-  int segment = 0;
-  std::memcpy(&segment, CMSG_DATA(control), sizeof segment);
-  if (segment > 0 && static_cast<std::size_t>(segment) < message.size) {
-    message.segment = static_cast<std::size_t>(segment);
+                  .from = std::as_bytes(std::span(&names_[index], 1)).first(header.msg_hdr.msg_namelen),
+                  .to = {}};
+  if (header.msg_hdr.msg_controllen == 0) return message;
+  message.to = packet_info::read(header.msg_hdr);
+  auto* const all = const_cast<msghdr*>(&header.msg_hdr);  // the macros take it as it was before const
+  for (cmsghdr* control = CMSG_FIRSTHDR(all); control != nullptr; control = CMSG_NXTHDR(all, control)) {
+    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
+    int segment = 0;
+    std::memcpy(&segment, CMSG_DATA(control), sizeof segment);
+    if (segment > 0 && static_cast<std::size_t>(segment) < message.size) {
+      message.segment = static_cast<std::size_t>(segment);
+    }
   }
   return message;
 }
@@ -106,7 +111,8 @@ SendBatch::SendBatch() noexcept {
   }
 }
 
-bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) const noexcept {
+bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+                      std::size_t join_bytes_max) const noexcept {
   if (empty() || (parts_ && end_ - begin_ == 1)) return false;
   const std::size_t last = end_ - 1;
   const Info& info = infos_[last];
@@ -115,25 +121,26 @@ bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, std::size_t
   return !datagram.empty() && datagram.size() <= info.segment && info.segment <= join_bytes_max &&
          bytes == std::size_t{info.segment} * info.count &&  // the last is not shorter
          info.count < joined_max && bytes + datagram.size() <= joined_bytes_max && header.msg_namelen == to.size() &&
-         (to.empty() || std::memcmp(header.msg_name, to.data(), to.size()) == 0);
+         (to.empty() || std::memcmp(header.msg_name, to.data(), to.size()) == 0) && info.from == from;
 }
 
 void SendBatch::join(Bytes datagram) noexcept {
   const std::size_t last = end_ - 1;
   pieces_[last].iov_len += datagram.size();
   if (infos_[last].count++ != 1) return;
-  auto* const control = reinterpret_cast<cmsghdr*>(controls_[last].data());
+  auto* const control = reinterpret_cast<cmsghdr*>(controls_[last].data() + infos_[last].source_bytes);
   const auto segment = static_cast<std::uint16_t>(infos_[last].segment);
   control->cmsg_level = IPPROTO_UDP;
   control->cmsg_type = UDP_SEGMENT;
   control->cmsg_len = CMSG_LEN(sizeof segment);
   std::memcpy(CMSG_DATA(control), &segment, sizeof segment);
-  headers_[last].msg_hdr.msg_controllen = controls_[last].size();
+  headers_[last].msg_hdr.msg_controllen = infos_[last].source_bytes + CMSG_SPACE(sizeof segment);
 }
 
-bool SendBatch::add(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) noexcept {
+bool SendBatch::add(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+                    std::size_t join_bytes_max) noexcept {
   if (datagram.size() > bytes_max - bytes_end_) return false;
-  const bool joined = joins(datagram, to, join_bytes_max);
+  const bool joined = joins(datagram, to, from, join_bytes_max);
   if (!joined && end_ == messages_max) return false;
   char* const copy = bytes_.data() + bytes_end_;
   if (!datagram.empty()) std::memcpy(copy, datagram.data(), datagram.size());
@@ -143,11 +150,14 @@ bool SendBatch::add(Bytes datagram, std::span<const std::byte> to, std::size_t j
     return true;
   }
   if (!to.empty()) std::memcpy(&names_[end_], to.data(), to.size());
-  infos_[end_] = {.segment = static_cast<std::uint32_t>(datagram.size()), .count = 1};
+  infos_[end_] = {.segment = static_cast<std::uint32_t>(datagram.size()),
+                  .count = 1,
+                  .from = from,
+                  .source_bytes = packet_info::write(controls_[end_], from)};
   pieces_[end_] = {.iov_base = copy, .iov_len = datagram.size()};
-  msghdr& header = headers_[end_++].msg_hdr;
+  msghdr& header = headers_[end_].msg_hdr;
   header.msg_namelen = static_cast<socklen_t>(to.size());  // 0: the connected peer
-  header.msg_controllen = 0;
+  header.msg_controllen = infos_[end_++].source_bytes;
   return true;
 }
 
@@ -167,7 +177,7 @@ void SendBatch::pop(std::size_t count) noexcept {
 void SendBatch::take_apart() noexcept {
   parts_ = true;
   parts_bytes_ = std::exchange(pieces_[begin_].iov_len, infos_[begin_].segment);
-  headers_[begin_].msg_hdr.msg_controllen = 0;
+  headers_[begin_].msg_hdr.msg_controllen = infos_[begin_].source_bytes;
 }
 
 std::span<const std::byte> SendBatch::to() const noexcept {
@@ -204,6 +214,7 @@ std::expected<int, int> make_datagram_socket(const Address& at, const Address& p
     Socket socket(family, SocketType::datagram | static_cast<SocketType>(flags));
     configure(socket, family, options);
     if (at.family() != Family::none) socket.bind(at);
+    packet_info::enable(socket.native(), at);
     if (at.family() == Family::none && family == Family::local) socket.bind(UnixName(""));  // else nobody can answer
     if (peer.family() != Family::none) socket.connect(peer);
     return socket.detach();

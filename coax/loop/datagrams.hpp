@@ -26,6 +26,7 @@
 #include "coax/loop/op.hpp"
 #include "coax/socket/address.hpp"
 #include "coax/socket/datagram_options.hpp"
+#include "coax/socket/packet_info.hpp"
 
 namespace coax {
 
@@ -44,17 +45,18 @@ class ReceiveBatch {
     std::size_t length;   // its real one
     std::size_t segment;  // several datagrams of so many bytes, the last perhaps shorter; 0: it is one
     std::span<const std::byte> from;
+    Endpoint to;  // the local address that it reached, where the kernel was asked for it
   };
   [[nodiscard]] Message message(std::size_t index) const noexcept;
 
   // For back-ends: the headers to be filled by recvmmsg(2); and one of them filled by hand.
   std::span<mmsghdr> prepare(bool may_be_joined) noexcept;
-  void put(std::size_t index, Bytes datagram, const Address& from) noexcept;
+  void put(std::size_t index, Bytes datagram, const Address& from, const Endpoint& to) noexcept;
 
  private:
   // Not a power of two: else all buffers would share the same few lines of the processor's cache.
   static constexpr std::size_t stride = message_bytes_max + 4096 + 64;
-  using Control = std::array<char, CMSG_SPACE(sizeof(int))>;
+  using Control = std::array<char, CMSG_SPACE(sizeof(int)) + packet_info::space>;
 
   ReceiveBatch();
   void reset(std::size_t index, bool may_be_joined) noexcept;
@@ -79,7 +81,8 @@ class SendBatch {
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
   // Behind the others, as a part of the last message when it fits to that and has at most `join_bytes_max` bytes.
   // Without an address it is for the connected peer. False: there is no room.
-  bool add(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) noexcept;
+  // `from`: the local address that it leaves from; of no family: the system chooses.
+  bool add(Bytes datagram, std::span<const std::byte> to, const Endpoint& from, std::size_t join_bytes_max) noexcept;
 
   // What is next, for back-ends.
   [[nodiscard]] std::span<mmsghdr> headers() noexcept {
@@ -97,6 +100,8 @@ class SendBatch {
   [[nodiscard]] std::size_t datagrams() const noexcept { return parts_ ? 1 : infos_[begin_].count; }
   [[nodiscard]] std::size_t segment_bytes() const noexcept { return infos_[begin_].segment; }
   [[nodiscard]] std::span<const std::byte> to() const noexcept;
+  // The local address that a message is to leave from, counted as in headers(); of no family: any.
+  [[nodiscard]] const Endpoint& from(std::size_t index) const noexcept { return infos_[begin_ + index].from; }
   [[nodiscard]] bool is_apart() const noexcept { return parts_; }
   // Whether an operation waits until there is room; else a message for which there is none fails with ENOBUFS.
   void set_waits(bool waits) noexcept { waits_ = waits; }
@@ -107,10 +112,13 @@ class SendBatch {
   struct Info {
     std::uint32_t segment;  // bytes of its first datagram
     std::uint32_t count;    // datagrams
+    Endpoint from;
+    std::size_t source_bytes;  // of its control messages: what names `from`
   };
-  using Control = std::array<char, CMSG_SPACE(sizeof(std::uint16_t))>;
+  using Control = std::array<char, packet_info::space + CMSG_SPACE(sizeof(std::uint16_t))>;
 
-  [[nodiscard]] bool joins(Bytes datagram, std::span<const std::byte> to, std::size_t join_bytes_max) const noexcept;
+  [[nodiscard]] bool joins(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+                           std::size_t join_bytes_max) const noexcept;
   void join(Bytes datagram) noexcept;
 
   std::size_t begin_ = 0;

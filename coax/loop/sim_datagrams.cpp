@@ -161,7 +161,8 @@ std::int64_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& bat
     std::size_t offset = 0;
     do {
       const std::size_t size = std::min(step, piece.iov_len - offset);
-      send_one(socket, {static_cast<const char*>(piece.iov_base) + offset, size}, to);
+      send_one(socket, {static_cast<const char*>(piece.iov_base) + offset, size}, to,
+               batch.from(static_cast<std::size_t>(sent)));
       offset += step;
     } while (offset < piece.iov_len);
     ++sent;
@@ -169,14 +170,16 @@ std::int64_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& bat
   return sent;
 }
 
-void SimNetwork::World::send_one(sim::DatagramSocket& socket, Bytes bytes, const Endpoint& to) {
+void SimNetwork::World::send_one(sim::DatagramSocket& socket, Bytes bytes, const Endpoint& to, const Endpoint& source) {
   const bool has_address = !socket.at.is_wildcard() && socket.at.family() == to.family();
   const bool is_for_many = is_broadcast(to) || to.is_multicast();
   const Endpoint reached =
       to.is_wildcard() || is_for_many
           ? *Endpoint::from_ip(to.family() == Endpoint::Family::v6 ? "::1" : "127.0.0.1", to.port())
           : to;
-  const Endpoint from = has_address ? socket.at.unmapped() : *Endpoint::from_ip(reached.ip(), socket.at.port());
+  const Endpoint from = source.family() != Endpoint::Family::none ? *Endpoint::from_ip(source.ip(), socket.at.port())
+                        : has_address                             ? socket.at.unmapped()
+                                                                  : *Endpoint::from_ip(reached.ip(), socket.at.port());
   sim::Packet packet{.bytes = bytes.string(), .from = from, .to = is_for_many ? to : reached, .sender = socket.id};
   if (!is_for_many) return transmit(socket, packet, reached.host_key());
   for (const auto& [id, other] : datagram_sockets_) {
@@ -273,7 +276,9 @@ std::int64_t SimNetwork::World::recv(sim::DatagramSocket& socket, ReceiveBatch& 
   batch.prepare(false);
   for (; count < ReceiveBatch::messages_max && !socket.arrived.empty(); ++count) {
     const sim::Packet& packet = socket.arrived.front();
-    batch.put(count, packet.bytes, as_seen_by(socket, packet.from));
+    const bool is_local = socket.any_address && packet.receiver == 0;
+    const Endpoint to = is_local ? *Endpoint::from_ip(packet.to.ip(), 0) : Endpoint();
+    batch.put(count, packet.bytes, as_seen_by(socket, packet.from), to);
     socket.arrived_bytes -= packet.bytes.size() + overhead;
     socket.arrived.pop_front();
   }

@@ -57,7 +57,10 @@ struct SocketConnectOptions {
 struct Datagram {
   Bytes bytes;  // lent, or in the caller's buffer; may be empty, which is no end
   Address from;
-  std::size_t length = 0;                                                    // its real one
+  std::size_t length = 0;  // its real one
+  // The local address that it reached, without its port: where an answer leaves from. Of no family unless it came over
+  // IP to a socket that is bound to a wildcard.
+  Endpoint to = {};
   [[nodiscard]] bool cut() const noexcept { return length > bytes.size(); }  // the rest is lost
 };
 
@@ -117,6 +120,8 @@ class Socket {
   std::size_t send_some(std::span<const Bytes> pieces, int flags = 0);
   void send_to(Bytes datagram, const Address& to, int flags = 0);
   void send_to(Bytes datagram, std::string_view to, int flags = 0);
+  // To the sender of a datagram, from the local address that it reached.
+  void reply(const Datagram& received, Bytes datagram, int flags = 0);
   std::size_t send_native(const ::msghdr& message, int flags = 0);
   // From the file's position to its end, without copying; moves the position. Returns the count. Throws Error(invalid)
   // on a socket that is non-blocking or no stream. On failure the position tells what has gone.

@@ -13,6 +13,7 @@
 #include <limits>
 #include <memory>
 
+#include "coax/socket/packet_info.hpp"
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -166,11 +167,20 @@ Datagram Socket::recv_from(std::span<char> into, int flags) {
   message.msg_namelen = sizeof from;
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
+  alignas(cmsghdr) std::array<char, packet_info::space> control;
+  // Without room for control messages a Unix socket hands over no descriptors, which nothing would close.
+  const bool is_ip = family() == Family::v4 || family() == Family::v6;
+  if (is_ip && type_ == SocketType::datagram) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+  }
   // On a stream this flag would throw the bytes away.
   const std::size_t length = recv_native(message, type_ == SocketType::stream ? flags : flags | MSG_TRUNC);
   const auto name = std::as_bytes(std::span(&from, 1)).first(std::min<std::size_t>(message.msg_namelen, sizeof from));
-  return {
-      .bytes = Bytes(into.data(), std::min(length, into.size())), .from = Address::from_native(name), .length = length};
+  return {.bytes = Bytes(into.data(), std::min(length, into.size())),
+          .from = Address::from_native(name),
+          .length = length,
+          .to = packet_info::read(message)};
 }
 
 // --- sending ---
@@ -221,6 +231,22 @@ void Socket::send_to(Bytes datagram, const Address& to, int flags) {
   const auto size = static_cast<socklen_t>(to.native().size());
   retry(attempt,
         [&] { return ::sendto(native(), datagram.data(), datagram.size(), flags | MSG_NOSIGNAL, to.get(), size); });
+}
+
+void Socket::reply(const Datagram& received, Bytes datagram, int flags) {
+  alignas(cmsghdr) std::array<char, packet_info::space> control;
+  iovec piece{.iov_base = const_cast<char*>(datagram.data()), .iov_len = datagram.size()};
+  const auto to = received.from.native();
+  ::msghdr message{};
+  message.msg_name = const_cast<std::byte*>(to.data());
+  message.msg_namelen = static_cast<socklen_t>(to.size());
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_controllen = packet_info::write(control, received.to);
+  message.msg_control = message.msg_controllen != 0 ? control.data() : nullptr;
+  Attempt attempt{
+      .operation = "send to", .events = POLLOUT, .may_wait = (flags & MSG_DONTWAIT) == 0, .to = &received.from};
+  retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
 }
 
 void Socket::send_to(Bytes datagram, std::string_view to, int flags) {

@@ -2,6 +2,7 @@
 #include "coax/socket/udp.hpp"
 
 #include "coax/socket/multicast.hpp"
+#include "coax/socket/packet_info.hpp"
 
 namespace coax {
 
@@ -12,6 +13,11 @@ void apply(Socket& socket, const MulticastOption& option) {
 }
 
 }  // namespace
+
+UdpSocket::UdpSocket(const Address& at) : UdpSocket(at.family()) {
+  bind(at);
+  packet_info::enable(native(), at);
+}
 
 void UdpSocket::join(const Endpoint& group, unsigned interface, const std::optional<Endpoint>& source) {
   apply(*this, MulticastOption::join(group, interface, source));

@@ -14,7 +14,7 @@ class UdpSocket : public Socket {
   // To send from: gets a port with its first datagram.
   explicit UdpSocket(Family family = Family::v4) : Socket(family, SocketType::datagram) {}
   // To receive at.
-  explicit UdpSocket(const Address& at) : UdpSocket(at.family()) { bind(at); }
+  explicit UdpSocket(const Address& at);
   // "127.0.0.1:5353", "[::]:5353"; a host that is empty is the IPv4 wildcard.
   explicit UdpSocket(std::string_view at) : UdpSocket(Address::of(at, at.starts_with('[') ? Family::v6 : Family::v4)) {}
 

@@ -76,7 +76,7 @@ bool DatagramSender::start(Send& op) noexcept {
 
 bool DatagramSender::add(const Send& op) noexcept {
   const auto to = op.to_ != nullptr ? op.to_->native() : std::span<const std::byte>();
-  return batch_.add(op.datagram_, to, transport_->join_bytes_max_);
+  return batch_.add(op.datagram_, to, op.from_, transport_->join_bytes_max_);
 }
 
 void DatagramSender::push() noexcept {

@@ -150,7 +150,14 @@ DatagramTransport::Recv::Recv(DatagramTransport& transport, std::size_t bytes_ma
 
 bool DatagramTransport::start(Recv& op) noexcept {
   op.result = 1;
-  if (loaded_ || load()) return true;
+  if (loaded_ || load()) {
+    if (loop_.backend().spend(1)) return true;
+    // Enough for this turn: what is left of the batch waits, and a cancelled wait takes nothing of it.
+    op.result = -EAGAIN;
+    receiving_ = &op;
+    loop_.run_next_turn(op);
+    return false;
+  }
   const bool was_full = messages_ == ReceiveBatch::messages_max;
   give_back_batch();
   if (is_connected() && failure_ != 0) {
@@ -172,6 +179,10 @@ bool DatagramTransport::start(Recv& op) noexcept {
 
 void DatagramTransport::settle(Recv& op) noexcept {
   receiving_ = nullptr;
+  if (op.result == -EAGAIN) {  // it had its share of a turn
+    op.result = loaded_ ? 1 : -EBADF;
+    return;
+  }
   if (op.result == -ECANCELED && is_connected() && failure_ != 0) op.result = -std::exchange(failure_, 0);
   if (op.result <= 0) return;
   batch_ = op.incoming.lent;
@@ -189,6 +200,7 @@ bool DatagramTransport::load() noexcept {
   segment_ = message.segment;
   length_ = message.length;
   from_ = message.from;
+  to_ = message.to;
   return loaded_ = true;
 }
 
@@ -199,7 +211,8 @@ Datagram DatagramTransport::take(std::size_t bytes_max) noexcept {
   loaded_ = left_ != 0;
   return {.bytes = Bytes(data, std::min(size, bytes_max)),
           .from = Address::from_native(from_),
-          .length = segment_ == 0 ? length_ : size};
+          .length = segment_ == 0 ? length_ : size,
+          .to = to_};
 }
 
 void DatagramTransport::give_back_batch() noexcept {
@@ -216,7 +229,8 @@ Datagram DatagramTransport::Recv::finish() const {
 
 // --- sending ---
 
-DatagramTransport::Send::Send(DatagramTransport& transport, What what, Bytes datagram, const Address* to) noexcept
+DatagramTransport::Send::Send(DatagramTransport& transport, What what, Bytes datagram, const Address* to,
+                              const Endpoint& from) noexcept
     : Leaf([](Waiting& self) noexcept {
         auto& send = static_cast<Send&>(self);
         if (send.transport_.sender_) send.transport_.sender_->cancel(send);
@@ -225,6 +239,7 @@ DatagramTransport::Send::Send(DatagramTransport& transport, What what, Bytes dat
       transport_(transport),
       datagram_(datagram),
       to_(to),
+      from_(from),
       what_(what) {}
 
 int DatagramTransport::refusal(const Send& op) const noexcept {

@@ -51,6 +51,10 @@ class DatagramTransport {
   // is not told to whoever sends to another one: such datagrams are counted, see undelivered() and flush(). A Unix peer
   // whose queue is full is not waited for either: that would hold up all others.
   [[nodiscard]] Send send_to(Bytes datagram, const Address& to) noexcept;
+  // To the sender of a datagram, from the local address that it reached: on a socket bound to a wildcard the system
+  // would else choose one, which a peer may not accept an answer from. Else as send_to(). `received` and `datagram`,
+  // which may be the bytes of `received`, must live until it returns.
+  [[nodiscard]] Send reply(const Datagram& received, Bytes datagram) noexcept;
   // To the connected peer. Throws what was told about an earlier one, each time once; this one is not sent then. A Unix
   // peer whose queue is full is waited for.
   [[nodiscard]] Send send(Bytes datagram) noexcept;
@@ -106,6 +110,7 @@ class DatagramTransport {
   std::size_t segment_ = 0;
   std::size_t length_ = 0;
   std::span<const std::byte> from_;
+  Endpoint to_;
   TimePoint batch_turn_;
   Recv* receiving_ = nullptr;
   // Sending.
@@ -134,7 +139,8 @@ class DatagramTransport::Recv : public Leaf<Recv>, public Op {
 class DatagramTransport::Send : public Leaf<Send>, public Completion {
  public:
   enum class What : std::uint8_t { send_to, send, flush };
-  Send(DatagramTransport& transport, What what, Bytes datagram = {}, const Address* to = nullptr) noexcept;
+  Send(DatagramTransport& transport, What what, Bytes datagram = {}, const Address* to = nullptr,
+       const Endpoint& from = {}) noexcept;
   bool start() noexcept { return transport_.start(*this); }
   void finish() const {
     if (error_ != 0) fail();
@@ -148,6 +154,7 @@ class DatagramTransport::Send : public Leaf<Send>, public Completion {
   DatagramTransport& transport_;
   Bytes datagram_;
   const Address* to_;
+  Endpoint from_;
   int error_ = 0;
   What what_;
   bool settled_ = false;
@@ -158,6 +165,10 @@ inline DatagramTransport::Recv DatagramTransport::recv_from(std::size_t bytes_ma
 }
 inline DatagramTransport::Send DatagramTransport::send_to(Bytes datagram, const Address& to) noexcept {
   return {*this, Send::What::send_to, datagram, &to};
+}
+inline DatagramTransport::Send DatagramTransport::reply(const Datagram& received, Bytes datagram) noexcept {
+  return {*this, is_connected() ? Send::What::send : Send::What::send_to, datagram,
+          is_connected() ? nullptr : &received.from, received.to};
 }
 inline DatagramTransport::Send DatagramTransport::send(Bytes datagram) noexcept {
   return {*this, Send::What::send, datagram};

@@ -27,7 +27,7 @@ Task<> expect_the_same(std::vector<std::string> texts) {
 Task<> echo(DatagramTransport& transport) {
   while (true) {
     const Datagram datagram = co_await transport.recv_from();
-    co_await transport.send_to(datagram.bytes, datagram.from);
+    co_await transport.reply(datagram, datagram.bytes);
   }
 }
 
@@ -54,6 +54,46 @@ TEST(Datagrams, one_comes_whole_and_says_from_whom) {
     const Datagram answer = co_await near.recv_from();
     EXPECT_EQ(answer.bytes.text(), "and back");
     EXPECT_EQ(answer.from, far.local());
+  });
+}
+
+// A connected client takes answers from nowhere else.
+Task<> expect_answers_from(std::string_view wildcard, std::string_view asked) {
+  DatagramTransport server(wildcard);
+  const Address there = *Endpoint::from_ip(asked, server.local().endpoint().port());
+  DatagramTransport client = DatagramTransport::connect(there);
+  const auto talk = [](DatagramTransport& from) -> Task<> {
+    for (const std::string& text :
+         {std::string("one"), std::string(1000, 'x'), std::string(1000, 'y'), std::string()}) {
+      co_await from.send(text);
+      const Datagram answer = co_await from.recv_from();
+      EXPECT_EQ(answer.bytes.text(), text);
+    }
+    for (int count = 0; count < 3; ++count) co_await from.send("joined");  // one message on the way back
+    for (int count = 0; count < 3; ++count) EXPECT_EQ((co_await from.recv_from()).bytes.text(), "joined");
+  };
+  co_await race(talk(client), echo(server));
+}
+
+TEST(Datagrams, reply_leaves_from_the_address_that_was_asked) {
+  COAX_NEEDS_KERNEL();
+  for (const std::string_view asked : {"127.0.0.1", "127.0.0.2", "127.255.0.3"}) {
+    run([=] { return expect_answers_from("0.0.0.0:0", asked); });
+    run([=] { return expect_answers_from("[::]:0", asked); });
+  }
+  run([] { return expect_answers_from("[::]:0", "::1"); });
+  run([] { return expect_answers_from("127.0.0.2:0", "127.0.0.2"); });
+}
+
+TEST(Datagrams, on_a_wildcard_tells_which_address_it_reached) {
+  run([]() -> Task<> {
+    DatagramTransport server("0.0.0.0:0");
+    DatagramTransport client(loopback);
+    co_await client.send_to("x", *Endpoint::from_ip("127.0.0.1", server.local().endpoint().port()));
+    const Datagram datagram = co_await server.recv_from();
+    EXPECT_EQ(datagram.to, *Endpoint::from_ip("127.0.0.1", 0));
+    co_await server.reply(datagram, "y");
+    EXPECT_EQ((co_await client.recv_from()).to.family(), Endpoint::Family::none) << "it is bound to one address";
   });
 }
 

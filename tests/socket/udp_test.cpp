@@ -122,3 +122,30 @@ TEST(Udp, ud07_of_one_source_only_that_one_is_heard) {
   EXPECT_EQ(far.recv_from().bytes.text(), "127.0.0.2:0");
   far.leave(group, interface, Endpoint::from_ip("127.0.0.2", 0));
 }
+
+TEST(Udp, reply_leaves_from_the_address_that_was_asked) {
+  for (const auto& [wildcard, asked] : {std::pair("0.0.0.0:0", "127.0.0.2"), std::pair("0.0.0.0:0", "127.0.0.1"),
+                                        std::pair("[::]:0", "127.0.0.2"), std::pair("[::]:0", "::1")}) {
+    UdpSocket server(wildcard);
+    server.set_timeout(patience);
+    const Address there = *Endpoint::from_ip(asked, port_of(server));
+    UdpSocket client(there.family());
+    client.connect(there);  // takes answers from nowhere else
+    client.set_timeout(patience);
+    client.send("question");
+    const Datagram datagram = server.recv_from();
+    EXPECT_EQ(datagram.to, *Endpoint::from_ip(asked, 0)) << wildcard;
+    server.reply(datagram, "answer");
+    EXPECT_EQ(client.recv().text(), "answer") << asked;
+  }
+}
+
+TEST(Udp, bound_to_one_address_does_not_say_which_it_reached) {
+  UdpSocket near = udp_on_loopback();
+  UdpSocket far = udp_on_loopback();
+  near.send_to("x", far.local());
+  const Datagram datagram = far.recv_from();
+  EXPECT_EQ(datagram.to.family(), Endpoint::Family::none);
+  far.reply(datagram, "y");
+  EXPECT_EQ(near.recv_from().bytes.text(), "y");
+}
