@@ -44,6 +44,7 @@ class LineClient {
   Lines lines_;
   Outbox outbox_;
   std::optional<Member> member_;
+  std::string nick_given_;  // before it was normalized: a tutorial's script writes it before its messages
 };
 
 Task<> LineClient::talk() {
@@ -99,6 +100,7 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
     co_return std::unexpected(Refusal{"nick_invalid", "that nickname is much too long"});
   }
   if (!line) co_return std::string();
+  nick_given_ = trim(*line);
   co_return check_nick(*line);
 }
 
@@ -125,8 +127,11 @@ Task<> LineClient::read() {
 }
 
 Task<> LineClient::take(std::string_view text) {
-  const std::string own = member_->nick() + ": ";
-  if (text.starts_with(own)) text.remove_prefix(own.size());
+  for (const std::string& nick : {member_->nick(), nick_given_}) {
+    if (!text.starts_with(nick) || !text.substr(nick.size()).starts_with(": ")) continue;
+    text.remove_prefix(nick.size() + 2);
+    break;
+  }
   if (text.empty()) co_return;
   if (const auto refusal = check_text(text)) co_return tell(refusal->text + "; it was not sent");
   if (!member_->may_say_now(text.size())) co_await member_->ready();

@@ -27,23 +27,6 @@ std::string text_frame(std::string_view payload) {
 
 }  // namespace
 
-std::expected<std::string, Refusal> check_nick(Bytes nick) {
-  const auto refuse = [](std::string text) { return std::unexpected(Refusal{"nick_invalid", std::move(text)}); };
-  if (!is_utf8(nick)) return refuse("a nickname must be UTF-8");
-  const std::string_view trimmed = trim(nick);
-  if (trimmed.empty()) return refuse("a nickname must not be empty");
-  if (count_characters(trimmed) > nick_characters_max) {
-    return refuse(fmt::format("a nickname has at most {} characters", nick_characters_max));
-  }
-  if (has_control(trimmed)) return refuse("a nickname must not have control characters");
-  // On the lines' wire these would let a nickname speak for somebody else, or for the hub.
-  const std::string folded = fold_case(trimmed);
-  if (folded.contains(':')) return refuse("a nickname must not have a colon");
-  if (folded.empty()) return refuse("a nickname must be visible");
-  if (folded == "error") return refuse("that nickname is reserved");
-  return std::string(trimmed);
-}
-
 std::optional<Refusal> check_text(Bytes text) {
   if (text.empty()) return Refusal{"text_invalid", "a message must not be empty"};
   if (text.size() > text_bytes_max) {
@@ -87,13 +70,17 @@ void Member::retire() { room_.retire(*this); }
 // --- Room ---
 
 std::expected<void, Refusal> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member) {
-  std::string folded = fold_case(nick);
+  auto keys = nick_keys(nick);
   const std::scoped_lock lock(mutex_);
   if (draining_) return std::unexpected(Refusal{"shutting_down", "the hub shuts down"});
-  if (present_.contains(folded)) {
-    return std::unexpected(Refusal{"nick_taken", fmt::format("the nickname {} is taken", nick)});
+  for (const std::string& key : keys) {
+    const auto same = looks_.find(key);
+    if (same == looks_.end()) continue;
+    const std::string how = same->second == nick ? "" : fmt::format(": it looks like {}", same->second);
+    return std::unexpected(Refusal{"nick_taken", fmt::format("the nickname {} is taken{}", nick, how)});
   }
-  present_.emplace(std::move(folded), nick);
+  for (std::string& key : keys) looks_.emplace(std::move(key), nick);
+  present_.insert(nick);
   ++talking_;
   if (outbox.form() == websocket) outbox.push(text_frame(welcome(nick)));
   member.emplace(*this, nick, outbox);
@@ -103,7 +90,7 @@ std::expected<void, Refusal> Room::join(std::string nick, Outbox& outbox, std::o
 
 std::string Room::welcome(std::string_view nick) const {
   boost::json::array users;
-  for (const auto& [folded, name] : present_) users.emplace_back(name);
+  for (const std::string& name : present_) users.emplace_back(name);
   return boost::json::serialize(boost::json::object{
       {"type", "welcome"}, {"room", name_}, {"nick", nick}, {"seq", sequence_}, {"users", std::move(users)}});
 }
@@ -126,7 +113,8 @@ void Room::say(const Member& member, std::string_view text) {
 void Room::leave(Member& member) {
   const std::scoped_lock lock(mutex_);
   member.subscription_.reset();
-  present_.erase(fold_case(member.nick_));
+  for (const std::string& key : nick_keys(member.nick_)) looks_.erase(key);
+  present_.erase(member.nick_);
   publish("left", fmt::format("{} left the chat!\n", member.nick_), fmt::format(R"("nick":{})", json(member.nick_)));
   if (!std::exchange(member.retired_, true)) --talking_;
   close_when_quiet();

@@ -7,26 +7,20 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
 #include "coax/bus/topic.hpp"
+#include "services/chat/nickname.hpp"
+#include "services/chat/refusal.hpp"
 
 namespace coax::chat {
 
 enum Form : std::size_t { line, websocket, forms };
 
-constexpr std::size_t nick_characters_max = 32;
 constexpr std::size_t text_bytes_max = 4096;
 
-// Why something was not accepted; `code` is for programs, `text` for people.
-struct Refusal {
-  std::string_view code;
-  std::string text;
-};
-
-// Without white space at both ends; UTF-8, 1 to 32 characters, no control characters, no colon, not "error".
-std::expected<std::string, Refusal> check_nick(Bytes nick);
 // UTF-8, 1 to 4096 bytes, no control characters.
 std::optional<Refusal> check_text(Bytes text);
 
@@ -69,8 +63,8 @@ class Room {
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 
-  // On the loop of the outbox. The nickname has been checked; it may be taken. Puts the welcome, for the forms that
-  // have one, and then everything from `joined` on into the outbox.
+  // On the loop of the outbox. The nickname has been checked; it may be taken, or look like one that is. Puts the
+  // welcome, for the forms that have one, and then everything from `joined` on into the outbox.
   std::expected<void, Refusal> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
 
   // The hub shuts down: nobody joins any more, and as soon as the last member has retired or left, all outboxes are
@@ -96,7 +90,8 @@ class Room {
 
   const std::string name_;
   mutable std::mutex mutex_;
-  std::map<std::string, std::string, std::less<>> present_;  // by the folded nickname
+  std::set<std::string> present_;             // nicknames
+  std::map<std::string, std::string> looks_;  // their nick_keys(), and whose each is
   std::uint64_t sequence_ = 0;
   std::size_t talking_ = 0;  // members that have not retired
   bool draining_ = false;

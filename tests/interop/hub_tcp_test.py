@@ -99,8 +99,20 @@ class Nicknames(HubTest):
         for nick in "alice: I resign", "a:b", ":":
             with self.subTest(nick):
                 self.assert_refused(nick.encode(), b"colon")
-        self.assert_refused("\u200b\u2060".encode(), b"visible")
-        self.assert_refused("al\u200bice".encode(), b"taken")
+        self.assert_refused("\u200b\u2060".encode(), b"U+200B")
+        self.assert_refused("\u2003\u00a0".encode(), b"empty")
+        self.assert_refused("err\u043er".encode(), b"reserved")
+        self.assert_refused("al\u200bice".encode(), b"U+200B")
+        for nick in "ALICE", "alice\u00a0", "aIice", "\u0430lice", "\uff41lice":
+            with self.subTest(nick):
+                self.assert_refused(nick.encode(), b"taken")
+
+    def test_a_nickname_is_shown_in_its_normal_form(self) -> None:
+        client = self.connect()
+        client.send("\uff21\u2003\u00a0e\u0301\n".encode())
+        self.assertEqual(client.line(), "NICKA \u00e9 joined the chat!".encode())
+        client.send("\uff21\u2003\u00a0e\u0301: hello\n".encode())
+        self.assertEqual(client.line(), "A \u00e9: hello".encode())
         self.join("errors")
 
     def test_a_nickname_is_taken_whatever_its_case(self) -> None:
