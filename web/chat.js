@@ -24,6 +24,9 @@ const byId = (id) => document.getElementById(id);
 const memory = {
   get nick() { try { return localStorage.getItem('coax.nick') ?? ''; } catch { return ''; } },
   set nick(nick) { try { localStorage.setItem('coax.nick', nick); } catch { /* not remembered */ } },
+  /** Of this tab, while it is in the room: a reload joins again. Empty: it is not. */
+  get seated() { try { return sessionStorage.getItem('coax.seated') ?? ''; } catch { return ''; } },
+  set seated(nick) { try { sessionStorage.setItem('coax.seated', nick); } catch { /* not remembered */ } },
 };
 
 // ----------------------------------------------------------------------------------------------------- the lists
@@ -43,8 +46,14 @@ class People {
 
   add(nick) {
     if (this.#items.has(nick)) return;
-    const before = [...this.#list.children].find((item) => this.#compare(nick, item.dataset.nick) < 0) ?? null;
-    this.#list.insertBefore(this.#item(nick), before);
+    const { children } = this.#list; // sorted
+    let [low, high] = [0, children.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#compare(nick, children[middle].dataset.nick) < 0) high = middle;
+      else low = middle + 1;
+    }
+    this.#list.insertBefore(this.#item(nick), children[low] ?? null);
     this.#count();
   }
 
@@ -285,6 +294,7 @@ const seat = new Seat({
   welcomed(welcome) {
     me = welcome.nick;
     memory.nick = me;
+    memory.seated = me;
     byId('room').textContent = welcome.room;
     people.reset(welcome.users, me);
     if (lastSeq !== null) log.note(backAgain(welcome.seq));
@@ -322,6 +332,7 @@ const seat = new Seat({
       shutdown: 'The hub is shutting down. Reconnecting when it is back.',
       held: `“${me}” is still taken, probably by your lost connection. Trying again.`,
     }[why];
+    if (byId('chat').hidden) joining.error.textContent = text;
     link.show('trying', text + whatWasLost(), { retryIn: delay, action: tryNow, rename: why === 'held' });
   },
 
@@ -331,14 +342,14 @@ const seat = new Seat({
 
   ended({ code, reason, wasSeated }) {
     const why = endWording(code, reason);
-    if (!wasSeated) showJoin(why);
+    if (!wasSeated || byId('chat').hidden) showJoin(why);
     else link.show('down', why + whatWasLost(), { action: joinAgain, rename: true });
   },
 });
 
 const wording = {
-  nick_taken: 'Somebody here has this nickname already. Choose another.',
-  nick_invalid: 'The hub does not take this nickname: 1 to 32 characters, no colon, and not only spaces.',
+  nick_taken: 'Somebody here has this nickname already, or one that looks like it. Choose another.',
+  nick_invalid: 'The hub does not take this nickname: 1 to 32 visible characters, no colon.',
   text_invalid: 'Not sent: it contains characters that the hub does not take.',
   text_too_long: `Not sent: longer than ${limits.textBytes} bytes.`,
   not_joined: 'Not sent: the hub does not know you yet.',
@@ -368,6 +379,7 @@ function backAgain(seq) {
 
 function showJoin(error = '') {
   seat.leave();
+  memory.seated = '';
   outbox.lost();
   closePeople();
   byId('chat').hidden = true;
@@ -405,6 +417,13 @@ function join(event) {
   joining.button.textContent = 'Joining…';
   joining.button.ariaDisabled = 'true';
   seat.take(nick);
+}
+
+/** After a reload: as who we were. The hub may still have our connection from before it, for a moment. */
+function rejoin() {
+  joining.button.textContent = 'Joining…';
+  joining.button.ariaDisabled = 'true';
+  seat.takeAgain(memory.seated);
 }
 
 /** True if it went out. Otherwise the reader is told, and keeps the text. */
@@ -509,6 +528,7 @@ document.addEventListener('click', ({ target }) => {
 addEventListener('online', () => seat.tryNow());
 document.addEventListener('visibilitychange', () => { if (!document.hidden) seat.tryNow(); });
 
-joining.input.value = memory.nick;
-joining.input.focus();
+joining.input.value = memory.seated || memory.nick;
+if (memory.seated) rejoin();
+else joining.input.focus();
 showOtherWays();

@@ -54,25 +54,49 @@ export function nickElement(nick) {
   return made;
 }
 
-/** An address without the punctuation of the sentence around it; a bracket stays if it was opened inside. */
+const closers = { ')': '(', ']': '[', '}': '{' };
+
+/**
+ * An address without the punctuation of the sentence around it; a bracket stays if it was opened inside. Two passes:
+ * the work grows as the text does.
+ */
 function addressOnly(found) {
-  const opened = { ')': '(', ']': '[', '}': '{' };
+  const open = { '(': 0, '[': 0, '{': 0 }; // opened and not closed yet, or closed more often than opened: negative
+  for (const character of found) {
+    if (character in open) ++open[character];
+    else if (closers[character]) --open[closers[character]];
+  }
   let end = found.length;
   for (; end > 0; --end) {
     const last = found[end - 1];
-    const inside = found.slice(0, end);
-    if (opened[last] && inside.split(opened[last]).length >= inside.split(last).length) break;
-    if (!opened[last] && !'.,;:!?\'"…»”’*'.includes(last)) break;
+    const opener = closers[last];
+    if (opener) {
+      if (open[opener] >= 0) break;
+      ++open[opener];
+    } else if (!'.,;:!?\'"…»”’*'.includes(last)) {
+      break;
+    }
   }
   return found.slice(0, end);
 }
+
+// What ends an address: blanks, quotation marks, and the punctuation and brackets of Chinese, Japanese and Korean, behind
+// which a sentence goes on without a space. None of it stands in an address as it is.
+const ends = [
+  '\\s<>"`«»“”', '\u3000-\u3003\u3008-\u3011\u3014-\u301f', // 、 。 「 」 【 】
+  '\uff01\uff02\uff07-\uff09\uff0c\uff0e\uff1a\uff1b\uff1c\uff1e\uff1f\uff3b\uff3d\uff5b\uff5d\uff5f-\uff65', // ！ （ ，
+  '\ufe10-\ufe19\ufe30-\ufe57', // the same, small or upright
+].join('');
+const addresses = new RegExp(`https?://[^${ends}]+`, 'giu');
+const addressLengthMax = 2048;
 
 /** The text, with its http and https addresses as links. */
 export function withLinks(text) {
   const made = document.createDocumentFragment();
   let done = 0;
-  for (const match of text.matchAll(/https?:\/\/[^\s<>"`]+/giu)) {
+  for (const match of text.matchAll(addresses)) {
     const address = addressOnly(match[0]);
+    if (address.length > addressLengthMax) continue;
     let url;
     try { url = new URL(address); } catch { continue; }
     const link = element('a', '', address);

@@ -35,6 +35,16 @@ export class Seat {
     this.#open();
   }
 
+  /** take(), for a nickname that a connection of ours had a moment ago: while that is a ghost, it tries again. */
+  takeAgain(nick) {
+    this.leave();
+    this.#nick = nick;
+    this.#known = true;
+    this.#lostAt = Date.now();
+    this.#tries = 0;
+    this.#open();
+  }
+
   leave() {
     this.#drop();
   }

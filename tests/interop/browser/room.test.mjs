@@ -72,13 +72,13 @@ browserTest('a nickname taken or not allowed is told at its field; another one g
   const alice = await open();
   const error = alice.page.locator('#nick-error');
   await alice.fillNick('bob'); // the same after case folding
-  await alice.shows(error, 'Somebody here has this nickname already.');
+  await alice.shows(error, 'Somebody here has this nickname already');
   assert.equal(await alice.focused(), 'nick');
   assert.equal(await alice.nick.getAttribute('aria-invalid'), 'true');
   await alice.fillNick('BOB'); // the hub closes after the second refusal: that must not matter here
-  await alice.shows(error, 'Somebody here has this nickname already.');
+  await alice.shows(error, 'Somebody here has this nickname already');
   await alice.fillNick('BOB');
-  await alice.shows(error, 'Somebody here has this nickname already.');
+  await alice.shows(error, 'Somebody here has this nickname already');
   await alice.fillNick('   ');
   await alice.shows(error, 'Choose a nickname first.');
   await alice.fillNick('x'.repeat(33));
@@ -90,10 +90,15 @@ browserTest('a nickname taken or not allowed is told at its field; another one g
 browserTest('the nickname is remembered, and nothing breaks where nothing can be', async ({ open }) => {
   const alice = await open();
   await alice.join('alice');
+  await alice.page.evaluate(() => sessionStorage.clear()); // as in another tab
   await alice.page.reload();
   assert.equal(await alice.nick.inputValue(), 'alice');
 
-  const forbid = () => Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden'); } });
+  const forbid = () => {
+    for (const storage of ['localStorage', 'sessionStorage']) {
+      Object.defineProperty(window, storage, { get() { throw new Error('forbidden'); } });
+    }
+  };
   const bob = await open({ before: (page) => page.addInitScript(forbid) });
   assert.equal(await bob.nick.inputValue(), '');
   await bob.join('bob');
