@@ -80,12 +80,13 @@ function addressOnly(found) {
   return found.slice(0, end);
 }
 
-// What ends an address: blanks, quotation marks, and the punctuation and brackets of Chinese, Japanese and Korean, behind
-// which a sentence goes on without a space. None of it stands in an address as it is.
+// What ends an address: blanks, quotation marks, and the punctuation and brackets of Chinese, Japanese and Korean,
+// behind which a sentence goes on without a space. None of it stands in an address as it is.
 const ends = [
   '\\s<>"`«»“”', '\u3000-\u3003\u3008-\u3011\u3014-\u301f', // 、 。 「 」 【 】
-  '\uff01\uff02\uff07-\uff09\uff0c\uff0e\uff1a\uff1b\uff1c\uff1e\uff1f\uff3b\uff3d\uff5b\uff5d\uff5f-\uff65', // ！ （ ，
-  '\ufe10-\ufe19\ufe30-\ufe57', // the same, small or upright
+  // ！ （ ， ． ： ； ？ ［ ｛ ｡, and the same small or upright
+  '\uff01\uff02\uff07-\uff09\uff0c\uff0e\uff1a\uff1b\uff1c\uff1e\uff1f\uff3b\uff3d\uff5b\uff5d\uff5f-\uff65',
+  '\ufe10-\ufe19\ufe30-\ufe57',
 ].join('');
 const addresses = new RegExp(`https?://[^${ends}]+`, 'giu');
 const addressLengthMax = 2048;
