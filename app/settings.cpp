@@ -9,6 +9,7 @@
 #include <cstdlib>
 
 #include "app/command_line.hpp"
+#include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 
@@ -105,12 +106,9 @@ void Settings::refuse(std::string_view name, std::string_view expected) const {
 
 std::uint16_t Settings::port(std::string_view name) const {
   const std::string& value = text(name);
-  std::uint16_t port = 0;
-  const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), port);
-  if (failure != std::errc{} || end != value.data() + value.size()) {
-    refuse(name, "a port: a number from 0 to 65535, 0 for any free one");
-  }
-  return port;
+  const auto port = parse_port(value);
+  if (!port) refuse(name, "a port: a number from 0 to 65535, 0 for any free one");
+  return *port;
 }
 
 unsigned Settings::count(std::string_view name) const {

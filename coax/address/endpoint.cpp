@@ -13,19 +13,63 @@
 #include <memory>
 
 #include "coax/address/idna.hpp"
+#include "coax/base/text.hpp"
 
 namespace coax {
 
 namespace {
 
-std::optional<std::uint16_t> parse_port(std::string_view text) {
+// "invalid", "a.invalid.": the name itself or one below it.
+bool is_at_or_below(std::string_view name, std::string_view domain) noexcept {
+  if (name.ends_with('.')) name.remove_suffix(1);
+  if (name.size() < domain.size() || !equal_ignoring_case(name.substr(name.size() - domain.size()), domain))
+    return false;
+  return name.size() == domain.size() || name[name.size() - domain.size() - 1] == '.';
+}
+
+std::vector<Endpoint> ask_resolver(const std::string& host, std::uint16_t port, Endpoint::Family family) {
+  const std::string name = ascii_name(host);
+  addrinfo hints{};
+  if (family != Endpoint::Family::none) hints.ai_family = family == Endpoint::Family::v4 ? AF_INET : AF_INET6;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;  // and not AI_ADDRCONFIG, to which loopback addresses are none
+  addrinfo* found = nullptr;
+  const int failure = getaddrinfo(name.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (failure != 0) {
+    if (failure == EAI_SYSTEM) throw Error(errno, "resolve", host);
+    throw ResolveError(failure, "resolve", host);
+  }
+  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
+  std::vector<Endpoint> endpoints;
+  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
+    endpoints.push_back(Endpoint::from_native(entry->ai_addr));
+  }
+  return endpoints;
+}
+
+// Asked for IPv4 alone, glibc gives 127.0.0.1 for a name that /etc/hosts has with ::1 only. Asked for both it does not.
+void drop_what_only_stands_for_v6(std::vector<Endpoint>& addresses, const std::string& host, std::uint16_t port) {
+  const Endpoint loopback = *Endpoint::from_ip("127.0.0.1", port);
+  if (std::ranges::count(addresses, loopback) == 0) return;
+  const std::vector<Endpoint> both = ask_resolver(host, port, Endpoint::Family::none);
+  if (std::ranges::count(both, loopback) == 0) std::erase(addresses, loopback);
+}
+
+void check_zone(const std::string& host) {
+  const std::size_t percent = host.find('%');
+  if (percent == std::string::npos || !Endpoint::from_ip(host.substr(0, percent), 0)) return;
+  throw Error(ErrorKind::address, "resolve", host,
+              fmt::format("this machine has no interface {}", host.substr(percent + 1)));
+}
+
+}  // namespace
+
+std::optional<std::uint16_t> parse_port(std::string_view text) noexcept {
   std::uint16_t port = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), port);
   if (text.empty() || failure != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return port;
 }
-
-}  // namespace
 
 Endpoint Endpoint::from_native(const ::sockaddr* address) noexcept {
   Endpoint endpoint;
@@ -170,26 +214,28 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
 ResolveError::ResolveError(int reason, std::string_view operation, std::string_view name)
     : Error(ErrorKind::address, operation, name, gai_strerror(reason)), reason_(reason) {}
 
+ResolveError::ResolveError(int reason, std::string_view operation, std::string_view name, std::string_view text)
+    : Error(ErrorKind::address, operation, name, text), reason_(reason) {}
+
+bool is_loopback_name(std::string_view host) noexcept { return is_at_or_below(host, "localhost"); }
+
+std::vector<Endpoint> loopback_addresses(std::uint16_t port, Endpoint::Family family) {
+  std::vector<Endpoint> addresses;
+  if (family != Endpoint::Family::v4) addresses.push_back(*Endpoint::from_ip("::1", port));
+  if (family != Endpoint::Family::v6) addresses.push_back(*Endpoint::from_ip("127.0.0.1", port));
+  return addresses;
+}
+
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port, Endpoint::Family family) {
   if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
-  const std::string name = ascii_name(host);
-  addrinfo hints{};
-  if (family != Endpoint::Family::none) hints.ai_family = family == Endpoint::Family::v4 ? AF_INET : AF_INET6;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int failure = getaddrinfo(name.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (failure != 0) {
-    if (failure == EAI_SYSTEM) throw Error(errno, "resolve", host);
-    throw ResolveError(failure, "resolve", host);
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
-  std::vector<Endpoint> endpoints;
-  for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
-    endpoints.push_back(Endpoint::from_native(entry->ai_addr));
-  }
-  return endpoints;
+  check_zone(host);
+  if (is_loopback_name(host)) return loopback_addresses(port, family);
+  if (is_at_or_below(host, "invalid")) throw ResolveError(EAI_NONAME, "resolve", host);
+  std::vector<Endpoint> addresses = ask_resolver(host, port, family);
+  if (family == Endpoint::Family::v4) drop_what_only_stands_for_v6(addresses, host, port);
+  if (addresses.empty()) throw ResolveError(EAI_NODATA, "resolve", host);
+  return addresses;
 }
 
 std::vector<Endpoint> interleave_families(const std::vector<Endpoint>& addresses, Endpoint::Family first_family) {

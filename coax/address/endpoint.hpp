@@ -71,6 +71,9 @@ struct NativeAddress {
   [[nodiscard]] ::sockaddr* get() noexcept { return reinterpret_cast<::sockaddr*>(bytes.data()); }
 };
 
+// A port as digits alone, from 0 to 65535: no sign, no blank. Nothing when it is none.
+std::optional<std::uint16_t> parse_port(std::string_view text) noexcept;
+
 // What "HOST:PORT", "[V6]:PORT", ":PORT" and "HOST" say. The port is nothing when absent; port 0 is "any free one".
 struct HostPort {
   std::string host;
@@ -83,6 +86,7 @@ std::optional<HostPort> parse_host_port(std::string_view text);
 class ResolveError : public Error {
  public:
   ResolveError(int reason, std::string_view operation, std::string_view name);
+  ResolveError(int reason, std::string_view operation, std::string_view name, std::string_view text);
   [[nodiscard]] int reason() const noexcept { return reason_; }
 
  private:
@@ -90,9 +94,16 @@ class ResolveError : public Error {
 };
 
 // Blocks: numeric addresses at once, names through getaddrinfo(3), in its order (RFC 6724), of one family or, where it
-// is none, of both. An empty host is the wildcard. Throws ResolveError, or Error(address) when it is no name.
+// is none, of both; also of a family that this machine has no way out with. An empty host is the wildcard. "localhost"
+// and names below it are the loopback addresses, and names below "invalid" do not exist, whatever a name server says
+// (RFC 6761, sections 6.3 and 6.4). Throws ResolveError, or Error(address) when it is no name.
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port,
                               Endpoint::Family family = Endpoint::Family::none);
+
+// "localhost", "a.localhost", either with a trailing dot.
+bool is_loopback_name(std::string_view host) noexcept;
+// The loopback addresses of one family or of both, IPv6 first.
+std::vector<Endpoint> loopback_addresses(std::uint16_t port, Endpoint::Family family = Endpoint::Family::none);
 
 // One of each family in turn, beginning with this one, or, where it is none, with that of the first; within a family in
 // their order (RFC 8305, section 4).

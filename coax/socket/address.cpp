@@ -162,6 +162,13 @@ std::string_view path_advice(int reason, const UnixName& name) {
 
 }  // namespace
 
+std::string_view connect_advice(int reason, const Address& address) {
+  const Endpoint to = address.endpoint();
+  const bool lacks_zone = to.family() == Endpoint::Family::v6 && to.is_link_local() && to.scope_id() == 0;
+  if (reason != EINVAL || !lacks_zone) return {};
+  return "a link-local address needs the interface that it is on, as in fe80::1%eth0 (ip link lists them)";
+}
+
 std::string_view listen_advice(int reason, const Address& address) {
   if (const auto name = address.unix_name()) return path_advice(reason, *name);
   const Endpoint at = address.endpoint();
@@ -170,7 +177,7 @@ std::string_view listen_advice(int reason, const Address& address) {
     return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
   }
   if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
-  return {};
+  return connect_advice(reason, address);
 }
 
 bool operator==(const Address& left, const Address& right) noexcept {

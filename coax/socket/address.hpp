@@ -76,5 +76,7 @@ class Address {
 
 // What to do when an address cannot be bound or listened on; may be empty. Of a path it looks at what stands there.
 std::string_view listen_advice(int errno_value, const Address& at);
+// What to do when an address cannot be connected or sent to; may be empty.
+std::string_view connect_advice(int errno_value, const Address& to);
 
 }  // namespace coax

@@ -6,6 +6,7 @@
 #include <netdb.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <memory>
@@ -20,6 +21,24 @@ namespace {
 [[noreturn]] void fail(int failure, const char* operation, std::string_view name) {
   if (failure == EAI_SYSTEM) throw Error(errno, operation, name);
   throw ResolveError(failure, operation, name);
+}
+
+// What the table of a package says; without the package nothing is there.
+constexpr const char* services_file = "/etc/services";
+constexpr const char* protocols_file = "/etc/protocols";
+std::string_view why_unknown(const char* table) {
+  if (::access(table, R_OK) == 0) return "this system does not know it";
+  return table == services_file ? "there is no /etc/services here: install the package netbase, or give the number"
+                                : "there is no /etc/protocols here: install the package netbase, or give the number";
+}
+
+// glibc takes any number, also "+80" and " 80", modulo 65536.
+void check_service(std::string_view service) {
+  if (service.empty() || parse_port(service)) return;
+  const bool is_name = (service.front() | 0x20) >= 'a' && (service.front() | 0x20) <= 'z';
+  const bool has_letter = std::ranges::any_of(service, [](char c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; });
+  if (is_name || (has_letter && service.front() >= '0' && service.front() <= '9')) return;  // "http", "3com-tsmux"
+  throw ResolveError(EAI_SERVICE, "resolve the port", service, "a port is a number from 0 to 65535");
 }
 
 std::string without_nul(std::string_view text, const char* operation) {
@@ -42,13 +61,34 @@ addrinfo native_of(const AddressHints& hints) {
 
 }  // namespace
 
+namespace {
+
+// The loopback addresses, whatever the files and name servers say (RFC 6761, section 6.3).
+std::vector<AddressInfo> loopback_info(std::string_view name, std::string_view service, AddressHints hints) {
+  const std::string canonical(hints.canonical_name ? name : "");
+  hints.canonical_name = false;
+  std::vector<AddressInfo> all;
+  const Family family = hints.family.value_or(Family::none);
+  for (const auto& [address, of] : {std::pair("::1", Family::v6), std::pair("127.0.0.1", Family::v4)}) {
+    if (family != Family::none && family != of) continue;
+    for (AddressInfo& info : address_info(address, service, hints)) all.push_back(std::move(info));
+  }
+  if (!all.empty()) all.front().canonical_name = canonical;
+  return all;
+}
+
+}  // namespace
+
 std::vector<AddressInfo> address_info(std::string_view host, std::string_view service, const AddressHints& hints) {
   const std::string name = ascii_name(host);
   const std::string port = without_nul(service, "resolve the service");
+  check_service(port);
+  if (is_loopback_name(host) && !hints.numeric_host) return loopback_info(host, port, hints);
   const addrinfo native = native_of(hints);
   addrinfo* found = nullptr;
   const int failure =
       ::getaddrinfo(name.empty() ? nullptr : name.c_str(), port.empty() ? nullptr : port.c_str(), &native, &found);
+  if (failure == EAI_SERVICE) throw ResolveError(failure, "resolve the service", port, why_unknown(services_file));
   if (failure != 0) fail(failure, "resolve", host);
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
   std::vector<AddressInfo> all;
@@ -169,7 +209,7 @@ std::uint16_t service_port(std::string_view name, std::string_view protocol) {
   const bool found = look_up(entry, buffer, [&](servent* into, std::vector<char>& room, servent** result) {
     return ::getservbyname_r(service.c_str(), text_or_null(over), into, room.data(), room.size(), result);
   });
-  if (!found) throw Error(ErrorKind::address, "find the service", name, "this system does not know it");
+  if (!found) throw Error(ErrorKind::address, "find the service", name, why_unknown(services_file));
   return ntohs(static_cast<std::uint16_t>(entry.s_port));
 }
 
@@ -181,7 +221,7 @@ std::string service_name(std::uint16_t port, std::string_view protocol) {
     return ::getservbyport_r(htons(port), text_or_null(over), into, room.data(), room.size(), result);
   });
   if (!found) {
-    throw Error(ErrorKind::address, "find the service of port", std::to_string(port), "this system does not know it");
+    throw Error(ErrorKind::address, "find the service of port", std::to_string(port), why_unknown(services_file));
   }
   return entry.s_name;
 }
@@ -193,7 +233,7 @@ int protocol_number(std::string_view name) {
   const bool found = look_up(entry, buffer, [&](protoent* into, std::vector<char>& room, protoent** result) {
     return ::getprotobyname_r(protocol.c_str(), into, room.data(), room.size(), result);
   });
-  if (!found) throw Error(ErrorKind::address, "find the protocol", name, "this system does not know it");
+  if (!found) throw Error(ErrorKind::address, "find the protocol", name, why_unknown(protocols_file));
   return entry.p_proto;
 }
 

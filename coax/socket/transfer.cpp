@@ -61,7 +61,9 @@ std::string_view advice_for(int reason, const Socket& socket) {
 }  // namespace
 
 void Socket::fail(int reason, const char* operation, const Address* to) const {
-  throw Error(reason, operation, to != nullptr ? to->to_string() : peer_text(), advice_for(reason, *this));
+  const std::string_view advice = to != nullptr ? connect_advice(reason, *to) : std::string_view();
+  throw Error(reason, operation, to != nullptr ? to->to_string() : peer_text(),
+              advice.empty() ? advice_for(reason, *this) : advice);
 }
 
 std::string Socket::peer_text() const {

@@ -56,7 +56,7 @@ Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
     co_await sleep(pause);
     reason = co_await Connect(*descriptor, address);
   }
-  if (reason != 0) throw Error(reason, "connect to", address.to_string());
+  if (reason != 0) throw Error(reason, "connect to", address.to_string(), connect_advice(reason, address));
   co_return stream;
 }
 
@@ -249,9 +249,6 @@ std::string Attempts::what_each_said() const {
   return text;
 }
 
-// Files know it, and it has both families as soon as one.
-bool is_known_here(std::string_view host) { return host == "localhost" || host.ends_with(".localhost"); }
-
 }  // namespace
 
 Task<std::unique_ptr<SocketStream>> connect(Address to) { return connect_one(to); }
@@ -285,7 +282,7 @@ Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, Conn
     co_return co_await connect(std::vector{*numeric}, options);
   }
   std::vector<Question> questions{{.family = Endpoint::Family::v6}, {.family = Endpoint::Family::v4}};
-  if (is_known_here(target->host)) questions = {{.family = Endpoint::Family::none}};
+  if (is_loopback_name(target->host)) questions = {{.family = Endpoint::Family::none}};
   Attempts attempts(std::move(*target), std::move(questions), ask, options.attempt_delay, std::string(host_and_port));
   co_return co_await attempts.run(until, options.limit);
 }

@@ -53,9 +53,11 @@ DatagramTransport::DatagramTransport(const Address& at, const Address& peer, con
       peer_(peer),
       join_bytes_max_(is_ip(family_) ? SIZE_MAX : 0) {
   const auto descriptor = loop_.backend().open_datagrams(at, peer, options);
-  if (!descriptor && is_connected()) throw Error(descriptor.error(), "connect to", peer.to_string());
+  if (!descriptor && is_connected()) {
+    throw Error(descriptor.error(), "connect to", peer.to_string(), connect_advice(descriptor.error(), peer));
+  }
   if (!descriptor) {
-    throw Error(descriptor.error(), "receive at", at.to_string(), listen_advice(descriptor.error(), at.endpoint()));
+    throw Error(descriptor.error(), "receive at", at.to_string(), listen_advice(descriptor.error(), at));
   }
   descriptor_ = *descriptor;
 }
@@ -282,7 +284,7 @@ void DatagramTransport::Send::fail() const {
                       : transport_.is_connected() ? transport_.peer_
                       : what_ == What::flush      ? transport_.failed_to_
                                                   : Address();
-  std::string_view advice;
+  std::string_view advice = connect_advice(error_, to);
   if (error_ == EBADF) advice = "it was closed";
   if (error_ == EDESTADDRREQ) advice = "name the receiver with send_to(), or connect";
   if (error_ == EISCONN) advice = "it is connected: use send()";

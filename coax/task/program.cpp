@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstdio>
 
+#include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 
@@ -15,9 +15,7 @@ namespace coax {
 namespace {
 
 void check_port(std::string_view text) {
-  std::uint16_t port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (error == std::errc() && end == text.data() + text.size()) return;
+  if (parse_port(text)) return;
   throw UsageError(fmt::format("PORT: '{}' is no number from 0 to 65535", text));
 }
 
