@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "app/display.hpp"
 #include "app/report.hpp"
 #include "coax/base/error.hpp"
 #include "coax/loop/timers.hpp"

@@ -1,6 +1,7 @@
-// A pipe is opened once more, through /proc: a description of our own can be non-blocking. Files are always ready and
-// take everything. Of others (a terminal, a socket) it is enough that what poll(2) calls writable takes PIPE_BUF bytes
-// without blocking, as a pipe does (pipe(7)).
+// A pipe or a terminal is opened once more, through /proc: a description of our own can be non-blocking. A terminal
+// that is stopped (Ctrl-S, or its reader) takes fewer bytes than poll(2) promises. Files are always ready and take
+// everything. Of others (a socket) it is enough that what poll(2) calls writable takes PIPE_BUF bytes without blocking,
+// as a pipe does (pipe(7)).
 #include "app/standard_io.hpp"
 
 #include <fcntl.h>
@@ -85,7 +86,9 @@ StandardOutput::StandardOutput() : descriptor_(STDOUT_FILENO), write_bytes_max_(
   struct stat what{};
   if (::fstat(STDOUT_FILENO, &what) != 0) what.st_mode = 0;
   is_file_ = S_ISREG(what.st_mode);
-  if (S_ISFIFO(what.st_mode)) own_.reset(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  if (S_ISFIFO(what.st_mode) || ::isatty(STDOUT_FILENO) == 1) {
+    own_.reset(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  }
   if (own_) descriptor_ = own_.native();
   if (own_ || is_file_) write_bytes_max_ = SIZE_MAX;
 }
@@ -113,6 +116,14 @@ Task<> StandardOutput::write(Bytes bytes) {
       if (context.cancelled()) throw Cancelled();
     }
     bytes = bytes.from(write_some(bytes));
+  }
+}
+
+void StandardOutput::write_now(Bytes bytes) const noexcept {
+  while (!bytes.empty() && ready()) {
+    const auto written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_bytes_max_));
+    if (written <= 0) return;
+    bytes = bytes.from(static_cast<std::size_t>(written));
   }
 }
 

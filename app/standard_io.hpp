@@ -59,6 +59,8 @@ class StandardOutput {
   // All of it; several calls at a time have their turn one after the other. Throws Error(disconnected) when the reader
   // of a pipe is gone: SIGPIPE must be ignored. Cancelled: a part may have been written.
   Task<> write(Bytes bytes);
+  // What can be written without waiting; the rest is dropped. Never throws.
+  void write_now(Bytes bytes) const noexcept;
 
  private:
   std::size_t write_some(Bytes bytes) const;
@@ -66,7 +68,7 @@ class StandardOutput {
   [[nodiscard]] bool ready() const noexcept;
 
   Wake wake_;
-  FileDescriptor own_;  // of the same pipe, but non-blocking; none: it is no pipe
+  FileDescriptor own_;  // of the same pipe or terminal, but non-blocking; none: it is neither, or not ours to open
   int descriptor_;
   std::size_t write_bytes_max_;
   bool is_file_;

@@ -1,65 +1,62 @@
-// Line editing is libedit's own interface, not its imitation of readline's callbacks: those read the rest of an escape
-// sequence with a blocking read(2), so that a lone press of Esc would stop the loop until the next key. Here libedit
-// runs on the thread of the Reader and holds a mutex while it works; it gives the mutex away while it waits for a key,
-// and in such a moment the loop may erase the line that is being typed, print, and have it drawn again.
+// Each frame erases the prompt with the line that is typed, prints what arrived, and draws both again; while one is
+// written the next collects. The line is drawn whole, row by row, so that a width which the terminal sees differently
+// does not spread. Bracketed paste is switched on while the terminal is ours.
 #include "app/terminal.hpp"
 
 #include <fmt/core.h>
-#include <histedit.h>
-#include <langinfo.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
 #include <cerrno>
-#include <clocale>
-#include <condition_variable>
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
-#include <cwchar>
-#include <functional>
-#include <mutex>
-#include <system_error>
-#include <thread>
 
+#include "app/display.hpp"
 #include "coax/base/error.hpp"
-#include "coax/base/units.hpp"
-#include "coax/task/scope.hpp"
+#include "coax/base/text.hpp"
 
 namespace coax::app {
 
 namespace {
 
+constexpr std::string_view paste_on = "\x1b[?2004h";
+constexpr std::string_view paste_off = "\x1b[?2004l";
+
 bool is_dumb() {
-  const char* const term = std::getenv("TERM");
+  const char* const term = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe): not changed here
   return term == nullptr || *term == '\0' || std::string_view(term) == "dumb";
 }
 
 bool shows_colours() {
-  const char* const no_colour = std::getenv("NO_COLOR");
+  const char* const no_colour = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): not changed here
   return isatty(STDOUT_FILENO) == 1 && !is_dumb() && (no_colour == nullptr || *no_colour == '\0');
 }
 
-// --- the terminal's modes and signals: what a signal handler needs is global ---
+struct Size {
+  int columns = 80;
+  std::size_t rows = 24;
+};
+
+Size terminal_size() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) return {};
+  return {.columns = std::max<int>(size.ws_col, 2), .rows = size.ws_row};
+}
+
+// --- what a signal handler needs is global ---
 
 termios modes_before;
-std::atomic<int> signal_wake = -1;
-std::atomic<bool> was_continued = false;
-
-extern "C" void on_terminal_change(int number) {
-  const int saved = errno;
-  if (number == SIGCONT) was_continued = true;
-  Wake::set(signal_wake);
-  errno = saved;
-}
 
 // The default action of a signal that stops or ends us, with the terminal as it was.
 extern "C" void on_leaving_terminal(int number) {
   const int saved = errno;
+  pollfd output{STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&output, 1, 0) > 0) {
+    [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, paste_off.data(), paste_off.size());
+  }
   tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);
   struct sigaction ours{};
   struct sigaction standard{};
@@ -76,378 +73,259 @@ extern "C" void on_leaving_terminal(int number) {
   errno = saved;
 }
 
-// While it lives Ctrl-Z and Ctrl-\ leave the terminal as it was when this was made. (At the end libedit does.)
-class TerminalSignals {
+}  // namespace
+
+// --- the terminal's modes: keys one by one, without echo ---
+
+class Terminal::Modes {
  public:
-  explicit TerminalSignals(const Wake& wake) {
+  Modes() {
     tcgetattr(STDIN_FILENO, &modes_before);
-    signal_wake = wake.descriptor();
-    handle(SIGWINCH, on_terminal_change, window_);
-    handle(SIGCONT, on_terminal_change, continue_);
-    handle(SIGTSTP, on_leaving_terminal, stop_);
-    handle(SIGQUIT, on_leaving_terminal, quit_);
+    apply();
+    handle(SIGTSTP, stop_);
+    handle(SIGQUIT, quit_);
   }
-  TerminalSignals(const TerminalSignals&) = delete;
-  TerminalSignals& operator=(const TerminalSignals&) = delete;
-  ~TerminalSignals() {
-    sigaction(SIGWINCH, &window_, nullptr);
-    sigaction(SIGCONT, &continue_, nullptr);
+  Modes(const Modes&) = delete;
+  Modes& operator=(const Modes&) = delete;
+  ~Modes() {
     sigaction(SIGTSTP, &stop_, nullptr);
     sigaction(SIGQUIT, &quit_, nullptr);
+    tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);  // TCSADRAIN would wait for a terminal that is stopped
+  }
+
+  // Signals by keys (Ctrl-C, Ctrl-Z) and flow control (Ctrl-S, Ctrl-Q) stay as they are.
+  static void apply() {
+    termios modes = modes_before;
+    modes.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
+    modes.c_iflag &= ~static_cast<tcflag_t>(ICRNL | INLCR | IGNCR | ISTRIP);
+    modes.c_cc[VMIN] = 1;
+    modes.c_cc[VTIME] = 0;
+    tcsetattr(STDIN_FILENO, TCSANOW, &modes);
   }
 
  private:
-  static void handle(int number, void (*handler)(int), struct sigaction& before) {
+  static void handle(int number, struct sigaction& before) {
     struct sigaction action{};
-    action.sa_handler = handler;
+    action.sa_handler = on_leaving_terminal;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, &before);
   }
 
-  struct sigaction window_{};
-  struct sigaction continue_{};
   struct sigaction stop_{};
   struct sigaction quit_{};
 };
 
-std::wstring widen(const std::string& text) {
-  std::wstring wide(text.size(), L'\0');
-  const std::size_t length = std::mbstowcs(wide.data(), text.c_str(), wide.size());
-  wide.resize(length == static_cast<std::size_t>(-1) ? 0 : length);
-  return wide;
-}
-
-std::string narrow(std::wstring_view wide) {
-  std::string text;
-  std::mbstate_t state{};
-  for (const wchar_t character : wide) {
-    std::array<char, MB_LEN_MAX> bytes{};
-    const std::size_t length = std::wcrtomb(bytes.data(), character, &state);
-    if (length != static_cast<std::size_t>(-1)) text.append(bytes.data(), length);
-  }
-  return text;
-}
-
-// Where a cursor stands, counted from where the prompt began.
-struct Place {
-  int row = 0;
-  int column = 0;
-
-  // As libedit draws it: a wide character does not hang over the edge, a full row goes on in the next.
-  void advance(std::wstring_view text, int columns) {
-    for (const wchar_t character : text) {
-      if (character == L'\n') {
-        next_row();
-        continue;
-      }
-      const int width = width_of(character);
-      if (column + width > columns) next_row();
-      column += width;
-      if (column >= columns) next_row();
-    }
-  }
-
- private:
-  void next_row() {
-    ++row;
-    column = 0;
-  }
-  [[nodiscard]] int width_of(wchar_t character) const {
-    if (character == L'\t') return 8 - column % 8;
-    if (character < L' ' || character == L'\x7F') return 2;  // ^X
-    const int width = wcwidth(character);
-    return width < 0 ? static_cast<int>(std::wstring_view(L"\\U+12345").size()) : width;
-  }
-};
-
-}  // namespace
-
-// --- a line, edited ---
-
-class Terminal::Editor {
- public:
-  // wait_for_key: blocks until standard input has something; false: it is time to end.
-  Editor(const Wake& wake, std::function<bool()> wait_for_key);
-  Editor(const Editor&) = delete;
-  Editor& operator=(const Editor&) = delete;
-  ~Editor();
-
-  // On the reader's thread. Nothing: the end of the input.
-  std::optional<std::string> read_line(const std::string& prompt, Typed typed);
-  void redraw_if_changed();
-  // Any thread.
-  void print(std::string_view lines);
-
- private:
-  static Editor& of(EditLine* line);
-  static wchar_t* prompt_of(EditLine* line) { return of(line).prompt_.data(); }
-  static int read_key(EditLine* line, wchar_t* key);
-  [[nodiscard]] int columns() const;
-  [[nodiscard]] Place cursor() const;
-  static void erase(int rows_above);
-
-  TerminalSignals signals_;
-  std::function<bool()> wait_for_key_;
-  std::mutex mutex_;  // of libedit and standard output; the reader's thread lets go of it while it waits for a key
-  EditLine* line_;
-  HistoryW* history_;
-  std::wstring prompt_;
-  bool reading_ = false;
-};
-
-Terminal::Editor::Editor(const Wake& wake, std::function<bool()> wait_for_key)
-    : signals_(wake), wait_for_key_(std::move(wait_for_key)) {
-  // libedit and wcwidth(3) take characters as the locale has them; ours are UTF-8.
-  std::setlocale(LC_CTYPE, "");
-  if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
-  line_ = el_init("coax", stdin, stdout, stderr);
-  history_ = history_winit();
-  if (line_ == nullptr || history_ == nullptr) throw std::bad_alloc();
-  HistEventW event;
-  history_w(history_, &event, H_SETSIZE, 500);
-  history_w(history_, &event, H_SETUNIQUE, 1);
-  el_wset(line_, EL_CLIENTDATA, this);
-  el_wset(line_, EL_PROMPT, &prompt_of);
-  el_wset(line_, EL_GETCFN, &read_key);
-  el_wset(line_, EL_HIST, &history_w, history_);
-  el_wset(line_, EL_EDITOR, L"emacs");
-  el_wset(line_, EL_SIGNAL, 0);
-  el_wset(line_, EL_SETTY, L"-x", L"-echo", nullptr);
-  el_source(line_, nullptr);  // ~/.editrc
-  // From now on, between two lines too: what is typed waits as it is, and shows with the next line.
-  el_wset(line_, EL_PREP_TERM, 1);
-}
-
-Terminal::Editor::~Editor() {
-  el_end(line_);
-  history_wend(history_);
-}
-
-Terminal::Editor& Terminal::Editor::of(EditLine* line) {
-  void* self = nullptr;
-  el_wget(line, EL_CLIENTDATA, &self);
-  return *static_cast<Editor*>(self);
-}
-
-std::optional<std::string> Terminal::Editor::read_line(const std::string& prompt, Typed typed) {
-  const std::scoped_lock lock(mutex_);
-  prompt_ = widen(prompt);
-  reading_ = true;
-  int length = 0;
-  const wchar_t* const typed_line = el_wgets(line_, &length);
-  el_wset(line_, EL_PREP_TERM, 1);
-  reading_ = false;
-  if (typed_line == nullptr || length <= 0 || typed_line[length - 1] != L'\n') {
-    erase(cursor().row);
-    return std::nullopt;
-  }
-  const std::wstring text(typed_line, static_cast<std::size_t>(length) - 1);
-  if (typed == Typed::vanishes) {
-    Place end;
-    end.advance(prompt_ + text, columns());
-    erase(end.row + 1);
-  }
-  HistEventW event;
-  if (!text.empty()) history_w(history_, &event, H_ENTER, text.c_str());
-  return narrow(text);
-}
-
-int Terminal::Editor::read_key(EditLine* line, wchar_t* key) {
-  Editor& self = of(line);
-  std::mbstate_t state{};
-  while (true) {
-    self.mutex_.unlock();
-    const bool has_key = self.wait_for_key_();
-    self.mutex_.lock();
-    char byte = 0;
-    const auto got = has_key ? ::read(STDIN_FILENO, &byte, 1) : 0;
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) return 0;
-    const std::size_t length = std::mbrtowc(key, &byte, 1, &state);
-    if (length == static_cast<std::size_t>(-2)) continue;  // more bytes belong to it
-    if (length != static_cast<std::size_t>(-1)) return 1;
-    state = {};
-  }
-}
-
-int Terminal::Editor::columns() const {
-  int columns = 0;
-  el_get(line_, EL_GETTC, "co", &columns);
-  return columns > 0 ? columns : 80;
-}
-
-Place Terminal::Editor::cursor() const {
-  const LineInfoW* const line = el_wline(line_);
-  Place place;
-  place.advance(prompt_, columns());
-  place.advance({line->buffer, static_cast<std::size_t>(line->cursor - line->buffer)}, columns());
-  return place;
-}
-
-// From the first column of so many rows above to the end of the screen.
-void Terminal::Editor::erase(int rows_above) {
-  if (rows_above > 0) fmt::print("\x1b[{}A", rows_above);
-  fmt::print("\r\x1b[J");
-  std::fflush(stdout);
-}
-
-void Terminal::Editor::print(std::string_view lines) {
-  const std::scoped_lock lock(mutex_);
-  if (reading_) erase(cursor().row);
-  std::fwrite(lines.data(), 1, lines.size(), stdout);
-  if (reading_) el_wset(line_, EL_REFRESH);
-  std::fflush(stdout);
-}
-
-// Another size, or the terminal was in other hands while we were stopped and the cursor is anywhere.
-void Terminal::Editor::redraw_if_changed() {
-  const std::scoped_lock lock(mutex_);
-  int rows_above = cursor().row;
-  el_resize(line_);
-  rows_above = std::min(rows_above, cursor().row);
-  if (was_continued.exchange(false)) {
-    el_wset(line_, EL_PREP_TERM, 0);
-    el_wset(line_, EL_PREP_TERM, 1);
-    rows_above = 0;
-  }
-  erase(rows_above);
-  el_wset(line_, EL_REFRESH);
-}
-
-// --- the thread that waits ---
-
-class Terminal::Reader {
- public:
-  Reader() = default;
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
-  ~Reader();
-
-  [[nodiscard]] const Wake& wake() const noexcept { return wake_; }
-  // The editor outlives the reader.
-  void start(Editor& editor) {
-    editor_ = &editor;
-    thread_ = std::jthread([this] { work(); });
-  }
-  // The next line; nothing at the end of the input.
-  Task<std::optional<std::string>> next(std::string prompt, Typed typed);
-  // On the thread: until standard input has something; false: it is time to end.
-  bool wait();
-
- private:
-  struct Request {
-    std::string prompt;
-    Typed typed = Typed::stays;
-  };
-  // What the loop gets from the thread: it may still be on its way when the reader is gone.
-  struct Mailbox {
-    Event arrived;
-    std::optional<std::string> line;
-  };
-  void work();
-  std::optional<Request> next_request();
-
-  Editor* editor_ = nullptr;
-  Loop& loop_ = Loop::current();
-  Wake wake_;
-  std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
-  bool asked_ = false;  // of the loop: the thread owes a line
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::optional<Request> request_;
-  std::atomic<bool> stopping_ = false;
-  std::jthread thread_;
-};
-
-Terminal::Reader::~Reader() {
-  {
-    const std::scoped_lock lock(mutex_);
-    stopping_ = true;
-  }
-  changed_.notify_one();
-  wake_.set();
-}
-
-Task<std::optional<std::string>> Terminal::Reader::next(std::string prompt, Typed typed) {
-  if (!std::exchange(asked_, true)) {
-    mailbox_->arrived.clear();
-    const std::scoped_lock lock(mutex_);
-    request_ = Request{std::move(prompt), typed};
-    changed_.notify_one();
-  }
-  co_await mailbox_->arrived.wait();
-  asked_ = false;
-  co_return std::exchange(mailbox_->line, std::nullopt);
-}
-
-void Terminal::Reader::work() {
-  while (const auto request = next_request()) {
-    auto line = editor_->read_line(request->prompt, request->typed);
-    loop_.post([mailbox = mailbox_, line = std::move(line)]() mutable {
-      mailbox->line = std::move(line);
-      mailbox->arrived.set();
-    });
-  }
-}
-
-std::optional<Terminal::Reader::Request> Terminal::Reader::next_request() {
-  std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return stopping_ || request_; });
-  return stopping_ ? std::nullopt : std::exchange(request_, std::nullopt);
-}
-
-bool Terminal::Reader::wait() {
-  while (!stopping_) {
-    std::array<pollfd, 2> watched{{{STDIN_FILENO, POLLIN, 0}, {wake_.descriptor(), POLLIN, 0}}};
-    if (::poll(watched.data(), watched.size(), -1) < 0) continue;  // a signal
-    if (watched[1].revents != 0) {
-      wake_.clear();
-      if (!stopping_) editor_->redraw_if_changed();
-    } else if (watched[0].revents != 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// --- Terminal ---
-
 Terminal::Terminal() : coloured_(shows_colours()) {
-  if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 || is_dumb()) {
-    input_.emplace();
-    return;
-  }
-  reader_ = std::make_unique<Reader>();
-  editor_ = std::make_unique<Editor>(reader_->wake(), [reader = reader_.get()] { return reader->wait(); });
-  reader_->start(*editor_);
+  if (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1 || is_dumb()) return;
+  modes_ = std::make_unique<Modes>();
+  output_.write_now(paste_on);
 }
 
-Terminal::~Terminal() = default;
+Terminal::~Terminal() {
+  if (!modes_) return;
+  asking_ = false;
+  output_.write_now(next_frame() + std::string(paste_off));
+}
+
+Task<> Terminal::work() {
+  if (!interactive()) co_return co_await write_output();
+  co_await all(write_output(), read_keys(), watch_signals());
+}
+
+// --- output ---
+
+void Terminal::print(std::string_view lines) {
+  if (interactive() && printed_.size() + lines.size() > output_bytes_max) {
+    dropped_ += static_cast<std::size_t>(std::ranges::count(lines, '\n'));
+  } else {
+    printed_ += lines;
+  }
+  changed_.set();
+}
+
+Task<> Terminal::has_room() {
+  while (!interactive() && is_full()) {
+    written_.clear();
+    co_await written_.wait();
+  }
+}
+
+Task<> Terminal::flush() {
+  while (!printed_.empty() || is_writing_ || changed_.is_set()) {
+    written_.clear();
+    co_await written_.wait();
+  }
+}
+
+Task<> Terminal::write_output() {
+  while (true) {
+    co_await changed_.wait();
+    changed_.clear();
+    is_writing_ = true;
+    const std::string frame = next_frame();
+    co_await output_.write(frame);
+    is_writing_ = false;
+    written_.set();
+  }
+}
+
+std::string Terminal::next_frame() {
+  std::string frame;
+  erase_prompt(frame);
+  frame += std::exchange(printed_, {});
+  if (const std::size_t count = std::exchange(dropped_, 0); count != 0) {
+    frame += fmt::format("[{} lines are missing here: the terminal took no more]\n", count);
+  }
+  if (asking_) draw_prompt(frame);
+  return frame;
+}
+
+void Terminal::erase_prompt(std::string& out) {
+  const auto row = std::exchange(drawn_row_, std::nullopt);
+  if (!row) return;
+  if (*row != 0) out += fmt::format("\x1b[{}A", *row);
+  out += "\r\x1b[J";
+}
+
+Layout Terminal::lay_out_prompt() const {
+  return lay_out(prompt_ + editor_.text(), prompt_.size() + editor_.cursor(), terminal_size().columns);
+}
+
+// Of a line that is higher than the screen, the rows around the cursor.
+void Terminal::draw_prompt(std::string& out) {
+  const Layout layout = lay_out_prompt();
+  const std::size_t rows_max = terminal_size().rows;
+  const std::size_t first = layout.cursor_row >= rows_max ? layout.cursor_row - rows_max + 1 : 0;
+  const std::size_t last = std::min(layout.rows.size(), first + rows_max) - 1;
+  for (std::size_t row = first; row <= last; ++row) {
+    out += layout.rows[row];
+    if (row != last) out += "\r\n";
+  }
+  if (layout.cursor_row != last) out += fmt::format("\x1b[{}A", last - layout.cursor_row);
+  out += '\r';
+  if (layout.cursor_column != 0) out += fmt::format("\x1b[{}C", layout.cursor_column);
+  drawn_row_ = layout.cursor_row - first;
+}
+
+// --- keys ---
+
+Task<> Terminal::read_keys() {
+  while (true) {
+    if (!asking_) {
+      asked_.clear();
+      co_await asked_.wait();
+    }
+    apply_keys();
+    if (asking_) co_await read_more_keys();
+  }
+}
+
+// Keys that are typed while nothing is asked wait for the next prompt.
+void Terminal::apply_keys() {
+  while (asking_) {
+    const auto key = keys_.next();
+    if (!key) return;
+    changed_.set();
+    const LineEditor::Result result = editor_.apply(*key);
+    if (result == LineEditor::Result::entered) enter_line();
+    if (result == LineEditor::Result::ended) ended_ = true;
+    if (result == LineEditor::Result::edited) continue;
+    asking_ = false;
+    line_is_there_.set();
+  }
+}
+
+void Terminal::enter_line() {
+  if (typed_ == Typed::stays) print(prompt_ + editor_.text() + "\n");
+  const std::string text = editor_.take();
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    entered_.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+Task<> Terminal::read_more_keys() {
+  const auto patience = keys_.patience();
+  bool paused = false;
+  Bytes bytes;
+  try {
+    if (patience) {
+      bytes = co_await timeout(*patience, input_.next());
+    } else {
+      bytes = co_await input_.next();
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    paused = true;
+  }
+  if (paused) co_return keys_.pause();
+  keys_.feed(bytes);
+  if (!input_.ended()) co_return;
+  ended_ = true;  // the terminal has hung up
+  asking_ = false;
+  line_is_there_.set();
+}
+
+// Another size; or the terminal was in other hands while we were stopped, and the cursor is anywhere.
+Task<> Terminal::watch_signals() {
+  Signals signals({SIGWINCH, SIGCONT});
+  while (true) {
+    const int number = co_await signals.next();
+    if (number == SIGCONT) {
+      Modes::apply();
+      output_.write_now(paste_on);
+      if (drawn_row_) drawn_row_ = 0;
+    } else if (drawn_row_) {
+      drawn_row_ = std::min(*drawn_row_, lay_out_prompt().cursor_row);
+    }
+    changed_.set();
+  }
+}
+
+// --- lines ---
 
 Task<std::optional<std::string>> Terminal::next_line(std::string prompt, Typed typed) {
-  if (interactive()) co_return co_await reader_->next(std::move(prompt), typed);
-  while (true) {
-    if (auto line = next_piped_line()) co_return line;
-    if (input_->ended()) co_return std::nullopt;
-    lines_.feed(co_await input_->next());
+  if (!interactive()) {
+    while (true) {
+      if (auto line = next_piped_line()) co_return line;
+      if (input_.ended()) co_return std::nullopt;
+      const Bytes bytes = co_await input_.next();
+      piped_.append(bytes);
+    }
   }
+  while (entered_.empty() && !ended_) {
+    prompt_ = std::move(prompt);
+    typed_ = typed;
+    asking_ = true;
+    asked_.set();
+    changed_.set();
+    line_is_there_.clear();
+    co_await line_is_there_.wait();
+  }
+  if (entered_.empty()) co_return std::nullopt;
+  std::string line = std::move(entered_.front());
+  entered_.pop_front();
+  co_return line;
 }
 
 std::optional<std::string> Terminal::next_piped_line() {
-  auto event = lines_.next();
-  if (!event && input_->ended()) event = lines_.rest();
-  if (!event) return std::nullopt;
-  if (event->kind == LineEvent::Kind::line) return event->bytes.string();
-  throw Error(ErrorKind::invalid, "read a line from", "standard input",
-              "it has more than " + format_size(line_bytes_max));
-}
-
-void Terminal::print(std::string_view lines) {
-  if (editor_) return editor_->print(lines);
-  std::fwrite(lines.data(), 1, lines.size(), stdout);
-  std::fflush(stdout);
+  const std::string_view there = std::string_view(piped_).substr(piped_begin_);
+  const std::size_t end = there.find('\n', searched_);
+  const bool has_end = end != std::string_view::npos;
+  const bool is_part = !has_end && there.size() > line_bytes_max;
+  if (!has_end && !is_part && (!input_.ended() || there.empty())) {
+    searched_ = there.size();
+    piped_.erase(0, std::exchange(piped_begin_, 0));
+    return std::nullopt;
+  }
+  const std::size_t size = has_end ? end : there.size() - (is_part ? cut_character_bytes(there) : 0);
+  std::string line(there.substr(0, size));
+  piped_begin_ += size + static_cast<std::size_t>(has_end);
+  searched_ = 0;
+  if (line.ends_with('\r')) line.pop_back();
+  return line;
 }
 
 }  // namespace coax::app

@@ -1,18 +1,23 @@
-// Terminal: the person at standard input and output, or a pipe or file in their place. Lines that come while somebody
+// Terminal: the person at standard input and output, or a pipe or file in their place. Lines that arrive while somebody
 // types never tear what is being typed.
 //
-// The loop waits for sockets only, so a thread waits for the keys: it reads one edited line each time the loop asks
-// for one, and posts it. Between two keys the loop may print.
+// Nothing here blocks the loop. What is printed is queued and written by work(). A terminal that is not read (Ctrl-S, a
+// stopped terminal program) costs output_bytes_max: further lines are counted, dropped, and the count is printed later.
+// A pipe drops nothing: whoever prints waits in has_room().
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "app/display.hpp"
+#include "app/keys.hpp"
+#include "app/line_editor.hpp"
 #include "app/standard_io.hpp"
-#include "coax/codec/lines.hpp"
+#include "coax/task/signals.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax::app {
@@ -20,38 +25,81 @@ namespace coax::app {
 class Terminal {
  public:
   // On the current loop, one at a time. From here to the destructor nobody else may read standard input; the destructor
-  // leaves the terminal as it was. Throws std::system_error.
+  // leaves the terminal as it was, and writes what it takes at once.
   Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
   ~Terminal();
 
   // Somebody types and reads here: lines are edited, with a prompt and a history.
-  [[nodiscard]] bool interactive() const noexcept { return editor_ != nullptr; }
+  [[nodiscard]] bool interactive() const noexcept { return modes_ != nullptr; }
   // Standard output shows colours: a terminal that is not dumb, and NO_COLOR is not set.
   [[nodiscard]] bool coloured() const noexcept { return coloured_; }
+
+  // Reads keys and writes what was printed, until it is cancelled. Throws Error when standard input or output fails.
+  Task<> work();
 
   // What becomes of a line that was typed: the answer to a question stays, a message vanishes, since its echo follows.
   enum class Typed : std::uint8_t { stays, vanishes };
   // The next line without its line end; nothing at the end of the input (Ctrl-D). The prompt is for an interactive one.
-  // One call at a time. Throws Error(invalid) on a line above line_bytes_max. Cancelled: nothing is lost.
+  // A paste of several lines gives one after the other. A line of a pipe above line_bytes_max comes in parts. One call
+  // at a time. Cancelled: nothing is lost.
   Task<std::optional<std::string>> next_line(std::string prompt, Typed typed);
+
   // Whole lines, each with its line end.
   void print(std::string_view lines);
+  // Until a pipe has taken enough of what was printed. At once for a terminal.
+  Task<> has_room();
+  [[nodiscard]] bool is_full() const noexcept { return printed_.size() > output_bytes_max; }
+  // Until all that was printed is written.
+  Task<> flush();
 
  private:
   static constexpr std::size_t line_bytes_max = 1 << 20;
+  static constexpr std::size_t output_bytes_max = 1 << 20;
 
-  class Editor;
-  class Reader;
+  class Modes;
+
+  Task<> read_keys();
+  Task<> read_more_keys();
+  Task<> watch_signals();
+  Task<> write_output();
+  void apply_keys();
+  void enter_line();
+  std::string next_frame();
+  void erase_prompt(std::string& out);
+  void draw_prompt(std::string& out);
   std::optional<std::string> next_piped_line();
+  [[nodiscard]] Layout lay_out_prompt() const;
 
   bool coloured_;
-  std::unique_ptr<Editor> editor_;  // when interactive; used by the reader's thread, which ends before it
-  std::unique_ptr<Reader> reader_;
-  // Of a pipe.
-  std::optional<StandardInput> input_;
-  LineDecoder lines_{line_bytes_max};
+  std::unique_ptr<Modes> modes_;  // when interactive
+  StandardInput input_;
+  StandardOutput output_;
+
+  // What is to be written.
+  std::string printed_;
+  std::size_t dropped_ = 0;  // lines
+  bool is_writing_ = false;
+  Event changed_;
+  Event written_;
+
+  // The line at the terminal.
+  Keys keys_;
+  LineEditor editor_;
+  std::string prompt_;
+  Typed typed_ = Typed::stays;
+  bool asking_ = false;
+  Event asked_;
+  std::deque<std::string> entered_;
+  bool ended_ = false;
+  Event line_is_there_;
+  std::optional<std::size_t> drawn_row_;  // of the cursor, below the prompt's first row; nothing: no prompt is there
+
+  // What was read from a pipe and not given yet, from piped_begin_ on; no line end is among the first searched_ bytes.
+  std::string piped_;
+  std::size_t piped_begin_ = 0;
+  std::size_t searched_ = 0;
 };
 
 }  // namespace coax::app

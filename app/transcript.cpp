@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "app/display.hpp"
 #include "app/report.hpp"
 #include "coax/base/text.hpp"
 
@@ -42,14 +43,6 @@ Bytes LineBlocks::give(std::size_t size) {
 }
 
 // --- for a terminal ---
-
-std::size_t cut_character_bytes(std::string_view text) noexcept {
-  for (std::size_t count = 1; count <= std::min<std::size_t>(3, text.size()); ++count) {
-    Utf8Check check;
-    if (check.feed(text.substr(text.size() - count)) && !check.complete()) return count;
-  }
-  return 0;
-}
 
 namespace {
 

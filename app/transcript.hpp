@@ -15,9 +15,6 @@ namespace coax::app {
 
 enum class Form : std::uint8_t { verbatim, hex, json };
 
-// How many bytes at the end of the text begin a UTF-8 character whose rest is missing: 0 to 3.
-std::size_t cut_character_bytes(std::string_view text) noexcept;
-
 // Blocks of whole lines out of pieces that are cut anywhere. A line above line_bytes_max is passed on in parts.
 class LineBlocks {
  public:

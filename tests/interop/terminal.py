@@ -64,6 +64,12 @@ class Screen:
             self._next_row()
         elif character == "\b":
             self.column = max(min(self.column, self.columns - 1) - 1, 0)
+        elif self._joins(character):
+            cells = self.cells[self.row]
+            last = min(self.column, self.columns) - 1
+            while last > 0 and cells[last] == "":
+                last -= 1
+            cells[last] += character
         elif character != "\a":
             width = 2 if unicodedata.east_asian_width(character) in "WF" else 1
             if self.column + width > self.columns:  # the wrap waits for the next character
@@ -73,6 +79,11 @@ class Screen:
                 self._control(str(width), "@")
             self.cells[self.row][self.column:self.column + width] = [character] + [""] * (width - 1)
             self.column += width
+
+    def _joins(self, character: str) -> bool:
+        """It belongs to the character before: marks, joiners, and what a joiner joins."""
+        before = next((cell for cell in reversed(self.cells[self.row][:self.column]) if cell), "")
+        return (unicodedata.combining(character) != 0 or character in "\u200d\ufe0f\u20e3" or before.endswith("\u200d"))
 
     def _next_row(self) -> None:
         if self.row + 1 < self.rows:
