@@ -1,6 +1,8 @@
 // coax serve: the hub. One room, reached over plain TCP and, through the page or any other client, over WebSocket.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <thread>
 
@@ -42,17 +44,30 @@ Address reachable(const Address& address) {
   return *Endpoint::from_ip(at.family() == Endpoint::Family::v6 ? "::1" : "127.0.0.1", at.port());
 }
 
-// Each connection needs a descriptor, and so do the loops, the listeners and the log; those in the tables of io_uring
-// are not counted.
-void fit_to_descriptors(Limits& limits) {
-  constexpr std::size_t reserve = 64;
+std::size_t open_descriptors() {
+  std::error_code failure;
+  const std::filesystem::directory_iterator all("/proc/self/fd", failure);
+  return failure ? 64 : static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator()));
+}
+
+// Each connection needs a descriptor, beside those that are open, the listeners and some to spare; those in the tables
+// of io_uring are not counted. Each door has its own limit on connections.
+void fit_to_descriptors(Limits& limits, std::size_t listeners, std::size_t doors) {
+  constexpr std::size_t spare = 16;
   const std::size_t limit = raise_descriptor_limit();
-  std::size_t usable = limit > 2 * reserve ? limit - reserve : reserve;
+  const std::size_t taken = open_descriptors() + listeners + spare;
+  std::size_t usable = limit > taken ? limit - taken : 0;
   for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
-  if (*limits.connections_max <= usable) return;
-  log::warning("at most {} connections, not {}: this process may open {} files (ulimit -n)", usable,
-               *limits.connections_max, limit);
-  limits.connections_max = usable;
+  if (usable / doors == 0) {
+    throw Error(ErrorKind::overloaded, "open the hub", "",
+                fmt::format("this process may open {} files only, and needs {} before the first connection; raise the "
+                            "limit (ulimit -n {})",
+                            limit, taken, taken + 1000));
+  }
+  if (*limits.connections_max <= usable / doors) return;
+  log::warning("at most {} connections on each port, not {}: this process may open {} files (ulimit -n)",
+               usable / doors, *limits.connections_max, limit);
+  limits.connections_max = usable / doors;
 }
 
 // What a person types to reach the lines there, with and without us.
@@ -104,7 +119,8 @@ class Hub {
 Task<> Hub::run() { co_await race(all(serve_both(), close_room_in_time()), announcements_.run()); }
 
 Task<> Hub::serve_both() {
-  fit_to_descriptors(options_.limits);
+  const std::size_t listeners = options_.hosts.size() * 2 + options_.paths.size();
+  fit_to_descriptors(options_.limits, listeners, static_cast<std::size_t>(doors()));
   const struct Ending {
     Event& event;
     ~Ending() { event.set(); }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 
 #include "app/command_line.hpp"
 #include "coax/address/endpoint.hpp"
@@ -65,6 +66,11 @@ void Settings::resolve() {
 }
 
 void Settings::read_file() {
+  std::error_code failure;
+  const auto type = std::filesystem::status(config_, failure).type();
+  if (type == std::filesystem::file_type::not_found) refuse_file(config_, "there is no such file");
+  if (failure) refuse_file(config_, failure.message());
+  if (type != std::filesystem::file_type::regular) refuse_file(config_, "it is not a regular file");
   toml::table table;
   try {
     table = toml::parse_file(config_);

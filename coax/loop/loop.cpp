@@ -30,10 +30,13 @@ std::unique_ptr<Backend> make_backend() {
 
 // --- Spin ---
 
-Spin::Spin() noexcept {
+Spin::Spin() {
   const char* const given = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  const bool forbidden = given != nullptr && std::string_view(given) == "off";
-  allowed_ = !forbidden && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+  const std::string_view value = given != nullptr && *given != '\0' ? given : "on";
+  if (value != "on" && value != "off") {
+    throw Error(ErrorKind::invalid, "COAX_SPIN", "", fmt::format("\"{}\" is neither on nor off", value));
+  }
+  allowed_ = value == "on" && sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 bool Spin::is_worth_it() noexcept {

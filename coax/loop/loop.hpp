@@ -35,7 +35,7 @@ class Spin {
  public:
   static constexpr Duration max = std::chrono::microseconds(50);
 
-  Spin() noexcept;
+  Spin();  // throws Error(invalid) when COAX_SPIN is neither on nor off
   [[nodiscard]] bool is_worth_it() noexcept;
   void succeeded() noexcept { penalty_ = 0; }
   void failed() noexcept;

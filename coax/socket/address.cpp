@@ -100,7 +100,9 @@ Address Address::from_native(std::span<const std::byte> bytes) noexcept {
 
 Address Address::of(std::string_view text, Family family) {
   if (family == Family::local || text.starts_with("unix:")) {
+    const std::string_view given = text;
     if (text.starts_with("unix:")) text.remove_prefix(5);
+    if (text.empty() || text == "@") throw Error(ErrorKind::invalid, "resolve", given, "give unix:/PATH or unix:@NAME");
     return text.starts_with('@') ? UnixName::abstract(text.substr(1)) : UnixName(text);
   }
   const auto target = parse_host_port(text);

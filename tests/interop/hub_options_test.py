@@ -5,6 +5,8 @@
 import json
 import os
 import pathlib
+import re
+import resource
 import signal
 import socket
 import subprocess
@@ -103,6 +105,50 @@ class Refused(OptionsTest):
                 self.assert_refused("--config", file, says=[file, *says])
         missing = str(self.folder / "missing.toml")
         self.assert_refused("--config", missing, says=[missing])
+
+    def test_a_file_that_is_none(self) -> None:
+        fifo = str(self.folder / "fifo")
+        os.mkfifo(fifo)
+        for path in str(self.folder), "/dev/null", "/dev/zero", fifo:
+            with self.subTest(path):
+                self.assert_refused("--config", path, says=[path, "it is not a regular file"])
+
+    def test_values_of_the_environment(self) -> None:
+        for name, value, says in [("COAX_SPIN", "maybe", "neither on nor off"), ("COAX_SPIN", "0", "neither on nor off"),
+                                  ("COAX_BACKEND", "kqueue", "none of epoll, uring, auto, sim")]:
+            with self.subTest(name=name, value=value):
+                ran = support.run("serve", "--port", "0", "--web-port", "0", extra={name: value})
+                self.assertNotEqual(ran.returncode, 0)
+                self.assertIn(name, ran.stderr.decode())
+                self.assertIn(says, ran.stderr.decode())
+
+    def test_a_unix_path_that_is_empty(self) -> None:
+        for where in "unix:", "unix:@":
+            for command in (["serve", "--listen", where], ["listen", where], ["connect", where],
+                            ["chat", where, "--nick", "x"], ["echo", "listen", where], ["echo", where]):
+                with self.subTest(command=command):
+                    ran = support.run(*command)
+                    self.assertNotEqual(ran.returncode, 0)
+                    self.assertTrue(ran.stderr)
+
+    def test_few_descriptors(self) -> None:
+        with Hub("--threads", "1", descriptors_max=64) as hub:
+            said = hub.log.wait_for("connections on each port, not 8000")
+            promised = int(re.search(r"at most (\d+) connections", said)[1])
+            self.assertGreater(promised, 8)
+            members = [self.enterContext(Client(port)) for port in (hub.port, hub.web_port) for _ in range(promised)]
+            for member in members[:promised]:
+                self.assertEqual(member.exactly(4), b"NICK")
+            self.assertNotIn("Too many open files", hub.log.text())
+
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (22, 22))
+
+        ran = subprocess.run([support.coax(), "serve", "--port", "0", "--web-port", "0", "--threads", "1"],
+                             capture_output=True, timeout=support.WAIT_S, check=False, preexec_fn=limit)
+        self.assertNotEqual(ran.returncode, 0)
+        self.assertIn(b"this process may open 22 files only", ran.stderr)
+        self.assertIn(b"ulimit -n", ran.stderr)
 
     def test_the_command_line(self) -> None:
         for flags, says in [(["--prot", "1"], "--prot"), (["--port"], "--port"), (["extra"], "extra")]:

@@ -26,8 +26,9 @@ def in_namespace(script: str, *, loopback_up: bool = True) -> str:
         hosts.flush()
         up = "ip link set lo up" if loopback_up else "true"
         shell = f"mount --bind {hosts.name} /etc/hosts && {up} && exec {sys.executable} -c \"$SCRIPT\""
+        environment = {**os.environ, "SCRIPT": PRELUDE + textwrap.dedent(script)}
         done = subprocess.run(["unshare", "-n", "-m", "sh", "-c", shell], capture_output=True, text=True,
-                              timeout=WAIT_S, check=False, env={**os.environ, "SCRIPT": PRELUDE + textwrap.dedent(script)})
+                              timeout=WAIT_S, check=False, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout.strip()
 
