@@ -114,7 +114,8 @@ class Refused(OptionsTest):
                 self.assert_refused("--config", path, says=[path, "it is not a regular file"])
 
     def test_values_of_the_environment(self) -> None:
-        for name, value, says in [("COAX_SPIN", "maybe", "neither on nor off"), ("COAX_SPIN", "0", "neither on nor off"),
+        for name, value, says in [("COAX_SPIN", "maybe", "neither on nor off"),
+                                  ("COAX_SPIN", "0", "neither on nor off"),
                                   ("COAX_BACKEND", "kqueue", "none of epoll, uring, auto, sim")]:
             with self.subTest(name=name, value=value):
                 ran = support.run("serve", "--port", "0", "--web-port", "0", extra={name: value})
