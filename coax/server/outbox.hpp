@@ -45,8 +45,8 @@ class Shared {
 };
 
 struct OutboxOptions {
-  std::size_t bytes_max = 256_KiB;                 // above this the outbox is behind, and publishers wait
-  std::size_t form = 0;                            // which encoding of a Topic's messages goes in here
+  std::size_t bytes_max = 256_KiB;                  // above this the outbox is behind, and publishers wait
+  std::size_t form = 0;                             // which encoding of a Topic's messages goes in here
   Duration stalled_max = std::chrono::seconds(10);  // how long a peer that is behind may take next to nothing
 };
 
