@@ -358,7 +358,7 @@ class Handshake(WebSocketTest):
         self.assertEqual(answer(Sec_WebSocket_Key="not base64, not base64!!").status, 400)
         self.assertEqual(answer(Connection="keep-alive").status, 400)
         self.assertEqual(answer(version="1.0").status, 426)
-        self.assertEqual(answer(Content_Length="5").status, 400)
+        self.assertEqual(answer(Content_Length="5").status, 413)
         self.assertEqual(answer(method="POST").status, 405)
         for changed in {"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Version": None}:
             refusal = answer(**changed)

@@ -129,7 +129,8 @@ TEST_F(ServeUnix, peers_are_called_by_the_path_and_known_by_their_credentials) {
 
 TEST_F(ServeUnix, peers_are_not_counted_as_one_host) {
   run([]() -> Task<> {
-    Serving serving({.listen = "unix:", .limits = {.connections_per_host_max = 1}});
+    const Folder folder;
+    Serving serving({.listen = "unix:" + folder.path(), .limits = {.connections_per_host_max = 1}});
     co_await serving.ready();
     const Address at = serving.addresses.front();
     const auto one = co_await connect(at);

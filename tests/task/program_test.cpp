@@ -5,6 +5,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/task/scope.hpp"
+#include "tests/support/captured.hpp"
 
 using namespace coax;
 
@@ -26,7 +27,7 @@ Outcome outcome(std::vector<const char*> words, std::string_view usage, Body bod
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
   const int code = program(static_cast<int>(words.size()), const_cast<char**>(words.data()), usage, body);
-  return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+  return {code, testing::internal::GetCapturedStdout(), test::captured_stderr()};
 }
 
 // Where it would connect to, and what it would say.
@@ -106,5 +107,5 @@ TEST(Program, goes_on_after_an_attempt_that_failed) {
   };
   EXPECT_THROW(forever(three), Cancelled);
   EXPECT_EQ(steps, 3);
-  EXPECT_TRUE(testing::internal::GetCapturedStderr().ends_with(": send to x:1: Connection refused\n"));
+  EXPECT_TRUE(test::captured_stderr().ends_with(": send to x:1: Connection refused\n"));
 }

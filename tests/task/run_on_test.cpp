@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "coax/task/run.hpp"
+#include "tests/support/captured.hpp"
 #include "tests/support/random.hpp"
 #include "tests/support/run.hpp"
 
@@ -229,7 +230,7 @@ TEST(Run, turns_the_end_into_an_exit_code) {
   EXPECT_EQ(coax::run(wait_turns(1)), 0);
   testing::internal::CaptureStderr();
   EXPECT_EQ(coax::run(fail_after(1, "nothing works")), 1);
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "nothing works\n");
+  EXPECT_EQ(captured_stderr(), "nothing works\n");
 }
 
 TEST(Run, is_cancelled_by_a_signal) {

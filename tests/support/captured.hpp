@@ -1,0 +1,17 @@
+// What a program wrote on standard error since CaptureStderr(): a thread of the log's writes it.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "coax/base/log.hpp"
+
+namespace coax::test {
+
+inline std::string captured_stderr() {
+  EXPECT_TRUE(log::flush(std::chrono::seconds(30)));
+  return testing::internal::GetCapturedStderr();
+}
+
+}  // namespace coax::test
