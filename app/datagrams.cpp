@@ -10,6 +10,7 @@
 #include "app/report.hpp"
 #include "coax/base/error.hpp"
 #include "coax/loop/timers.hpp"
+#include "coax/socket/listen_error.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax::app {
@@ -100,9 +101,10 @@ Task<> DatagramExchange::show(Bytes datagram) {
 std::optional<TimePoint> DatagramExchange::due() const {
   std::optional<TimePoint> first;
   if (!has_peer_.is_set()) return first;
-  if (options_.idle) first = later(last_active_, *options_.idle);
+  const TimePoint last_active = std::max(last_active_, transcript_.last_busy());
+  if (options_.idle) first = later(last_active, *options_.idle);
   if (we_finished_ && !options_.for_the_next) {
-    const TimePoint until = later(last_active_, options_.wait);
+    const TimePoint until = later(last_active, options_.wait);
     first = std::min(first.value_or(until), until);
   }
   return first;
@@ -144,6 +146,18 @@ Task<Outcome> converse(std::string_view command, DatagramTransport& transport, S
     if (outcome.may_go_on) co_await transcript.failed(complaint);
   }
   co_return outcome;
+}
+
+std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses) {
+  for (const Address& address : addresses) {
+    try {
+      return std::make_unique<DatagramTransport>(address);
+    } catch (const Error& error) {
+      if (&address == &addresses.back() || !lacks_address(error.code().value())) throw;
+      complain(command, fmt::format("{}; without it", error.what()));
+    }
+  }
+  throw Error(ErrorKind::address, "receive at", {}, "the name has no address");
 }
 
 ExchangeOptions for_datagrams(ExchangeOptions options) {

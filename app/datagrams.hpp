@@ -2,7 +2,10 @@
 // its own: the exchange is over when the input has ended and nothing has come for a while.
 #pragma once
 
+#include <memory>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "app/exchange.hpp"
 #include "coax/stream/datagram_transport.hpp"
@@ -46,6 +49,10 @@ class DatagramExchange {
 // Runs an exchange and tells how it went, as converse() does for streams.
 Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
                        Transcript& transcript, const ExchangeOptions& options);
+
+// Receives at the first address that this machine has; those before it are complained about. Throws Error when there
+// is none.
+std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses);
 
 // The options as they are for datagrams: they wait for 1 s unless --wait says something else, which is no failure.
 ExchangeOptions for_datagrams(ExchangeOptions options);

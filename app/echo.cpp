@@ -9,6 +9,7 @@
 #include <random>
 
 #include "app/commands.hpp"
+#include "app/datagrams.hpp"
 #include "app/report.hpp"
 #include "app/signals.hpp"
 #include "app/standard_io.hpp"
@@ -76,10 +77,11 @@ Task<> give_back_datagrams(DatagramTransport& transport) {
   }
 }
 
-Task<> serve_datagrams(Address at, bool json, int& code) {
+Task<> serve_datagrams(std::vector<Address> addresses, bool json, int& code) {
   Announcements announcements;
   try {
-    DatagramTransport transport(at);
+    const auto at_any = receive_at_any("echo", addresses);
+    DatagramTransport& transport = *at_any;
     announcements.say(listening_text(transport.local().to_string(), json));
     co_await race(give_back_datagrams(transport), announcements.run());
   } catch (const Error& error) {
@@ -95,7 +97,7 @@ int listen_with(const Given& given) {
   check_is_ip(target, given);
   ignore_stray_signals();
   int code = done;
-  const int ran = given.udp ? run(serve_datagrams(addresses_to_listen_on(target).front(), given.json, code))
+  const int ran = given.udp ? run(serve_datagrams(addresses_to_listen_on(target), given.json, code))
                             : run(serve_streams(target, given.json, code));
   return ran != 0 ? ran : code;
 }

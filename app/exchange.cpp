@@ -118,9 +118,11 @@ void Exchange::side_finished(bool& side) noexcept {
 // When it will have been quiet for too long, or is to be looked at again; nothing: it may be quiet.
 std::optional<TimePoint> Exchange::due() const {
   std::optional<TimePoint> first;
-  if (options_.idle) first = later(last_active_, *options_.idle);
+  // A peer that takes a part of what is sent is not silent, nor is one whose bytes wait for our own reader.
+  const TimePoint last_active = std::max({last_active_, stream_.last_active(), transcript_.last_busy()});
+  if (options_.idle) first = later(last_active, *options_.idle);
   const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
-  if (we_finished_ || peer_finished_) at(later(last_active_, options_.wait));
+  if (we_finished_ || peer_finished_) at(later(last_active, options_.wait));
   if (peer_finished_ && options_.for_the_next) at((sending_ ? Clock::now() : last_active_) + input_pause);
   return first;
 }

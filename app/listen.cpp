@@ -11,6 +11,8 @@
 #include "app/signals.hpp"
 #include "app/target.hpp"
 #include "coax/base/error.hpp"
+#include "coax/socket/accept_error.hpp"
+#include "coax/socket/listen_error.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
@@ -38,6 +40,7 @@ class Server {
   Task<> listen_on(const std::vector<Address>& addresses);
   Task<std::unique_ptr<Stream>> accept();
   Task<> accept_at(SocketListener& listener);
+  void refuse_others() noexcept;
   Task<> serve();
 
   ExchangeOptions options_;
@@ -45,8 +48,9 @@ class Server {
   StandardInput input_;
   Transcript transcript_;
   std::deque<SocketListener> listeners_;
-  std::deque<std::unique_ptr<Stream>> accepted_;
+  std::deque<std::unique_ptr<SocketStream>> accepted_;
   Event arrived_;
+  bool is_exhausted_ = false;  // the last accept failed
   int code_ = done;
 };
 
@@ -65,7 +69,14 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
     const Endpoint endpoint = address.endpoint();
     const bool chosen = endpoint.family() != Endpoint::Family::none && endpoint.port() == 0 && port != 0;
     const Address at = chosen ? Address(*Endpoint::from_ip(endpoint.ip(), port)) : address;
-    listeners_.emplace_back(at);
+    try {
+      listeners_.emplace_back(at);
+    } catch (const Error& error) {
+      const bool is_last = listeners_.empty() && &address == &addresses.back();
+      if (is_last || !lacks_address(error.code().value())) throw;
+      complain("listen", fmt::format("{}; without it", error.what()));
+      continue;
+    }
     port = listeners_.back().local().port();
     const std::string where = listeners_.back().address().to_string();
     complain("listen", "listening on " + where);
@@ -76,7 +87,7 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
 Task<> Server::serve() {
   do {
     std::unique_ptr<Stream> stream = co_await accept();
-    if (!keep_open_) listeners_.clear();
+    if (!keep_open_) refuse_others();
     const Outcome outcome = co_await converse("listen", std::move(stream), input_, transcript_, options_);
     code_ = outcome.code;
     if (!outcome.may_go_on) co_return;
@@ -99,18 +110,35 @@ Task<std::unique_ptr<Stream>> Server::accept() {
 }
 
 Task<> Server::accept_at(SocketListener& listener) {
-  const SocketListener::Accepted accepted = co_await listener.accept();
-  if (accepted.error != 0) throw Error(accepted.error, "accept on", listener.address().to_string());
-  accepted_.push_back(SocketStream::adopt(accepted.native));
-  arrived_.set();
+  while (true) {
+    const SocketListener::Accepted accepted = co_await listener.accept();
+    if (accepted.error == 0) {
+      accepted_.push_back(SocketStream::adopt(accepted.native));
+      arrived_.set();
+      is_exhausted_ = false;
+      co_return;
+    }
+    const Error error(accepted.error, "accept on", listener.address().to_string());
+    if (classify_accept_error(accepted.error) == AcceptError::fatal) throw Error(error);
+    if (!std::exchange(is_exhausted_, true)) complain("listen", fmt::format("{}; clients wait", error.what()));
+    co_await sleep(std::chrono::milliseconds(100));
+  }
+}
+
+// As the kernel does with those in the backlog: one that was accepted in the same moment on another address, too.
+void Server::refuse_others() noexcept {
+  listeners_.clear();
+  for (const auto& other : accepted_) other->reset();
+  accepted_.clear();
 }
 
 // UDP: whoever sends the first datagram is the peer; with --keep-open whoever sent the last.
-Task<> run_datagrams(const Address& at, const ExchangeOptions& options, int& code) {
+Task<> run_datagrams(const std::vector<Address>& addresses, const ExchangeOptions& options, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
   try {
-    DatagramTransport transport(at);
+    const auto at_any = receive_at_any("listen", addresses);
+    DatagramTransport& transport = *at_any;
     const std::string where = transport.local().to_string();
     complain("listen", "listening on " + where);
     co_await transcript.listening(where);
@@ -145,7 +173,7 @@ int listen_with(const Given& given, const ExchangeFlags& flags) {
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);
-    const int ran = run(run_datagrams(addresses.front(), options, code));
+    const int ran = run(run_datagrams(addresses, options, code));
     return ran != 0 ? ran : code;
   }
   const int ran = run(run_server(addresses, options, given.keep_open, code));

@@ -104,6 +104,7 @@ Task<> StandardOutput::write(Bytes bytes) {
     Turn& operator=(const Turn&) = delete;
     ~Turn() {
       output.busy_ = false;
+      output.last_busy_ = Clock::now();
       output.idle_.set();
     }
     StandardOutput& output;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
 #include "coax/socket/file_descriptor.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/task/task.hpp"
@@ -61,6 +62,8 @@ class StandardOutput {
   Task<> write(Bytes bytes);
   // What can be written without waiting; the rest is dropped. Never throws.
   void write_now(Bytes bytes) const noexcept;
+  // Now while a write is under way, else when the last one ended: until then the reader has held the caller up.
+  [[nodiscard]] TimePoint last_busy() const noexcept { return busy_ ? Clock::now() : last_busy_; }
 
  private:
   std::size_t write_some(Bytes bytes) const;
@@ -73,6 +76,7 @@ class StandardOutput {
   std::size_t write_bytes_max_;
   bool is_file_;
   bool busy_ = false;
+  TimePoint last_busy_;
   Event idle_;
 };
 

@@ -52,6 +52,9 @@ class Transcript {
   // lines: what is received is told line by line; verbatim, the last one gets the end that it lacks.
   Transcript(Form form, bool lines);
 
+  // For limits on the peer's silence, which do not count while the reader of standard output holds us up.
+  [[nodiscard]] TimePoint last_busy() const noexcept { return output_.last_busy(); }
+
   // What happens, in its order. Each throws what StandardOutput::write() throws.
   Task<> listening(std::string address);
   Task<> connected(std::string peer);  // the first of a connection, and closed() the last

@@ -31,8 +31,11 @@ Task<Message> Connection::recv() {
       co_await take(*event);
       continue;
     }
-    const Received bytes = co_await stream().recv();
+    receiving_ = true;
+    const Received bytes = co_await stream().recv();  // what it throws ends the connection
+    receiving_ = false;
     received_at_ = Loop::current().now();
+    silence_ = Duration::zero();
     pinged_ = false;
     ended_ = bytes.empty();
     decoder_.feed(bytes.writable());
@@ -58,11 +61,16 @@ Task<> Connection::take(const Event& event) {
   }
 }
 
-void Connection::beat(TimePoint now) noexcept {
-  const Duration silence = now - received_at_;
-  if (silence > options_.silent) return below_.end(CloseReason::timed_out);
-  if (silence > options_.ping && !pinged_ && !close_sent_) {
+// Silence counts only while the handler receives, and above the ping's time only once the ping is on its way: else it
+// is our own side that does not read, or a peer that takes nothing, for which there is the limit on being stuck.
+void Connection::beat(TimePoint now, Duration tick) noexcept {
+  silence_ = receiving_ ? std::min(now - received_at_, silence_ + tick) : Duration::zero();
+  if (silence_ <= options_.ping) return;
+  if (!pinged_ && !close_sent_) {
     pinged_ = stream().queue(FrameHeader(Opcode::ping, 0).bytes());
+    silence_ = options_.ping;
+  } else if (silence_ > options_.silent) {
+    below_.end(CloseReason::timed_out);
   }
 }
 

@@ -56,7 +56,7 @@ class Connection final : private Pulse {
 
  private:
   Task<> send(Opcode opcode, Bytes payload);
-  void beat(TimePoint now) noexcept override;
+  void beat(TimePoint now, Duration tick) noexcept override;
   Task<> read_to_close();
   Task<> take(const Event& event);
 
@@ -65,6 +65,8 @@ class Connection final : private Pulse {
   MessageDecoder decoder_;
   std::string early_;
   TimePoint received_at_;
+  Duration silence_{};  // of the peer, counted in ticks
+  bool receiving_ = false;
   bool pinged_ = false;
   bool close_sent_ = false;
   bool peer_closed_ = false;

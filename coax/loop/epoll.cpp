@@ -26,6 +26,7 @@
 #include "coax/loop/datagrams.hpp"
 #include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
+#include "coax/socket/accept_error.hpp"
 
 namespace coax {
 
@@ -262,7 +263,7 @@ std::int64_t EpollBackend::send_now(Descriptor descriptor, std::span<const Bytes
 
 bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
   NativeAddress native;
-  for (int attempt = 0; attempt < 64; ++attempt) {
+  for (int attempt = 0; attempt < accept_attempts_max; ++attempt) {
     socklen_t length = sizeof native.bytes;
     const int fd = ::accept4(slot.fd, native.get(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
@@ -273,10 +274,7 @@ bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
       slot.readable = false;
       return false;
     }
-    // accept(2): errors of the connection that is waiting, gone with it.
-    const bool of_the_peer = errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == ENETDOWN ||
-                             errno == EHOSTUNREACH || errno == ENETUNREACH || errno == EPERM;
-    if (!of_the_peer) break;
+    if (classify_accept_error(errno) != AcceptError::retry) break;
   }
   return finish_now(op, -errno);
 }

@@ -15,7 +15,11 @@ namespace coax {
 
 namespace {
 thread_local Loop* current_loop = nullptr;
-}
+
+constexpr Duration behind_min = std::chrono::milliseconds(20);      // a timer is so late: the loop did not run
+constexpr Duration behind_per_turn = std::chrono::milliseconds(4);  // so much lateness buys a turn for events
+constexpr unsigned catch_up_turns_max = 256;
+}  // namespace
 
 std::unique_ptr<Backend> make_backend() {
   log::check_environment();
@@ -54,7 +58,11 @@ void Spin::failed() noexcept {
 // --- Loop ---
 
 Loop::Loop(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)), timers_(backend_->now()), together_{this}, outer_(current_loop) {
+    : backend_(std::move(backend)),
+      timers_(backend_->now()),
+      together_{this},
+      outer_(current_loop),
+      timers_advanced_at_(backend_->now()) {
   current_loop = this;
 }
 
@@ -76,9 +84,13 @@ void Loop::run_until(const std::function<bool()>& done) {
 }
 
 // Until there is something to do: sleeping, or looking for a moment and then sleeping.
-void Loop::wait() {
+// True: there were events.
+bool Loop::wait() {
   if (!backend_->is_simulated() && spin_.is_worth_it()) {
-    if (spin()) return spin_.succeeded();
+    if (spin()) {
+      spin_.succeeded();
+      return true;
+    }
     spin_.failed();
   }
   if (!timers_.next() && watches_.empty() && !backend_->may_go_on()) {
@@ -86,8 +98,9 @@ void Loop::wait() {
                 "everything waits for ever: no timer is set, nothing is under way, and nobody has posted anything");
   }
   const TimePoint before = backend_->now();
-  backend_->poll(timers_.next());
+  const bool had_events = backend_->poll(timers_.next());
   spin_.slept(now() - before);
+  return had_events;
 }
 
 bool Loop::spin() {
@@ -99,15 +112,28 @@ bool Loop::spin() {
   return false;
 }
 
+// After a pause of the whole process (SIGSTOP, a suspended machine, a task that blocked the thread) time limits are
+// over whose input came in time, and still waits in the kernel: it is received first, in as many turns as that takes,
+// and then the timers fire. Of what the wait itself brought nothing can be concluded: a pause ends it early (EINTR).
+bool Loop::must_catch_up(bool is_quiet) noexcept {
+  if (now() - timers_advanced_at_ <= behind_min) return false;
+  const auto due = timers_.next();
+  const Duration late = due ? now() - *due : Duration::zero();
+  const bool may_go_on = turns_behind_ < std::min<Duration::rep>(late / behind_per_turn, catch_up_turns_max);
+  const bool goes_on = late > behind_min && (turns_behind_ == 0 || (!is_quiet && may_go_on));
+  turns_behind_ = goes_on ? turns_behind_ + 1 : 0;
+  return goes_on;
+}
+
 void Loop::turn() {
   List<Completion> continued;
   continued.splice_back(next_turn_);
-  if (!continued.empty() || has_work()) {
-    backend_->poll(now());
-  } else {
-    wait();
+  const bool has_more = !continued.empty() || has_work();
+  const bool had_events = has_more || turns_behind_ != 0 ? backend_->poll(now()) : wait();
+  if (!must_catch_up(!has_more && !had_events)) {
+    timers_.advance(now());
+    timers_advanced_at_ = now();
   }
-  timers_.advance(now());
   run_posted();
   watches_.for_each([](Watch& watch) { watch.look(watch); });
   run_deferred();

@@ -92,7 +92,8 @@ class Loop {
 
  private:
   void turn();
-  void wait();
+  bool wait();
+  bool must_catch_up(bool is_quiet) noexcept;
   bool spin();
   void run_posted();
   void run_finished() noexcept;
@@ -110,6 +111,8 @@ class Loop {
   List<Watch> watches_;
   std::vector<Loop*> together_;
   Loop* outer_;
+  TimePoint timers_advanced_at_;
+  unsigned turns_behind_ = 0;  // without timers, to receive first what had come in time
 
   std::mutex posted_mutex_;
   std::vector<std::move_only_function<void()>> posted_;

@@ -80,6 +80,14 @@ class SimNetwork {
   // The host then has no more descriptors than so many: EMFILE. Without: 65536.
   void limit_descriptors(std::string_view host, std::size_t most);
   [[nodiscard]] std::size_t descriptors(std::string_view host) const;
+  // The next `count` calls of accept(2) on the host that find a connection fail with this errno; the connection is gone
+  // with those that accept(2) blames on it (ECONNABORTED, EPERM of a firewall, ...), and waits on otherwise.
+  void fail_accepts(std::string_view host, int errno_value, std::size_t count);
+  // From now on nothing can be listened on at that address: EADDRNOTAVAIL, an interface that is not there.
+  void take_address_away(std::string_view host);
+  // The process is stopped (SIGSTOP, a suspended machine) for so long, in the middle of the turn that calls this: time
+  // passes and packets arrive, but nothing of the program runs.
+  void stop_process(Duration duration);
   // The next socket that is opened to connect with, or that is bound to the wildcard for datagrams, has this address.
   // Without: that of whom it talks to, and its descriptor is nobody's.
   void connect_from(std::string_view address);

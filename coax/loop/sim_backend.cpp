@@ -17,6 +17,7 @@
 #include "coax/loop/datagrams.hpp"
 #include "coax/loop/sim_private.hpp"
 #include "coax/loop/slots.hpp"
+#include "coax/socket/accept_error.hpp"
 
 namespace coax {
 
@@ -195,6 +196,12 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
   if (slot.listener == nullptr) return finish_now(op, -EINVAL);
   auto& queue = slot.listener->queue;
   if (queue.empty()) return false;
+  while (const int reason = world_.take_accept_failure(queue.front().end().local.host_key())) {
+    if (classify_accept_error(reason) != AcceptError::retry) return finish_now(op, -reason);
+    world_.close(queue.front(), true);
+    queue.pop_front();
+    if (queue.empty()) return false;
+  }
   if (!world_.take_descriptor(queue.front().end().local.host_key())) return finish_now(op, -EMFILE);
   const int native = next_native_++;
   if (op.endpoint != nullptr) *op.endpoint = world_.address_at(queue.front().end().peer).endpoint();

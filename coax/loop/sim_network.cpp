@@ -90,6 +90,11 @@ void SimNetwork::vanish(const Endpoint& client) { world_->vanish(client); }
 void SimNetwork::limit_descriptors(std::string_view host, std::size_t most) {
   world_->limit_descriptors(host_of(host), most);
 }
+void SimNetwork::fail_accepts(std::string_view host, int errno_value, std::size_t count) {
+  world_->fail_accepts(host_of(host), errno_value, count);
+}
+void SimNetwork::take_address_away(std::string_view host) { world_->take_address_away(host_of(host)); }
+void SimNetwork::stop_process(Duration duration) { world_->advance(world_->now() + duration); }
 std::size_t SimNetwork::descriptors(std::string_view host) const { return world_->descriptors(host_of(host)); }
 void SimNetwork::connect_from(std::string_view address) { world_->connect_from(address_of(address)); }
 void SimNetwork::connect_always_from(std::string_view address) { world_->connect_always_from(address_of(address)); }
@@ -231,6 +236,13 @@ bool SimNetwork::World::is_taken(const Endpoint& at) const noexcept {
   });
 }
 
+int SimNetwork::World::take_accept_failure(const Endpoint& host) noexcept {
+  Host& of = hosts_[host];
+  if (of.accepts_to_fail == 0) return 0;
+  --of.accepts_to_fail;
+  return of.accept_failure;
+}
+
 Endpoint SimNetwork::World::free_port(const Endpoint& host) {
   Host& of = hosts_[host.host_key()];
   while (true) {
@@ -241,6 +253,7 @@ Endpoint SimNetwork::World::free_port(const Endpoint& host) {
 }
 
 std::expected<sim::Listener*, int> SimNetwork::World::listen(const Endpoint& at, const ListenOptions& options) {
+  if (hosts_[at.host_key()].address_is_away) return std::unexpected(EADDRNOTAVAIL);
   const Endpoint where = at.port() == 0 ? free_port(at) : at;
   if (is_taken(where)) return std::unexpected(EADDRINUSE);
   sim::Listener& listener = listeners_[where];

@@ -155,6 +155,11 @@ class SimNetwork::World {
   void vanish(const Endpoint& client);
   void limit_descriptors(const Endpoint& host, std::size_t most) { hosts_[host].descriptors_max = most; }
   [[nodiscard]] std::size_t descriptors(const Endpoint& host) const;
+  void fail_accepts(const Endpoint& host, int errno_value, std::size_t count) {
+    hosts_[host].accept_failure = errno_value;
+    hosts_[host].accepts_to_fail = count;
+  }
+  void take_address_away(const Endpoint& host) { hosts_[host].address_is_away = true; }
   void connect_from(const Endpoint& address) { next_from_ = address; }
   void connect_always_from(const Endpoint& address) { always_from_[Address(address).family()] = address; }
 
@@ -174,6 +179,7 @@ class SimNetwork::World {
   // --- the system calls of the back-end: counts, or -errno ---
   bool take_descriptor(const Endpoint& host) noexcept;  // false: EMFILE
   void return_descriptor(const Endpoint& host) noexcept { --hosts_[host].descriptors; }
+  int take_accept_failure(const Endpoint& host) noexcept;  // an errno; 0: none
   Endpoint take_next_from(Family family) noexcept {
     if (next_from_.family() != Endpoint::Family::none) return std::exchange(next_from_, Endpoint());
     const auto found = always_from_.find(family);
@@ -199,6 +205,9 @@ class SimNetwork::World {
     std::size_t descriptors = 0;
     std::size_t descriptors_max = 65'536;
     std::uint16_t next_port = 49'152;
+    int accept_failure = 0;
+    std::size_t accepts_to_fail = 0;
+    bool address_is_away = false;
   };
   using Pair = std::pair<Endpoint, Endpoint>;
 

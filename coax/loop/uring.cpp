@@ -28,6 +28,7 @@
 #include "coax/loop/slots.hpp"
 #include "coax/loop/sockets.hpp"
 #include "coax/loop/uring_private.hpp"
+#include "coax/socket/accept_error.hpp"
 
 namespace coax {
 
@@ -78,6 +79,7 @@ class UringBackend final : public Backend {
     bool fixed = false;  // it stands in the ring's table under the slot's index
     bool listens = false;
     Inbound inbound = Inbound::none;
+    std::uint8_t accept_failures = 0;  // in a row, of those to retry at once
     int fd = -1;
     Op* reader = nullptr;
     Op* writer = nullptr;
@@ -255,10 +257,13 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   const Inbound before = slot->inbound;
   if ((completion.flags & IORING_CQE_F_MORE) == 0) slot->inbound = Inbound::none;
   const Early what{.result = completion.res, .buffer = ring_.take_buffer(completion)};
+  const bool is_passing =
+      slot->listens && what.result < 0 && classify_accept_error(static_cast<int>(-what.result)) == AcceptError::retry;
+  slot->accept_failures = is_passing ? static_cast<std::uint8_t>((slot->accept_failures + 1) % accept_attempts_max) : 0;
   // More were ready than the ring has buffers, or a signal came, or we asked a multishot request to end.
   const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
   const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
-                          (what.result == -ECANCELED && before != Inbound::single);
+                          (what.result == -ECANCELED && before != Inbound::single) || slot->accept_failures != 0;
   if (is_nothing) {
     throw_away(what, Lane::receive);
   } else if (before == Inbound::single && slot->reader->kind == Op::Kind::recv_batch && !is_asked) {

@@ -29,10 +29,12 @@ enum class CloseReason : std::uint8_t {
 };
 std::string_view to_string(CloseReason reason) noexcept;
 
-// What wants to be called about once a second for as long as it is set; it must not throw and not wait.
+// What wants to be called about once a second for as long as it is set; it must not throw and not wait. `tick`: how
+// much of the time since the last call counts as the peer's silence: 2 s at most, since after a pause of the whole
+// process the peer must have a chance to answer.
 class Pulse {
  public:
-  virtual void beat(TimePoint now) noexcept = 0;
+  virtual void beat(TimePoint now, Duration tick) noexcept = 0;
 
  protected:
   ~Pulse() = default;
@@ -74,7 +76,7 @@ class Connection {
  private:
   friend class ServerPart;
   void drain() noexcept;
-  void check(TimePoint now, const std::optional<Duration>& stuck_max) noexcept;
+  void check(TimePoint now, Duration tick, const std::optional<Duration>& stuck_max) noexcept;
 
   Stream& stream_;
   const Endpoint& peer_;
@@ -82,6 +84,8 @@ class Connection {
   std::uint64_t id_;
   Pulse* pulse_ = nullptr;
   Duration idle_max_ = Duration::max();  // that is: none
+  Duration idle_{};                      // counted in ticks, as is the next
+  Duration stuck_{};
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;
   bool draining_ = false;

@@ -64,11 +64,14 @@ void Connection::end(CloseReason reason) noexcept {
   if (context_ != nullptr) context_->cancel();
 }
 
-void Connection::check(TimePoint now, const std::optional<Duration>& stuck_max) noexcept {
-  if (pulse_ != nullptr) pulse_->beat(now);
-  if (stuck_max && stream_.stuck() > *stuck_max) {
+// Times are counted in ticks: a pause of the whole process is one tick, however long it was.
+void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& stuck_max) noexcept {
+  stuck_ = std::min(stream_.stuck(), stuck_ + tick);
+  idle_ = std::min(now - stream_.last_active(), idle_ + tick);
+  if (pulse_ != nullptr) pulse_->beat(now, tick);
+  if (stuck_max && stuck_ > *stuck_max) {
     end(CloseReason::stuck);
-  } else if (now - stream_.last_active() > idle_max_) {
+  } else if (idle_ > idle_max_) {
     end(CloseReason::idle);
   }
 }
@@ -206,9 +209,12 @@ Task<> ServerPart::run() {
 }
 
 Task<> ServerPart::sweep() {
+  TimePoint last = loop_.now();
   while (true) {
     co_await sleep(1s);
-    for_each_live([this](Connection& connection) { connection.check(loop_.now(), options_.limits.stuck); });
+    const TimePoint now = loop_.now();
+    const Duration tick = std::min<Duration>(now - std::exchange(last, now), 2s);
+    for_each_live([&](Connection& connection) { connection.check(now, tick, options_.limits.stuck); });
   }
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 
+#include "coax/socket/accept_error.hpp"
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
 #include "coax/socket/unix_path.hpp"
@@ -71,12 +72,11 @@ Socket Socket::accept() {
   socklen_t size = sizeof from;
   Attempt attempt{.operation = "accept on", .events = POLLIN};
   const std::size_t taken = retry(attempt, [&]() -> ssize_t {
-    while (true) {
+    for (int failures = 1;; ++failures) {
       size = sizeof from;
       const int native_peer = ::accept4(native(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_CLOEXEC);
-      // It was there and has gone again: the next one.
-      if (native_peer < 0 && (errno == ECONNABORTED || errno == EPROTO)) continue;
-      return native_peer;
+      const bool again = native_peer < 0 && errno != EINTR && classify_accept_error(errno) == AcceptError::retry;
+      if (!again || failures == accept_attempts_max) return native_peer;
     }
   });
   Socket peer(FileDescriptor(static_cast<int>(taken)), type_);

@@ -12,6 +12,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/socket/accept_error.hpp"
 
 namespace coax {
 
@@ -138,10 +139,10 @@ void serve_on_threads(Listener& listener, const std::function<void(Socket&)>& ha
       guests.receive(listener.accept());
     } catch (const std::system_error& error) {
       const int reason = error.code().value();
-      const bool exhausted = kind_of(reason) == ErrorKind::overloaded || reason == EAGAIN;
       if (reason == EINVAL) return;
       if (reason == ETIMEDOUT) continue;
-      if (!exhausted) throw;
+      const bool no_thread = reason == EAGAIN;
+      if (!no_thread && classify_accept_error(reason) == AcceptError::fatal) throw;
       if (Clock::now() - told > 10s) log::error("{}; newcomers wait", error.what());
       told = Clock::now();
       guests.wait_for_better_times();

@@ -330,16 +330,6 @@ class Listen(unittest.TestCase):
             listening.send_signal(signal.SIGINT)
             self.assertEqual(listening.wait(), 0)
 
-    def test_signals_without_a_meaning_are_ignored_and_a_hangup_ends_it(self) -> None:
-        with Listening("--keep-open") as listening:
-            for number in support.STRAY_SIGNALS:
-                listening.send_signal(number)
-            with listening.connect() as client:
-                client.sendall(b"still here\n")
-                listening.output.wait_for("still here")
-            listening.send_signal(signal.SIGHUP)
-            self.assertEqual(listening.wait(), 0)
-
     def test_keep_open_gives_a_file_that_is_read_slowly_whole(self) -> None:
         with folder() as path:
             (path / "file").write_bytes(bytes(LARGE))

@@ -1,0 +1,48 @@
+// What an accept loop does about an error of accept(2), as its manual page has it: one table for blocking listeners,
+// epoll, io_uring, the simulation, and the loops of servers above them.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+
+namespace coax {
+
+enum class AcceptError : std::uint8_t {
+  retry,     // of the connection that waited, which is gone with it: accept the next one, at once
+  back_off,  // the system or the process has run out of something: the connection still waits; accept again later
+  fatal,     // of the listener or the call
+};
+
+// After so many errors in a row to retry at once, an accept reports the last of them: where the system refuses every
+// call (EPERM of a sandbox, EOPNOTSUPP of a datagram socket) it must not spin. A server then backs off.
+constexpr int accept_attempts_max = 64;
+
+// Not for EAGAIN, which says that no connection waits.
+// Source: accept(2), "Error handling" and ERRORS; EPERM: "firewall rules forbid connection".
+constexpr AcceptError classify_accept_error(int errno_value) noexcept {
+  switch (errno_value) {
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EINTR:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case EOPNOTSUPP:
+    case ENETUNREACH:
+    case EPERM:
+    case ETIMEDOUT:
+    case ESOCKTNOSUPPORT:
+    case EPROTONOSUPPORT: return AcceptError::retry;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ENOSR: return AcceptError::back_off;
+    default: return AcceptError::fatal;
+  }
+}
+
+}  // namespace coax

@@ -1,0 +1,14 @@
+// A name may have addresses that this machine lacks: `localhost` is ::1, too, where IPv6 is disabled. Who listens on
+// all addresses of a name leaves those out.
+#pragma once
+
+#include <cerrno>
+
+namespace coax {
+
+// Source: bind(2), "a nonexistent interface was requested"; socket(2), "the address family is not supported".
+constexpr bool lacks_address(int errno_value) noexcept {
+  return errno_value == EADDRNOTAVAIL || errno_value == EAFNOSUPPORT;
+}
+
+}  // namespace coax
