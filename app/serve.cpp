@@ -30,6 +30,7 @@ struct HubOptions {
   std::vector<std::string> web_hosts;  // names that a proxy publishes the page under
   unsigned threads = 1;
   Duration drain{};
+  bool refuses_when_full = false;
   Limits limits;
   chat::ChatLimits chat;
 };
@@ -160,6 +161,7 @@ Task<> Hub::serve_lines() {
   // Whoever only reads is silent for hours and still there: the kernel asks (TCP keep-alive).
   ServeOptions options = serve_options(options_.port, options_.paths, lines_at_);
   options.limits.idle = std::nullopt;
+  if (options_.refuses_when_full) options.farewell = "error: the hub is full; try again later\n";
   co_await serve(std::move(options),
                  [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); });
 }
@@ -170,7 +172,14 @@ Task<> Hub::serve_web() {
     const std::vector<Endpoint> found = co_await look_up(host, 0);
     addresses.insert(addresses.end(), found.begin(), found.end());
   }
-  const auto options = serve_options(options_.web_port, {}, web_at_);
+  auto options = serve_options(options_.web_port, {}, web_at_);
+  if (options_.refuses_when_full) {
+    constexpr std::string_view text = "The hub is full; try again later.\n";
+    options.farewell = fmt::format(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{}",
+        text.size(), text);
+  }
   co_await serve(options, http::handler(pages(addresses)));
 }
 
@@ -236,6 +245,9 @@ HubOptions read(const Settings& settings) {
   }
   if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
   options.limits.connections_max = settings.count("connections-max");
+  const std::string& when_full = settings.text("when-full");
+  if (when_full != "wait" && when_full != "refuse") settings.refuse("when-full", "wait or refuse");
+  options.refuses_when_full = when_full == "refuse";
   options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
   if (options.threads > 1024) settings.refuse("threads", "a number from 1 to 1024, or all");
@@ -290,7 +302,10 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
   settings->add("drain", "TIME", "10s", "How long a shutdown waits for what is being sent");
-  settings->add("connections-max", "N", "8000", "Connections at a time, on each port; more wait");
+  settings->add("connections-max", "N", "8000",
+                "Connections at a time, on each port; then idle ones make room, or more wait");
+  settings->add("when-full", "WHAT", "wait",
+                "What a newcomer does when none is idle: \"wait\", or \"refuse\" with an answer");
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
   settings->add("outbox-bytes-max", "SIZE", "256KiB", "What may wait for a slow reader before it is disconnected");
   settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),

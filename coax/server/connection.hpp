@@ -24,6 +24,7 @@ enum class CloseReason : std::uint8_t {
   overflow,       // the peer read too slowly and its outbox was full
   protocol,       // the peer broke the protocol
   timed_out,      // something that must come in time did not
+  reclaimed,      // it was idle, and the server needed its place for a newcomer
   shutting_down,  // the server drains
   failed,         // the handler threw something that is not the peer's fault
 };
@@ -86,6 +87,7 @@ class Connection {
   Duration idle_max_ = Duration::max();  // that is: none
   Duration idle_{};                      // counted in ticks, as is the next
   Duration stuck_{};
+  bool has_been_busy_ = false;
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;
   bool draining_ = false;

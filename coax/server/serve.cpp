@@ -8,12 +8,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <map>
 #include <memory>
+#include <utility>
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
+#include "coax/server/admission_private.hpp"
+#include "coax/socket/accept_error.hpp"
+#include "coax/socket/listen_error.hpp"
 #include "coax/stream/look_up.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
@@ -31,6 +34,7 @@ std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::overflow: return "read too slowly";
     case CloseReason::protocol: return "broke the protocol";
     case CloseReason::timed_out: return "timed out";
+    case CloseReason::reclaimed: return "made room for a newcomer";
     case CloseReason::shutting_down: return "the server shuts down";
     case CloseReason::failed: return "failed";
   }
@@ -41,6 +45,7 @@ std::string_view to_string(CloseReason reason) noexcept {
 
 void Connection::set_busy(bool busy) noexcept {
   busy_ = busy;
+  has_been_busy_ = has_been_busy_ || busy;
   if (draining_ && !busy_) stream_.end_input();
 }
 
@@ -76,59 +81,16 @@ void Connection::check(TimePoint now, Duration tick, const std::optional<Duratio
   }
 }
 
-// --- who may come in: on the server's loop ---
-
 namespace {
 
-// Of this machine: the loopback interface, or a Unix socket.
-bool is_here(const Endpoint& peer) noexcept { return peer.is_loopback() || peer.family() == Endpoint::Family::none; }
-
-class Admission {
- public:
-  explicit Admission(const Limits& limits) : limits_(limits) {}
-
-  [[nodiscard]] bool full() const noexcept { return limits_.connections_max && open_ >= *limits_.connections_max; }
-  bool enter(const Endpoint& peer) {
-    if (!is_here(peer) && limits_.connections_per_host_max) {
-      std::size_t& count = per_host_[peer.host_key()];
-      if (count >= *limits_.connections_per_host_max) return false;
-      ++count;
-    }
-    ++open_;
-    return true;
+// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
+// what still comes is read away, until the peer has finished or has been quiet for so long.
+Task<> read_away(Stream& stream, Duration quiet) {
+  co_await stream.finish();
+  stream.reopen_input();
+  while (co_await timeout(quiet, stream.recv())) {
   }
-  void leave(const Endpoint& peer) {
-    const auto host = per_host_.find(peer.host_key());
-    if (host != per_host_.end() && --host->second == 0) per_host_.erase(host);
-    --open_;
-    left_.set();
-  }
-  Task<> wait_for_room() {
-    while (full()) {
-      left_.clear();
-      co_await left_.wait();
-    }
-  }
-
- private:
-  const Limits& limits_;
-  std::map<Endpoint, std::size_t> per_host_;
-  std::size_t open_ = 0;
-  Event left_;
-};
-
-// A message at most once in ten seconds, however often it happens.
-class Seldom {
- public:
-  bool now(TimePoint time) noexcept {
-    if (last_ && time - *last_ < 10s) return false;
-    last_ = time;
-    return true;
-  }
-
- private:
-  std::optional<TimePoint> last_;
-};
+}
 
 }  // namespace
 
@@ -146,6 +108,8 @@ class ServerPart {
 
   void take(int native, const Endpoint& peer, std::uint64_t id);
   void stop() noexcept { stopping_.set(); }
+  Task<> find_victim(Victim& best);
+  Task<> reclaim(std::uint64_t id);
   Task<> run();
 
  private:
@@ -154,7 +118,6 @@ class ServerPart {
   void handler_ended(Live& live);
   void closed(Live& live) noexcept;
   static Task<> close(Live& live);
-  static Task<> read_away(Stream& stream, Duration quiet);
   static Task<> flush_or_reset(SocketStream& stream);
   Task<> sweep();
   template <class Visit>
@@ -182,16 +145,44 @@ struct ServerPart::Live final : TaskGroup::Child, HasStream, Connection {
         }),
         HasStream{.tcp = SocketStream(descriptor, from)},
         Connection(tcp, tcp.peer(), number, this),
-        part(of) {}
+        part(of),
+        opened(of.loop_.now()) {}
   static void* operator new(std::size_t size) { return frames::allocate(size); }
   static void operator delete(void* at, std::size_t size) noexcept { frames::release(at, size); }
 
+  [[nodiscard]] Victim::Rank rank(TimePoint now) const noexcept;
+
   ServerPart& part;
+  TimePoint opened;
 };
 
 template <class Visit>
 void ServerPart::for_each_live(Visit visit) {
   live_.for_each([&](TaskGroup::Child& child) { visit(static_cast<Live&>(child)); });
+}
+
+Victim::Rank ServerPart::Live::rank(TimePoint now) const noexcept {
+  using Rank = Victim::Rank;
+  const Duration quiet = now - tcp.last_active();
+  if (busy_ || draining_ || reason_ != CloseReason::finished || quiet < reclaim_silent) return Rank::none;
+  if (!tcp.has_received() && tcp.last_active() - opened <= reclaim_silent) return Rank::silent;
+  if (idle_max_ == Duration::max()) return Rank::none;
+  if (has_been_busy_) return Rank::between_requests;
+  return quiet >= reclaim_idle ? Rank::idle : Rank::none;
+}
+
+Task<> ServerPart::find_victim(Victim& best) {
+  for_each_live([&](const Live& live) {
+    best = std::min(best, {.rank = live.rank(loop_.now()), .idle_since = live.tcp.last_active(), .id = live.id()});
+  });
+  co_return;
+}
+
+Task<> ServerPart::reclaim(std::uint64_t id) {
+  for_each_live([&](Live& live) {
+    if (live.id() == id && live.rank(loop_.now()) != Victim::Rank::none) live.end(CloseReason::reclaimed);
+  });
+  co_return;
 }
 
 Task<> ServerPart::run() {
@@ -244,8 +235,14 @@ CloseReason reason_of(ErrorKind kind) noexcept {
 
 namespace {
 
+bool is_limit(CloseReason reason) noexcept {
+  return reason == CloseReason::idle || reason == CloseReason::stuck || reason == CloseReason::overflow ||
+         reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
+}
+
 // Why a handler ended: the reason is noted, and what is not the peer's doing is told.
 void note_end(Connection& connection, const std::exception_ptr& why) {
+  log::Level level = log::Level::info;
   try {
     if (why) std::rethrow_exception(why);
   } catch (const Cancelled&) {
@@ -254,6 +251,7 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));
     if (!gone) log::warning("{}: {}", connection.peer_name(), error.what());
+    level = log::Level::debug;  // it is said already
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);
     log::error("{}: the handler failed: {}", connection.peer_name(), error.what());
@@ -261,7 +259,9 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     connection.set_reason(CloseReason::failed);
     log::error("{}: the handler failed: what it threw is no exception", connection.peer_name());
   }
-  if (log::enabled(log::Level::debug)) {
+  if (level == log::Level::info && is_limit(connection.reason())) {
+    log::info("{} closed: {}", connection.peer_name(), to_string(connection.reason()));
+  } else if (log::enabled(log::Level::debug)) {
     log::debug("{} closed: {}", connection.peer_name(), to_string(connection.reason()));
   }
 }
@@ -293,6 +293,7 @@ void ServerPart::handler_ended(Live& live) {
     live.tcp.reset();  // not an end that could be taken for a clean one
     return closed(live);
   }
+  if (live.reason() == CloseReason::reclaimed) return closed(live);  // its place is needed now
   live.ended = [](Context& self) noexcept -> std::coroutine_handle<> {
     auto& ending = static_cast<Live&>(self);
     ending.part.closed(ending);
@@ -307,15 +308,6 @@ void ServerPart::closed(Live& live) noexcept {
   live_.leave(live);
   delete &live;
   on_left_(peer);
-}
-
-// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
-// what still comes is read away, until the peer has finished or has been quiet for so long.
-Task<> ServerPart::read_away(Stream& stream, Duration quiet) {
-  co_await stream.finish();
-  stream.reopen_input();
-  while (co_await timeout(quiet, stream.recv())) {
-  }
 }
 
 Task<> ServerPart::close(Live& connection) {
@@ -365,7 +357,12 @@ class Server {
   void make_parts();
   Task<> accept_from(SocketListener& listener);
   Task<> accept_from_all();
-  Task<> back_off(int reason);
+  void admit(Newcomer& newcomer);
+  Task<bool> make_room();
+  Task<bool> reclaim();
+  void say_farewell(Newcomer& newcomer);
+  Task<> farewell(int native);
+  Task<> back_off(int reason, const SocketListener& listener);
 
   ServeOptions options_;
   Handler handler_;
@@ -373,6 +370,9 @@ class Server {
   std::vector<std::unique_ptr<SocketListener>> listeners_;
   std::vector<std::unique_ptr<ServerPart>> parts_;
   std::uint64_t last_id_ = 0;
+  TimePoint no_victim_until_;
+  TaskGroup farewells_;
+  std::size_t farewells_under_way_ = 0;
   Seldom tell_exhausted_;
   Seldom tell_full_;
   Seldom tell_crowded_;
@@ -390,6 +390,8 @@ Task<> Server::run() {
     end = std::current_exception();
   }
   listeners_.clear();
+  farewells_.cancel();
+  co_await shield(farewells_.join());
   if (options_.on_drain) options_.on_drain();
   // Posts to one loop keep their order: each part has taken all that was accepted before it stops.
   for (auto& part : parts_) part->loop().post([&part] { part->stop(); });
@@ -420,9 +422,19 @@ Task<> Server::listen_at(std::string where) {
   }
   std::uint16_t port = *target->port;
   const std::vector<Endpoint> addresses = co_await look_up(target->host, port);
-  for (Endpoint address : addresses) {
+  bool is_anywhere = false;
+  for (std::size_t index = 0; index != addresses.size(); ++index) {
+    Endpoint address = addresses[index];
     if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);  // all addresses of a name: one port
-    listen_on(address);
+    try {
+      listen_on(address);
+    } catch (const Error& error) {
+      const bool is_last = !is_anywhere && index + 1 == addresses.size();
+      if (is_last || !lacks_address(error.code().value())) throw;
+      log::warning("{}; the other addresses of {} are listened on", error.what(), target->host);
+      continue;
+    }
+    is_anywhere = true;
     port = listeners_.back()->local().port();
   }
 }
@@ -450,34 +462,93 @@ Task<> Server::accept_from_all() {
 
 Task<> Server::accept_from(SocketListener& listener) {
   while (true) {
-    if (admission_.full()) {
-      if (tell_full_.now(Loop::current().now())) {
-        log::warning("{} connections are open, the limit: newcomers wait", *options_.limits.connections_max);
-      }
-      co_await admission_.wait_for_room();
-    }
     const SocketListener::Accepted accepted = co_await listener.accept();
     if (accepted.error != 0) {
-      co_await back_off(accepted.error);
-    } else if (!admission_.enter(accepted.peer)) {
-      Loop::current().backend().discard(accepted.native);
-      if (tell_crowded_.now(Loop::current().now())) {
-        log::warning("refused {}: {} connections from there are open, the limit", accepted.peer.ip(),
-                     *options_.limits.connections_per_host_max);
-      }
-    } else {
-      const auto least = std::ranges::min_element(parts_, {}, [](const auto& part) { return part->count; });
-      ServerPart& part = **least;
-      ++part.count;
-      part.loop().post([&part, accepted, id = ++last_id_] { part.take(accepted.native, accepted.peer, id); });
+      co_await back_off(accepted.error, listener);
+      continue;
     }
+    Newcomer newcomer(accepted);
+    bool has_room = true;
+    if (admission_.full()) has_room = co_await make_room();
+    has_room ? admit(newcomer) : say_farewell(newcomer);
   }
 }
 
-Task<> Server::back_off(int reason) {
-  if (tell_exhausted_.now(Loop::current().now())) {
-    log::error("{}; newcomers wait", Error(reason, "accept", "", "raise the limit on open files (ulimit -n)").what());
+void Server::admit(Newcomer& newcomer) {
+  const Endpoint peer = newcomer.peer();
+  if (!admission_.enter(peer)) {
+    if (tell_crowded_.now(Loop::current().now())) {
+      log::warning("refused {}: {} connections from there are open, the limit", peer.ip(),
+                   *options_.limits.connections_per_host_max);
+    }
+    return;
   }
+  const auto least = std::ranges::min_element(parts_, {}, [](const auto& part) { return part->count; });
+  ServerPart& part = **least;
+  ++part.count;
+  part.loop().post([&part, native = newcomer.take(), peer, id = ++last_id_] { part.take(native, peer, id); });
+}
+
+// False: there is none, and newcomers are not to wait.
+Task<bool> Server::make_room() {
+  while (admission_.full()) {
+    const bool is_coming = co_await reclaim();
+    const bool refuses = !is_coming && !options_.farewell.empty();
+    if (!is_coming && tell_full_.now(Loop::current().now())) {
+      log::warning("{} connections are open, the limit, and none is idle: newcomers {}",
+                   *options_.limits.connections_max, refuses ? "are refused" : "wait");
+    }
+    if (refuses) co_return false;
+    co_await race(admission_.wait_for_room(), sleep(250ms));
+  }
+  co_return true;
+}
+
+// True: a connection was asked to end.
+Task<bool> Server::reclaim() {
+  const TimePoint now = Loop::current().now();
+  if (now < no_victim_until_) co_return false;
+  Victim best;
+  ServerPart* of = nullptr;
+  for (const auto& part : parts_) {
+    const Victim before = best;
+    co_await run_on(part->loop(), part->find_victim(best));
+    if (best < before) of = part.get();
+  }
+  if (of == nullptr) {
+    no_victim_until_ = now + 100ms;  // looking through all costs something
+    co_return false;
+  }
+  co_await run_on(of->loop(), of->reclaim(best.id));
+  co_return true;
+}
+
+void Server::say_farewell(Newcomer& newcomer) {
+  constexpr std::size_t farewells_max = 64;
+  if (farewells_under_way_ == farewells_max) return;
+  ++farewells_under_way_;
+  farewells_.spawn(farewell(newcomer.take()));
+}
+
+Task<> Server::farewell(int native) {
+  const struct Leaving {
+    std::size_t& count;
+    ~Leaving() { --count; }
+  } leaving{farewells_under_way_};
+  try {
+    const auto stream = SocketStream::adopt(native);
+    co_await timeout(2s, stream->send(options_.farewell));
+    co_await timeout(2s, read_away(*stream, 500ms));
+  } catch (const Error&) {  // gone already, or it does not read
+  }
+}
+
+Task<> Server::back_off(int reason, const SocketListener& listener) {
+  const Error error(reason, "accept on", listener.address().to_string(), "raise the limit on open files (ulimit -n)");
+  if (classify_accept_error(reason) == AcceptError::fatal) {
+    throw Error(reason, "accept on", listener.address().to_string());
+  }
+  if (tell_exhausted_.now(Loop::current().now())) log::error("{}; newcomers wait", error.what());
   co_await sleep(100ms);
 }
 

@@ -13,7 +13,10 @@ namespace coax {
 
 // "No limit" is std::nullopt.
 struct Limits {
-  // Reached: nobody is accepted until one leaves; newcomers wait in the kernel's backlog.
+  // Reached: a newcomer takes the place of the connection that has been idle for longest: of those that have never
+  // sent a byte (for 1 s, and got a greeting at most); else of those between two requests (1 s); else of those that the
+  // limit `idle` applies to (30 s). Where there is none, newcomers wait in the kernel's backlog until one leaves, or
+  // get ServeOptions::farewell.
   std::optional<std::size_t> connections_max = 10'000;
   // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies
   // and the programs of this machine share them.
@@ -24,13 +27,15 @@ struct Limits {
 
 struct ServeOptions {
   // "HOST:PORT", where a name is looked up and port 0 is any free one, "unix:/path" or "unix:@abstract"; or several,
-  // separated by commas.
+  // separated by commas. Addresses of a name that this machine lacks are left out, with a warning, unless none is left.
   std::string listen = "127.0.0.1:0";
   Limits limits = {};
   Duration drain = std::chrono::seconds(10);           // after cancelling: for handlers to come to their end
   std::function<void(const Address&)> on_listen = {};  // called with each address that is listened on
   std::function<void()> on_ready = {};                 // called when it listens on all
   std::function<void()> on_drain = {};                 // called on the server's loop when draining begins
+  // At connections_max: a newcomer is sent this and closed. Empty: it waits.
+  std::string farewell = {};
   ListenOptions socket = {};
 };
 

@@ -109,6 +109,7 @@ void SocketStream::settle(RecvOp& op) noexcept {
   }
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
+  has_received_ = true;
   note_active();
   if (op.kind != Op::Kind::recv) return;
   lent_ = op.lent;

@@ -34,6 +34,8 @@ class SocketStream final : public Stream {
   [[nodiscard]] std::string peer_name() const override;  // "127.0.0.1:80", "unix:/path"
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] Duration stuck() const noexcept override;
+  // Whether the peer has ever sent a byte that was received.
+  [[nodiscard]] bool has_received() const noexcept { return has_received_; }
   // Of no family where it is a Unix socket.
   [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
   [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_).endpoint(); }
@@ -65,6 +67,7 @@ class SocketStream final : public Stream {
   int send_error_ = 0;
   int recv_error_ = 0;  // the kernel tells a reset once, to whoever asks first; recv() goes on telling it
   bool input_ended_ = false;
+  bool has_received_ = false;
   bool finished_ = false;
   bool sent_ = false;         // something was sent in the turn of last_active_
   std::uint8_t gathers_ = 0;  // for so many turns yet, what is sent waits for the end of the turn

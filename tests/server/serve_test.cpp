@@ -555,3 +555,41 @@ TEST_F(Serve, serves_drains_and_fails_on_several_loops) {
       },
       {.threads = 3});
 }
+
+// --- a full server ---
+
+TEST_F(Serve, at_the_limit_one_that_never_sent_a_byte_makes_room) {
+  run([]() -> Task<> {
+    Server server({.limits = {.connections_max = 2}}, echo);
+    const auto talker = co_await server.connect();
+    EXPECT_EQ(co_await ask(*talker, "x"), "x");
+    const auto silent = co_await server.connect();
+    const auto newcomer = co_await server.connect();
+    EXPECT_EQ(co_await timeout(5s, ask(*newcomer, "y")), "y");
+    EXPECT_EQ(co_await read_to_end(*silent), "");
+    EXPECT_EQ(co_await ask(*talker, "x"), "x");
+    co_await server.stop();
+  });
+}
+
+TEST_F(Serve, at_the_limit_a_farewell_is_said_when_none_is_idle) {
+  run([]() -> Task<> {
+    Server server({.limits = {.connections_max = 1}, .farewell = "full\n"}, echo);
+    auto talker = co_await server.connect();
+    EXPECT_EQ(co_await ask(*talker, "x"), "x");
+    for (int times = 0; times < 3; ++times) {
+      const auto newcomer = co_await server.connect();
+      co_await newcomer->send("unread");
+      EXPECT_EQ(co_await read_to_end(*newcomer), "full\n");
+    }
+    EXPECT_EQ(co_await ask(*talker, "x"), "x");
+    talker->close();
+    std::string answer;
+    for (int times = 0; times < 100 && answer != "y"; ++times) {
+      const auto next = co_await server.connect();
+      answer = co_await text_of(ask(*next, "y"));
+    }
+    EXPECT_EQ(answer, "y");
+    co_await server.stop();
+  });
+}

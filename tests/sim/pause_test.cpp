@@ -151,3 +151,16 @@ TEST(AcceptErrors, do_not_end_a_server_unless_they_are_fatal) {
     EXPECT_EQ(co_await server.stop(), "cancelled");
   });
 }
+
+TEST(Addresses, that_this_machine_lacks_are_left_out) {
+  on([](SimNetwork& network) -> Task<> {
+    network.take_address_away("::1");
+    network.take_address_away("10.0.0.9");
+    Server server({.listen = "localhost:80"}, echo);
+    EXPECT_EQ(co_await server.where(), *Endpoint::parse("127.0.0.1:80"));
+    const auto client = co_await server.connect();
+    EXPECT_EQ(co_await ask(*client, "x"), "x");
+    co_await server.stop();
+    EXPECT_EQ(co_await outcome(serve({.listen = "10.0.0.9:80"}, echo)), "address");
+  });
+}
