@@ -194,6 +194,11 @@ void Subscription::release_behind() noexcept {
 
 Topic::Topic(std::size_t forms) : state_(std::make_shared<State>(forms)) {}
 
+Topic::~Topic() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->parts.clear();
+}
+
 void Topic::publish_now(std::span<const Bytes> forms) {
   const std::scoped_lock lock(state_->mutex);
   if (state_->closed) return;

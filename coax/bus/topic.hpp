@@ -57,6 +57,7 @@ class Topic {
   explicit Topic(std::size_t forms = 1);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
+  ~Topic();
 
   // The outbox gets everything that is published from now on; of a closed topic, the end.
   // Throws: Error(invalid) when the outbox names a form that the topic does not have.
@@ -81,7 +82,7 @@ class Topic {
  private:
   friend class Subscription;
   struct State;
-  std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic
+  std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic, which lets go of them then
 };
 
 class Topic::Publish : public Leaf<Publish>, public ListHook {

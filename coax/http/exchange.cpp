@@ -139,7 +139,7 @@ void Exchange::write(Response&& response, std::string_view connection, std::stri
     room += name.size() + value.size() + 4;
   }
   std::string_view body = response.lasting.empty() ? std::string_view(response.body) : response.lasting;
-  if (status == 205) body = {};  // RFC 9110, section 15.3.6
+  if (status == 205) body = body.substr(0, 0);  // RFC 9110, section 15.3.6
   const bool with_body = !head_only && !has_no_body(status);
   const bool is_long = with_body && body.size() > copied_body_max;
   if (with_body && !is_long) room += body.size();
