@@ -34,7 +34,7 @@ void require_same_when_written_again(const Head& head) {
     if (has_host && head.version_minor == 1) require(text_of(parser.head()) == text_of(head));
   } else {
     coax::http1::append_response_head(written, head.status, head.fields);
-    coax::http1::ResponseParser parser("GET");
+    coax::http1::ResponseParser parser("HEAD");  // its length may be above the limit of a body that is read
     require(parser.feed(written).has_value() && parser.head_done());
   }
 }
