@@ -4,6 +4,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "app/control_sequences.hpp"
 #include "coax/base/text.hpp"

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -296,7 +297,7 @@ Task<std::optional<std::string>> Terminal::next_line(std::string prompt, Typed t
     }
   }
   while (entered_.empty() && !ended_) {
-    prompt_ = std::move(prompt);
+    prompt_ = prompt;
     typed_ = typed;
     asking_ = true;
     asked_.set();
