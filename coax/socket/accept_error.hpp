@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstdint>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 enum class AcceptError : std::uint8_t {

@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 // Source: bind(2), "a nonexistent interface was requested"; socket(2), "the address family is not supported".
