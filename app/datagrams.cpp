@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "app/display.hpp"
 #include "app/report.hpp"
@@ -18,12 +19,13 @@ namespace coax::app {
 namespace {
 
 constexpr std::size_t datagram_bytes_max = 1232;
+constexpr int refusals_max = 8;  // of earlier datagrams, told in place of sending one
 
 }  // namespace
 
-DatagramExchange::DatagramExchange(DatagramTransport& transport, StandardInput& input, Transcript& transcript,
-                                   const ExchangeOptions& options) noexcept
-    : transport_(transport), input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
+DatagramExchange::DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input,
+                                   Transcript& transcript, const ExchangeOptions& options) noexcept
+    : command_(command), transport_(transport), input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
 
 Task<ExchangeEnd> DatagramExchange::run() {
   if (connected()) {
@@ -62,17 +64,50 @@ Task<> DatagramExchange::send(Bytes bytes) {
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
     Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
-    const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
-    co_await transport_.reply(asked, datagram);
+    co_await send_one(datagram);
     last_active_ = Clock::now();
     co_await transcript_.sent_datagram(datagram);
     bytes = bytes.from(datagram.size());
   }
 }
 
+// A refusal of an earlier datagram is told in place of sending this one.
+Task<> DatagramExchange::send_one(Bytes datagram) {
+  const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
+  std::string refusal;
+  for (int tries = 0; tries != refusals_max; ++tries) {
+    try {
+      co_await transport_.reply(asked, datagram);
+      co_return;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::refused) throw;
+      refusal = error.what();
+    }
+    co_await note_refusal(refusal);
+  }
+}
+
+Task<> DatagramExchange::note_refusal(std::string text) {
+  if (std::exchange(refused_, true)) co_return;
+  complain(command_, text);
+  co_await transcript_.failed(text);
+}
+
 Task<> DatagramExchange::recv_all() {
   while (true) {
-    const Datagram datagram = co_await transport_.recv_from();
+    Datagram datagram;
+    std::string refusal;
+    try {
+      datagram = co_await transport_.recv_from();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::refused) throw;
+      refusal = error.what();
+    }
+    if (!refusal.empty()) {
+      co_await note_refusal(refusal);
+      continue;
+    }
+    refused_ = false;
     const bool is_ours = co_await accept_from(datagram.from);
     if (!is_ours) continue;
     reached_ = datagram.to;
@@ -129,16 +164,17 @@ Task<Outcome> converse(std::string_view command, DatagramTransport& transport, S
   Outcome outcome;
   std::string complaint;
   try {
-    DatagramExchange exchange(transport, input, transcript, options);
+    DatagramExchange exchange(command, transport, input, transcript, options);
     const ExchangeEnd end = co_await exchange.run();
     if (end == ExchangeEnd::idle) {
       complaint = fmt::format("nothing came or went for {} (--idle)", format_duration(*options.idle));
       outcome.code = failed;
     }
+    if (exchange.refused()) outcome.code = unavailable;
     co_await transcript.closed(to_string(end));
   } catch (const Error& error) {
     complaint = error.what();
-    outcome.code = error.kind() == ErrorKind::refused ? unavailable : failed;
+    outcome.code = failed;
     outcome.may_go_on = false;
   }
   if (!complaint.empty()) {

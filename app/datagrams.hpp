@@ -16,15 +16,20 @@ class DatagramExchange {
  public:
   // All must live as long as the exchange. Not connected: the first who sends something is the peer, or, with
   // options.for_the_next, whoever did last.
-  DatagramExchange(DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+  DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
                    const ExchangeOptions& options) noexcept;
 
-  // Ends with `finished` or `idle`. Throws Error: refused when nobody is there.
+  // Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
+  // about once, until something is received.
   Task<ExchangeEnd> run();
+  // Whether nothing has been received since the last refusal.
+  [[nodiscard]] bool refused() const noexcept { return refused_; }
 
  private:
   Task<> send_all();
   Task<> send(Bytes bytes);
+  Task<> send_one(Bytes datagram);
+  Task<> note_refusal(std::string text);
   Task<> recv_all();
   Task<bool> accept_from(const Address& from);
   Task<> show(Bytes datagram);
@@ -32,6 +37,7 @@ class DatagramExchange {
   [[nodiscard]] std::optional<TimePoint> due() const;
   [[nodiscard]] bool connected() const noexcept { return transport_.peer().family() != Family::none; }
 
+  std::string_view command_;
   DatagramTransport& transport_;
   StandardInput& input_;
   Transcript& transcript_;
@@ -43,6 +49,7 @@ class DatagramExchange {
   Event changed_;  // for the watch
   TimePoint last_active_ = Clock::now();
   bool we_finished_ = false;
+  bool refused_ = false;
   ExchangeEnd end_ = ExchangeEnd::finished;
 };
 

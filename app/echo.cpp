@@ -227,23 +227,43 @@ Task<> wait_for_answer(DatagramTransport& transport, const std::string& message)
   }
 }
 
+enum class Answer : std::uint8_t { came, missing, refused };
+
+// Of one message. A refusal is no end: the peer may start at any time.
+Task<Answer> ask(DatagramTransport& transport, const std::string& message, Duration limit) {
+  try {
+    co_await transport.send(message);
+    co_await timeout(limit, wait_for_answer(transport, message));
+    co_return Answer::came;
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::timed_out) co_return Answer::missing;
+    if (error.kind() == ErrorKind::refused) co_return Answer::refused;
+    throw;
+  }
+}
+
 Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& figures) {
   const Duration limit = time_limit(given);
   const Messages messages(size_of("--size", given.size));
   const auto transport = co_await within(limit, "resolve", target.text(), connect_datagrams(target.text()));
+  constexpr unsigned refused_max = 10;
+  constexpr Duration refused_pause = std::chrono::milliseconds(100);
+  unsigned refused_in_a_row = 0;
   const TimePoint began = Clock::now();
   while (figures.sent != given.count) {
     const TimePoint sent = Clock::now();
     const std::string message = numbered(messages.at(figures.sent), figures.sent);
     ++figures.sent;
-    co_await transport->send(message);
-    try {
-      co_await timeout(limit, wait_for_answer(*transport, message));
-      figures.round_trips.push_back(Clock::now() - sent);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::timed_out) throw;
-    }
+    const Answer answer = co_await ask(*transport, message, limit);
     figures.took = Clock::now() - began;
+    if (answer == Answer::came) figures.round_trips.push_back(Clock::now() - sent);
+    refused_in_a_row = answer == Answer::refused ? refused_in_a_row + 1 : 0;
+    const bool refused_all = refused_in_a_row == given.count;
+    if (refused_in_a_row == refused_max || refused_all) {
+      throw Error(ErrorKind::refused, "recv the echo from", transport->peer().to_string(),
+                  fmt::format("nobody listens there; refused: {}", refused_in_a_row));
+    }
+    if (answer == Answer::refused && figures.sent != given.count) co_await sleep(std::min(limit, refused_pause));
   }
 }
 

@@ -218,6 +218,7 @@ ResolveError::ResolveError(int reason, std::string_view operation, std::string_v
     : Error(ErrorKind::address, operation, name, text), reason_(reason) {}
 
 bool is_loopback_name(std::string_view host) noexcept { return is_at_or_below(host, "localhost"); }
+bool is_invalid_name(std::string_view host) noexcept { return is_at_or_below(host, "invalid"); }
 
 std::vector<Endpoint> loopback_addresses(std::uint16_t port, Endpoint::Family family) {
   std::vector<Endpoint> addresses;
@@ -231,7 +232,7 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port, Endpo
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
   check_zone(host);
   if (is_loopback_name(host)) return loopback_addresses(port, family);
-  if (is_at_or_below(host, "invalid")) throw ResolveError(EAI_NONAME, "resolve", host);
+  if (is_invalid_name(host)) throw ResolveError(EAI_NONAME, "resolve", host);
   std::vector<Endpoint> addresses = ask_resolver(host, port, family);
   if (family == Endpoint::Family::v4) drop_what_only_stands_for_v6(addresses, host, port);
   if (addresses.empty()) throw ResolveError(EAI_NODATA, "resolve", host);

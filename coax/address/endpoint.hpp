@@ -102,6 +102,8 @@ std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port,
 
 // "localhost", "a.localhost", either with a trailing dot.
 bool is_loopback_name(std::string_view host) noexcept;
+// Whether RFC 6761, section 6.4, says that there is no such name: "invalid" and the names below it.
+bool is_invalid_name(std::string_view host) noexcept;
 // The loopback addresses of one family or of both, IPv6 first.
 std::vector<Endpoint> loopback_addresses(std::uint16_t port, Endpoint::Family family = Endpoint::Family::none);
 

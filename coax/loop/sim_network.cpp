@@ -49,12 +49,12 @@ bool SimRandom::chance(double probability) noexcept {
 
 std::optional<std::uint64_t> seed_from_environment() {
   const char* const given = std::getenv("COAX_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  if (given == nullptr) return std::nullopt;
+  if (given == nullptr || *given == '\0') return std::nullopt;
   const std::string_view text = given;
   std::uint64_t seed = 0;
   const auto [end, failure] = std::from_chars(text.begin(), text.end(), seed);
   if (failure == std::errc() && end == text.end()) return seed;
-  throw Error(ErrorKind::invalid, "COAX_SEED", text, "it must be a number");
+  throw Error(ErrorKind::invalid, "COAX_SEED", text, "it must be a whole number from 0 to 18446744073709551615");
 }
 
 namespace {

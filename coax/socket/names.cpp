@@ -84,6 +84,7 @@ std::vector<AddressInfo> address_info(std::string_view host, std::string_view se
   const std::string port = without_nul(service, "resolve the service");
   check_service(port);
   if (is_loopback_name(host) && !hints.numeric_host) return loopback_info(host, port, hints);
+  if (is_invalid_name(host)) throw ResolveError(EAI_NONAME, "resolve", host);
   const addrinfo native = native_of(hints);
   addrinfo* found = nullptr;
   const int failure =
@@ -156,6 +157,8 @@ const char* text_or_null(const std::string& text) { return text.empty() ? nullpt
 
 HostEntry host_by_name(std::string_view name) {
   const std::string ascii = ascii_name(name);
+  if (is_loopback_name(name)) return {.name = ascii, .aliases = {}, .addresses = resolve(ascii, 0, Endpoint::Family::v4)};
+  if (is_invalid_name(name)) throw ResolveError(EAI_NONAME, "resolve", name);
   hostent entry{};
   std::vector<char> buffer;
   int error = 0;

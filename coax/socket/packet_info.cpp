@@ -48,17 +48,19 @@ std::size_t put(std::span<char> control, int level, int type, const T& info) noe
 void enable(int native, const Address& at) noexcept {
   if (!at.endpoint().is_wildcard()) return;
   const int on = 1;
-  if (at.family() == Family::v4) ::setsockopt(native, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
+  // A socket of both families, too: only this form tells which address answers a broadcast datagram.
+  ::setsockopt(native, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   if (at.family() == Family::v6) ::setsockopt(native, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 }
 
 Endpoint read(const ::msghdr& message) noexcept {
   auto* const all = const_cast<::msghdr*>(&message);  // the macros take it as it was before const
+  Endpoint at;
   for (cmsghdr* control = CMSG_FIRSTHDR(all); control != nullptr; control = CMSG_NXTHDR(all, control)) {
     if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) return read_v4(*control);
-    if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) return read_v6(*control);
+    if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) at = read_v6(*control);
   }
-  return {};
+  return at;
 }
 
 std::size_t write(std::span<char> control, const Endpoint& from) noexcept {

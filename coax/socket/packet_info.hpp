@@ -15,7 +15,8 @@
 namespace coax::packet_info {
 
 // Room for it among the control messages of a datagram, either way.
-inline constexpr std::size_t space = CMSG_SPACE(sizeof(in6_pktinfo));
+// Over IPv4, a socket of both families gets it in both forms.
+inline constexpr std::size_t space = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo));
 
 // Asks the kernel for it where `at`, which the socket is bound to, is a wildcard; else there is nothing to ask.
 void enable(int native, const Address& at) noexcept;

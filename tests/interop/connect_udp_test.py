@@ -68,6 +68,24 @@ class Udp(unittest.TestCase):
         self.assertEqual(code, 3)
         self.assertIn("refused", said)
 
+    def test_a_peer_that_starts_after_it_refused_is_heard(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+            closed.bind((LOCALHOST, 0))
+            address = closed.getsockname()
+        with connecting("%s:%d" % address, "--udp", "--wait", "300ms") as client:
+            client.send(b"nobody hears it\n")
+            client.log.wait_for("refused")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+                server.bind(address)
+                server.settimeout(WAIT_S)
+                client.send(b"somebody does\n")
+                said, peer = server.recvfrom(100)
+                self.assertEqual(said, b"somebody does\n")
+                server.sendto(b"yes\n", peer)
+                client.output.wait_for("yes")
+                client.finish()
+                self.assertEqual(client.wait(), 0)
+
     def test_listen_talks_to_the_first_who_sends(self) -> None:
         with Listening("--udp", "--wait", "300ms") as listening:
             address = (LOCALHOST, listening.port)

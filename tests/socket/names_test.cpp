@@ -29,6 +29,19 @@ int resolver_says(Call call) {
 
 }  // namespace
 
+TEST(Names, that_do_not_exist_whatever_a_name_server_says) {
+  for (const std::string_view name : {"invalid", "a.invalid", "a.invalid."}) {
+    EXPECT_THROW(address_info(name, "80"), ResolveError) << name;
+    EXPECT_THROW(host_by_name(name), ResolveError) << name;
+  }
+}
+
+TEST(Names, of_this_machine_for_the_older_call) {
+  const HostEntry host = host_by_name("a.localhost");
+  EXPECT_EQ(host.name, "a.localhost");
+  EXPECT_EQ(host.addresses, std::vector<Endpoint>{*Endpoint::from_ip("127.0.0.1", 0)});
+}
+
 TEST(Names, re01_a_literal_gives_one_entry_for_each_type_of_socket) {
   std::set<SocketType> types;
   for (const AddressInfo& info : address_info("127.0.0.1", "80")) {

@@ -140,6 +140,19 @@ TEST(Udp, reply_leaves_from_the_address_that_was_asked) {
   }
 }
 
+TEST(Udp, reply_to_a_broadcast_datagram) {
+  for (const std::string_view wildcard : {"0.0.0.0:0", "[::]:0"}) {
+    UdpSocket server(wildcard);
+    server.set_timeout(patience);
+    UdpSocket client = udp_on_loopback();
+    client.set_timeout(patience);
+    client.set(options::broadcast, true);
+    client.send_to("question", *Endpoint::from_ip("127.255.255.255", port_of(server)));
+    server.reply(server.recv_from(), "answer");
+    EXPECT_EQ(client.recv().text(), "answer") << wildcard;
+  }
+}
+
 TEST(Udp, bound_to_one_address_does_not_say_which_it_reached) {
   UdpSocket near = udp_on_loopback();
   UdpSocket far = udp_on_loopback();

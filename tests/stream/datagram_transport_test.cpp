@@ -46,6 +46,20 @@ struct Flood {
 
 }  // namespace
 
+TEST_F(DatagramsOfTheKernel, what_was_broadcast_is_answered_from_the_address_of_its_interface) {
+  run([]() -> Task<> {
+    for (const std::string_view wildcard : {"0.0.0.0:0", "[::]:0"}) {
+      DatagramTransport server(wildcard);
+      DatagramTransport client("127.0.0.1:0", {.broadcast = true});
+      co_await client.send_to("x", *Endpoint::from_ip("127.255.255.255", server.local().endpoint().port()));
+      const Datagram datagram = co_await server.recv_from();
+      EXPECT_EQ(datagram.to, *Endpoint::from_ip("127.0.0.1", 0)) << wildcard;
+      co_await server.reply(datagram, "y");
+      EXPECT_EQ((co_await client.recv_from()).bytes.text(), "y") << wildcard;
+    }
+  });
+}
+
 TEST_F(DatagramsOfTheKernel, what_is_sent_in_a_turn_is_seen_after_it) {
   run([]() -> Task<> {
     UdpSocket far("127.0.0.1:0");
