@@ -25,7 +25,12 @@ constexpr int refusals_max = 8;  // of earlier datagrams, told in place of sendi
 
 DatagramExchange::DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input,
                                    Transcript& transcript, const ExchangeOptions& options) noexcept
-    : command_(command), transport_(transport), input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
+    : command_(command),
+      transport_(transport),
+      input_(input),
+      transcript_(transcript),
+      options_(options),
+      blocks_(options.crlf) {}
 
 Task<ExchangeEnd> DatagramExchange::run() {
   if (connected()) {

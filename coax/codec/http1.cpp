@@ -356,6 +356,7 @@ std::size_t Parser::take_head(Bytes bytes) {
       if (end < 2 || at(end - 2) != '\r') fail(400, "a line that does not end with CRLF");
       if (lines_ != 0 && (at(line_start_) == ' ' || at(line_start_) == '\t')) fail(400, "a folded field");
       complete = end - 2 == line_start_;
+      if (lines_ == 0 && !complete) check_start_line(bytes.first(taken));
       line_start_ = end;
       ++lines_;
     }
@@ -364,6 +365,12 @@ std::size_t Parser::take_head(Bytes bytes) {
   raw_.append(bytes.first(taken));
   if (complete) end_head();
   return taken;
+}
+
+// At once: who speaks another protocol may wait for an answer to its first line. `last`: what of it is not in raw_.
+void Parser::check_start_line(Bytes last) {
+  const std::string line = raw_ + last.string();
+  if (line.find("HTTP/") == std::string::npos) fail(400, "a malformed start line");
 }
 
 // head_bytes: that came so far.

@@ -100,6 +100,7 @@ class Parser {
   std::size_t take_head(Bytes bytes);
   std::size_t read_head(std::string_view text, bool is_whole);
   void check_limits(std::size_t head_bytes) noexcept;
+  void check_start_line(Bytes last);
   void end_head();
   void frame_body();
   [[nodiscard]] bool may_have_body() const noexcept;

@@ -70,7 +70,8 @@ class Outbox::Wait : public Leaf<Wait>, public Completion {
   Outbox& outbox_;
 };
 
-Outbox::Outbox(OutboxOptions options) noexcept : options_(options) {}
+Outbox::Outbox(OutboxOptions options) noexcept
+    : options_(options), part_max_(std::clamp<std::size_t>(options.bytes_max / 4, 1, send_bytes_max)) {}
 
 Outbox::~Outbox() { relieve(); }
 
@@ -95,17 +96,24 @@ void Outbox::push(const Shared& block, std::size_t offset) {
   if (cost() > std::max(memory_bytes_max, memory_factor * options_.bytes_max)) overflow();
 }
 
-// Moves out what one call of send() gets; a block that is larger goes in parts. Returns the count of bytes.
-std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
-  const std::size_t limit = std::clamp<std::size_t>(options_.bytes_max / 4, 1, send_bytes_max);
+// Moves out what one call of send() gets. Returns the count of bytes.
+inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
+  const std::size_t size = first_.bytes.size();
+  if (size > part_max_ || !more_.empty()) return take_some(first, more);
+  first = std::move(first_);
+  return size;
+}
+
+// Of several blocks, or of one that is large and goes in parts.
+std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
+  const std::size_t limit = part_max_;
   if (first_.bytes.size() > limit) {
     first = {first_.block, first_.bytes.first(limit)};
     first_.bytes = first_.bytes.from(limit);
     return limit;
   }
   std::size_t total = first_.bytes.size();
-  first = std::exchange(first_, {});
-  if (more_.empty()) return total;
+  first = std::move(first_);
   auto next = more_.begin();
   for (; next != more_.end() && total + next->bytes.size() <= limit; ++next) {
     total += next->bytes.size();

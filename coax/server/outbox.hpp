@@ -95,6 +95,7 @@ class Outbox {
   };
   [[nodiscard]] std::size_t cost() const noexcept;
   std::size_t take(Piece& first, std::vector<Piece>& more);
+  std::size_t take_some(Piece& first, std::vector<Piece>& more);
   void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
@@ -103,6 +104,7 @@ class Outbox {
   [[nodiscard]] std::string overflow_reason() const;
 
   OutboxOptions options_;
+  std::size_t part_max_;     // what one call of send() gets
   Piece first_;              // what waits: usually one block, everything that was published in a turn
   std::vector<Piece> more_;  // and what was pushed after it
   std::size_t bytes_ = 0;

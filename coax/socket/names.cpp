@@ -157,7 +157,8 @@ const char* text_or_null(const std::string& text) { return text.empty() ? nullpt
 
 HostEntry host_by_name(std::string_view name) {
   const std::string ascii = ascii_name(name);
-  if (is_loopback_name(name)) return {.name = ascii, .aliases = {}, .addresses = resolve(ascii, 0, Endpoint::Family::v4)};
+  if (is_loopback_name(name))
+    return {.name = ascii, .aliases = {}, .addresses = resolve(ascii, 0, Endpoint::Family::v4)};
   if (is_invalid_name(name)) throw ResolveError(EAI_NONAME, "resolve", name);
   hostent entry{};
   std::vector<char> buffer;

@@ -178,6 +178,15 @@ TEST(Request, is_refused_at_a_bare_lf_without_waiting_for_more) {
   EXPECT_EQ(parser.feed("GET / HTTP/1.1\n").error().status, 400);
 }
 
+TEST(Request, of_another_protocol_is_refused_at_its_first_line) {
+  for (const char* line : {"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "EHLO a\r\n", "PING\r\n", "GET /\r\n"}) {
+    EXPECT_EQ(status_of(line), 400) << line;
+    EXPECT_EQ(status_of("\r\n" + std::string(line)), 400) << line;
+  }
+  EXPECT_EQ(status_of("GET / HTTP/1.1\r\n"), 0);
+  EXPECT_EQ(responses_of("SSH-2.0-OpenSSH\r\n"), Messages{"502 a malformed start line"});
+}
+
 TEST(Request, with_a_malformed_field_is_refused) {
   using namespace std::string_view_literals;
   for (const std::string_view field :
