@@ -5,28 +5,44 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "coax/base/compiler.hpp"
 
 namespace coax {
 
-class Bytes {
+// Bytes in one piece: std::vector<char>, std::array<std::byte, n>, std::vector<std::uint8_t>.
+template <class Range>
+concept ByteRange = std::ranges::contiguous_range<Range> && std::ranges::sized_range<Range> &&
+                    (std::same_as<std::ranges::range_value_t<Range>, char> ||
+                     std::same_as<std::ranges::range_value_t<Range>, std::byte> ||
+                     std::same_as<std::ranges::range_value_t<Range>, std::uint8_t>) &&
+                    !std::is_array_v<std::remove_cvref_t<Range>>;
+
+class COAX_POINTER Bytes {
  public:
   constexpr Bytes() noexcept = default;
-  constexpr Bytes(const char* data, std::size_t size) noexcept : data_(data), size_(size) {}
+  constexpr Bytes(const char* data COAX_LIFETIMEBOUND, std::size_t size) noexcept : data_(data), size_(size) {}
   Bytes(const std::byte* data, std::size_t size) noexcept : data_(reinterpret_cast<const char*>(data)), size_(size) {}
   Bytes(const std::uint8_t* data, std::size_t size) noexcept
       : data_(reinterpret_cast<const char*>(data)), size_(size) {}
   constexpr Bytes(std::string_view text) noexcept : data_(text.data()), size_(text.size()) {}
-  Bytes(const std::string& text) noexcept : data_(text.data()), size_(text.size()) {}
+  Bytes(const std::string& text COAX_LIFETIMEBOUND) noexcept : data_(text.data()), size_(text.size()) {}
   template <std::size_t N>
   constexpr Bytes(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
   template <class Byte, std::size_t N>
     requires(sizeof(Byte) == 1)
   Bytes(std::span<Byte, N> bytes) noexcept : data_(reinterpret_cast<const char*>(bytes.data())), size_(bytes.size()) {}
+  template <ByteRange Range>
+    requires(!std::derived_from<std::remove_cvref_t<Range>, Bytes> &&
+             !std::convertible_to<const std::remove_cvref_t<Range>&, std::string_view> &&
+             !std::ranges::borrowed_range<std::remove_cvref_t<Range>>)
+  Bytes(const Range& range COAX_LIFETIMEBOUND) noexcept
+      : data_(reinterpret_cast<const char*>(std::ranges::data(range))), size_(std::ranges::size(range)) {}
 
   // False when there is nothing, which from recv() means that the peer has finished.
   constexpr explicit operator bool() const noexcept { return size_ != 0; }
@@ -43,6 +59,14 @@ class Bytes {
   [[nodiscard]] constexpr Bytes from(std::size_t offset) const noexcept { return {data_ + offset, size_ - offset}; }
   constexpr const char* begin() const noexcept { return data_; }
   constexpr const char* end() const noexcept { return data_ + size_; }
+  friend constexpr bool operator==(const Bytes& left, const Bytes& right) noexcept {
+    return left.text() == right.text();
+  }
+  template <class Other>
+    requires(std::convertible_to<const Other&, Bytes> && !std::derived_from<Other, Bytes>)
+  friend constexpr bool operator==(const Bytes& left, const Other& right) noexcept {
+    return left.text() == Bytes(right).text();
+  }
   constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
 
  private:

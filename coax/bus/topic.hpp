@@ -85,7 +85,7 @@ class Topic {
   std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic, which lets go of them then
 };
 
-class Topic::Publish : public Leaf<Publish>, public ListHook {
+class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : public Leaf<Publish>, public ListHook {
  public:
   Publish(Topic& topic, Bytes message, bool publishes) noexcept;
   bool start() noexcept;

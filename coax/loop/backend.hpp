@@ -29,6 +29,7 @@
 #include <string>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/misuse.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
@@ -96,7 +97,15 @@ class Backend {
   // Calls done(): the task that it resumes may do `turn_budget` units of work before the others have their turn.
   void complete(Completion& completion) noexcept {
     budget_ = turn_budget;
+    if (is_timed_) [[unlikely]]
+      return complete_timed(completion, {}, {});
     completion.done(completion);
+  }
+  void complete(Op& op) noexcept {
+    budget_ = turn_budget;
+    if (is_timed_) [[unlikely]]
+      return complete_timed(op);
+    op.done(op);
   }
   // Spends units of the running task's budget; an operation costs `operation_units`, a decoded message one and what its
   // size adds. False when the budget does not suffice: the task must let the others run before it does the work.
@@ -116,9 +125,14 @@ class Backend {
   }
 
  private:
+  // With COAX_DEBUG=1: reports who held the loop for 100 ms.
+  void complete_timed(Op& op) noexcept;
+  void complete_timed(Completion& completion, std::string_view what, const std::string& peer) noexcept;
+
   static constexpr unsigned turn_budget = 256;
   static constexpr unsigned operation_units = 8;
   unsigned budget_ = turn_budget;
+  const bool is_timed_ = is_debugging();
   TimePoint turn_began_ = Clock::now();
   List<Completion> finished_;
   Buffers buffers_;

@@ -9,6 +9,17 @@
 
 #include "coax/base/units.hpp"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define COAX_POISONS_BUFFERS
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define COAX_POISONS_BUFFERS
+#endif
+#endif
+#ifdef COAX_POISONS_BUFFERS
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace coax {
 
 class LentBuffer {
@@ -19,6 +30,17 @@ class LentBuffer {
 
  private:
   friend class Buffers;
+  // AddressSanitizer reports who still reads a buffer that went back.
+  void poison() noexcept {
+#ifdef COAX_POISONS_BUFFERS
+    __asan_poison_memory_region(data(), size_);
+#endif
+  }
+  void unpoison() noexcept {
+#ifdef COAX_POISONS_BUFFERS
+    __asan_unpoison_memory_region(data(), size_);
+#endif
+  }
   LentBuffer* below_ = nullptr;  // in the stack of free ones
   std::size_t size_;
   std::unique_ptr<char[]> bytes_;
@@ -37,6 +59,7 @@ class Buffers {
     LentBuffer* const buffer = free_;
     if (buffer == nullptr) return new LentBuffer(size_);
     free_ = buffer->below_;
+    buffer->unpoison();
     --free_count_;
     return buffer;
   }
@@ -56,6 +79,7 @@ class Buffers {
       delete buffer;
       return;
     }
+    buffer->poison();
     buffer->below_ = free_;
     free_ = buffer;
     ++free_count_;

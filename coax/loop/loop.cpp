@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/base/misuse.hpp"
+#include "coax/base/text.hpp"
 #include "coax/loop/sim.hpp"
 
 namespace coax {
@@ -30,6 +33,33 @@ std::unique_ptr<Backend> make_backend() {
   if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
   if (name == "sim") return make_sim_backend(std::make_shared<SimNetwork>(seed_from_environment().value_or(1)));
   throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto, sim", name));
+}
+
+// --- COAX_DEBUG=1 ---
+
+void Backend::complete_timed(Op& op) noexcept {
+  constexpr std::array<std::string_view, 7> kinds{"recv", "recv", "send", "accept", "connect", "recv_from", "send_to"};
+  std::string peer;
+  try {
+    const Address far = this->peer(op.descriptor);
+    if (far.family() != Family::none) peer = far.to_string();
+  } catch (const std::exception&) {  // it is named by its operation only
+  }
+  complete_timed(op, kinds[static_cast<std::size_t>(op.kind)], peer);
+}
+
+void Backend::complete_timed(Completion& completion, std::string_view what, const std::string& peer) noexcept {
+  constexpr Duration limit = std::chrono::milliseconds(100);
+  const TimePoint before = Clock::now();
+  completion.done(completion);
+  const Duration taken = Clock::now() - before;
+  if (taken < limit) return;
+  try {
+    report_misuse(fmt::format("a task blocked its loop for {} ms{}{}{}{}; see offload()",
+                              std::chrono::duration_cast<std::chrono::milliseconds>(taken).count(),
+                              what.empty() ? "" : ", after ", what, peer.empty() ? "" : " of ", printable(peer)));
+  } catch (const std::exception&) {  // no memory for the text
+  }
 }
 
 // --- Spin ---
@@ -70,15 +100,37 @@ Loop::~Loop() {
   if (current_loop == this) current_loop = outer_;
 }
 
-Loop& Loop::current() noexcept { return *current_loop; }
+Loop& Loop::current() {
+  if (current_loop == nullptr) [[unlikely]] {
+    throw Error(ErrorKind::invalid, "use", "the loop of this thread",
+                "there is none; start the task with run(), or post() to a loop that runs");
+  }
+  return *current_loop;
+}
+
+bool Loop::is_current() const noexcept { return current_loop == this; }
+
+bool Loop::is_running_here() noexcept {
+  return current_loop != nullptr && current_loop->runner_.load(std::memory_order_relaxed) != 0;
+}
+
+void Loop::abort_on_wrong_thread() noexcept {
+  abort_misuse("an operation is started on another thread than that of its loop; use Loop::post() or run_on()");
+}
 
 void Loop::run_until(const std::function<bool()>& done) {
   const struct Current {
-    explicit Current(Loop* loop) : before(std::exchange(current_loop, loop)) {}
+    explicit Current(Loop* loop) : before(std::exchange(current_loop, loop)), self(*loop) {
+      self.runner_.store(pthread_self(), std::memory_order_relaxed);
+    }
     Current(const Current&) = delete;
     Current& operator=(const Current&) = delete;
-    ~Current() { current_loop = before; }
+    ~Current() {
+      self.runner_.store(0, std::memory_order_relaxed);
+      current_loop = before;
+    }
     Loop* before;
+    Loop& self;
   } current(this);
   while (!done()) turn();
 }
@@ -193,6 +245,7 @@ void Loop::run_flushes() noexcept {
 }
 
 bool Loop::submit(Op& op) noexcept {
+  require_own_thread();
   if (backend_->spend()) return backend_->submit(op);
   submit_later(op);
   return false;

@@ -2,6 +2,8 @@
 // that was queued for sending. Everything that is started on a loop belongs to it and to its thread.
 #pragma once
 
+#include <pthread.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -57,8 +59,17 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
   ~Loop();
 
-  // The loop that runs on this thread, or is alive on it and not yet run. There must be one.
-  static Loop& current() noexcept;
+  // The loop that runs on this thread, or is alive on it and not yet run. Throws Error(invalid) when there is none.
+  static Loop& current();
+  [[nodiscard]] bool is_current() const noexcept;
+  // Whether run_until() is under way on this thread.
+  [[nodiscard]] static bool is_running_here() noexcept;
+  // Aborts the program with a message when the loop runs on another thread than the caller's.
+  void require_own_thread() const noexcept {
+    const pthread_t runner = runner_.load(std::memory_order_relaxed);
+    if (runner != 0 && pthread_equal(runner, pthread_self()) == 0) [[unlikely]]
+      abort_on_wrong_thread();
+  }
   // All loops that run together, this one too; a loop alone is the only one.
   [[nodiscard]] std::span<Loop* const> together() const noexcept { return together_; }
   void set_together(std::span<Loop* const> loops) { together_.assign(loops.begin(), loops.end()); }
@@ -91,6 +102,7 @@ class Loop {
   void watch(Watch& watch) noexcept { watches_.push_back(watch); }
 
  private:
+  [[noreturn]] static void abort_on_wrong_thread() noexcept;
   void turn();
   bool wait();
   bool must_catch_up(bool is_quiet) noexcept;
@@ -113,6 +125,7 @@ class Loop {
   Loop* outer_;
   TimePoint timers_advanced_at_;
   unsigned turns_behind_ = 0;  // without timers, to receive first what had come in time
+  std::atomic<pthread_t> runner_ = 0;  // the thread of run_until()
 
   std::mutex posted_mutex_;
   std::vector<std::move_only_function<void()>> posted_;

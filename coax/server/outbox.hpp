@@ -116,7 +116,7 @@ class Outbox {
   bool overflowed_ = false;
 };
 
-class Outbox::Ready : public Leaf<Ready>, private Relief {
+class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Leaf<Ready>, private Relief {
  public:
   explicit Ready(Outbox& outbox) noexcept;
   bool start() noexcept;

@@ -125,7 +125,7 @@ class DatagramTransport {
 // addresses to which there is a way is taken. Throws Error. Cancelled: it waits for no name server.
 Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options = {});
 
-class DatagramTransport::Recv : public Leaf<Recv>, public Op {
+class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Recv : public Leaf<Recv>, public Op {
  public:
   Recv(DatagramTransport& transport, std::size_t bytes_max) noexcept;
   bool start() noexcept { return transport_.start(*this); }
@@ -136,7 +136,8 @@ class DatagramTransport::Recv : public Leaf<Recv>, public Op {
   std::size_t bytes_max_;
 };
 
-class DatagramTransport::Send : public Leaf<Send>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Send : public Leaf<Send>,
+                                                                                     public Completion {
  public:
   enum class What : std::uint8_t { send_to, send, flush };
   Send(DatagramTransport& transport, What what, Bytes datagram = {}, const Address* to = nullptr,

@@ -45,13 +45,17 @@ struct MemoryStream::Pipe {
   bool reset = false;
 };
 
-MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out) noexcept
+MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out)
     : loop_(Loop::current()), in_(std::move(in)), out_(std::move(out)), last_active_(loop_.now()) {
   in_->receiver = this;
   out_->sender = this;
 }
 
-MemoryStream::~MemoryStream() { close(); }
+MemoryStream::~MemoryStream() {
+  if (receiving_ != nullptr || !sends_.empty()) [[unlikely]]
+    abort_destroyed_in_use();
+  close();
+}
 
 std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> memory_stream_pair(std::size_t capacity) {
   auto there = std::make_shared<MemoryStream::Pipe>(capacity);
@@ -97,11 +101,11 @@ bool MemoryStream::can_settle() const noexcept {
 }
 
 bool MemoryStream::start(RecvOp& op) noexcept {
-  give_back_lent();
   if (receiving_ != nullptr) {
     op.result = -EBUSY;
     return true;
   }
+  give_back_lent();
   const bool ready = can_settle();
   if (ready && loop_.backend().spend()) {
     settle(op);

@@ -22,7 +22,7 @@ class MemoryStream final : public Stream {
  public:
   struct Pipe;
   // The directions to the peer and from it; use memory_stream_pair().
-  MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out) noexcept;
+  MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out);
   ~MemoryStream() override;
 
   bool queue(Bytes bytes) noexcept override;

@@ -15,10 +15,14 @@
 
 namespace coax {
 
-SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer) noexcept
+SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer)
     : loop_(Loop::current()), descriptor_(descriptor), peer_(peer), last_active_(loop_.now()) {}
 
-SocketStream::~SocketStream() { close(); }
+SocketStream::~SocketStream() {
+  if (receiving_ != nullptr || (writer_ && writer_->has_waiting())) [[unlikely]]
+    abort_destroyed_in_use();
+  close();
+}
 
 std::unique_ptr<SocketStream> SocketStream::adopt(int native) {
   Backend& backend = Loop::current().backend();
@@ -87,6 +91,10 @@ void SocketStream::give_back_lent() noexcept {
 }
 
 bool SocketStream::start(RecvOp& op) noexcept {
+  if (receiving_ != nullptr) [[unlikely]] {
+    op.result = -EBUSY;
+    return true;
+  }
   give_back_lent();
   if (input_ended_ && descriptor_) {
     op.result = 0;
@@ -132,6 +140,7 @@ void SocketStream::note_active() noexcept {
 // Most connections send once in a turn: that goes to the kernel as it is, without a copy. Where there are several, the
 // first of a turn waits as well, so that all leave together.
 bool SocketStream::send_at_once(SendOp& op) noexcept {
+  loop_.require_own_thread();
   if (op.then != SendOp::Then::nothing) return false;
   if (op.total == 0) return true;
   note_active();
@@ -181,6 +190,24 @@ void SocketStream::cancel(SendOp& op) noexcept {
 }
 
 // --- listening ---
+
+namespace {
+
+Address parse_listener(std::string_view at) {
+  if (at.starts_with("unix:")) return Address::of(at, Family::local);
+  const auto target = parse_host_port(at);
+  if (target && target->port) {
+    if (target->host.empty() || target->host == "*") return *Endpoint::from_ip("::", *target->port);
+    if (const auto numeric = Endpoint::from_ip(target->host, *target->port)) return *numeric;
+  }
+  throw Error(ErrorKind::invalid, "listen on", at,
+              "give ADDRESS:PORT or unix:PATH, an IPv6 address as [ADDRESS]:PORT; a name has to go through look_up()");
+}
+
+}  // namespace
+
+SocketListener::SocketListener(std::string_view at, const ListenOptions& options)
+    : SocketListener(parse_listener(at), options) {}
 
 SocketListener::SocketListener(const Address& at, const ListenOptions& options) : loop_(Loop::current()) {
   const auto descriptor = loop_.backend().listen(at, options);

@@ -18,7 +18,7 @@ class SocketStream final : public Stream {
  public:
   // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it;
   // of no family: it is a Unix socket's.
-  SocketStream(Descriptor descriptor, const Endpoint& peer) noexcept;
+  SocketStream(Descriptor descriptor, const Endpoint& peer);
   // A connected socket from elsewhere (another loop's accept); owns it, on failure too. Throws Error.
   static std::unique_ptr<SocketStream> adopt(int native);
   ~SocketStream() override;
@@ -99,6 +99,11 @@ class SocketListener {
   // that nobody listens on any more is replaced; any other file stays, and it throws. close() removes the path, unless
   // another file stands there by then.
   explicit SocketListener(const Address& at, const ListenOptions& options = {});
+  // "127.0.0.1:0", "[::1]:80", ":80" (the wildcard of both families), "unix:/path", "unix:@abstract". Throws
+  // Error(invalid) for a name, which would have to be looked up: that takes look_up().
+  explicit SocketListener(std::string_view at, const ListenOptions& options = {});
+  explicit SocketListener(const char* at, const ListenOptions& options = {})
+      : SocketListener(std::string_view(at), options) {}
   SocketListener(const SocketListener&) = delete;
   SocketListener& operator=(const SocketListener&) = delete;
   ~SocketListener() { close(); }
@@ -122,7 +127,7 @@ class SocketListener {
   BoundPath path_;
 };
 
-class SocketListener::Accept : public Leaf<Accept>, public Op {
+class [[nodiscard("it does nothing until it is awaited")]] SocketListener::Accept : public Leaf<Accept>, public Op {
  public:
   explicit Accept(SocketListener& listener) noexcept;
   bool start() noexcept;

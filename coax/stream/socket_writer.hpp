@@ -25,6 +25,8 @@ class SocketWriter {
   // One more try without waiting, then the end: who still waits gets EBADF. Call Backend::close() before abandon().
   void push() noexcept;
   void abandon() noexcept;
+  // Whether a task waits for a send.
+  [[nodiscard]] bool has_waiting() const noexcept { return !waits_.empty(); }
   // Since when the peer has taken nothing, although there is something to send.
   [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept { return stuck_since_; }
 

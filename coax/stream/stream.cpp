@@ -4,12 +4,18 @@
 #include <cerrno>
 
 #include "coax/base/error.hpp"
+#include "coax/base/misuse.hpp"
 
 namespace coax {
 
 void Stream::fail(int reason, const char* operation) const {
   if (reason == ECANCELED) throw Cancelled();
+  if (reason == EBUSY) throw Error(ErrorKind::invalid, operation, peer_name(), "another task already receives from it");
   throw Error(reason, operation, peer_name());
+}
+
+void Stream::abort_destroyed_in_use() const noexcept {
+  abort_misuse("a stream is destroyed while a task receives or sends on it; end that task first: cancel and await it");
 }
 
 Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept

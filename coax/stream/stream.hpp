@@ -19,7 +19,7 @@ class Stream;
 
 // What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are
 // the receiver's alone, who may change them in place.
-class Received : public Bytes {
+class COAX_POINTER Received : public Bytes {
  public:
   Received() noexcept = default;
   explicit Received(std::span<char> bytes) noexcept : Bytes(bytes) {}
@@ -68,7 +68,7 @@ class Stream {
   // Error(disconnected) after a reset. Cancelled: nothing was taken.
   [[nodiscard]] Recv recv() noexcept;
   // The same into the caller's buffer; returns the count. An empty buffer gives 0 at once.
-  [[nodiscard]] RecvInto recv(std::span<char> into) noexcept;
+  [[nodiscard]] RecvInto recv(std::span<char> into COAX_LIFETIMEBOUND) noexcept;
   // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. Cancelled: what had come
   // is lost.
   Task<std::string> recv_exactly(std::size_t count);
@@ -77,9 +77,9 @@ class Stream {
   // its end; it waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws
   // Error(disconnected) when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or
   // the stream is broken for sending when a part had gone.
-  [[nodiscard]] Send send(Bytes bytes) noexcept;
+  [[nodiscard]] Send send(Bytes bytes COAX_LIFETIMEBOUND) noexcept;
   // Several pieces as one; the array and what it points to must live until it returns.
-  [[nodiscard]] Send send(std::span<const Bytes> pieces) noexcept;
+  [[nodiscard]] Send send(std::span<const Bytes> pieces COAX_LIFETIMEBOUND) noexcept;
   // Until the kernel has everything that was queued.
   [[nodiscard]] Send flush() noexcept;
   // Flush, then half-close: the peer reads the end, and may still send.
@@ -110,11 +110,14 @@ class Stream {
   virtual bool start(SendOp& op) noexcept = 0;
   virtual void cancel(SendOp& op) noexcept = 0;
 
+  // For destructors: a task still receives or sends.
+  [[noreturn]] void abort_destroyed_in_use() const noexcept;
+
  private:
   [[noreturn]] void fail(int reason, const char* operation) const;
 };
 
-class Stream::Recv : public Leaf<Recv>, public RecvOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::Recv : public Leaf<Recv>, public RecvOp {
  public:
   explicit Recv(Stream& stream) noexcept;
   bool start() noexcept { return stream_.start(*this); }
@@ -124,7 +127,7 @@ class Stream::Recv : public Leaf<Recv>, public RecvOp {
   Stream& stream_;
 };
 
-class Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
  public:
   RecvInto(Stream& stream, std::span<char> buffer) noexcept;
   bool start() noexcept;
@@ -134,7 +137,7 @@ class Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
   Stream& stream_;
 };
 
-class Stream::Send : public Leaf<Send>, public SendOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::Send : public Leaf<Send>, public SendOp {
  public:
   Send(Stream& stream, Bytes bytes) noexcept;
   Send(Stream& stream, std::span<const Bytes> list) noexcept;

@@ -118,7 +118,7 @@ class Channel {
 };
 
 template <class T>
-class Channel<T>::Send : public detail::AtChannel<Send> {
+class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Send : public detail::AtChannel<Send> {
  public:
   bool start() noexcept {
     if (channel_->closed_) {
@@ -151,7 +151,7 @@ class Channel<T>::Send : public detail::AtChannel<Send> {
 };
 
 template <class T>
-class Channel<T>::Recv : public detail::AtChannel<Recv> {
+class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Recv : public detail::AtChannel<Recv> {
  public:
   bool start() noexcept {
     if (channel_->closed_ && channel_->size_ == 0) return true;

@@ -91,7 +91,7 @@ class FunctionWork final : public Work {
 };
 
 template <class F>
-class Offload : public Leaf<Offload<F>>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Offload : public Leaf<Offload<F>>, public Completion {
  public:
   Offload(F function, bool may_be_abandoned)
       : Leaf<Offload>([](Waiting& self) noexcept { static_cast<Offload&>(self).cancel(); }),

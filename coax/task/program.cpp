@@ -66,9 +66,14 @@ Duration Arguments::duration(std::string_view name, Duration otherwise) const {
 }
 
 std::string Arguments::where(std::string_view host) const {
-  const std::string_view given = get(host, "127.0.0.1");
+  const std::string_view port = (*this)["PORT"];
+  if (port.empty()) throw UsageError("PORT is missing");
+  // A usage without the word HOST is one without a host, and so is an empty word: a server stays on this machine.
+  const bool is_named = host != "HOST" || std::ranges::find(words_, host, &Word::name) != words_.end();
+  std::string_view given = is_named ? (*this)[host] : "";
+  if (given.empty()) given = "127.0.0.1";
   const bool bare_v6 = given.find(':') != std::string_view::npos && !given.starts_with('[');
-  return fmt::format("{}{}{}:{}", bare_v6 ? "[" : "", given, bare_v6 ? "]" : "", (*this)["PORT"]);
+  return fmt::format("{}{}{}:{}", bare_v6 ? "[" : "", given, bare_v6 ? "]" : "", port);
 }
 
 namespace detail {

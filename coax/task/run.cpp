@@ -77,6 +77,12 @@ class Workers {
   std::rethrow_exception(stuck);
 }
 
+// A second loop on the thread of one that runs would stop the first for as long as it runs.
+void require_no_running_loop() {
+  if (!Loop::is_running_here()) return;
+  throw Error(ErrorKind::invalid, "run", "a task", "a loop runs on this thread already; co_await the task or spawn it");
+}
+
 void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool with_signals) {
   RootContext root;
   const bool is_simulated = loop.backend().is_simulated();
@@ -103,6 +109,8 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
 }  // namespace
 
 void run_or_throw(Task<> task, RunOptions options) {
+  require_no_running_loop();
+  task.require_startable();
   try {
     Loop loop;
     turn_until_ended(loop, std::move(task), options, true);
@@ -111,6 +119,7 @@ void run_or_throw(Task<> task, RunOptions options) {
 }
 
 int run(Task<> task, RunOptions options) {
+  require_no_running_loop();
   try {
     run_or_throw(std::move(task), options);
   } catch (const std::exception& error) {
@@ -121,11 +130,15 @@ int run(Task<> task, RunOptions options) {
 }
 
 void run_to_end(Task<> task, RunOptions options) {
+  require_no_running_loop();
+  task.require_startable();
   Loop loop;
   turn_until_ended(loop, std::move(task), options, false);
 }
 
 void run_to_end(std::unique_ptr<Backend> backend, Task<> task) {
+  require_no_running_loop();
+  task.require_startable();
   Loop loop(std::move(backend));
   turn_until_ended(loop, std::move(task), {}, false);
 }

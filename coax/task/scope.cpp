@@ -1,7 +1,7 @@
 // Task groups, sleeping, events, and tasks on another loop.
 #include "coax/task/scope.hpp"
 
-#include <cassert>
+#include "coax/base/misuse.hpp"
 
 namespace coax {
 
@@ -22,9 +22,13 @@ struct TaskGroup::Spawned : Child {
   TaskGroup& group;
 };
 
-TaskGroup::~TaskGroup() { assert(size_ == 0 && "a TaskGroup must be joined"); }
+TaskGroup::~TaskGroup() {
+  if (size_ == 0) return;
+  abort_misuse("a TaskGroup is destroyed while its tasks run; co_await group.join() first, or use task_group()");
+}
 
 void TaskGroup::spawn(Task<> task) {
+  task.require_startable();
   spawn(*std::make_unique<Spawned>(*this, std::move(task)).release());  // owned by itself: ended() deletes it
 }
 
@@ -109,7 +113,7 @@ void Sleep::finish() const {
 }
 
 Sleep sleep_until(TimePoint when) noexcept { return Sleep(when); }
-Sleep sleep(Duration duration) noexcept { return Sleep(later(Loop::current().backend().now(), duration)); }
+Sleep sleep(Duration duration) { return Sleep(later(Loop::current().backend().now(), duration)); }
 
 // --- Checkpoint ---
 
@@ -194,7 +198,10 @@ class Away : public Waiting {
   bool await_suspend(std::coroutine_handle<P> parent) {
     context_ = parent.promise().context;
     refused_ = context_->cancelled();
-    if (refused_) return false;
+    if (refused_) {
+      task_.abandon();
+      return false;
+    }
     parent_ = parent;
     child_.scope = this;
     context_->wait_for(this);
@@ -245,6 +252,7 @@ class Away : public Waiting {
 }  // namespace
 
 Task<> run_on(Loop& loop, Task<> task) {
+  task.require_startable();
   Away away(loop, std::move(task));
   co_await away;
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <functional>
 #include <optional>
 #include <tuple>
@@ -41,6 +42,7 @@ using await_result_t = typename AwaitResult<Awaitable>::type;
 
 template <class T>
 Task<T> as_task(Task<T> task) {
+  task.require_startable();
   return task;
 }
 template <class Operation>
@@ -77,7 +79,10 @@ class Together : public Waiting {
   bool await_suspend(std::coroutine_handle<P> parent) {
     context_ = parent.promise().context;
     refused_ = context_->cancelled();
-    if (refused_) return false;
+    if (refused_) {
+      std::apply([](auto&... task) { (task.abandon(), ...); }, tasks_);
+      return false;
+    }
     parent_ = parent;
     context_->wait_for(this);  // before the start, in which a task may cancel the one who waits
     start_all(std::index_sequence_for<T...>{});
@@ -136,7 +141,7 @@ class Together : public Waiting {
 };
 
 template <class... T>
-class Race : public Together<true, T...> {
+class [[nodiscard("it does nothing until it is awaited")]] Race : public Together<true, T...> {
  public:
   using Together<true, T...>::Together;
   // All void: the index of the first to end. Else a variant with its result, monostate for a void one.
@@ -168,7 +173,7 @@ class Race : public Together<true, T...> {
 };
 
 template <class... T>
-class All : public Together<false, T...> {
+class [[nodiscard("it does nothing until it is awaited")]] All : public Together<false, T...> {
  public:
   using Together<false, T...>::Together;
   auto await_resume() {
@@ -196,7 +201,7 @@ class All : public Together<false, T...> {
 
 // One task in a context of its own, with an optional time limit.
 template <class T>
-class Guarded : public Waiting {
+class [[nodiscard("it does nothing until it is awaited")]] Guarded : public Waiting {
  public:
   Guarded(Task<T> task, std::optional<Duration> limit, bool shielded)
       : Waiting([](Waiting& self) noexcept {
@@ -215,7 +220,10 @@ class Guarded : public Waiting {
   bool await_suspend(std::coroutine_handle<P> parent) {
     context_ = parent.promise().context;
     refused_ = context_->cancelled() && !shielded_;
-    if (refused_) return false;
+    if (refused_) {
+      task_.abandon();
+      return false;
+    }
     parent_ = parent;
     child_.scope = this;
     if (limit_) {
@@ -306,8 +314,19 @@ auto shield(Duration limit, Awaitable awaitable) {
   return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, true);
 }
 
+template <class T>
+class Future;
+
+namespace detail {
+template <class F>
+std::invoke_result_t<F&> call_and_keep(F callable) {
+  co_return co_await callable();
+}
+}  // namespace detail
+
 // Any number of tasks that end together. A child's error cancels the others and is thrown by join(). All calls on the
-// loop's thread. The group must have been joined before it is destroyed; task_group() sees to that.
+// loop's thread. The group must have been joined before it is destroyed, else the program is aborted with a message;
+// task_group() sees to that.
 class TaskGroup {
  public:
   TaskGroup() noexcept = default;
@@ -315,8 +334,19 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Runs the task up to its first wait, now. In a cancelled group it is cancelled at that wait.
+  // Runs the task up to its first wait, now. In a cancelled group it is cancelled at that wait. Throws Error(invalid)
+  // when the task is empty or was awaited before.
   void spawn(Task<> task);
+  // The same with a result, which the future brings; future.hpp has it. An error is thrown by the future and by join().
+  template <class T>
+    requires(!std::is_void_v<T>)
+  Future<T> spawn(Task<T> task);
+  // Calls it and keeps it alive until its task has ended, so that a lambda may capture: spawn([name] -> Task<> {...}).
+  template <class F>
+    requires std::invocable<F&>
+  auto spawn(F callable) {
+    return spawn(detail::call_and_keep(std::move(callable)));
+  }
   void cancel() noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
@@ -349,7 +379,7 @@ class TaskGroup {
   Join* joiner_ = nullptr;
 };
 
-class TaskGroup::Join : public Waiting, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] TaskGroup::Join : public Waiting, public Completion {
  public:
   explicit Join(TaskGroup& group) noexcept;
   static bool await_ready() noexcept { return false; }
@@ -376,7 +406,7 @@ inline TaskGroup::Join TaskGroup::join() noexcept { return Join(*this); }
 // Runs body(group) as the first child of a new group; ends when all children have ended.
 Task<> task_group(std::function<Task<>(TaskGroup&)> body);
 
-class Sleep : public Leaf<Sleep>, private Timer {
+class [[nodiscard("it does nothing until it is awaited")]] Sleep : public Leaf<Sleep>, private Timer {
  public:
   explicit Sleep(TimePoint until) noexcept;
   bool start() noexcept;
@@ -391,11 +421,11 @@ class Sleep : public Leaf<Sleep>, private Timer {
   Woken woken_;  // by a cancellation
 };
 Sleep sleep_until(TimePoint when) noexcept;
-Sleep sleep(Duration duration) noexcept;
+Sleep sleep(Duration duration);  // throws Error(invalid) on a thread without a loop
 
 // Lets the other tasks of the loop run when this one has used up its share of the turn; usually it returns at once. For
 // loops that may go round many times without waiting for anything: once a message or a piece of work.
-class Checkpoint : public Leaf<Checkpoint>, private Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public Leaf<Checkpoint>, private Completion {
  public:
   explicit Checkpoint(unsigned units) noexcept;
   bool start() noexcept;
@@ -425,7 +455,7 @@ class Event {
   bool set_ = false;
 };
 
-class Event::Wait : public Leaf<Event::Wait>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Event::Wait : public Leaf<Event::Wait>, public Completion {
  public:
   explicit Wait(Event& event) noexcept;
   bool start() noexcept;
@@ -441,7 +471,7 @@ class Event::Wait : public Leaf<Event::Wait>, public Completion {
 inline Event::Wait Event::wait() noexcept { return Wait(*this); }
 
 // The context that the task which awaits this runs in, to cancel it from outside. It lives as long as its root task.
-struct ThisContext {
+struct [[nodiscard("it does nothing until it is awaited")]] ThisContext {
   Context* context = nullptr;
   static bool await_ready() noexcept { return false; }
   template <class P>

@@ -49,7 +49,7 @@ class Signals {
   Next* waiting_ = nullptr;
 };
 
-class Signals::Next : public Leaf<Next>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Signals::Next : public Leaf<Next>, public Completion {
  public:
   explicit Next(Signals& signals) noexcept;
   bool start() noexcept;

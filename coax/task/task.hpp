@@ -13,6 +13,13 @@
 
 namespace coax {
 
+namespace detail {
+// Error(invalid): the task is empty (moved from), or was awaited before.
+[[noreturn]] void throw_not_startable(bool is_empty);
+// On standard error, where misuse is reported (base/misuse.hpp): a Task that was never awaited.
+void report_unawaited() noexcept;
+}  // namespace detail
+
 class PromiseBase {
  public:
   Context* context = nullptr;
@@ -24,8 +31,8 @@ class PromiseBase {
 
   struct Final {
     static bool await_ready() noexcept { return false; }
-    template <class Promise>
-    static std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) noexcept {
+    template <class P>
+    static std::coroutine_handle<> await_suspend(std::coroutine_handle<P> self) noexcept {
       PromiseBase& promise = self.promise();
       return promise.awaiter ? promise.awaiter : promise.context->ended(*promise.context);
     }
@@ -37,16 +44,16 @@ class PromiseBase {
 };
 
 template <class T>
-class Promise;
+class TaskPromise;
 
 template <class T = void>
 class [[nodiscard("a Task does nothing until it is awaited")]] Task {
  public:
-  using promise_type = Promise<T>;
+  using promise_type = TaskPromise<T>;
   using value_type = T;
 
   Task() noexcept = default;
-  explicit Task(std::coroutine_handle<Promise<T>> handle) noexcept : handle_(handle) {}
+  explicit Task(std::coroutine_handle<TaskPromise<T>> handle) noexcept : handle_(handle) {}
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
@@ -60,7 +67,7 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
   [[nodiscard]] bool done() const noexcept { return handle_ && handle_.done(); }
 
   struct Await {
-    std::coroutine_handle<Promise<T>> child;
+    std::coroutine_handle<TaskPromise<T>> child;
     static bool await_ready() noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> parent) noexcept {
@@ -70,10 +77,25 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
     }
     T await_resume() { return child.promise().take(); }
   };
-  // Await once.
-  Await operator co_await() const& noexcept { return {handle_}; }
-  Await operator co_await() const&& noexcept { return {handle_}; }
+  // Once. Throws Error(invalid) when it is empty, or was awaited before.
+  Await operator co_await() const& {
+    require_startable();
+    return {handle_};
+  }
+  Await operator co_await() const&& {
+    require_startable();
+    return {handle_};
+  }
 
+  // Throws Error(invalid) when it can not be awaited: it is empty, or was awaited before.
+  void require_startable() const {
+    if (!handle_ || handle_.promise().context != nullptr) [[unlikely]]
+      detail::throw_not_startable(!handle_);
+  }
+  // For scopes that are cancelled before they begin: destroys it, which is no misuse then.
+  void abandon() noexcept {
+    if (handle_) std::exchange(handle_, {}).destroy();
+  }
   // For scopes: runs it as the root of `context` up to its first wait; and, when it has ended, its result.
   void start(Context& context) {
     handle_.promise().context = &context;
@@ -84,15 +106,18 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
 
  private:
   void reset() noexcept {
-    if (handle_) std::exchange(handle_, {}).destroy();
+    if (!handle_) return;
+    if (handle_.promise().context == nullptr) [[unlikely]]
+      detail::report_unawaited();
+    abandon();
   }
-  std::coroutine_handle<Promise<T>> handle_;
+  std::coroutine_handle<TaskPromise<T>> handle_;
 };
 
 template <class T>
-class Promise : public PromiseBase {
+class TaskPromise : public PromiseBase {
  public:
-  Task<T> get_return_object() noexcept { return Task<T>(std::coroutine_handle<Promise>::from_promise(*this)); }
+  Task<T> get_return_object() noexcept { return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this)); }
   template <class U>
     requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
@@ -108,9 +133,9 @@ class Promise : public PromiseBase {
 };
 
 template <>
-class Promise<void> : public PromiseBase {
+class TaskPromise<void> : public PromiseBase {
  public:
-  Task<> get_return_object() noexcept { return Task<>(std::coroutine_handle<Promise>::from_promise(*this)); }
+  Task<> get_return_object() noexcept { return Task<>(std::coroutine_handle<TaskPromise>::from_promise(*this)); }
   static void return_void() noexcept {}
   void take() const {
     if (error) std::rethrow_exception(error);

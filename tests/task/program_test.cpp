@@ -48,6 +48,19 @@ TEST(Program, gives_its_words_by_their_names) {
             (Outcome{1, "", "small: read the word PORT: the usage does not name it\n"}));
 }
 
+TEST(Program, a_place_without_a_host_is_on_this_machine) {
+  const auto where = [](const Arguments& given) { print_line("{}", given.where()); };
+  EXPECT_EQ(outcome({"80"}, "PORT", where), (Outcome{0, "127.0.0.1:80\n", ""}));
+  EXPECT_EQ(outcome({"80", ""}, "PORT [HOST]", where), (Outcome{0, "127.0.0.1:80\n", ""}));
+  EXPECT_EQ(outcome({"", "80"}, "HOST PORT", where), (Outcome{0, "127.0.0.1:80\n", ""}));
+}
+
+TEST(Program, a_place_without_a_port_is_wrong_usage) {
+  const auto where = [](const Arguments& given) { print_line("{}", given.where()); };
+  EXPECT_EQ(outcome({"here"}, "HOST [PORT]", where),
+            (Outcome{2, "", "small: PORT is missing\nusage: small HOST [PORT]\n"}));
+}
+
 TEST(Program, reads_sizes_and_times_with_their_units) {
   const auto tell = [](const Arguments& given) {
     print_line("{} {}", given.size("SIZE", 7), format_duration(given.duration("TIME", std::chrono::seconds(8))));

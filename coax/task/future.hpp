@@ -1,0 +1,159 @@
+// Promise and Future: one value from one task to another, once.
+//
+//   Promise<int> promise;
+//   Future<int> answer = promise.future();
+//   promise.set(42);               // from any thread
+//   int value = co_await answer;
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "coax/task/scope.hpp"
+
+namespace coax {
+
+namespace detail {
+
+// Belongs to the loop on which the promise was made.
+template <class T>
+struct FutureState {
+  Loop& home = Loop::current();
+  Event settled;
+  std::optional<no_void<T>> value;
+  std::exception_ptr error;
+  bool taken = false;
+
+  T take() {
+    if (std::exchange(taken, true)) {
+      throw Error(ErrorKind::invalid, "await", "a future", "its value was taken before; a future is awaited once");
+    }
+    if (error) std::rethrow_exception(error);
+    if constexpr (!std::is_void_v<T>) return std::move(*value);
+  }
+};
+
+}  // namespace detail
+
+// Awaited once, on the loop of its promise. Throws what the promise was failed with, Error(disconnected) when the
+// promise was destroyed without a value, Error(invalid) when the future is empty or was awaited before. Cancelled: the
+// value is still there.
+template <class T = void>
+class [[nodiscard]] Future {
+ public:
+  Future() noexcept = default;
+  explicit Future(std::shared_ptr<detail::FutureState<T>> state) noexcept : state_(std::move(state)) {}
+  Future(Future&&) noexcept = default;
+  Future& operator=(Future&&) noexcept = default;
+
+  // Whether awaiting it does not wait.
+  [[nodiscard]] bool is_ready() const noexcept { return state_ && state_->settled.is_set(); }
+
+  class [[nodiscard("it does nothing until it is awaited")]] Wait : public Event::Wait {
+   public:
+    explicit Wait(std::shared_ptr<detail::FutureState<T>> state) noexcept
+        : Event::Wait(state->settled), state_(std::move(state)) {}
+    T await_resume() {
+      Event::Wait::await_resume();
+      return state_->take();
+    }
+
+   private:
+    std::shared_ptr<detail::FutureState<T>> state_;
+  };
+  Wait operator co_await() const {
+    if (!state_) throw Error(ErrorKind::invalid, "await", "a future", "it is empty: moved from, or never made");
+    return Wait(state_);
+  }
+
+ private:
+  std::shared_ptr<detail::FutureState<T>> state_;
+};
+
+// Made on a loop's thread; set, failed and destroyed on any thread while that loop lives. Destroyed without a value it
+// fails its future with Error(disconnected). What comes after the first value or error is ignored.
+template <class T = void>
+class Promise {
+ public:
+  Promise() : state_(std::make_shared<detail::FutureState<T>>()) {}
+  Promise(Promise&&) noexcept = default;
+  Promise& operator=(Promise&& other) noexcept {
+    if (this != &other) {
+      abandon();
+      state_ = std::move(other.state_);
+    }
+    return *this;
+  }
+  ~Promise() { abandon(); }
+
+  [[nodiscard]] Future<T> future() const noexcept { return Future<T>(state_); }
+
+  void set()
+    requires std::is_void_v<T>
+  {
+    settle([](detail::FutureState<T>&) {});
+  }
+  template <class U>
+    requires(!std::is_void_v<T> && std::convertible_to<U &&, T>)
+  void set(U&& value) {
+    settle([value = T(std::forward<U>(value))](detail::FutureState<T>& state) mutable {
+      state.value.emplace(std::move(value));
+    });
+  }
+  void fail(std::exception_ptr error) {
+    settle([error = std::move(error)](detail::FutureState<T>& state) mutable { state.error = std::move(error); });
+  }
+
+ private:
+  template <class Action>
+  void settle(Action action) {
+    const std::shared_ptr<detail::FutureState<T>> state = std::exchange(state_, {});
+    if (!state) return;
+    Loop& home = state->home;
+    auto apply = [state, action = std::move(action)]() mutable {
+      action(*state);
+      state->settled.set();
+    };
+    if (home.is_current()) {
+      apply();
+    } else {
+      home.post(std::move(apply));
+    }
+  }
+  void abandon() noexcept {
+    if (!state_) return;
+    fail(std::make_exception_ptr(
+        Error(ErrorKind::disconnected, "await", "a future", "its promise was destroyed without a value")));
+  }
+
+  std::shared_ptr<detail::FutureState<T>> state_;
+};
+
+namespace detail {
+
+template <class T>
+Task<> fulfil(Task<T> task, Promise<T> promise) {
+  try {
+    promise.set(co_await task);
+  } catch (...) {
+    promise.fail(std::current_exception());
+    throw;
+  }
+}
+
+}  // namespace detail
+
+template <class T>
+  requires(!std::is_void_v<T>)
+Future<T> TaskGroup::spawn(Task<T> task) {
+  task.require_startable();
+  Promise<T> promise;
+  Future<T> future = promise.future();
+  spawn(detail::fulfil(std::move(task), std::move(promise)));
+  return future;
+}
+
+}  // namespace coax

@@ -1,0 +1,18 @@
+// What is said about tasks that are awaited twice, or never.
+#include "coax/task/task.hpp"
+
+#include "coax/base/misuse.hpp"
+
+namespace coax::detail {
+
+void throw_not_startable(bool is_empty) {
+  throw Error(ErrorKind::invalid, "await", "a task",
+              is_empty ? "it is empty: moved from, or never made" : "it was awaited before; a task runs once");
+}
+
+void report_unawaited() noexcept {
+  if (!reports_misuse() || std::uncaught_exceptions() != 0) return;  // while unwinding there is no one to await it
+  report_misuse("a Task is destroyed that was never awaited: it did nothing; co_await it, or spawn it in a TaskGroup");
+}
+
+}  // namespace coax::detail

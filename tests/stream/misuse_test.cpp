@@ -1,0 +1,90 @@
+// Mistakes with sockets on the loop are reported in words.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <vector>
+
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/scope.hpp"
+#include "tests/support/run.hpp"
+
+using namespace coax;
+using namespace coax::test;
+
+namespace {
+
+struct Pair {
+  std::unique_ptr<SocketStream> near;
+  std::unique_ptr<SocketStream> far;
+};
+
+Task<Pair> connected() {
+  SocketListener listener("127.0.0.1:0");
+  auto near = co_await connect(listener.address());
+  const auto accepted = co_await listener.accept();
+  co_return Pair{std::move(near), SocketStream::adopt(accepted.native)};
+}
+
+}  // namespace
+
+TEST(Misuse, second_receiver_on_a_socket_is_told_of_the_first) {
+  run([]() -> Task<> {
+    Pair pair = co_await connected();
+    TaskGroup group;
+    std::string got;
+    group.spawn([&]() -> Task<> { got = (co_await pair.near->recv()).string(); });
+    EXPECT_EQ(co_await text_of_error(pair.near->recv()),
+              "recv from " + pair.near->peer_name() + ": another task already receives from it");
+    co_await pair.far->send("for the first");
+    co_await group.join();
+    EXPECT_EQ(got, "for the first");
+  });
+}
+
+TEST(MisuseDeath, socket_destroyed_while_a_task_receives_aborts) {
+  EXPECT_DEATH(run([]() -> Task<> {
+                 Pair pair = co_await connected();
+                 TaskGroup group;
+                 group.spawn([&stream = *pair.near]() -> Task<> { co_await stream.recv(); });
+                 pair.near.reset();
+                 co_await group.join();
+               }),
+               "coax: a stream is destroyed while a task receives or sends on it");
+}
+
+TEST(Listener, reads_addresses_and_refuses_names) {
+  run([]() -> Task<> {
+    EXPECT_TRUE(SocketListener("127.0.0.1:0").address().to_string().starts_with("127.0.0.1:"));
+    std::string text;
+    try {
+      const SocketListener listener("localhost:0");
+    } catch (const Error& error) {
+      text = error.what();
+    }
+    EXPECT_EQ(text,
+              "listen on localhost:0: give ADDRESS:PORT or unix:PATH, an IPv6 address as [ADDRESS]:PORT; a name has to "
+              "go through look_up()");
+    co_return;
+  });
+}
+
+TEST(Bytes, compare_with_literals_and_take_containers) {
+  run([]() -> Task<> {
+    Pair pair = co_await connected();
+    const std::vector<char> vector{'P', 'I'};
+    const std::array<std::byte, 1> array{std::byte{'N'}};
+    const std::vector<std::uint8_t> octets{'G'};
+    co_await pair.near->send(vector);
+    co_await pair.near->send(array);
+    co_await pair.near->send(octets);
+    co_await pair.near->finish();
+    const std::string whole = co_await pair.far->recv_exactly(4);
+    const Bytes bytes = whole;
+    EXPECT_TRUE(bytes == "PING");
+    EXPECT_TRUE("PING" == bytes);
+    EXPECT_TRUE(bytes == whole);
+    EXPECT_TRUE(bytes != std::string_view("PONG"));
+    EXPECT_TRUE(std::string_view("PING") == bytes);
+    EXPECT_TRUE(Received() == Received());
+  });
+}

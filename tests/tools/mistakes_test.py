@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# The compiler finds mistakes with the library: snippets that must not compile with -Werror, and those that must.
+import os
+import pathlib
+import subprocess
+import unittest
+
+ROOT = pathlib.Path(os.environ.get("COAX_SOURCE", pathlib.Path(__file__).resolve().parent.parent.parent))
+COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT), "-x", "c++",
+            "-"]
+
+HEAD = """
+#include <array>
+#include <string>
+#include <vector>
+#include "coax/coax.hpp"
+using namespace coax;
+using namespace std::chrono_literals;
+std::string text();
+std::vector<char> chars();
+Task<> nothing();
+[[maybe_unused]] static void consume(Bytes) {}
+"""
+
+# Each is the body of `Task<> f(Stream& stream, SocketListener& listener, DatagramTransport& udp, Event& event,
+# Channel<int>& channel, TaskGroup& group, Future<int>& future)`.
+FORGOTTEN = """
+stream.recv();
+stream.send("x");
+stream.flush();
+stream.finish();
+stream.recv_exactly(3);
+listener.accept();
+udp.recv_from();
+udp.send("x");
+udp.flush();
+event.wait();
+channel.recv();
+channel.send(1);
+group.join();
+sleep(1s);
+sleep_until(Clock::now());
+checkpoint();
+race(nothing(), nothing());
+all(nothing(), nothing());
+timeout(1s, nothing());
+shield(nothing());
+this_context();
+nothing();
+run_on(Loop::current(), nothing());
+offload([] { return 1; });
+connect("127.0.0.1:1");
+""".strip().splitlines()
+
+DANGLING = """
+Bytes bytes = text(); consume(bytes);
+Bytes bytes = std::string("x"); consume(bytes);
+Bytes bytes = chars(); consume(bytes);
+Bytes bytes = std::vector<char>(3); consume(bytes);
+Bytes bytes(text()); consume(bytes);
+""".strip().splitlines()
+
+RIGHT = """
+co_await stream.send(text());
+co_await stream.send(chars());
+co_await stream.send(std::array<std::byte, 2>{});
+std::string own = text(); Bytes bytes = own; consume(bytes); co_await stream.send(own);
+const Received bytes = co_await stream.recv(); consume(bytes); if (bytes == "PING") co_return;
+Bytes bytes = co_await stream.recv(); consume(bytes);
+consume(text());
+const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1));
+co_await race(stream.recv(), event.wait());
+group.spawn([own = text()]() -> Task<> { co_await nothing(); });
+int value = co_await future; group.spawn(nothing()); (void)value;
+""".strip().splitlines()
+
+
+def errors(bodies: list[str]) -> str:
+    functions = "".join(
+        f"[[maybe_unused]] static Task<> f{number}(Stream& stream, SocketListener& listener, DatagramTransport& udp, "
+        f"Event& event, Channel<int>& channel, TaskGroup& group, Future<int>& future) {{\n"
+        "(void)stream, (void)listener, (void)udp, (void)event, (void)channel, (void)group, (void)future;\n"
+        f"#line {number + 1} \"snippet\"\n{body}\nco_return;\n}}\n"
+        for number, body in enumerate(bodies))
+    done = subprocess.run(COMPILER + ["-ferror-limit=0"], input=HEAD + functions, capture_output=True, text=True,
+                          check=False)
+    return done.stderr
+
+
+class Compiler(unittest.TestCase):
+    def check(self, bodies: list[str], warning: str) -> None:
+        found = [line for line in errors(bodies).splitlines() if line.startswith("snippet:") and "error:" in line]
+        for number, body in enumerate(bodies):
+            said = [line for line in found if line.startswith(f"snippet:{number + 1}:")]
+            with self.subTest(body):
+                self.assertTrue(said and all(warning in line for line in said), said)
+
+    def test_warns_of_a_forgotten_co_await(self) -> None:
+        self.check(FORGOTTEN, "-Wunused-")
+
+    def test_warns_of_bytes_whose_owner_is_gone(self) -> None:
+        self.check(DANGLING, "-Wdangling")
+
+    def test_says_nothing_about_right_programs(self) -> None:
+        self.assertEqual(errors(RIGHT), "")
+
+
+if __name__ == "__main__":
+    unittest.main()
