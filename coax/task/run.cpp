@@ -130,14 +130,12 @@ int run(Task<> task, RunOptions options) {
 }
 
 void run_to_end(Task<> task, RunOptions options) {
-  require_no_running_loop();
   task.require_startable();
   Loop loop;
   turn_until_ended(loop, std::move(task), options, false);
 }
 
 void run_to_end(std::unique_ptr<Backend> backend, Task<> task) {
-  require_no_running_loop();
   task.require_startable();
   Loop loop(std::move(backend));
   turn_until_ended(loop, std::move(task), {}, false);
