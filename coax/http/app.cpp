@@ -153,7 +153,7 @@ bool App::names_our_host(const Request& request) const {
                              [&](const std::string& name) { return equal_ignoring_case(name, parts->host); });
 }
 
-const App::SocketAction* App::find_websocket(Request& request) const {
+App::SocketAction* App::find_websocket(Request& request) const {
   if (!is_for_us(request)) return nullptr;
   for (const Route& route : routes_) {
     if (!route.socket || !matches(route, request.segments_)) continue;

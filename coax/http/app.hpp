@@ -50,11 +50,18 @@ struct RouteOptions {
   std::optional<std::size_t> body_bytes_max = {};  // above: 413, before any of it is read
 };
 
+namespace detail {
+template <class F>
+concept AnswersAtOnce = std::is_invocable_r_v<Response, F&, Request&>;
+template <class F>
+concept AnswersLater = std::is_invocable_r_v<Task<Response>, F&, Request&>;
+}  // namespace detail
+
 class App {
  public:
-  using AtOnce = std::function<Response(Request&)>;
-  using Later = std::function<Task<Response>(Request&)>;
-  using SocketAction = std::function<Task<>(ws::Connection&)>;
+  using AtOnce = std::move_only_function<Response(Request&)>;
+  using Later = std::move_only_function<Task<Response>(Request&)>;
+  using SocketAction = std::move_only_function<Task<>(ws::Connection&)>;
 
   // Throws Error(invalid) when a header of the options cannot be one.
   explicit App(AppOptions options = {});
@@ -73,7 +80,7 @@ class App {
     return route("POST", pattern, std::move(function), options);
   }
   template <class F>
-    requires std::is_invocable_r_v<Task<Response>, F&, Request&>
+    requires detail::AnswersLater<F>
   App& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
     return add({.method = std::string(method),
                 .segments = split_path(pattern),
@@ -81,7 +88,15 @@ class App {
                 .options = options});
   }
   template <class F>
-    requires std::is_invocable_r_v<Response, F&, Request&>
+    requires(!detail::AnswersAtOnce<F> && !detail::AnswersLater<F>)
+  App& route(std::string_view /*method*/, std::string_view /*pattern*/, F /*function*/, RouteOptions /*options*/ = {}) {
+    static_assert(detail::AnswersAtOnce<F>,
+                  "a route's function takes coax::http::Request& and returns Response or Task<Response>; for a text "
+                  "return coax::http::Response::text(...)");
+    return *this;
+  }
+  template <class F>
+    requires detail::AnswersAtOnce<F>
   App& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
     return add({.method = std::string(method),
                 .segments = split_path(pattern),
@@ -98,9 +113,9 @@ class App {
     std::string method;
     std::vector<std::string> segments;
     std::string path = {};  // when no segment is a parameter
-    AtOnce at_once = {};
-    Later later = {};
-    SocketAction socket = {};
+    mutable AtOnce at_once = {};  // it may change what it captured
+    mutable Later later = {};
+    mutable SocketAction socket = {};
     RouteOptions options = {};
   };
   // Fills in the path and the query; false: the target is malformed.
@@ -108,7 +123,7 @@ class App {
   // Fills in the pattern; null: the answer is refusal().
   [[nodiscard]] const Route* find(Request& request) const;
   [[nodiscard]] bool has_websockets() const noexcept { return has_websockets_; }
-  [[nodiscard]] const SocketAction* find_websocket(Request& request) const;
+  [[nodiscard]] SocketAction* find_websocket(Request& request) const;
   [[nodiscard]] Response refusal(Request& request) const;
   [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
   // The limits of a parser that does not know the route yet.

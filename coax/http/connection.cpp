@@ -50,7 +50,7 @@ bool is_from_our_page(const Request& request, const std::vector<std::string>& or
 
 // A request for a WebSocket was answered with 101.
 struct Upgraded {
-  const App::SocketAction* action = nullptr;  // none: the connection has come to its end
+  App::SocketAction* action = nullptr;  // none: the connection has come to its end
   std::string early;                          // what the client sent before it had our answer
 };
 
@@ -94,7 +94,7 @@ class HttpConnection {
   Next refuse_tls();
   bool reserve_body();
   void release_body() noexcept;
-  Next upgrade(const Request& request, const App::SocketAction& action);
+  Next upgrade(const Request& request, App::SocketAction& action);
   Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);
   Task<> read_until(bool (http1::Parser::*is_there)() const);
   void feed();
@@ -109,7 +109,7 @@ class HttpConnection {
   const App& app_;
   Exchange::Pointer exchange_;
   Bytes unread_;  // lent until the next recv()
-  const App::SocketAction* socket_ = nullptr;
+  App::SocketAction* socket_ = nullptr;
   std::size_t reserved_ = 0;  // of the app's bodies
   bool ended_ = false;        // nothing more is answered
 };
@@ -329,7 +329,7 @@ Next HttpConnection::refuse_tls() {
   return Next::nothing;
 }
 
-Next HttpConnection::upgrade(const Request& request, const App::SocketAction& action) {
+Next HttpConnection::upgrade(const Request& request, App::SocketAction& action) {
   const auto wanted = ws::check_upgrade(request.head());
   if (is_from_our_page(request, app_.options().origins)) {
     if (!wanted) return refuse(wanted.error());

@@ -74,9 +74,8 @@ void Connection::beat(TimePoint now, Duration tick) noexcept {
   }
 }
 
-Task<> Connection::close(std::uint16_t code, std::string_view reason) {
+Task<> Connection::send_close(std::string payload) {
   if (close_sent_) co_return;
-  const std::string payload = close_payload(code, reason);
   co_await send(Opcode::close, payload);
   close_sent_ = true;
 }

@@ -43,7 +43,9 @@ class Connection final : private Pulse {
   Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
   // Sends a close frame, once; what the peer still sends is ignored.
-  Task<> close(std::uint16_t code = 1000, std::string_view reason = {});
+  Task<> close(std::uint16_t code = 1000, std::string_view reason = {}) {
+    return send_close(close_payload(code, reason));
+  }
 
   // After close(): until the peer has closed, too, for a few seconds. A server that ends the connection before keeps
   // the peer from reading what was sent (RFC 6455, section 7.1.1).
@@ -56,6 +58,7 @@ class Connection final : private Pulse {
 
  private:
   Task<> send(Opcode opcode, Bytes payload);
+  Task<> send_close(std::string payload);
   void beat(TimePoint now, Duration tick) noexcept override;
   Task<> read_to_close();
   Task<> take(const Event& event);

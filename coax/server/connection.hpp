@@ -93,23 +93,36 @@ class Connection {
   bool draining_ = false;
 };
 
-// A function or lambda that takes Connection& or Stream& and returns Task<>. It is kept for as long as the server runs,
-// so that a lambda's captures outlive the tasks that it starts; on several loops it runs on several threads.
+namespace detail {
+template <class F>
+concept TakesConnection = std::is_invocable_r_v<Task<>, F&, Connection&>;
+template <class F>
+concept TakesStream = std::is_invocable_r_v<Task<>, F&, Stream&>;
+}  // namespace detail
+
+// A function or lambda, which may be movable only, that takes Connection& or Stream& and returns Task<>. It is kept for
+// as long as the server runs, so that a lambda's captures outlive the tasks that it starts; on several loops it runs on
+// several threads.
 class Handler {
  public:
   template <class F>
-    requires std::is_invocable_r_v<Task<>, F&, Connection&>
+    requires detail::TakesConnection<F>
   Handler(F function) : function_(std::move(function)) {}
   template <class F>
-    requires(std::is_invocable_r_v<Task<>, F&, Stream&> && !std::is_invocable_v<F&, Connection&>)
+    requires(detail::TakesStream<F> && !detail::TakesConnection<F>)
   Handler(F function)
       : function_(
             [inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); }) {}
+  template <class F>
+    requires(!detail::TakesConnection<F> && !detail::TakesStream<F> && !std::is_same_v<F, Handler>)
+  Handler(F) {  // NOLINT(performance-unnecessary-value-param)
+    static_assert(detail::TakesStream<F>, "a handler takes coax::Stream& or coax::Connection& and returns Task<>");
+  }
 
   Task<> operator()(Connection& connection) const { return function_(connection); }
 
  private:
-  std::function<Task<>(Connection&)> function_;
+  mutable std::move_only_function<Task<>(Connection&)> function_;
 };
 
 }  // namespace coax

@@ -118,6 +118,17 @@ Address Address::of(std::string_view text, Family family) {
   throw Error(ErrorKind::address, "resolve", text, is_v6 ? "it has no IPv6 address" : "it has no IPv4 address");
 }
 
+Address Address::of_literal(std::string_view text, std::string_view operation) {
+  if (text.starts_with("unix:")) return of(text, Family::local);
+  const auto target = parse_host_port(text);
+  if (target && target->port) {
+    if (target->host.empty() || target->host == "*") return *Endpoint::from_ip("::", *target->port);
+    if (const auto numeric = Endpoint::from_ip(target->host, *target->port)) return *numeric;
+  }
+  throw Error(ErrorKind::invalid, operation, text,
+              "give ADDRESS:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH; a name has to go through look_up()");
+}
+
 Endpoint Address::endpoint() const noexcept { return size_ == 0 ? Endpoint() : Endpoint::from_native(get()); }
 
 std::optional<UnixName> Address::unix_name() const {

@@ -53,6 +53,9 @@ class Address {
   // resolver gives), ":80" (the wildcard), "<broadcast>:80", "unix:/path", "unix:@abstract". Throws
   // Error(invalid) when it is none of these, Error(address) when there is no such address.
   static Address of(std::string_view text, Family family);
+  // The same without asking a resolver, thus without blocking, for listening: the wildcard is that of both families.
+  // Throws Error(invalid) for a name, too; `operation` is for its message.
+  static Address of_literal(std::string_view text, std::string_view operation);
 
   [[nodiscard]] Family family() const noexcept {
     std::uint16_t family = 0;  // a sa_family_t, with which every sockaddr begins

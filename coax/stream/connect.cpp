@@ -262,12 +262,12 @@ Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, Con
   co_return co_await attempts.run(until, options.limit);
 }
 
+// The text is copied before the task starts, since its owner may be gone by then.
 Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options) {
-  const Ask system = look_up;
-  co_return co_await connect(host_and_port, options, system);
+  return connect(std::string(host_and_port), options, look_up);
 }
 
-Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options, const Ask& ask) {
+Task<std::unique_ptr<SocketStream>> connect(std::string host_and_port, ConnectOptions options, Ask ask) {
   if (host_and_port.starts_with("unix:")) {
     const Address address = Address::of(host_and_port, Family::local);
     co_return co_await timeout(options.limit, connect_one(address));
@@ -283,7 +283,7 @@ Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, Conn
   }
   std::vector<Question> questions{{.family = Endpoint::Family::v6}, {.family = Endpoint::Family::v4}};
   if (is_loopback_name(target->host)) questions = {{.family = Endpoint::Family::none}};
-  Attempts attempts(std::move(*target), std::move(questions), ask, options.attempt_delay, std::string(host_and_port));
+  Attempts attempts(std::move(*target), std::move(questions), ask, options.attempt_delay, std::move(host_and_port));
   co_return co_await attempts.run(until, options.limit);
 }
 

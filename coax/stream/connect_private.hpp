@@ -10,6 +10,6 @@ namespace coax {
 // As look_up() has it; of no family: of both.
 using Ask = std::function<Task<std::vector<Endpoint>>(std::string host, std::uint16_t port, Endpoint::Family family)>;
 
-Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options, const Ask& ask);
+Task<std::unique_ptr<SocketStream>> connect(std::string host_and_port, ConnectOptions options, Ask ask);
 
 }  // namespace coax

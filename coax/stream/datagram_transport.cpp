@@ -22,22 +22,12 @@ constexpr std::size_t v6_bytes_max = 65527;
 
 bool is_ip(Family family) noexcept { return family == Family::v4 || family == Family::v6; }
 
-Address parse(std::string_view at) {
-  if (at.starts_with("unix:")) return Address::of(at, Family::local);
-  const auto target = parse_host_port(at);
-  if (target && target->port) {
-    if (target->host.empty() || target->host == "*") return *Endpoint::from_ip("::", *target->port);
-    if (const auto numeric = Endpoint::from_ip(target->host, *target->port)) return *numeric;
-  }
-  throw Error(ErrorKind::invalid, "receive at", at, "give ADDRESS:PORT, an IPv6 address as [ADDRESS]:PORT; no name");
-}
-
 }  // namespace
 
 // --- beginning and end ---
 
 DatagramTransport::DatagramTransport(std::string_view at, const DatagramOptions& options)
-    : DatagramTransport(parse(at), options) {}
+    : DatagramTransport(Address::of_literal(at, "receive at"), options) {}
 
 DatagramTransport::DatagramTransport(const Address& at, const DatagramOptions& options)
     : DatagramTransport(at, Address(), options) {}
@@ -76,7 +66,9 @@ void DatagramTransport::close() noexcept {
   }
 }
 
-Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options) {
+namespace {
+
+Task<std::unique_ptr<DatagramTransport>> connect_by_name(std::string where, DatagramOptions options) {
   using Result = std::unique_ptr<DatagramTransport>;
   const auto open = [&](const Address& to) {
     // NOLINTNEXTLINE(modernize-make-unique): it cannot be moved
@@ -99,6 +91,12 @@ Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view wher
     }
   }
   throw Error(failure->kind(), "connect to", where, failure->what());
+}
+
+}  // namespace
+
+Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options) {
+  return connect_by_name(std::string(where), options);
 }
 
 // --- options ---
@@ -151,6 +149,10 @@ DatagramTransport::Recv::Recv(DatagramTransport& transport, std::size_t bytes_ma
       bytes_max_(bytes_max) {}
 
 bool DatagramTransport::start(Recv& op) noexcept {
+  if (receiving_ != nullptr) [[unlikely]] {
+    op.result = -EBUSY;
+    return true;
+  }
   op.result = 1;
   if (loaded_ || load()) {
     if (loop_.backend().spend(1)) return true;
@@ -226,6 +228,9 @@ Datagram DatagramTransport::Recv::finish() const {
   if (result > 0) return transport_.take(bytes_max_);
   if (result == -ECANCELED) throw Cancelled();
   const Address& peer = transport_.peer_;
+  if (result == -EBUSY) {
+    throw Error(ErrorKind::invalid, "recv from", peer.to_string(), "another task already receives from it");
+  }
   throw Error(static_cast<int>(-result), "recv from", peer.to_string(), result == -EBADF ? "it was closed" : "");
 }
 

@@ -191,23 +191,8 @@ void SocketStream::cancel(SendOp& op) noexcept {
 
 // --- listening ---
 
-namespace {
-
-Address parse_listener(std::string_view at) {
-  if (at.starts_with("unix:")) return Address::of(at, Family::local);
-  const auto target = parse_host_port(at);
-  if (target && target->port) {
-    if (target->host.empty() || target->host == "*") return *Endpoint::from_ip("::", *target->port);
-    if (const auto numeric = Endpoint::from_ip(target->host, *target->port)) return *numeric;
-  }
-  throw Error(ErrorKind::invalid, "listen on", at,
-              "give ADDRESS:PORT or unix:PATH, an IPv6 address as [ADDRESS]:PORT; a name has to go through look_up()");
-}
-
-}  // namespace
-
 SocketListener::SocketListener(std::string_view at, const ListenOptions& options)
-    : SocketListener(parse_listener(at), options) {}
+    : SocketListener(Address::of_literal(at, "listen on"), options) {}
 
 SocketListener::SocketListener(const Address& at, const ListenOptions& options) : loop_(Loop::current()) {
   const auto descriptor = loop_.backend().listen(at, options);
@@ -243,6 +228,7 @@ bool SocketListener::Accept::start() noexcept {
 SocketListener::Accepted SocketListener::Accept::finish() const {
   if (result == -ECANCELED) throw Cancelled();
   if (result == -EBADF) throw Error(EBADF, "accept on", "a closed listener");
+  if (result == -EBUSY) throw Error(ErrorKind::invalid, "accept on", "a listener", "another task already accepts on it");
   if (result < 0) return {.native = -1, .peer = {}, .error = static_cast<int>(-result)};
   return {.native = static_cast<int>(result), .peer = peer_, .error = 0};
 }

@@ -53,9 +53,17 @@ void for_each_seed(std::uint64_t count, const Simulation& body, const SimulateOp
   }
 }
 
-Task<std::unique_ptr<SocketStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to) {
-  network.connect_from(from_host);  // for the socket that connect() opens before it waits
+namespace {
+
+Task<std::unique_ptr<SocketStream>> connect_from(SimNetwork& network, std::string host, Endpoint to) {
+  network.connect_from(host);  // for the socket that connect() opens before it waits
   co_return co_await coax::connect(std::vector{to});
+}
+
+}  // namespace
+
+Task<std::unique_ptr<SocketStream>> connect(SimNetwork& network, std::string_view from_host, Endpoint to) {
+  return connect_from(network, std::string(from_host), to);
 }
 
 }  // namespace coax::test

@@ -72,7 +72,18 @@ const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1))
 co_await race(stream.recv(), event.wait());
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 int value = co_await future; group.spawn(nothing()); (void)value;
+http::App app; app.get("/", [own = std::make_unique<int>(1)](http::Request&) mutable { return http::Response::text(std::to_string(++*own)); });
+(void)Handler([own = std::make_unique<int>(1)](Stream& stream) -> Task<> { co_await stream.send(std::to_string(*own)); });
 """.strip().splitlines()
+
+
+# What the compiler must say, in these words, about a handler that returns something else.
+WRONG_HANDLERS = {
+    "serve({}, [](Stream&) { return 1; });": "a handler takes coax::Stream& or coax::Connection& and returns Task<>",
+    "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",
+    'http::App app; app.get("/", [](http::Request&) { return "text"; });': "for a text return coax::http::Response::text",
+    'http::App app; app.post("/", [] { return http::Response(); });': "a route's function takes coax::http::Request&",
+}
 
 
 def errors(bodies: list[str]) -> str:
@@ -100,6 +111,11 @@ class Compiler(unittest.TestCase):
 
     def test_warns_of_bytes_whose_owner_is_gone(self) -> None:
         self.check(DANGLING, "-Wdangling")
+
+    def test_says_in_words_what_a_handler_is(self) -> None:
+        for body, words in WRONG_HANDLERS.items():
+            with self.subTest(body):
+                self.assertIn(words, errors([body]))
 
     def test_says_nothing_about_right_programs(self) -> None:
         self.assertEqual(errors(RIGHT), "")
