@@ -228,7 +228,7 @@ Next HttpConnection::route() {
   Request& request = *exchange_->request;
   const bool may_upgrade = app_.has_websockets() && parser.head().version_minor == 1;  // RFC 9110, section 7.8
   if (may_upgrade && parser.head().has_token("Upgrade", "websocket")) {
-    if (const auto* socket = app_.find_websocket(request)) return upgrade(request, *socket);
+    if (auto* const socket = app_.find_websocket(request)) return upgrade(request, *socket);
   }
   exchange_->route = app_.find(request);
   if (exchange_->route == nullptr) {

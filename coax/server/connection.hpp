@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -107,22 +108,23 @@ class Handler {
  public:
   template <class F>
     requires detail::TakesConnection<F>
-  Handler(F function) : function_(std::move(function)) {}
+  Handler(F function) : function_(std::make_shared<Function>(std::move(function))) {}
   template <class F>
     requires(detail::TakesStream<F> && !detail::TakesConnection<F>)
   Handler(F function)
-      : function_(
-            [inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); }) {}
+      : function_(std::make_shared<Function>(
+            [inner = std::move(function)](Connection& connection) mutable { return inner(connection.stream()); })) {}
   template <class F>
     requires(!detail::TakesConnection<F> && !detail::TakesStream<F> && !std::is_same_v<F, Handler>)
   Handler(F) {  // NOLINT(performance-unnecessary-value-param)
     static_assert(detail::TakesStream<F>, "a handler takes coax::Stream& or coax::Connection& and returns Task<>");
   }
 
-  Task<> operator()(Connection& connection) const { return function_(connection); }
+  Task<> operator()(Connection& connection) const { return (*function_)(connection); }
 
  private:
-  mutable std::move_only_function<Task<>(Connection&)> function_;
+  using Function = std::move_only_function<Task<>(Connection&)>;
+  std::shared_ptr<Function> function_;  // copies are the same function
 };
 
 }  // namespace coax
