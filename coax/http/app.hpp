@@ -112,7 +112,7 @@ class App {
   struct Route {
     std::string method;
     std::vector<std::string> segments;
-    std::string path = {};  // when no segment is a parameter
+    std::string path = {};        // when no segment is a parameter
     mutable AtOnce at_once = {};  // it may change what it captured
     mutable Later later = {};
     mutable SocketAction socket = {};

@@ -51,7 +51,7 @@ bool is_from_our_page(const Request& request, const std::vector<std::string>& or
 // A request for a WebSocket was answered with 101.
 struct Upgraded {
   App::SocketAction* action = nullptr;  // none: the connection has come to its end
-  std::string early;                          // what the client sent before it had our answer
+  std::string early;                    // what the client sent before it had our answer
 };
 
 // What has to be waited for before it goes on.

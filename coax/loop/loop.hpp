@@ -124,7 +124,7 @@ class Loop {
   std::vector<Loop*> together_;
   Loop* outer_;
   TimePoint timers_advanced_at_;
-  unsigned turns_behind_ = 0;  // without timers, to receive first what had come in time
+  unsigned turns_behind_ = 0;          // without timers, to receive first what had come in time
   std::atomic<pthread_t> runner_ = 0;  // the thread of run_until()
 
   std::mutex posted_mutex_;

@@ -228,7 +228,8 @@ bool SocketListener::Accept::start() noexcept {
 SocketListener::Accepted SocketListener::Accept::finish() const {
   if (result == -ECANCELED) throw Cancelled();
   if (result == -EBADF) throw Error(EBADF, "accept on", "a closed listener");
-  if (result == -EBUSY) throw Error(ErrorKind::invalid, "accept on", "a listener", "another task already accepts on it");
+  if (result == -EBUSY)
+    throw Error(ErrorKind::invalid, "accept on", "a listener", "another task already accepts on it");
   if (result < 0) return {.native = -1, .peer = {}, .error = static_cast<int>(-result)};
   return {.native = static_cast<int>(result), .peer = peer_, .error = 0};
 }

@@ -348,8 +348,10 @@ TEST(Datagrams, calls_that_can_never_work_fail_at_once_and_say_what_to_do) {
 
 TEST(Datagrams, what_is_no_address_or_taken_is_refused_with_advice) {
   run([]() -> Task<> {
-    EXPECT_EQ(text_of([] { DatagramTransport("example.org:53"); }),
-              "receive at example.org:53: give ADDRESS:PORT, an IPv6 address as [ADDRESS]:PORT; no name");
+    EXPECT_EQ(
+        text_of([] { DatagramTransport("example.org:53"); }),
+        "receive at example.org:53: give ADDRESS:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH; a name has to "
+        "go through look_up()");
     const DatagramTransport first(loopback);
     EXPECT_EQ(text_of([&] { DatagramTransport(first.local()); }),
               "receive at " + first.local().to_string() +

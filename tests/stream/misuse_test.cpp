@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include "coax/loop/buffers.hpp"
+#include "coax/stream/datagram_transport.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
@@ -41,6 +43,47 @@ TEST(Misuse, second_receiver_on_a_socket_is_told_of_the_first) {
   });
 }
 
+TEST(Misuse, second_receiver_of_datagrams_is_told_of_the_first) {
+  run([]() -> Task<> {
+    DatagramTransport near("127.0.0.1:0");
+    TaskGroup group;
+    std::string got;
+    group.spawn([&]() -> Task<> { got = (co_await near.recv_from()).bytes.string(); });
+    EXPECT_EQ(co_await text_of_error(near.recv_from()), "recv from: another task already receives from it");
+    co_await near.send_to("for the first", near.local());
+    co_await group.join();
+    EXPECT_EQ(got, "for the first");
+  });
+}
+
+TEST(Misuse, second_who_accepts_is_told_of_the_first) {
+  run([]() -> Task<> {
+    SocketListener listener("127.0.0.1:0");
+    TaskGroup group;
+    int native = -1;
+    group.spawn([&]() -> Task<> { native = (co_await listener.accept()).native; });
+    EXPECT_EQ(co_await text_of_error(listener.accept()), "accept on a listener: another task already accepts on it");
+    const auto near = co_await connect(listener.address());
+    co_await group.join();
+    EXPECT_NE(native, -1);
+    SocketStream::adopt(native)->close();
+  });
+}
+
+#ifdef COAX_POISONS_BUFFERS
+TEST(MisuseDeath, lent_bytes_used_after_the_next_recv_are_found_by_address_sanitizer) {
+  const auto use_too_late = []() -> Task<> {
+    Pair pair = co_await connected();
+    co_await pair.far->send("one");
+    const Bytes late = co_await pair.near->recv();
+    co_await pair.far->finish();
+    co_await pair.near->recv();
+    EXPECT_NE(late.string(), "one");
+  };
+  EXPECT_DEATH(run(use_too_late), "use-after-poison");
+}
+#endif
+
 TEST(MisuseDeath, socket_destroyed_while_a_task_receives_aborts) {
   EXPECT_DEATH(run([]() -> Task<> {
                  Pair pair = co_await connected();
@@ -61,9 +104,10 @@ TEST(Listener, reads_addresses_and_refuses_names) {
     } catch (const Error& error) {
       text = error.what();
     }
-    EXPECT_EQ(text,
-              "listen on localhost:0: give ADDRESS:PORT or unix:PATH, an IPv6 address as [ADDRESS]:PORT; a name has to "
-              "go through look_up()");
+    EXPECT_EQ(
+        text,
+        "listen on localhost:0: give ADDRESS:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH; a name has to "
+        "go through look_up()");
     co_return;
   });
 }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fstream>
 #include <iterator>
+#include <thread>
 
 #include "coax/coax.hpp"
 #include "coax/stream/memory.hpp"
@@ -48,6 +49,16 @@ Task<> copy_all(std::vector<Stream*>& clients) {
   });
 }
 
+Task<std::size_t> count_in_both(Stream& left, Stream& right) {
+  std::size_t sum = 0;
+  co_await task_group([&](TaskGroup& group) -> Task<> {
+    Future<std::size_t> first = group.spawn(count_bytes(left));
+    sum = co_await count_bytes(right);
+    sum += co_await first;
+  });
+  co_return sum;
+}
+
 Task<> on_each_loop(Task<> (*work)()) {
   for (Loop* loop : Loop::current().together()) co_await run_on(*loop, work());
 }
@@ -60,6 +71,13 @@ Task<std::size_t> consume(Channel<std::string>& lines) {
   std::size_t bytes = 0;
   while (const auto line = co_await lines.recv()) bytes += line->size();
   co_return bytes;
+}
+
+Task<int> ask_somewhere_else(std::function<void(Promise<int>)> start) {
+  Promise<int> promise;
+  Future<int> answer = promise.future();
+  start(std::move(promise));
+  co_return co_await answer;
 }
 
 Task<> reload_on_hangup(Settings& settings) {
@@ -104,7 +122,7 @@ TEST(Guide, quotes_what_is_compiled_here) {
     EXPECT_NE(here.find(code), std::string::npos) << code;
     at += code.size() + 1;
   }
-  EXPECT_EQ(blocks, 10U);
+  EXPECT_EQ(blocks, 12U);
 }
 
 TEST(Guide, streams_in_scopes) {
@@ -133,6 +151,28 @@ TEST(Guide, streams_in_scopes) {
     };
     const auto results = co_await all(both_lengths(*near, *far), client(*near, *far));
     EXPECT_EQ(std::get<0>(results), 8U);
+  });
+  test::run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair(64_KiB);
+    const auto finish_both = [](Stream& left, Stream& right) -> Task<> {
+      co_await left.send("one");
+      co_await left.finish();
+      co_await right.finish();
+    };
+    EXPECT_EQ(std::get<0>(co_await all(count_in_both(*near, *far), finish_both(*near, *far))), 3U);
+  });
+}
+
+TEST(Guide, promises) {
+  test::run([]() -> Task<> {
+    EXPECT_EQ(co_await ask_somewhere_else([](Promise<int> promise) { promise.set(42); }), 42);
+    EXPECT_EQ(co_await test::outcome(ask_somewhere_else([](const Promise<int>&) {})), "disconnected");
+    std::thread other;
+    EXPECT_EQ(co_await ask_somewhere_else([&](Promise<int> promise) {
+                other = std::thread([held = std::move(promise)]() mutable { held.set(7); });
+              }),
+              7);
+    other.join();
   });
 }
 
