@@ -9,6 +9,7 @@
 #include "coax/coax.hpp"
 #include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace std::chrono_literals;
@@ -109,6 +110,8 @@ std::string text_of(const char* path) {
 
 std::size_t loops_visited = 0;
 
+using GuideOnKernel = test::OnKernel;
+
 }  // namespace
 
 TEST(Guide, quotes_what_is_compiled_here) {
@@ -167,6 +170,11 @@ TEST(Guide, promises) {
   test::run([]() -> Task<> {
     EXPECT_EQ(co_await ask_somewhere_else([](Promise<int> promise) { promise.set(42); }), 42);
     EXPECT_EQ(co_await test::outcome(ask_somewhere_else([](const Promise<int>&) {})), "disconnected");
+  });
+}
+
+TEST_F(GuideOnKernel, promises_of_another_thread) {
+  test::run([]() -> Task<> {
     std::thread other;
     EXPECT_EQ(co_await ask_somewhere_else([&](Promise<int> promise) {
                 other = std::thread([held = std::move(promise)]() mutable { held.set(7); });
