@@ -72,8 +72,8 @@ const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1))
 co_await race(stream.recv(), event.wait());
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 int value = co_await future; group.spawn(nothing()); (void)value;
-http::App app; app.get("/", [own = std::make_unique<int>(1)](http::Request&) mutable { return http::Response::text(std::to_string(++*own)); });
-(void)Handler([own = std::make_unique<int>(1)](Stream& stream) -> Task<> { co_await stream.send(std::to_string(*own)); });
+http::App app; app.get("/", [own = std::make_unique<int>()](http::Request&) { return http::Response::text(own ? "a" : "b"); });
+(void)Handler([own = std::make_unique<std::string>()](Stream& stream) -> Task<> { co_await stream.send(*own); });
 """.strip().splitlines()
 
 
@@ -81,7 +81,7 @@ http::App app; app.get("/", [own = std::make_unique<int>(1)](http::Request&) mut
 WRONG_HANDLERS = {
     "serve({}, [](Stream&) { return 1; });": "a handler takes coax::Stream& or coax::Connection& and returns Task<>",
     "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",
-    'http::App app; app.get("/", [](http::Request&) { return "text"; });': "for a text return coax::http::Response::text",
+    'http::App app; app.get("/", [](http::Request&) { return ""; });': "for a text return coax::http::Response::text",
     'http::App app; app.post("/", [] { return http::Response(); });': "a route's function takes coax::http::Request&",
 }
 
