@@ -72,7 +72,7 @@ const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1))
 co_await race(stream.recv(), event.wait());
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 int value = co_await future; group.spawn(nothing()); (void)value;
-http::App app; app.get("/", [p = std::make_unique<int>()](http::Request&) { return http::Response::text(p ? "a" : "b"); });
+http::App app; app.get("/", [p = std::make_unique<int>()](http::Request&) { return http::Response{.status = *p}; });
 (void)Handler([own = std::make_unique<std::string>()](Stream& stream) -> Task<> { co_await stream.send(*own); });
 """.strip().splitlines()
 
