@@ -94,10 +94,10 @@ Task<bool> Client::connect_once() {
 Task<> run_datagrams(Target target, const ExchangeOptions& options, Duration limit, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
-  std::unique_ptr<DatagramTransport> transport;
+  DatagramPeer peer;
   try {
-    transport = co_await within(limit, "resolve", target.text(), connect_datagrams(target.text()));
-    const Outcome outcome = co_await converse("connect", *transport, input, transcript, options);
+    peer = co_await DatagramPeer::find(target, limit);
+    const Outcome outcome = co_await converse("connect", peer, input, transcript, options);
     code = outcome.code;
   } catch (const Error& error) {
     complain("connect", error.what());

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "app/display.hpp"
@@ -12,6 +13,7 @@
 #include "coax/base/error.hpp"
 #include "coax/loop/timers.hpp"
 #include "coax/socket/listen_error.hpp"
+#include "coax/stream/look_up.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax::app {
@@ -23,18 +25,54 @@ constexpr int refusals_max = 8;  // of earlier datagrams, told in place of sendi
 
 }  // namespace
 
+// --- DatagramPeer ---
+
+Task<DatagramPeer> DatagramPeer::find(Target target, Duration limit) {
+  DatagramPeer peer;
+  const std::string host = target.host.empty() ? "localhost" : target.host;
+  peer.others_ = co_await within(limit, "resolve", target.text(), look_up(host, target.ports.first));
+  std::ranges::reverse(peer.others_);
+  std::optional<Error> failure;
+  while (!peer.transport_ && !peer.others_.empty()) {
+    try {
+      peer.go_on();
+    } catch (const Error& error) {
+      if (!failure) failure = error;
+    }
+  }
+  if (!peer.transport_) throw Error(failure->kind(), "connect to", target.text(), failure->what());
+  co_return peer;
+}
+
+bool DatagramPeer::go_on() {
+  if (others_.empty()) return false;
+  const Endpoint to = others_.back();
+  others_.pop_back();
+  // NOLINTNEXTLINE(modernize-make-unique): it cannot be moved
+  transport_.reset(new DatagramTransport(DatagramTransport::connect(to)));
+  return true;
+}
+
+// --- DatagramExchange ---
+
 DatagramExchange::DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input,
                                    Transcript& transcript, const ExchangeOptions& options) noexcept
     : command_(command),
-      transport_(transport),
+      transport_(&transport),
       input_(input),
       transcript_(transcript),
       options_(options),
       blocks_(options.crlf) {}
 
+DatagramExchange::DatagramExchange(std::string_view command, DatagramPeer& peer, StandardInput& input,
+                                   Transcript& transcript, const ExchangeOptions& options) noexcept
+    : DatagramExchange(command, peer.transport(), input, transcript, options) {
+  alternatives_ = &peer;
+}
+
 Task<ExchangeEnd> DatagramExchange::run() {
   if (connected()) {
-    peer_ = transport_.peer();
+    peer_ = transport_->peer();
     has_peer_.set();
     co_await transcript_.connected(peer_.to_string());
   }
@@ -54,7 +92,9 @@ Task<> DatagramExchange::send_all() {
   }
   const Bytes rest = blocks_.rest(true);
   co_await send(rest);
-  co_await transport_.flush();
+  is_sending_ = true;
+  co_await transport_->flush();
+  is_sending_ = false;
   co_await transcript_.we_finished();
   we_finished_ = true;
   last_active_ = Clock::now();
@@ -69,7 +109,10 @@ Task<> DatagramExchange::send(Bytes bytes) {
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
     Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
+    if (alternatives_ != nullptr) last_sent_ = datagram.string();
+    is_sending_ = true;
     co_await send_one(datagram);
+    is_sending_ = false;
     last_active_ = Clock::now();
     co_await transcript_.sent_datagram(datagram);
     bytes = bytes.from(datagram.size());
@@ -82,7 +125,7 @@ Task<> DatagramExchange::send_one(Bytes datagram) {
   std::string refusal;
   for (int tries = 0; tries != refusals_max; ++tries) {
     try {
-      co_await transport_.reply(asked, datagram);
+      co_await transport_->reply(asked, datagram);
       co_return;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::refused) throw;
@@ -98,21 +141,37 @@ Task<> DatagramExchange::note_refusal(std::string text) {
   co_await transcript_.failed(text);
 }
 
+// To the peer's next address, with what was sent last. Not while the other task uses the transport.
+Task<bool> DatagramExchange::go_on() {
+  try {
+    if (alternatives_ == nullptr || is_sending_ || !alternatives_->go_on()) co_return false;
+  } catch (const Error&) {  // there is no way to that one: what was refused is told
+    co_return false;
+  }
+  transport_ = &alternatives_->transport();
+  peer_ = transport_->peer();
+  last_active_ = Clock::now();
+  if (!last_sent_.empty()) co_await send_one(last_sent_);
+  co_return true;
+}
+
 Task<> DatagramExchange::recv_all() {
   while (true) {
     Datagram datagram;
     std::string refusal;
     try {
-      datagram = co_await transport_.recv_from();
+      datagram = co_await transport_->recv_from();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::refused) throw;
       refusal = error.what();
     }
     if (!refusal.empty()) {
-      co_await note_refusal(refusal);
+      const bool has_gone_on = co_await go_on();
+      if (!has_gone_on) co_await note_refusal(refusal);
       continue;
     }
     refused_ = false;
+    alternatives_ = nullptr;
     const bool is_ours = co_await accept_from(datagram.from);
     if (!is_ours) continue;
     reached_ = datagram.to;
@@ -164,12 +223,13 @@ Task<> DatagramExchange::watch() {
   if (!we_finished_) end_ = ExchangeEnd::idle;
 }
 
-Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
-                       Transcript& transcript, const ExchangeOptions& options) {
+namespace {
+
+Task<Outcome> converse(std::string_view command, DatagramExchange& exchange, Transcript& transcript,
+                       const ExchangeOptions& options) {
   Outcome outcome;
   std::string complaint;
   try {
-    DatagramExchange exchange(command, transport, input, transcript, options);
     const ExchangeEnd end = co_await exchange.run();
     if (end == ExchangeEnd::idle) {
       complaint = fmt::format("nothing came or went for {} (--idle)", format_duration(*options.idle));
@@ -187,6 +247,20 @@ Task<Outcome> converse(std::string_view command, DatagramTransport& transport, S
     if (outcome.may_go_on) co_await transcript.failed(complaint);
   }
   co_return outcome;
+}
+
+}  // namespace
+
+Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
+                       Transcript& transcript, const ExchangeOptions& options) {
+  DatagramExchange exchange(command, transport, input, transcript, options);
+  co_return co_await converse(command, exchange, transcript, options);
+}
+
+Task<Outcome> converse(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
+                       const ExchangeOptions& options) {
+  DatagramExchange exchange(command, peer, input, transcript, options);
+  co_return co_await converse(command, exchange, transcript, options);
 }
 
 std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses) {

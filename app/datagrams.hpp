@@ -8,15 +8,33 @@
 #include <vector>
 
 #include "app/exchange.hpp"
+#include "app/target.hpp"
 #include "coax/stream/datagram_transport.hpp"
 
 namespace coax::app {
+
+// The addresses of a name, one after the other: over UDP only a refusal, or an answer, tells whether somebody is there.
+class DatagramPeer {
+ public:
+  // Looks the name up and connects to the first address to which there is a way. Throws Error when there is none.
+  static Task<DatagramPeer> find(Target target, Duration limit);
+  [[nodiscard]] DatagramTransport& transport() noexcept { return *transport_; }
+  // Connects to the next address, and ends the transport of the last one. False: there is no other.
+  bool go_on();
+
+ private:
+  std::vector<Endpoint> others_;
+  std::unique_ptr<DatagramTransport> transport_;
+};
 
 class DatagramExchange {
  public:
   // All must live as long as the exchange. Not connected: the first who sends something is the peer, or, with
   // options.for_the_next, whoever did last.
   DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+                   const ExchangeOptions& options) noexcept;
+  // Goes on to the peer's other addresses for as long as nobody has answered and what was sent is refused.
+  DatagramExchange(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
                    const ExchangeOptions& options) noexcept;
 
   // Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
@@ -30,20 +48,24 @@ class DatagramExchange {
   Task<> send(Bytes bytes);
   Task<> send_one(Bytes datagram);
   Task<> note_refusal(std::string text);
+  Task<bool> go_on();
   Task<> recv_all();
   Task<bool> accept_from(const Address& from);
   Task<> show(Bytes datagram);
   Task<> watch();
   [[nodiscard]] std::optional<TimePoint> due() const;
-  [[nodiscard]] bool connected() const noexcept { return transport_.peer().family() != Family::none; }
+  [[nodiscard]] bool connected() const noexcept { return transport_->peer().family() != Family::none; }
 
   std::string_view command_;
-  DatagramTransport& transport_;
+  DatagramPeer* alternatives_ = nullptr;
+  DatagramTransport* transport_;
   StandardInput& input_;
   Transcript& transcript_;
   const ExchangeOptions& options_;
   LineBlocks blocks_;
   Address peer_;
+  std::string last_sent_;     // for another address, until something was received
+  bool is_sending_ = false;
   Endpoint reached_;  // the address of ours that it sent to
   Event has_peer_;
   Event changed_;  // for the watch
@@ -56,6 +78,8 @@ class DatagramExchange {
 // Runs an exchange and tells how it went, as converse() does for streams.
 Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
                        Transcript& transcript, const ExchangeOptions& options);
+Task<Outcome> converse(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
+                       const ExchangeOptions& options);
 
 // Receives at the first address that this machine has; those before it are complained about. Throws Error when there
 // is none.

@@ -245,7 +245,7 @@ Task<Answer> ask(DatagramTransport& transport, const std::string& message, Durat
 Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& figures) {
   const Duration limit = time_limit(given);
   const Messages messages(size_of("--size", given.size));
-  const auto transport = co_await within(limit, "resolve", target.text(), connect_datagrams(target.text()));
+  DatagramPeer peer = co_await DatagramPeer::find(target, limit);
   constexpr unsigned refused_max = 10;
   constexpr Duration refused_pause = std::chrono::milliseconds(100);
   unsigned refused_in_a_row = 0;
@@ -254,13 +254,18 @@ Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& fi
     const TimePoint sent = Clock::now();
     const std::string message = numbered(messages.at(figures.sent), figures.sent);
     ++figures.sent;
-    const Answer answer = co_await ask(*transport, message, limit);
+    const Answer answer = co_await ask(peer.transport(), message, limit);
     figures.took = Clock::now() - began;
+    const bool may_go_on = answer == Answer::refused && figures.round_trips.empty();
+    if (may_go_on && peer.go_on()) {
+      --figures.sent;
+      continue;
+    }
     if (answer == Answer::came) figures.round_trips.push_back(Clock::now() - sent);
     refused_in_a_row = answer == Answer::refused ? refused_in_a_row + 1 : 0;
     const bool refused_all = refused_in_a_row == given.count;
     if (refused_in_a_row == refused_max || refused_all) {
-      throw Error(ErrorKind::refused, "recv the echo from", transport->peer().to_string(),
+      throw Error(ErrorKind::refused, "recv the echo from", peer.transport().peer().to_string(),
                   fmt::format("nobody listens there; refused: {}", refused_in_a_row));
     }
     if (answer == Answer::refused && figures.sent != given.count) co_await sleep(std::min(limit, refused_pause));

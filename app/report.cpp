@@ -1,10 +1,12 @@
 // Texts may quote a peer or an argument: they are made printable here, for all commands.
 #include "app/report.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <boost/json/serialize.hpp>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 
 #include "coax/base/text.hpp"
@@ -13,6 +15,7 @@ namespace coax::app {
 
 namespace {
 
+std::string output;    // that was not written yet
 int output_errno = 0;  // of the first write to standard output that failed
 
 }  // namespace
@@ -21,12 +24,31 @@ void record_output_failure(int errno_value) noexcept {
   if (output_errno == 0) output_errno = errno_value != 0 ? errno_value : EIO;
 }
 
+// Not through stdio, which loses bytes where another process has made the same pipe or terminal non-blocking.
 void print_text(std::string_view text) noexcept {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) record_output_failure(errno);
+  constexpr std::size_t held_bytes_max = 32_KiB;
+  try {
+    output.append(text);
+  } catch (const std::exception&) {
+    record_output_failure(ENOMEM);
+  }
+  if (output.size() >= held_bytes_max) flush_output();
 }
 
 bool flush_output() noexcept {
-  if (std::fflush(stdout) != 0) record_output_failure(errno);
+  std::string_view rest = output;
+  while (!rest.empty() && output_errno == 0) {
+    const auto written = ::write(STDOUT_FILENO, rest.data(), rest.size());
+    if (written >= 0) {
+      rest.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno == EAGAIN) {
+      pollfd full{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+      ::poll(&full, 1, -1);
+    } else if (errno != EINTR) {
+      record_output_failure(errno);
+    }
+  }
+  output.clear();
   return output_errno == 0;
 }
 
@@ -36,7 +58,7 @@ int finish_output(int code) {
   if (output_errno != EPIPE) {
     print_error(fmt::format("coax: write to standard output: {}", std::generic_category().message(output_errno)));
   }
-  return code == done ? failed : code;
+  return failed;
 }
 
 std::string json_string(std::string_view text) {

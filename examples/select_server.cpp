@@ -4,6 +4,8 @@
 
 #include "coax/coax.hpp"
 
+using namespace std::chrono_literals;
+
 // True: it has finished, and was told, or is gone.
 bool has_ended(coax::Socket& client, std::size_t& total) try {
   const coax::Bytes bytes = client.recv();
@@ -17,14 +19,17 @@ bool has_ended(coax::Socket& client, std::size_t& total) try {
 void serve(const coax::Arguments& given) {
   coax::Listener listener(given.where());
   std::list<std::pair<coax::Socket, std::size_t>> clients;  // and how much each has sent
+  bool pause = false;                                       // no descriptor is left: look again a little later
   while (true) {
     std::vector<coax::Socket*> watched;
     for (auto& client : clients) watched.push_back(&client.first);
-    if (clients.size() < 1000) watched.push_back(&listener);  // more wait in the kernel's backlog
-    const auto ready = coax::select(watched).readable;
+    if (clients.size() < 1000 && !pause) watched.push_back(&listener);  // more wait in the kernel's backlog
+    const auto ready = coax::select(watched, {}, {}, pause ? std::optional<coax::Duration>(100ms) : std::nullopt).readable;
+    pause = false;
     clients.remove_if(
         [&](auto& c) { return std::ranges::count(ready, &c.first) != 0 && has_ended(c.first, c.second); });
-    if (std::ranges::count(ready, &listener) != 0) coax::attempt([&] { clients.emplace_back(listener.accept(), 0); });
+    if (std::ranges::count(ready, &listener) == 0) continue;
+    pause = !coax::attempt([&] { clients.emplace_back(listener.accept(), 0); });
   }
 }
 

@@ -3,8 +3,10 @@
 // fills a whole buffer, the next ones are larger, up to 512 KiB: bulk wants few system calls, chat wants little memory.
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
-#include <memory>
+#include <new>
 #include <utility>
 
 #include "coax/base/units.hpp"
@@ -24,8 +26,18 @@ namespace coax {
 
 class LentBuffer {
  public:
-  explicit LentBuffer(std::size_t size) : size_(size), bytes_(new char[size]) {}
-  [[nodiscard]] char* data() noexcept { return bytes_.get(); }
+  // Of pages of its own, so that what a flood took goes back to the system afterwards.
+  explicit LentBuffer(std::size_t size)
+      : size_(size), data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    if (data_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  LentBuffer(const LentBuffer&) = delete;
+  LentBuffer& operator=(const LentBuffer&) = delete;
+  ~LentBuffer() {
+    unpoison();
+    ::munmap(data_, size_);
+  }
+  [[nodiscard]] char* data() noexcept { return static_cast<char*>(data_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
@@ -43,7 +55,7 @@ class LentBuffer {
   }
   LentBuffer* below_ = nullptr;  // in the stack of free ones
   std::size_t size_;
-  std::unique_ptr<char[]> bytes_;
+  void* data_;
 };
 
 // One loop's buffers; belongs to its thread.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "coax/base/error.hpp"
 #include "coax/socket/socket.hpp"
@@ -43,7 +44,9 @@ std::expected<int, int> make_socket(Family family, int flags) {
 
 std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags) {
   try {
+    std::optional<PathLock> lock;
     if (const auto name = at.unix_name()) {
+      lock.emplace(*name);
       if (const int reason = make_way(*name); reason != 0) return std::unexpected(reason);
     }
     Listener listener(at, options);

@@ -72,13 +72,19 @@ class UringBackend final : public Backend {
     std::int64_t result;
     LentBuffer* buffer;
   };
-  enum class Inbound : std::uint8_t { none, single, multishot, stopping };  // the request for receiving
+  // The request for receiving: into the op's own memory, or once or again and again into the ring's buffers.
+  enum class Inbound : std::uint8_t { none, single, once, multishot, stopping };
+  // A multishot request goes on while we process what came, and so reads far ahead of us where much comes: it is for
+  // those from whom so many receives in a row were short.
+  static constexpr std::uint8_t short_receives_min = 16;
+  static constexpr std::int32_t short_bytes_max = 16 * 1024;
   struct Slot {
     std::uint32_t generation = 0;
     bool open = false;
     bool fixed = false;  // it stands in the ring's table under the slot's index
     bool listens = false;
     Inbound inbound = Inbound::none;
+    std::uint8_t short_receives = 0;  // in a row
     std::uint8_t accept_failures = 0;  // in a row, of those to retry at once
     int fd = -1;
     Op* reader = nullptr;
@@ -166,7 +172,12 @@ void UringBackend::receive(Slot& slot, const Op& op) noexcept {
   } else if (slot.listens) {
     io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
-    io_uring_prep_recv_multishot(request, -1, nullptr, 0, 0);
+    if (slot.short_receives != short_receives_min) {
+      slot.inbound = Inbound::once;
+      io_uring_prep_recv(request, -1, nullptr, 0, 0);
+    } else {
+      io_uring_prep_recv_multishot(request, -1, nullptr, 0, 0);
+    }
     request->flags |= IOSQE_BUFFER_SELECT;
     request->buf_group = Ring::buffer_group;
   }
@@ -264,6 +275,11 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
   const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
                           (what.result == -ECANCELED && before != Inbound::single) || slot->accept_failures != 0;
+  if (what.result > short_bytes_max) {
+    slot->short_receives = 0;
+  } else if (what.result > 0 && slot->short_receives != short_receives_min) {
+    ++slot->short_receives;
+  }
   if (is_nothing) {
     throw_away(what, Lane::receive);
   } else if (before == Inbound::single && slot->reader->kind == Op::Kind::recv_batch && !is_asked) {
@@ -285,16 +301,14 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
 }
 
 void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept {
-  if (slot.reader != nullptr) {
-    Op& op = *std::exchange(slot.reader, nullptr);
-    fill(slot, op, what);
-    complete(op);
-    return;
+  Op* const op = std::exchange(slot.reader, nullptr);
+  if (slot.inbound == Inbound::multishot && (op == nullptr || (slot.short_receives == 0 && !slot.listens))) {
+    ring_.cancel(tag_of(descriptor, inbound_lane(slot)));
+    slot.inbound = Inbound::stopping;
   }
-  slot.early.push_back(what);
-  if (slot.inbound != Inbound::multishot) return;
-  ring_.cancel(tag_of(descriptor, inbound_lane(slot)));
-  slot.inbound = Inbound::stopping;
+  if (op == nullptr) return slot.early.push_back(what);
+  fill(slot, *op, what);
+  complete(*op);
 }
 
 void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {

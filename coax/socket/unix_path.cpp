@@ -3,11 +3,15 @@
 #include "coax/socket/unix_path.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include "coax/socket/file_descriptor.hpp"
@@ -41,6 +45,18 @@ int make_way(const UnixName& name) noexcept {
   if (there == AtPath::nothing) return 0;
   if (there != AtPath::dead_socket) return EADDRINUSE;
   return ::unlink(name.text().c_str()) == 0 || errno == ENOENT ? 0 : errno;
+}
+
+PathLock::PathLock(const UnixName& name) noexcept {
+  if (!has_file(name)) return;
+  const std::size_t slash = name.text().rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : std::string(name.text().substr(0, slash + 1));
+  directory_ = FileDescriptor(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  constexpr int tries_max = 100;
+  for (int tries = 0; directory_ && tries != tries_max; ++tries) {
+    if (::flock(directory_.native(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 BoundPath::BoundPath(const UnixName& name) {

@@ -84,8 +84,9 @@ icu::UnicodeString skeleton(const icu::UnicodeString& text) {
 
 icu::UnicodeString folded(icu::UnicodeString text) { return text.foldCase(); }
 
+// In the skeleton a capital I and what looks like it have become l, so that in the key of skeletons i has to, too.
 std::array<std::string, 2> keys_of(const icu::UnicodeString& text) {
-  return {to_utf8(skeleton(folded(text))), to_utf8(folded(skeleton(text)))};
+  return {to_utf8(skeleton(folded(text))), to_utf8(folded(skeleton(text)).findAndReplace("i", "l"))};
 }
 
 // --- RFC 8264 ---

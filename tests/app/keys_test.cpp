@@ -160,6 +160,22 @@ TEST(Keys, a_cut_sequence_does_not_take_the_key_behind_it) {
   EXPECT_EQ(keys_of("\x1b]0;x\r"), std::vector<Key>{Key{.kind = Kind::enter}});
 }
 
+TEST(Keys, the_mark_of_a_pastes_end_may_come_in_pieces_however_late) {
+  for (const std::size_t cut : {1UZ, 2UZ, 5UZ}) {
+    const std::string_view mark = "\x1b[201~";
+    Keys keys;
+    keys.feed("\x1b[200~a");
+    EXPECT_EQ(keys.next(), (Key{.text = "a"}));
+    keys.feed(mark.substr(0, cut));
+    EXPECT_FALSE(keys.next());
+    EXPECT_FALSE(keys.patience()) << cut;
+    keys.feed(mark.substr(cut));
+    EXPECT_FALSE(keys.next());
+    keys.feed("\r");
+    EXPECT_EQ(keys.next(), (Key{.kind = Key::Kind::enter})) << cut;
+  }
+}
+
 TEST(Keys, a_paste_is_text_with_its_line_ends) {
   EXPECT_EQ(line_after("\x1b[200~one\rtwo\r\nthree\nfour\x1b[201~!"), "one\ntwo\nthree\nfour!");
   EXPECT_EQ(line_after("\x1b[200~a\tb\x1b[201~"), "a       b");

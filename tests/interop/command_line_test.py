@@ -2,6 +2,7 @@
 # What all commands have in common: output that is lost is a failure, unknown words are named with the nearest that
 # exists, the help is for people, exit codes mean the same, and JSON has plain numbers.
 
+import fcntl
 import os
 import re
 import resource
@@ -49,6 +50,22 @@ class LostOutput(unittest.TestCase):
                 os.close(reader)
                 with open(writer, "wb"):
                     self.assertEqual(run_into(writer, *arguments), (1, ""))
+
+    def test_an_output_that_somebody_made_non_blocking_loses_nothing(self) -> None:
+        wanted = subprocess.run([coax(), "ports", "--json", "1-400"], stdout=subprocess.PIPE, check=False,
+                                env=support.environment(), timeout=WAIT_S)
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        os.set_blocking(writer, False)
+        with open(writer, "wb") as output, open(reader, "rb") as reading:
+            program = subprocess.Popen([coax(), "ports", "--json", "1-400"], stdout=output, env=support.environment())
+            output.close()
+            got = reading.read(4096)  # it waits with a full pipe
+            while more := reading.read(4096):
+                got += more
+            self.assertEqual(program.wait(WAIT_S), wanted.returncode)
+        self.assertEqual(got.count(b"\n"), wanted.stdout.count(b"\n"))
+        self.assertGreater(len(got), 4096)
 
     def test_with_a_peer_too(self) -> None:
         with open("/dev/full", "wb") as full, Program(coax(), "echo", "listen", "0") as server:

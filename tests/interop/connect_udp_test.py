@@ -68,6 +68,17 @@ class Udp(unittest.TestCase):
         self.assertEqual(code, 3)
         self.assertIn("refused", said)
 
+    def test_a_name_goes_on_to_its_next_address(self) -> None:
+        server = self.server()  # localhost is ::1, too, and comes first
+        with connecting(f"localhost:{server.getsockname()[1]}", "--udp", "--wait", "300ms") as client:
+            client.send(b"question")
+            data, peer = server.recvfrom(100)
+            self.assertEqual(data, b"question")
+            server.sendto(b"answer\n", peer)
+            client.output.wait_for("answer")
+            client.finish()
+            self.assertEqual(client.wait(), 0)
+
     def test_a_peer_that_starts_after_it_refused_is_heard(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
             closed.bind((LOCALHOST, 0))

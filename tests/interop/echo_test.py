@@ -197,6 +197,13 @@ class TheClient(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn("came back changed", said)
 
+    def test_a_name_goes_on_to_its_next_address_over_udp(self) -> None:
+        with Echo("--udp") as server:
+            port = server.address.rpartition(":")[2]
+            code, out, _ = echo("--udp", f"localhost:{port}", "--count", "5", "--json")
+            told = json.loads(out)
+            self.assertEqual((code, told["sent"], told["unchanged"]), (0, 5, 5))
+
     def test_nobody_answers_over_udp(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
             closed.bind((LOCALHOST, 0))

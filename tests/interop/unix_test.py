@@ -12,7 +12,7 @@ import tempfile
 import unittest
 
 import support
-from support import WAIT_S, Hub
+from support import WAIT_S, Hub, Program
 
 
 class UnixTest(unittest.TestCase):
@@ -34,6 +34,31 @@ class UnixTest(unittest.TestCase):
         while len(got) < len(text) and (more := client.recv(len(text) - len(got))):
             got += more
         self.assertEqual(got.decode(), text)
+
+
+class StartedTogether(UnixTest):
+    def test_of_several_on_a_dead_path_one_listens(self) -> None:
+        for _ in range(5):
+            with socket.socket(socket.AF_UNIX) as dead:
+                dead.bind(self.path)
+            starts = [self.enterContext(Program(support.coax(), "echo", "listen", self.where)) for _ in range(4)]
+            listening = [program for program in starts if self.listens(program)]
+            self.assertEqual(len(listening), 1)
+            self.assertEqual([program.wait() for program in starts if program not in listening], [3, 3, 3])
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(WAIT_S)
+                client.connect(self.path)
+                client.sendall(b"x")
+                self.assertEqual(client.recv(1), b"x")
+            listening[0].process.terminate()
+            self.assertEqual(listening[0].wait(), 0)
+
+    def listens(self, program: Program) -> bool:
+        try:
+            program.output.wait_for("listening on ")
+        except AssertionError:  # it has ended
+            return False
+        return True
 
 
 class HubOnAPath(UnixTest):
