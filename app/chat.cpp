@@ -137,6 +137,7 @@ class Chat {
   std::size_t lost_count_ = 0;
   Event progress_;
   bool told_plain_ = false;
+  bool told_bytes_ = false;
   bool told_split_ = false;
 };
 
@@ -395,7 +396,9 @@ Task<> Chat::talk_piped() {
   const std::string own = nick_ + ": ";
   while (const auto line = co_await terminal_->next_line("", Typed::stays)) {
     PlainLine plain = plain_line(*line);
-    if (plain.changed) {
+    if (!is_utf8(*line)) {
+      complain_once(told_bytes_, "the input has bytes that are not UTF-8: each becomes \xEF\xBF\xBD (U+FFFD)");
+    } else if (plain.changed) {
       complain_once(told_plain_, "the input has tabs, colours or other controls: they are expanded or left out");
     }
     if (plain.text.starts_with(own)) plain.text.erase(0, own.size());  // as the hub does

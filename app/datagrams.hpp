@@ -64,7 +64,7 @@ class DatagramExchange {
   const ExchangeOptions& options_;
   LineBlocks blocks_;
   Address peer_;
-  std::string last_sent_;     // for another address, until something was received
+  std::string last_sent_;  // for another address, until something was received
   bool is_sending_ = false;
   Endpoint reached_;  // the address of ours that it sent to
   Event has_peer_;

@@ -307,7 +307,8 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("when-full", "WHAT", "wait",
                 "What a newcomer does when none is idle: \"wait\", or \"refuse\" with an answer");
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
-  settings->add("outbox-bytes-max", "SIZE", "256KiB", "What may wait for a slow reader before it is disconnected");
+  settings->add("outbox-bytes-max", "SIZE", "256KiB",
+                "What waits for a slow reader before others are slowed; in the end it is dropped");
   settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),
                 "What goes to standard error: debug, info, warning, error, off; COAX_LOG sets the default");
   settings->add("log-format", "FORMAT", "text", "How it is written: text, or json for JSON Lines");

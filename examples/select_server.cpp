@@ -24,7 +24,8 @@ void serve(const coax::Arguments& given) {
     std::vector<coax::Socket*> watched;
     for (auto& client : clients) watched.push_back(&client.first);
     if (clients.size() < 1000 && !pause) watched.push_back(&listener);  // more wait in the kernel's backlog
-    const auto ready = coax::select(watched, {}, {}, pause ? std::optional<coax::Duration>(100ms) : std::nullopt).readable;
+    const auto ready =
+        coax::select(watched, {}, {}, pause ? std::optional<coax::Duration>(100ms) : std::nullopt).readable;
     pause = false;
     clients.remove_if(
         [&](auto& c) { return std::ranges::count(ready, &c.first) != 0 && has_ended(c.first, c.second); });

@@ -84,7 +84,7 @@ class UringBackend final : public Backend {
     bool fixed = false;  // it stands in the ring's table under the slot's index
     bool listens = false;
     Inbound inbound = Inbound::none;
-    std::uint8_t short_receives = 0;  // in a row
+    std::uint8_t short_receives = 0;   // in a row
     std::uint8_t accept_failures = 0;  // in a row, of those to retry at once
     int fd = -1;
     Op* reader = nullptr;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "coax/base/error.hpp"
+#include "coax/base/misuse.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 
@@ -73,7 +74,12 @@ class Outbox::Wait : public Leaf<Wait>, public Completion {
 Outbox::Outbox(OutboxOptions options) noexcept
     : options_(options), part_max_(std::clamp<std::size_t>(options.bytes_max / 4, 1, send_bytes_max)) {}
 
-Outbox::~Outbox() { relieve(); }
+Outbox::~Outbox() {
+  if (drainer_ != nullptr) [[unlikely]] {
+    abort_misuse("an Outbox is destroyed while drain() sends from it; end that task first: cancel and await it");
+  }
+  relieve();
+}
 
 std::size_t Outbox::cost() const noexcept { return bytes_ + (more_.size() + 1) * piece_overhead_bytes; }
 
@@ -196,7 +202,16 @@ void Outbox::Ready::finish() const {
 }
 
 Task<> drain(Outbox& outbox, Stream& stream) {
-  outbox.drainer_ = &co_await this_context();
+  if (outbox.drainer_ != nullptr) {
+    throw Error(ErrorKind::invalid, "drain", "an outbox", "another task already drains it");
+  }
+  const struct Drainer {
+    Drainer(Outbox& of, Context& context) noexcept : outbox(of) { outbox.drainer_ = &context; }
+    Drainer(const Drainer&) = delete;
+    Drainer& operator=(const Drainer&) = delete;
+    ~Drainer() { outbox.drainer_ = nullptr; }
+    Outbox& outbox;
+  } drainer(outbox, co_await this_context());
   stream.limit_unsent(unsent_bytes_max);
   std::vector<Outbox::Piece> more;
   std::vector<Bytes> pieces;
@@ -221,11 +236,9 @@ Task<> drain(Outbox& outbox, Stream& stream) {
       more.clear();
     }
   } catch (const Cancelled&) {
-    outbox.drainer_ = nullptr;
     if (!outbox.overflowed_) throw;
     throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), outbox.overflow_reason());
   }
-  outbox.drainer_ = nullptr;
 }
 
 }  // namespace coax

@@ -50,7 +50,8 @@ struct OutboxOptions {
   Duration stalled_max = std::chrono::seconds(10);  // how long a peer that is behind may take next to nothing
 };
 
-// Thread: belongs to one loop. One task drains it.
+// Thread: belongs to one loop. One task drains it, and has to end before the outbox is destroyed: else the program is
+// aborted with a message.
 class Outbox {
  public:
   // Called once, when the outbox is no longer behind or takes nothing more. Must not destroy the outbox.
@@ -136,7 +137,8 @@ class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : publi
 inline Outbox::Ready Outbox::ready() noexcept { return Ready(*this); }
 
 // Sends what is pushed, in order, until finish().
-// Throws: Error(overloaded) when the outbox has overflowed, before it began to drain or while it waits for the peer.
+// Throws: Error(invalid) when another task drains it; Error(overloaded) when the outbox has overflowed, before it began
+// to drain or while it waits for the peer.
 // Cancelled: what was not sent stays unsent.
 Task<> drain(Outbox& outbox, Stream& stream);
 

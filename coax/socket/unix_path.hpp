@@ -27,9 +27,9 @@ int make_way(const UnixName& name) noexcept;
 
 // The file that a socket was bound to, known again by its device and inode, which no other file gets for as long as
 // the socket is open. It stays when this object goes.
-// Held from looking at a path until something listens there, so that of two programs that find the same dead socket one
-// does not remove the living one of the other. Of the path's directory; without a path nothing is locked. Given up after
-// a second, since whoever may read the directory could hold it.
+// Held from looking at a path until something listens there: of two programs that find the same dead socket, one would
+// else remove the living one of the other. It is a lock on the path's directory. Given up after a second, since whoever
+// may read the directory could hold it.
 class PathLock {
  public:
   explicit PathLock(const UnixName& name) noexcept;

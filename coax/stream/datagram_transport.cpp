@@ -263,6 +263,7 @@ int DatagramTransport::refusal(const Send& op) const noexcept {
 }
 
 bool DatagramTransport::start(Send& op) noexcept {
+  loop_.require_own_thread();
   op.error_ = refusal(op);
   if (op.error_ == 0 && failure_ != 0 && op.what_ == Send::What::send) op.error_ = std::exchange(failure_, 0);
   if (op.error_ != 0) return true;

@@ -79,11 +79,12 @@ template <class T = void>
 class Promise {
  public:
   Promise() : state_(std::make_shared<detail::FutureState<T>>()) {}
-  Promise(Promise&&) noexcept = default;
+  Promise(Promise&& other) noexcept : state_(std::move(other.state_)), settled_(other.settled_) {}
   Promise& operator=(Promise&& other) noexcept {
     if (this != &other) {
       abandon();
       state_ = std::move(other.state_);
+      settled_ = other.settled_;
     }
     return *this;
   }
@@ -110,8 +111,8 @@ class Promise {
  private:
   template <class Action>
   void settle(Action action) {
-    const std::shared_ptr<detail::FutureState<T>> state = std::exchange(state_, {});
-    if (!state) return;
+    if (!state_ || std::exchange(settled_, true)) return;
+    const std::shared_ptr<detail::FutureState<T>> state = state_;
     Loop& home = state->home;
     auto apply = [state, action = std::move(action)]() mutable {
       action(*state);
@@ -124,12 +125,13 @@ class Promise {
     }
   }
   void abandon() noexcept {
-    if (!state_) return;
+    if (!state_ || settled_) return;
     fail(std::make_exception_ptr(
         Error(ErrorKind::disconnected, "await", "a future", "its promise was destroyed without a value")));
   }
 
   std::shared_ptr<detail::FutureState<T>> state_;
+  bool settled_ = false;
 };
 
 namespace detail {
@@ -138,6 +140,10 @@ template <class T>
 Task<> fulfil(Task<T> task, Promise<T> promise) {
   try {
     promise.set(co_await task);
+  } catch (const Cancelled&) {  // whoever awaits the result was not cancelled, perhaps
+    promise.fail(std::make_exception_ptr(
+        Error(ErrorKind::disconnected, "await", "a future", "its task was cancelled before it had a result")));
+    throw;
   } catch (...) {
     promise.fail(std::current_exception());
     throw;

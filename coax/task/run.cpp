@@ -103,7 +103,12 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
     stuck = std::current_exception();
   }
   if (stuck) end_stuck(loop, root, std::move(task), stuck);
-  task.take();
+  try {
+    task.take();
+  } catch (const Cancelled&) {
+    if (root.cancelled() || !with_signals) throw;
+    throw Error(ErrorKind::invalid, "run", "a task", "it ended with Cancelled, though nobody had cancelled it");
+  }
 }
 
 }  // namespace

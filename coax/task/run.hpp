@@ -24,7 +24,7 @@ int run(Task<> task, RunOptions options = {});
 void run_or_throw(Task<> task, RunOptions options = {});
 
 // The same for tests and for programs with a main loop of their own: no signals, no output; throws what the task
-// throws.
+// throws. It may run inside a task of another loop, which stops meanwhile: so it must use nothing of that one.
 void run_to_end(Task<> task, RunOptions options = {});
 // On one loop with this back-end.
 void run_to_end(std::unique_ptr<Backend> backend, Task<> task);

@@ -79,6 +79,7 @@ TaskGroup::Join::Join(TaskGroup& group) noexcept
       group_(group) {}
 
 void TaskGroup::Join::await_resume() const {
+  if (is_second_) throw Error(ErrorKind::invalid, "join", "a task group", "another task already joins it");
   if (group_.error_) std::rethrow_exception(std::exchange(group_.error_, nullptr));
   if (context_->cancelled()) throw Cancelled();
 }

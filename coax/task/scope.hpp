@@ -351,7 +351,8 @@ class TaskGroup {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   class Join;
-  // Until no child is left. Cancelling the one who waits cancels the children.
+  // Until no child is left. Cancelling the one who waits cancels the children. Throws what a child threw, and
+  // Error(invalid) when another task waits already.
   Join join() noexcept;
 
   // For those who keep more than the task beside it: a child that its owner makes, and ends when its `ended` is called,
@@ -388,6 +389,8 @@ class [[nodiscard("it does nothing until it is awaited")]] TaskGroup::Join : pub
     context_ = parent.promise().context;
     if (context_->cancelled()) group_.cancel();
     if (group_.size_ == 0) return false;
+    is_second_ = group_.joiner_ != nullptr;
+    if (is_second_) return false;
     parent_ = parent;
     group_.joiner_ = this;
     context_->wait_for(this);
@@ -399,6 +402,7 @@ class [[nodiscard("it does nothing until it is awaited")]] TaskGroup::Join : pub
   TaskGroup& group_;
   Context* context_ = nullptr;
   std::coroutine_handle<> parent_;
+  bool is_second_ = false;
 };
 
 inline TaskGroup::Join TaskGroup::join() noexcept { return Join(*this); }

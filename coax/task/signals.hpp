@@ -2,6 +2,7 @@
 // SIGTERM where they mean something else than the end.
 #pragma once
 
+#include <csignal>  // the numbers: SIGHUP and others
 #include <initializer_list>
 #include <vector>
 

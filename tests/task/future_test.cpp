@@ -37,6 +37,33 @@ TEST(Future, value_that_was_set_before_does_not_wait) {
   });
 }
 
+TEST(Future, may_be_asked_for_after_its_promise_was_set) {
+  run([]() -> Task<> {
+    Promise<int> promise;
+    promise.set(42);
+    EXPECT_EQ(co_await promise.future(), 42);
+  });
+}
+
+TEST(Future, of_a_cancelled_task_is_an_error_to_who_was_not_cancelled) {
+  run([]() -> Task<> {
+    TaskGroup group;
+    const Future<int> never = group.spawn([]() -> Task<int> {
+      co_await sleep(1h);
+      co_return 1;
+    });
+    group.cancel();
+    co_await group.join();
+    std::string text;
+    try {
+      co_await never;
+    } catch (const Error& error) {
+      text = error.what();
+    }
+    EXPECT_EQ(text, "await a future: its task was cancelled before it had a result");
+  });
+}
+
 TEST(Future, waits_for_a_value_that_is_only_moved) {
   run([]() -> Task<> {
     Promise<std::unique_ptr<int>> promise;

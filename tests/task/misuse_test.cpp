@@ -6,9 +6,11 @@
 #include <cstdlib>
 #include <thread>
 
+#include "coax/server/outbox.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/future.hpp"
+#include "coax/task/run.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;
@@ -35,6 +37,54 @@ const std::string empty_text = "await a task: it is empty: moved from, or never 
 const std::string twice_text = "await a task: it was awaited before; a task runs once";
 
 }  // namespace
+
+TEST(Misuse, second_who_joins_a_group_is_told_of_the_first) {
+  run([]() -> Task<> {
+    Event event;
+    TaskGroup group;
+    group.spawn(wait_for(event));
+    TaskGroup joiners;
+    joiners.spawn([&]() -> Task<> { co_await group.join(); });
+    EXPECT_EQ(co_await text_of_error(group.join()), "join a task group: another task already joins it");
+    event.set();
+    co_await joiners.join();
+  });
+}
+
+TEST(Misuse, second_who_drains_an_outbox_is_told_of_the_first) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair(64_KiB);
+    Outbox outbox;
+    TaskGroup group;
+    group.spawn(drain(outbox, *near));
+    EXPECT_EQ(co_await text_of_error(drain(outbox, *near)), "drain an outbox: another task already drains it");
+    outbox.push("for the first");
+    outbox.finish();
+    co_await group.join();
+    EXPECT_EQ(co_await far->recv_exactly(13), "for the first");
+  });
+}
+
+TEST(MisuseDeath, outbox_destroyed_while_it_is_drained_aborts) {
+  const auto destroy = []() -> Task<> {
+    auto [near, far] = memory_stream_pair(64_KiB);
+    auto outbox = std::make_unique<Outbox>();
+    TaskGroup group;
+    group.spawn(drain(*outbox, *near));
+    outbox.reset();
+    co_await group.join();
+  };
+  EXPECT_DEATH(run(destroy), "coax: an Outbox is destroyed while drain\\(\\) sends from it");
+}
+
+TEST(Misuse, cancelled_that_nobody_asked_for_is_an_error_of_the_program) {
+  const auto throws = []() -> Task<> {
+    co_await nothing();
+    throw Cancelled();
+  };
+  EXPECT_EQ(text_of([&] { run_or_throw(throws()); }),
+            "run a task: it ended with Cancelled, though nobody had cancelled it");
+}
 
 TEST(Misuse, empty_task_is_an_error_wherever_it_is_given) {
   run([]() -> Task<> {
