@@ -51,6 +51,7 @@ void Settings::add(std::string name, std::string placeholder, std::string fallba
 }
 
 void Settings::resolve() {
+  if (command_.count("--config") != 0 && config_.empty()) refuse_file("--config", "it names no file");
   if (!config_.empty()) read_file();
   for (Setting& setting : settings_) {
     const std::string variable = variable_of(setting.name);

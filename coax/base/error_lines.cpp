@@ -3,12 +3,14 @@
 // and its destructor waits for the sink without a limit.
 //
 // The state is never destroyed: the thread is detached and may be in write(2) while the process exits.
+#include <fmt/core.h>
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <climits>
 #include <condition_variable>
 #include <csignal>
@@ -28,15 +30,19 @@ namespace {
 constexpr std::size_t waiting_bytes_max = 1 << 20;
 constexpr Duration exit_wait_max = std::chrono::seconds(1);
 
+// Before a number of lines that were lost there, in place of a line; in lines, controls are escaped.
+constexpr char lost_mark = '\x01';
+
 // Whole lines of at most PIPE_BUF bytes together, so that processes that share a pipe do not mix theirs; at least one.
 std::string_view piece_of(std::string_view lines) noexcept {
+  lines = lines.substr(0, lines.find(lost_mark));
   if (lines.size() <= PIPE_BUF) return lines;
   const std::size_t end = lines.rfind('\n', PIPE_BUF - 1);
   return lines.substr(0, end == std::string_view::npos ? lines.find('\n') + 1 : end + 1);
 }
 
-// False: it cannot be written (a closed pipe, a full disk).
-bool write_all(std::string_view bytes) noexcept {
+// Returns what cannot be written (a closed pipe, a full disk).
+std::string_view write_all(std::string_view bytes) noexcept {
   while (!bytes.empty()) {
     const auto written = ::write(STDERR_FILENO, bytes.data(), bytes.size());
     if (written > 0) {
@@ -45,10 +51,65 @@ bool write_all(std::string_view bytes) noexcept {
       pollfd watched{STDERR_FILENO, POLLOUT, 0};
       ::poll(&watched, 1, -1);
     } else if (written == 0 || errno != EINTR) {
-      return false;
+      break;
     }
   }
-  return true;
+  return bytes;
+}
+
+// Belongs to the thread: standard error, and what is missing there.
+class Sink {
+ public:
+  // Tells first what was lost before. What cannot be written counts as lost.
+  void write(std::string_view lines) noexcept {
+    if (!tell_lost()) return lose(lines);
+    write_lines(lines);
+  }
+  void lose(std::size_t count) noexcept { lost_ += count; }
+  // False: it cannot be told now.
+  bool tell_lost() noexcept {
+    if (lost_ == 0) return true;
+    try {
+      const std::size_t count = std::exchange(lost_, 0);
+      if (write_lines(lost_lines_line(count))) return true;
+      lost_ = count;
+    } catch (const std::exception&) {  // no memory for the text
+    }
+    return false;
+  }
+
+ private:
+  void lose(std::string_view lines) noexcept { lose(static_cast<std::size_t>(std::ranges::count(lines, '\n'))); }
+  bool write_lines(std::string_view lines) noexcept {
+    if (is_cut_ && !write_all("\n").empty()) {
+      lose(lines);
+      return false;
+    }
+    is_cut_ = false;
+    const std::string_view rest = write_all(lines);
+    if (rest.empty()) return true;
+    const std::string_view written = lines.substr(0, lines.size() - rest.size());
+    is_cut_ = !written.empty() && !written.ends_with('\n');
+    lose(rest);
+    return false;
+  }
+
+  std::size_t lost_ = 0;
+  bool is_cut_ = false;  // the last line that was written lacks its end
+};
+
+// Writes or counts what the lines begin with. Returns how many bytes that was.
+std::size_t take(Sink& sink, std::string_view lines) noexcept {
+  if (lines.front() == lost_mark) {
+    const std::size_t end = lines.find('\n');
+    std::size_t count = 0;
+    std::from_chars(lines.data() + 1, lines.data() + end, count);
+    sink.lose(count);
+    return end + 1;
+  }
+  const std::string_view piece = piece_of(lines);
+  sink.write(piece);
+  return piece.size();
 }
 
 class Writer {
@@ -101,7 +162,7 @@ void Writer::add(std::string line) {
 }
 
 void Writer::add_lost_line() {
-  if (lost_ != 0) waiting_ += lost_lines_line(lost_);
+  if (lost_ != 0) waiting_ += fmt::format("{}{}\n", lost_mark, lost_);
   lost_ = 0;
 }
 
@@ -120,6 +181,7 @@ void Writer::start() {
 }
 
 void Writer::run() {
+  Sink sink;
   std::string lines;
   std::unique_lock lock(mutex_);
   while (true) {
@@ -127,18 +189,18 @@ void Writer::run() {
     lines.clear();
     lines.swap(waiting_);
     std::string_view rest = lines;
-    bool good = true;
     while (!rest.empty()) {
-      const std::string_view piece = piece_of(rest);
       writing_bytes_ = rest.size();
       lock.unlock();
-      good = write_all(piece);
+      rest.remove_prefix(take(sink, rest));
       lock.lock();
-      if (!good) lost_ += static_cast<std::size_t>(std::ranges::count(piece, '\n'));
-      rest.remove_prefix(piece.size());
     }
+    writing_bytes_ = lines.size();
+    lock.unlock();
+    sink.tell_lost();
+    lock.lock();
     writing_bytes_ = 0;
-    if (good && waiting_.empty()) add_lost_line();
+    if (waiting_.empty()) add_lost_line();
     if (waiting_.empty()) written_.notify_all();
   }
 }

@@ -115,7 +115,7 @@ TEST(NickKeys, of_names_that_look_alike_meet) {
   EXPECT_TRUE(alike("alice", "aIice"));       // a capital i
   EXPECT_TRUE(alike("alice", "AIice"));
   EXPECT_TRUE(alike("alice", "a1ice"));
-  for (const char* const name : {"ALIC\u0395", "\u0391LI\u03F9\u0395", "\u13AALICE", "\uA4EELICE", "AL\uA4F2CE",
+  for (const char* const name : {"ALIC\u0395", "\u13AALICE", "\uA4EELICE", "AL\uA4F2CE",
                                  "\U000102A0LICE"}) {  // capitals of other scripts among ours
     EXPECT_TRUE(alike("alice", name)) << name;
   }

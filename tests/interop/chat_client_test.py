@@ -93,6 +93,7 @@ class Pipe(HubTest):
         self.assertEqual(ran.returncode, 0)
         self.assertEqual(ran.stderr.decode().splitlines(), [
             "coax chat: the input has tabs, colours or other controls: they are expanded or left out",
+            "coax chat: the input has bytes that are not UTF-8: each becomes \N{REPLACEMENT CHARACTER} (U+FFFD)",
             "coax chat: the input has lines above 4096 bytes: they are split"])
 
     def test_a_line_above_the_buffer_goes_in_parts(self) -> None:
