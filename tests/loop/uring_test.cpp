@@ -9,6 +9,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <thread>
+
 #include "coax/loop/loop.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
@@ -51,6 +54,29 @@ void send_natively(const Native& to, std::string_view bytes) {
 Task<std::string> recv_some(Stream& stream) { co_return (co_await stream.recv()).string(); }
 
 }  // namespace
+
+TEST_F(Uring, reads_hardly_ahead_of_who_receives_bulk) {
+  run([]() -> Task<> {
+    constexpr std::size_t total = 64_MiB;
+    NativePair pair = native_tcp_pair();
+    const auto stream = SocketStream::adopt(pair.near.release());
+    std::thread flood([&far = pair.far] {
+      const std::string block(1_MiB, 'x');
+      for (std::size_t sent = 0; sent != total; sent += block.size()) send_natively(far, block);
+      far.close();
+    });
+    std::size_t received = 0;
+    std::size_t most_lent = 0;
+    while (const auto bytes = co_await stream->recv()) {
+      received += bytes.size();
+      co_await next_turn();
+      most_lent = std::max(most_lent, Loop::current().backend().buffers().lent());
+    }
+    flood.join();
+    EXPECT_EQ(received, total);
+    EXPECT_LE(most_lent, 16U);
+  });
+}
 
 TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
   run([]() -> Task<> {
