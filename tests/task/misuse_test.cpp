@@ -189,6 +189,7 @@ TEST(MisuseDeath, stream_destroyed_while_a_task_sends_aborts) {
 }
 
 TEST(MisuseDeath, operation_from_another_thread_aborts) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // ThreadSanitizer allows no thread after a mere fork
   EXPECT_DEATH(run([]() -> Task<> {
                  Loop& loop = Loop::current();
                  std::thread([&loop] { loop.require_own_thread(); }).join();
