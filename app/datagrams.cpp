@@ -21,7 +21,8 @@ namespace coax::app {
 namespace {
 
 constexpr std::size_t datagram_bytes_max = 1232;
-constexpr int refusals_max = 8;  // of earlier datagrams, told in place of sending one
+constexpr int refusals_max = 8;  // send() reports the ICMP errors of so many earlier datagrams before it sends
+constexpr std::size_t unanswered_bytes_max = 256 * 1024;
 
 }  // namespace
 
@@ -109,7 +110,7 @@ Task<> DatagramExchange::send(Bytes bytes) {
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
     Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
-    if (alternatives_ != nullptr) last_sent_ = datagram.string();
+    keep_for_next_address(datagram);
     is_sending_ = true;
     co_await send_one(datagram);
     is_sending_ = false;
@@ -119,7 +120,20 @@ Task<> DatagramExchange::send(Bytes bytes) {
   }
 }
 
-// A refusal of an earlier datagram is told in place of sending this one.
+// All that was sent has to be sent again to the next address. Above the limit the exchange stays at this one.
+void DatagramExchange::keep_for_next_address(Bytes datagram) {
+  if (alternatives_ == nullptr) return;
+  unanswered_bytes_ += datagram.size();
+  if (unanswered_bytes_ > unanswered_bytes_max) return stay();
+  unanswered_.push_back(datagram.string());
+}
+
+void DatagramExchange::stay() noexcept {
+  alternatives_ = nullptr;
+  unanswered_.clear();
+}
+
+// send() on a connected UDP socket fails with ECONNREFUSED when an earlier datagram was refused: send again.
 Task<> DatagramExchange::send_one(Bytes datagram) {
   const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
   std::string refusal;
@@ -141,17 +155,18 @@ Task<> DatagramExchange::note_refusal(std::string text) {
   co_await transcript_.failed(text);
 }
 
-// To the peer's next address, with what was sent last. Not while the other task uses the transport.
+// Sends everything again to the peer's next address. Not while the other task uses the transport.
 Task<bool> DatagramExchange::go_on() {
   try {
     if (alternatives_ == nullptr || is_sending_ || !alternatives_->go_on()) co_return false;
-  } catch (const Error&) {  // there is no way to that one: what was refused is told
+  } catch (const Error&) {  // no route to that address: the caller reports the refusal
     co_return false;
   }
   transport_ = &alternatives_->transport();
   peer_ = transport_->peer();
   last_active_ = Clock::now();
-  if (!last_sent_.empty()) co_await send_one(last_sent_);
+  const std::vector<std::string> again = unanswered_;
+  for (const std::string& datagram : again) co_await send_one(datagram);
   co_return true;
 }
 
@@ -171,7 +186,7 @@ Task<> DatagramExchange::recv_all() {
       continue;
     }
     refused_ = false;
-    alternatives_ = nullptr;
+    stay();
     const bool is_ours = co_await accept_from(datagram.from);
     if (!is_ours) continue;
     reached_ = datagram.to;

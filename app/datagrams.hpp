@@ -33,7 +33,7 @@ class DatagramExchange {
   // options.for_the_next, whoever did last.
   DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
                    const ExchangeOptions& options) noexcept;
-  // Goes on to the peer's other addresses for as long as nobody has answered and what was sent is refused.
+  // Tries the next address of the peer on ECONNREFUSED, until the first answer.
   DatagramExchange(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
                    const ExchangeOptions& options) noexcept;
 
@@ -47,6 +47,8 @@ class DatagramExchange {
   Task<> send_all();
   Task<> send(Bytes bytes);
   Task<> send_one(Bytes datagram);
+  void keep_for_next_address(Bytes datagram);
+  void stay() noexcept;
   Task<> note_refusal(std::string text);
   Task<bool> go_on();
   Task<> recv_all();
@@ -64,7 +66,8 @@ class DatagramExchange {
   const ExchangeOptions& options_;
   LineBlocks blocks_;
   Address peer_;
-  std::string last_sent_;  // for another address, until something was received
+  std::vector<std::string> unanswered_;  // for the next address, until something was received
+  std::size_t unanswered_bytes_ = 0;
   bool is_sending_ = false;
   Endpoint reached_;  // the address of ours that it sent to
   Event has_peer_;

@@ -266,7 +266,7 @@ Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& fi
     const bool refused_all = refused_in_a_row == given.count;
     if (refused_in_a_row == refused_max || refused_all) {
       throw Error(ErrorKind::refused, "recv the echo from", peer.transport().peer().to_string(),
-                  fmt::format("nobody listens there; refused: {}", refused_in_a_row));
+                  fmt::format("no server listens there: {} datagrams in a row were refused", refused_in_a_row));
     }
     if (answer == Answer::refused && figures.sent != given.count) co_await sleep(std::min(limit, refused_pause));
   }

@@ -70,8 +70,9 @@ class Sink {
   bool tell_lost() noexcept {
     if (lost_ == 0) return true;
     try {
+      const std::string line = lost_lines_line(lost_);
       const std::size_t count = std::exchange(lost_, 0);
-      if (write_lines(lost_lines_line(count))) return true;
+      if (write_lines(line)) return true;
       lost_ = count;
     } catch (const std::exception&) {  // no memory for the text
     }

@@ -70,11 +70,11 @@ class Udp(unittest.TestCase):
 
     def test_a_name_goes_on_to_its_next_address(self) -> None:
         server = self.server()  # localhost is ::1, too, and comes first
-        with connecting(f"localhost:{server.getsockname()[1]}", "--udp", "--wait", "300ms") as client:
-            client.send(b"question")
-            data, peer = server.recvfrom(100)
-            self.assertEqual(data, b"question")
-            server.sendto(b"answer\n", peer)
+        with connecting(f"localhost:{server.getsockname()[1]}", "--udp", "--line", "--wait", "300ms") as client:
+            client.send(b"one\ntwo\nthree\n")
+            got = [server.recvfrom(100) for _ in range(3)]
+            self.assertEqual([data for data, _ in got], [b"one\n", b"two\n", b"three\n"])
+            server.sendto(b"answer\n", got[-1][1])
             client.output.wait_for("answer")
             client.finish()
             self.assertEqual(client.wait(), 0)
