@@ -158,7 +158,7 @@ Subscription::~Subscription() {
 void Subscription::push_sealed() {
   const std::vector<Shared>& blocks = part_->sealed[outbox_.form()];
   while (block_ < blocks.size()) outbox_.push(blocks[block_++], std::exchange(offset_, 0));
-  if (outbox_.behind()) note_behind();
+  if (outbox_.delays_publishers()) note_behind();
 }
 
 void Subscription::catch_up() {

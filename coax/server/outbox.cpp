@@ -15,9 +15,10 @@ namespace {
 constexpr std::size_t piece_overhead_bytes = 64;   // what a piece costs beside its bytes
 constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is seen between two
 constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
-constexpr std::size_t memory_bytes_max = 16_MiB;   // of a peer that is behind while publishers do not wait
+constexpr std::size_t memory_bytes_max = 16_MiB;   // for a peer that publishers do not wait for
 constexpr std::size_t memory_factor = 64;          // or so many times bytes_max
-constexpr int ticks_stalled_max = 5;
+constexpr int ticks_slow = 5;
+constexpr int ticks_stalled_max = 10;
 
 }  // namespace
 
@@ -33,25 +34,39 @@ class Outbox::Behind : private Timer {
   Behind& operator=(const Behind&) = delete;
   ~Behind() { Timers::stop(*this); }
   void sent(std::size_t count) noexcept { sent_ += count; }
+  [[nodiscard]] bool slow() const noexcept { return slow_; }
 
  private:
+  [[nodiscard]] Duration tick_duration() const noexcept { return outbox_.options_.stalled_max / ticks_stalled_max; }
   void start() noexcept {
     Loop& loop = Loop::current();
-    loop.timers().start(*this, later(loop.backend().now(), outbox_.options_.stalled_max / ticks_stalled_max));
+    loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
   }
   void tick() noexcept {
+    if (outbox_.stream_ != nullptr && outbox_.stream_->stuck() < tick_duration()) {
+      ticks_without_ = 0;  // a part of what send() has got may be under way
+    } else if (++ticks_without_ == ticks_stalled_max) {
+      outbox_.stalled_ = true;
+      return outbox_.overflow();  // destroys this
+    }
     if (sent_ >= outbox_.options_.bytes_max / 4) {
       sent_ = 0;
       ticks_ = 0;
-    } else if (++ticks_ == ticks_stalled_max) {
-      return outbox_.overflow();  // destroys this
+      slow_ = false;
+    } else if (++ticks_ == ticks_slow) {
+      sent_ = 0;
+      ticks_ = 0;
+      slow_ = true;
+      run_all(outbox_.reliefs_);
     }
     start();
   }
 
   Outbox& outbox_;
-  std::size_t sent_ = 0;
+  std::size_t sent_ = 0;  // in the ticks that are counted here:
   int ticks_ = 0;
+  int ticks_without_ = 0;  // in which the peer took nothing
+  bool slow_ = false;
 };
 
 class Outbox::Wait : public Leaf<Wait>, public Completion {
@@ -81,6 +96,10 @@ Outbox::~Outbox() {
   relieve();
 }
 
+std::size_t Outbox::memory_max() const noexcept {
+  return std::max(memory_bytes_max, memory_factor * options_.bytes_max);
+}
+
 std::size_t Outbox::cost() const noexcept { return bytes_ + (more_.size() + 1) * piece_overhead_bytes; }
 
 void Outbox::wake() noexcept {
@@ -99,7 +118,7 @@ void Outbox::push(const Shared& block, std::size_t offset) {
   wake();
   if (cost() <= options_.bytes_max) return;
   if (behind_ == nullptr) behind_ = std::make_unique<Behind>(*this);
-  if (cost() > std::max(memory_bytes_max, memory_factor * options_.bytes_max)) overflow();
+  if (cost() > memory_max()) overflow();
 }
 
 // Moves out what one call of send() gets. Returns the count of bytes.
@@ -142,12 +161,19 @@ void Outbox::drop() noexcept {
   more_ = {};
 }
 
-void Outbox::relieve() noexcept {
-  behind_.reset();
-  while (!reliefs_.empty()) {
-    Relief& relief = reliefs_.pop_front();
+bool Outbox::delays_publishers() const noexcept { return behind_ != nullptr && !behind_->slow(); }
+
+void Outbox::run_all(List<Relief>& reliefs) noexcept {
+  while (!reliefs.empty()) {
+    Relief& relief = reliefs.pop_front();
     relief.run(relief);
   }
+}
+
+void Outbox::relieve() noexcept {
+  behind_.reset();
+  run_all(reliefs_);
+  run_all(readies_);
 }
 
 void Outbox::overflow() noexcept {
@@ -159,8 +185,8 @@ void Outbox::overflow() noexcept {
 }
 
 std::string Outbox::overflow_reason() const {
-  return "it reads too slowly: " + format_size(bytes_) + " waited for it, and it took less than " +
-         format_size(options_.bytes_max / 4) + " within " + format_duration(options_.stalled_max);
+  return "it reads too slowly: " + format_size(bytes_) + " waited for it" +
+         (stalled_ ? ", and it took nothing for " + format_duration(options_.stalled_max) : "");
 }
 
 void Outbox::finish() noexcept {
@@ -188,7 +214,7 @@ Outbox::Ready::Ready(Outbox& outbox) noexcept
 
 bool Outbox::Ready::start() noexcept {
   if (!outbox_.behind()) return true;
-  outbox_.on_relief(*this);
+  outbox_.readies_.push_back(*this);
   return false;
 }
 
@@ -206,12 +232,18 @@ Task<> drain(Outbox& outbox, Stream& stream) {
     throw Error(ErrorKind::invalid, "drain", "an outbox", "another task already drains it");
   }
   const struct Drainer {
-    Drainer(Outbox& of, Context& context) noexcept : outbox(of) { outbox.drainer_ = &context; }
+    Drainer(Outbox& of, Context& context, Stream& stream) noexcept : outbox(of) {
+      outbox.drainer_ = &context;
+      outbox.stream_ = &stream;
+    }
     Drainer(const Drainer&) = delete;
     Drainer& operator=(const Drainer&) = delete;
-    ~Drainer() { outbox.drainer_ = nullptr; }
+    ~Drainer() {
+      outbox.drainer_ = nullptr;
+      outbox.stream_ = nullptr;
+    }
     Outbox& outbox;
-  } drainer(outbox, co_await this_context());
+  } drainer(outbox, co_await this_context(), stream);
   stream.limit_unsent(unsent_bytes_max);
   std::vector<Outbox::Piece> more;
   std::vector<Bytes> pieces;

@@ -1,8 +1,10 @@
 // Outbox: what waits to be sent to one peer of many. Pushing never waits; bytes that go to several peers are shared.
 //
 // A peer that keeps up is never disconnected, however much is pushed at once. Above `bytes_max` the outbox is behind:
-// publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. A peer that is
-// behind and takes less than a quarter of `bytes_max` within `stalled_max` is disconnected.
+// publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. Publishers wait
+// no longer for a peer that takes less than a quarter of `bytes_max` within half of `stalled_max`: it is slow. A peer
+// that is behind is disconnected when it takes nothing for `stalled_max`, and when 16 MiB (or 64 times `bytes_max`, if
+// that is more) wait for it.
 #pragma once
 
 #include <memory>
@@ -47,14 +49,14 @@ class Shared {
 struct OutboxOptions {
   std::size_t bytes_max = 256_KiB;                  // above this the outbox is behind, and publishers wait
   std::size_t form = 0;                             // which encoding of a Topic's messages goes in here
-  Duration stalled_max = std::chrono::seconds(10);  // how long a peer that is behind may take next to nothing
+  Duration stalled_max = std::chrono::seconds(20);  // how long a peer that is behind may take nothing
 };
 
 // Thread: belongs to one loop. One task drains it, and has to end before the outbox is destroyed: else the program is
 // aborted with a message.
 class Outbox {
  public:
-  // Called once, when the outbox is no longer behind or takes nothing more. Must not destroy the outbox.
+  // Called once, when publishers need not wait for this outbox any more. Must not destroy the outbox.
   struct Relief : ListHook {
     using Run = void (*)(Relief&) noexcept;
     explicit Relief(Run on_relief) noexcept : run(on_relief) {}
@@ -79,7 +81,9 @@ class Outbox {
   // Cancelled: nothing is lost.
   [[nodiscard]] Ready ready() noexcept;
   [[nodiscard]] bool behind() const noexcept { return behind_ != nullptr; }
-  // Runs `relief` once this outbox, which must be behind, is not behind any more. Unlinking it withdraws it.
+  // Behind, and its peer is not slow: publishers should wait.
+  [[nodiscard]] bool delays_publishers() const noexcept;
+  // Runs `relief` once this outbox, which must delay publishers, does so no more. Unlinking it withdraws it.
   void on_relief(Relief& relief) noexcept { reliefs_.push_back(relief); }
 
   [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
@@ -95,11 +99,13 @@ class Outbox {
     Bytes bytes;
   };
   [[nodiscard]] std::size_t cost() const noexcept;
+  [[nodiscard]] std::size_t memory_max() const noexcept;
   std::size_t take(Piece& first, std::vector<Piece>& more);
   std::size_t take_some(Piece& first, std::vector<Piece>& more);
   void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
+  static void run_all(List<Relief>& reliefs) noexcept;
   void relieve() noexcept;
   void overflow() noexcept;
   [[nodiscard]] std::string overflow_reason() const;
@@ -110,11 +116,14 @@ class Outbox {
   std::vector<Piece> more_;  // and what was pushed after it
   std::size_t bytes_ = 0;
   std::unique_ptr<Behind> behind_;  // only while it is
-  List<Relief> reliefs_;
+  List<Relief> reliefs_;            // until it delays no publishers
+  List<Relief> readies_;            // until it is not behind
   Wait* wait_ = nullptr;
-  Context* drainer_ = nullptr;
+  Context* drainer_ = nullptr;  // both only while drain() runs
+  Stream* stream_ = nullptr;
   bool finished_ = false;
   bool overflowed_ = false;
+  bool stalled_ = false;  // so it overflowed
 };
 
 class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Leaf<Ready>, private Relief {

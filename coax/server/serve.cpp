@@ -317,12 +317,8 @@ Task<> ServerPart::close(Live& connection) {
   Stream& stream = connection.stream();
   bool is_cut = false;
   try {
-    if (connection.draining()) {
-      co_await read_away(stream, quiet);  // until the time to drain is over
-    } else {
-      co_await stream.finish();  // as long as the peer takes bytes
-      co_await timeout(2s, read_away(stream, quiet));
-    }
+    co_await stream.finish();  // as long as the peer takes bytes; in a shutdown, until the time to drain is over
+    co_await timeout(2s, read_away(stream, quiet));
   } catch (const Error&) {  // gone, quiet, or it does not stop: as good as closed
   } catch (const Cancelled&) {
     is_cut = true;

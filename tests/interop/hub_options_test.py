@@ -2,6 +2,7 @@
 # What `coax serve` takes as options, from the environment and from a file, which of them wins, and what it says when
 # something is wrong.
 
+import contextlib
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 from collections.abc import Mapping
 
@@ -240,6 +242,25 @@ class WhatItSays(unittest.TestCase):
             self.assertEqual(alice.line(), said[0])
             self.assertEqual(hub.stop(signal.SIGHUP), 0)
             self.assertEqual(alice.rest().splitlines(), said[1:])
+
+    def test_a_member_who_writes_on_does_not_delay_the_shutdown(self) -> None:
+        with Hub("--drain", "90s") as hub, join(hub, "alice") as alice:
+            ended = threading.Event()
+
+            def write_on() -> None:
+                with contextlib.suppress(ConnectionError):
+                    while not ended.is_set():
+                        alice.send(b"and on\n")
+                        ended.wait(0.01)
+
+            writer = threading.Thread(target=write_on)
+            writer.start()
+            try:
+                self.assertEqual(alice.line(), b"alice: and on")
+                self.assertEqual(hub.stop(), 0)  # WAIT_S is shorter than the time to drain
+            finally:
+                ended.set()
+                writer.join()
 
     def test_a_hangup_under_nohup_is_ignored(self) -> None:
         hub = Hub(preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
