@@ -11,6 +11,7 @@
 
 #include "app/commands.hpp"
 #include "app/report.hpp"
+#include "app/target.hpp"
 #include "coax/socket/names.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -128,6 +129,7 @@ Endpoint address_of(const Given& given) {
 Endpoint with_port(const Endpoint& address, std::uint16_t port) { return *Endpoint::from_ip(address.ip(), port); }
 
 PortRange range_of(const std::string& text) {
+  refuse_reversed_range(text);
   if (const auto range = parse_port_range(text)) return *range;
   const bool is_name = !text.empty() && text.find_first_not_of("0123456789-") != std::string::npos;
   if (is_name && text.find('\0') == std::string::npos) {

@@ -117,6 +117,8 @@ void print_json(const boost::json::value& value) {
 }
 
 void complain(std::string_view command, std::string_view text) {
+  const bool reader_left = output_errno == EPIPE && text.starts_with("write to standard output");
+  if (reader_left) return;
   print_error(fmt::format("coax {}: {}", command, text));
 }
 
@@ -133,7 +135,13 @@ int reported(std::string_view command, int otherwise, const std::function<int()>
   }
 }
 
-Exit exit_code_of(const Error& error) noexcept { return error.kind() == ErrorKind::overloaded ? failed : unavailable; }
+Exit exit_code_of(const Error& error) noexcept {
+  switch (error.kind()) {
+    case ErrorKind::overloaded: return failed;
+    case ErrorKind::invalid: return usage;
+    default: return unavailable;
+  }
+}
 
 Duration duration_of(std::string_view name, const std::string& text) {
   const auto duration = parse_duration(text);

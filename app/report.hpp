@@ -64,12 +64,12 @@ void print_json(const boost::json::value& value);
 
 // --- errors ---
 
-// "coax NAME: text" on standard error.
+// "coax NAME: text" on standard error; nothing when the text is that the reader of standard output has gone.
 void complain(std::string_view command, std::string_view text);
 // What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are written to standard error.
 int reported(std::string_view command, int otherwise, const std::function<int()>& body);
-// The exit code of an attempt to reach a peer: `unavailable`, or `failed` when this process lacked descriptors or
-// memory.
+// The exit code of an attempt to reach a peer: `unavailable`, `failed` when this process lacked descriptors or memory,
+// `usage` when the address was no address.
 Exit exit_code_of(const Error& error) noexcept;
 
 // timeout(), whose error names the operation and the peer. Throws Error(timed_out).

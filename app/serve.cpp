@@ -120,12 +120,12 @@ class Hub {
 Task<> Hub::run() { co_await race(all(serve_both(), close_room_in_time()), announcements_.run()); }
 
 Task<> Hub::serve_both() {
-  const std::size_t listeners = options_.hosts.size() * 2 + options_.paths.size();
-  fit_to_descriptors(options_.limits, listeners, static_cast<std::size_t>(doors()));
   const struct Ending {
     Event& event;
     ~Ending() { event.set(); }
   } ending{both_ended_};
+  const std::size_t listeners = options_.hosts.size() * 2 + options_.paths.size();
+  fit_to_descriptors(options_.limits, listeners, static_cast<std::size_t>(doors()));
   if (options_.hosts.empty()) co_return co_await serve_lines();
   co_await all(serve_lines(), serve_web());
 }
@@ -229,6 +229,20 @@ void Hub::listening() {
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
 }
 
+void read_listen(const Settings& settings, std::string where, HubOptions& options) {
+  if (where.starts_with("unix:")) {
+    const bool has_name = where != "unix:" && where != "unix:@";
+    if (!has_name) settings.refuse("listen", "complete: give unix:PATH or unix:@NAME");
+    options.paths.push_back(std::move(where));
+    return;
+  }
+  const bool is_v6 = where.starts_with('[') && where.ends_with(']');
+  if (is_v6) where = where.substr(1, where.size() - 2);
+  const bool has_port = where.starts_with('[') || std::ranges::count(where, ':') == 1;
+  if (has_port) settings.refuse("listen", "an address without a port: --port and --web-port set those");
+  options.hosts.push_back(std::move(where));
+}
+
 HubOptions read(const Settings& settings) {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   HubOptions options{.hosts = {},
@@ -240,10 +254,10 @@ HubOptions read(const Settings& settings) {
                      .drain = settings.duration("drain"),
                      .limits = {},
                      .chat = {}};
-  for (std::string& where : settings.names("listen")) {
-    (where.starts_with("unix:") ? options.paths : options.hosts).push_back(std::move(where));
-  }
+  for (std::string& where : settings.names("listen")) read_listen(settings, std::move(where), options);
   if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
+  const bool same_port = options.port != 0 && options.port == options.web_port && !options.hosts.empty();
+  if (same_port) settings.refuse("web-port", "another port than --port");
   options.limits.connections_max = settings.count("connections-max");
   const std::string& when_full = settings.text("when-full");
   if (when_full != "wait" && when_full != "refuse") settings.refuse("when-full", "wait or refuse");

@@ -141,7 +141,9 @@ std::size_t StandardOutput::write_some(Bytes bytes) const {
   const auto written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_bytes_max_));
   if (written >= 0) return static_cast<std::size_t>(written);
   if (errno == EINTR || errno == EAGAIN) return 0;
-  throw Error(errno, "write to", "standard output");
+  const int reason = errno;
+  record_output_failure(reason);
+  throw Error(reason, "write to", "standard output");
 }
 
 // --- announcements ---

@@ -15,6 +15,7 @@ namespace coax::app {
 namespace {
 
 PortRange ports_of(const std::string& text, Transport transport, Ports ports) {
+  refuse_reversed_range(text);
   if (ports == Ports::one_or_any && text == "0") return {0, 0};
   const auto range = parse_port_range(text);
   if (range && (ports == Ports::range || range->first == range->last)) return *range;
@@ -31,6 +32,15 @@ PortRange ports_of(const std::string& text, Transport transport, Ports ports) {
 }
 
 }  // namespace
+
+void refuse_reversed_range(const std::string& text) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string::npos) return;
+  const std::string turned = text.substr(dash + 1) + "-" + text.substr(0, dash);
+  if (!parse_port_range(text) && parse_port_range(turned)) {
+    throw WrongUsage{fmt::format("\"{}\" ends before it begins: write {}", text, turned)};
+  }
+}
 
 std::string Target::text_with(std::uint16_t port) const {
   if (is_unix()) return unix_name;

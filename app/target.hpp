@@ -25,6 +25,9 @@ struct Target {
 enum class Ports : std::uint8_t { one, one_or_any, range };
 Target target_of(const std::vector<std::string>& words, Transport transport, Ports ports);
 
+// Throws WrongUsage when a range of ports ends before it begins.
+void refuse_reversed_range(const std::string& text);
+
 // The addresses to listen on; blocks. Throws Error when the host has none.
 std::vector<Address> addresses_to_listen_on(const Target& target);
 

@@ -132,8 +132,8 @@ class HeadReader {
   const char* read_version(const char* at, char next) {
     if (end_ - at < 9 || std::memcmp(at, "HTTP/", 5) != 0 || at[8] != next) return nullptr;
     if (!is_digit(at[5]) || at[6] != '.' || !is_digit(at[7])) return nullptr;
-    head_.version_minor = at[7] - '0';
-    if (at[5] != '1' || head_.version_minor > 1) return refuse(Wrong::version), nullptr;
+    if (at[5] != '1') return refuse(Wrong::version), nullptr;
+    head_.version_minor = std::min(at[7] - '0', 1);  // RFC 9110, section 2.5: a higher minor version is the highest known
     return at + 8;
   }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/url.hpp"
@@ -49,12 +50,23 @@ App::App(AppOptions options) : options_(std::move(options)), parser_limits_(opti
 }
 
 std::vector<std::string> App::split_path(std::string_view path) {
+  const auto refuse = [path](std::string_view reason) {
+    throw Error(ErrorKind::invalid, "add the route", std::string(path), reason);
+  };
+  if (!path.starts_with('/')) refuse("a pattern begins with a slash");
+  if (path.find_first_of("?#") != std::string_view::npos) refuse("a pattern has no query and no fragment");
   std::vector<std::string> segments;
   std::size_t begin = 1;
   while (begin <= path.size()) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
-    segments.emplace_back(path.substr(begin, end - begin));
+    const std::string& segment = segments.emplace_back(path.substr(begin, end - begin));
     begin = end + 1;
+    if (segment == "." || segment == "..") refuse("clients resolve . and .. before they ask");
+    if (Request::is_parameter(segment)) {
+      if (std::ranges::count(segments, segment) > 1) refuse("two parameters have the same name");
+    } else if (segment.find_first_of("{}") != std::string::npos) {
+      refuse("a parameter is a whole segment: /of/{name}");
+    }
   }
   return segments;
 }

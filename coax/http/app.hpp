@@ -68,7 +68,7 @@ class App {
 
   // A pattern is a path whose segments are literal, or {name} for any one segment. The function takes Request& and
   // returns a Response or Task<Response>; on several loops it is called on several threads. What is registered first
-  // wins. GET answers HEAD too.
+  // wins. GET answers HEAD too. Throws Error(invalid) for a pattern that no request can match.
   // What the head of a request decides (no such path, another method, a body that is too long) is answered before the
   // body is read.
   template <class F>

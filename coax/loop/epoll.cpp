@@ -331,6 +331,11 @@ std::expected<Descriptor, int> EpollBackend::listen(const Address& at, const Lis
 }
 
 std::expected<Descriptor, int> EpollBackend::adopt(int native) {
+  const auto family = family_of(native);
+  if (!family) {
+    ::close(native);
+    return std::unexpected(family.error());
+  }
   const Descriptor descriptor = slots_.take();
   const std::uint64_t tag = std::uint64_t{descriptor.generation} << 32 | descriptor.index;
   epoll_event event{.events = interest, .data = {.u64 = tag}};
@@ -342,7 +347,7 @@ std::expected<Descriptor, int> EpollBackend::adopt(int native) {
   }
   Slot& slot = *slots_.find(descriptor);
   slot.fd = native;
-  slot.is_local = is_local(native);
+  slot.is_local = *family == AF_UNIX;
   return descriptor;
 }
 

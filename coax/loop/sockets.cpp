@@ -73,10 +73,11 @@ int set_option_of(int native, const SocketOption& option) noexcept {
   return setsockopt(native, option.level, option.name, option.value, size) == 0 ? 0 : errno;
 }
 
-bool is_local(int native) noexcept {
+std::expected<int, int> family_of(int native) noexcept {
   int family = 0;
-  get_option_of(native, SOL_SOCKET, SO_DOMAIN, std::as_writable_bytes(std::span(&family, 1)));
-  return family == AF_UNIX;
+  const int error = get_option_of(native, SOL_SOCKET, SO_DOMAIN, std::as_writable_bytes(std::span(&family, 1)));
+  if (error != 0) return std::unexpected(error);
+  return family;
 }
 
 Address local_of(int native) noexcept { return name_of(native, ::getsockname); }

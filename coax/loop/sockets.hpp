@@ -12,7 +12,8 @@ namespace coax {
 // `flags` go to socket(2) beside SOCK_CLOEXEC. Failures are errno values.
 std::expected<int, int> make_socket(Family family, int flags);
 std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags);
-bool is_local(int native) noexcept;  // a Unix socket
+// AF_INET and so on; or an errno value, ENOTSOCK for what is no socket.
+std::expected<int, int> family_of(int native) noexcept;
 // As Backend::finish(), set_option(), get_option(), local() and peer() have it.
 int shut_down_sending(int native) noexcept;
 int set_option_of(int native, const SocketOption& option) noexcept;

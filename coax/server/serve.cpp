@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <ranges>
 #include <utility>
 
 #include "coax/base/error.hpp"
@@ -363,6 +364,7 @@ class Server {
   ServeOptions options_;
   Handler handler_;
   Admission admission_;
+  std::vector<std::uint16_t> ipv4_ports_;  // of 0.0.0.0: [::] beside it is for IPv6 alone
   std::vector<std::unique_ptr<SocketListener>> listeners_;
   std::vector<std::unique_ptr<ServerPart>> parts_;
   std::uint64_t last_id_ = 0;
@@ -396,16 +398,21 @@ Task<> Server::run() {
 }
 
 void Server::listen_on(const Address& address) {
-  listeners_.push_back(std::make_unique<SocketListener>(address, options_.socket));
+  ListenOptions socket = options_.socket;
+  const bool is_inet = address.family() != Family::local;
+  if (is_inet && std::ranges::count(ipv4_ports_, address.endpoint().port()) != 0) socket.dual_stack = false;
+  listeners_.push_back(std::make_unique<SocketListener>(address, socket));
   if (options_.on_listen) options_.on_listen(listeners_.back()->address());
 }
 
 Task<> Server::listen() {
-  for (std::size_t at = 0; at <= options_.listen.size();) {
-    const std::size_t comma = std::min(options_.listen.find(',', at), options_.listen.size());
-    co_await listen_at(std::string(trim(std::string_view(options_.listen).substr(at, comma - at))));
-    at = comma + 1;
+  std::vector<std::string> places;
+  for (const auto place : std::views::split(std::string_view(options_.listen), ',')) {
+    places.emplace_back(trim(std::string_view(place)));
+    const auto target = parse_host_port(places.back());
+    if (target && target->host == "0.0.0.0" && target->port) ipv4_ports_.push_back(*target->port);
   }
+  for (const std::string& place : places) co_await listen_at(place);
   if (options_.on_ready) options_.on_ready();
 }
 

@@ -156,10 +156,14 @@ TEST(Request, with_a_malformed_start_line_is_refused) {
   }
 }
 
-TEST(Request, of_another_version_is_refused_with_505) {
-  for (const char* version : {"HTTP/0.9", "HTTP/1.2", "HTTP/1.9", "HTTP/2.0", "HTTP/3.0"}) {
+TEST(Request, of_another_major_version_is_refused_with_505) {
+  for (const char* version : {"HTTP/0.9", "HTTP/2.0", "HTTP/3.0"}) {
     EXPECT_EQ(status_of("GET / " + std::string(version) + "\r\nHost: a\r\n\r\n"), 505) << version;
   }
+}
+
+TEST(Request, of_a_higher_minor_version_is_one_of_1_1) {
+  EXPECT_EQ(requests_of("GET / HTTP/1.9\r\nHost: a\r\n\r\n"), Messages{"GET / 1.1|Host=a|keep|"});
 }
 
 TEST(Request, has_lines_that_only_crlf_ends) {

@@ -136,6 +136,14 @@ TEST(Http, what_is_not_there_is_404_405_or_426) {
   EXPECT_TRUE(answer("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 426 "));
 }
 
+TEST(Http, a_pattern_that_no_request_can_match_is_refused) {
+  const auto answer = [](Request&) { return Response::text("x"); };
+  for (const char* pattern : {"", "a", "/a?b=c", "/a#b", "/a/./b", "/..", "/of-{name}", "/{name}.txt", "/{}", "/{a}/{a}"}) {
+    App app;
+    EXPECT_THROW(app.get(pattern, answer), Error) << pattern;
+  }
+}
+
 TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {
   const std::string text = answer("GET /fails HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));

@@ -83,6 +83,7 @@ const std::vector<Row> rows{
     {"9112 2.2: a bare CR is no line end", "GET / HTTP/1.1\rHost: a\r\n\r\n", "HTTP/1.1 400 "},
     {"9112 2.2: white space before the first field", "GET / HTTP/1.1\r\n Host: a\r\n\r\n", "HTTP/1.1 400 "},
     {"9112 2.3: another major version", "GET / HTTP/3.0\r\nHost: a\r\n\r\n", "HTTP/1.1 505 ", {"Connection: close"}},
+    {"9110 2.5: a higher minor version", "GET /hello HTTP/1.9\r\nHost: a\r\n\r\n", "HTTP/1.1 200 "},
     {"9112 3: white space within the request line", "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 400 "},
     {"9110 9.1: the method is case-sensitive",
      "get / HTTP/1.1\r\nHost: a\r\n\r\n",

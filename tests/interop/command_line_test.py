@@ -51,6 +51,18 @@ class LostOutput(unittest.TestCase):
                 with open(writer, "wb"):
                     self.assertEqual(run_into(writer, *arguments), (1, ""))
 
+    def test_a_reader_that_leaves_a_connection_needs_no_words(self) -> None:
+        with socket.create_server((LOCALHOST, 0)) as server:
+            reader, writer = os.pipe()
+            program = subprocess.Popen([coax(), "connect", f"{LOCALHOST}:{server.getsockname()[1]}"], stdout=writer,
+                                       stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=support.environment())
+            os.close(writer)
+            with program, server.accept()[0] as peer:
+                os.close(reader)
+                peer.sendall(b"for nobody")
+                self.assertEqual(program.communicate(timeout=WAIT_S), (None, b""))
+                self.assertEqual(program.returncode, 1)
+
     def test_an_output_that_somebody_made_non_blocking_loses_nothing(self) -> None:
         wanted = subprocess.run([coax(), "ports", "--json", "1-400"], stdout=subprocess.PIPE, check=False,
                                 env=support.environment(), timeout=WAIT_S)

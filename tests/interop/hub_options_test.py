@@ -131,8 +131,17 @@ class Refused(OptionsTest):
                             ["chat", where, "--nick", "x"], ["echo", "listen", where], ["echo", where]):
                 with self.subTest(command=command):
                     ran = support.run(*command)
-                    self.assertNotEqual(ran.returncode, 0)
-                    self.assertTrue(ran.stderr)
+                    self.assertEqual(ran.returncode, 2)
+                    self.assertIn("unix:", ran.stderr.decode())
+
+    def test_addresses_that_are_none(self) -> None:
+        for where in f"{LOCALHOST}:99", "localhost:", "[::1]:80":
+            with self.subTest(where):
+                self.assert_refused("--listen", where, says=["--listen", where, "without a port", "--port"])
+        self.assert_refused("--port", "7000", "--web-port", "7000", says=["--web-port", "7000", "another port"])
+        for order in "0.0.0.0,::", "::,0.0.0.0", "[::1]":
+            with self.subTest(order), Hub("--listen", order):
+                pass
 
     def test_few_descriptors(self) -> None:
         with Hub("--threads", "1", descriptors_max=64) as hub:
@@ -147,8 +156,9 @@ class Refused(OptionsTest):
         def limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (22, 22))
 
-        ran = subprocess.run([support.coax(), "serve", "--port", "0", "--web-port", "0", "--threads", "1"],
-                             capture_output=True, timeout=support.WAIT_S, check=False, preexec_fn=limit)
+        ran = subprocess.run([support.coax(), "serve", "--port", "0", "--web-port", "0", "--threads", "1",
+                              "--drain", "2m"], capture_output=True, timeout=support.WAIT_S, check=False,
+                             preexec_fn=limit)
         self.assertNotEqual(ran.returncode, 0)
         self.assertIn(b"this process may open 22 files only", ran.stderr)
         self.assertIn(b"ulimit -n", ran.stderr)

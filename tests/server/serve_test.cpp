@@ -79,6 +79,21 @@ TEST_F(Serve, cannot_listen_where_another_does) {
   });
 }
 
+TEST_F(Serve, the_wildcards_of_both_families_share_a_port) {
+  run([]() -> Task<> {
+    std::uint16_t port = 0;
+    {
+      const SocketListener free(*Endpoint::parse("0.0.0.0:0"));
+      port = free.local().port();
+    }
+    for (const char* order : {"0.0.0.0:{0},[::]:{0}", "[::]:{0},0.0.0.0:{0}"}) {
+      Server server({.listen = fmt::format(fmt::runtime(order), port)}, echo);
+      co_await server.where();
+      EXPECT_EQ(co_await server.stop(), "cancelled") << order;
+    }
+  });
+}
+
 TEST_F(Serve, listens_again_on_the_port_that_it_has_just_left) {
   run([]() -> Task<> {
     Endpoint at;

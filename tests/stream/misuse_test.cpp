@@ -1,5 +1,7 @@
 // Mistakes with sockets on the loop are reported in words.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <array>
 #include <vector>
@@ -93,6 +95,19 @@ TEST(MisuseDeath, socket_destroyed_while_a_task_receives_aborts) {
                  co_await group.join();
                }),
                "coax: a stream is destroyed while a task receives or sends on it");
+}
+
+TEST(Misuse, what_is_no_socket_is_not_taken_over) {
+  run([]() -> Task<> {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    ::close(ends[1]);
+    const auto take_over = [&]() -> Task<> {
+      SocketStream::adopt(ends[0]);
+      co_return;
+    };
+    EXPECT_EQ(co_await text_of_error(take_over()), "take over a connection: Socket operation on non-socket");
+  });
 }
 
 TEST(Listener, reads_addresses_and_refuses_names) {

@@ -181,7 +181,9 @@ async function openPage(hub, { context = {}, before = async () => {} } = {}) {
   page.on('request', (request) => watch(request.url()));
   page.on('websocket', (socket) => watch(socket.url()));
   await before(page);
+  const loaded = page.waitForResponse((response) => response.url().endsWith('/hub.json'));
   await page.goto(hub.url);
+  await loaded; // the page's last request: a hub that a test stops then owes it nothing
   return new ChatPage(page, watched);
 }
 
