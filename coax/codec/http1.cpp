@@ -133,7 +133,7 @@ class HeadReader {
     if (end_ - at < 9 || std::memcmp(at, "HTTP/", 5) != 0 || at[8] != next) return nullptr;
     if (!is_digit(at[5]) || at[6] != '.' || !is_digit(at[7])) return nullptr;
     if (at[5] != '1') return refuse(Wrong::version), nullptr;
-    head_.version_minor = std::min(at[7] - '0', 1);  // RFC 9110, section 2.5: a higher minor version is the highest known
+    head_.version_minor = std::min(at[7] - '0', 1);  // RFC 9110, section 2.5: a higher one is taken for 1.1
     return at + 8;
   }
 

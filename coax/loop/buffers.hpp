@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -26,16 +27,18 @@ namespace coax {
 
 class LentBuffer {
  public:
-  // Of pages of its own, so that what a flood took goes back to the system afterwards.
-  explicit LentBuffer(std::size_t size)
-      : size_(size), data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (data_ == MAP_FAILED) throw std::bad_alloc();
-  }
+  explicit LentBuffer(std::size_t size) : size_(size), data_(::operator new(size)) {}
   LentBuffer(const LentBuffer&) = delete;
   LentBuffer& operator=(const LentBuffer&) = delete;
+  // Its pages go back to the system, which the allocator alone would not do after a flood.
   ~LentBuffer() {
+    constexpr std::uintptr_t page_bytes = 4096;
     unpoison();
-    ::munmap(data_, size_);
+    const auto begin = reinterpret_cast<std::uintptr_t>(data_);
+    const std::uintptr_t first = (begin + page_bytes - 1) / page_bytes * page_bytes;
+    const std::uintptr_t last = (begin + size_) / page_bytes * page_bytes;
+    if (first < last) ::madvise(data() + (first - begin), last - first, MADV_DONTNEED);
+    ::operator delete(data_);
   }
   [[nodiscard]] char* data() noexcept { return static_cast<char*>(data_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -157,12 +157,8 @@ TEST(Request, with_a_malformed_start_line_is_refused) {
 }
 
 TEST(Request, of_another_major_version_is_refused_with_505) {
-  for (const char* version : {"HTTP/0.9", "HTTP/2.0", "HTTP/3.0"}) {
-    EXPECT_EQ(status_of("GET / " + std::string(version) + "\r\nHost: a\r\n\r\n"), 505) << version;
-  }
-}
-
-TEST(Request, of_a_higher_minor_version_is_one_of_1_1) {
+  for (const std::string version : {"0.9", "2.0", "3.0"})
+    EXPECT_EQ(status_of("GET / HTTP/" + version + "\r\nHost: a\r\n\r\n"), 505);
   EXPECT_EQ(requests_of("GET / HTTP/1.9\r\nHost: a\r\n\r\n"), Messages{"GET / 1.1|Host=a|keep|"});
 }
 

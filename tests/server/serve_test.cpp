@@ -70,43 +70,6 @@ TEST_F(Serve, runs_the_handler_for_each_who_connects_until_it_is_cancelled) {
   });
 }
 
-TEST_F(Serve, cannot_listen_where_another_does) {
-  run([]() -> Task<> {
-    const SocketListener taken(*Endpoint::parse("127.0.0.1:0"));
-    EXPECT_EQ(co_await outcome(serve({.listen = taken.local().to_string()}, echo)), "address");
-    EXPECT_EQ(co_await outcome(serve({.listen = "no port"}, echo)), "invalid");
-    EXPECT_EQ(co_await outcome(serve({.listen = "127.0.0.1:99999"}, echo)), "invalid");
-  });
-}
-
-TEST_F(Serve, the_wildcards_of_both_families_share_a_port) {
-  run([]() -> Task<> {
-    std::uint16_t port = 0;
-    {
-      const SocketListener free(*Endpoint::parse("0.0.0.0:0"));
-      port = free.local().port();
-    }
-    for (const char* order : {"0.0.0.0:{0},[::]:{0}", "[::]:{0},0.0.0.0:{0}"}) {
-      Server server({.listen = fmt::format(fmt::runtime(order), port)}, echo);
-      co_await server.where();
-      EXPECT_EQ(co_await server.stop(), "cancelled") << order;
-    }
-  });
-}
-
-TEST_F(Serve, listens_again_on_the_port_that_it_has_just_left) {
-  run([]() -> Task<> {
-    Endpoint at;
-    for (int times = 0; times < 3; ++times) {
-      Server server({.listen = times == 0 ? "127.0.0.1:0" : at.to_string()}, echo);
-      at = co_await server.where();
-      const auto client = co_await server.connect();
-      EXPECT_EQ(co_await ask(*client, "x"), "x");
-      EXPECT_EQ(co_await server.stop(), "cancelled");
-    }
-  });
-}
-
 TEST_F(Serve, tells_each_connection_who_the_peer_is) {
   run([]() -> Task<> {
     std::vector<Endpoint> peers;
