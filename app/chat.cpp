@@ -503,6 +503,8 @@ Task<> chat_on_loop(ChatOptions options, Exit& code) {
 // Nothing: it is none.
 std::optional<std::string> read_server(const std::string& given) {
   if (given.starts_with("unix:")) return given;
+  if (given.contains("://")) return std::nullopt;
+  if (const auto port = parse_port(given); port && *port != 0) return fmt::format("127.0.0.1:{}", *port);
   const auto target = parse_host_port(given);
   if (!target || target->host.empty() || target->port == 0) return std::nullopt;
   const bool is_v6 = target->host.contains(':');
@@ -510,11 +512,16 @@ std::optional<std::string> read_server(const std::string& given) {
 }
 
 struct Given {
-  std::string server = "127.0.0.1";
+  std::vector<std::string> server;  // one word, or a host and a port
   std::string nick;
   bool reconnect = false;
   bool no_reconnect = false;
 };
+
+std::string host_and_port(const std::string& host, const std::string& port) {
+  const bool is_v6 = host.contains(':') && !host.starts_with('[');
+  return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+}
 
 int refuse(std::string_view text) {
   complain("chat", text);
@@ -522,10 +529,12 @@ int refuse(std::string_view text) {
 }
 
 int chat_with(const Given& given) {
-  const auto server = read_server(given.server);
+  std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
+  if (given.server.size() == 2) server_text = host_and_port(server_text, given.server.back());
+  const auto server = read_server(server_text);
   if (!server) {
     return refuse(fmt::format(
-        "\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT) or unix:PATH", given.server));
+        "\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH", server_text));
   }
   if (given.reconnect && given.no_reconnect) return refuse("--reconnect and --no-reconnect: give one of them");
   ChatOptions options{.nick = {}, .server = *server, .reconnect = std::nullopt};
@@ -551,8 +560,11 @@ int chat_with(const Given& given) {
 void add_chat(CLI::App& program, Chosen& chosen) {
   CLI::App* command = program.add_subcommand("chat", "Join a hub's chat, from a terminal or in a pipe");
   auto given = std::make_shared<Given>();
-  command->add_option("server", given->server, "Where the hub is: HOST, HOST:PORT or unix:PATH [127.0.0.1:12345]")
-      ->type_name("HOST[:PORT]");
+  command
+      ->add_option("server", given->server,
+                   "Where the hub is: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
+      ->type_name("HOST[:PORT]")
+      ->expected(1, 2);
   command->add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
       ->type_name("NAME");
   command->add_flag("--reconnect", given->reconnect,

@@ -118,6 +118,9 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
   using namespace std::chrono_literals;
   const Target target =
       target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
+  if (given.check && (!given.reconnect.empty() || flags.any_but_json())) {
+    throw WrongUsage{"--check only connects: of the other options it takes --json and --timeout"};
+  }
   if (given.udp && (given.check || !given.reconnect.empty() || target.is_unix())) {
     throw WrongUsage{
         "--udp is for HOST:PORT, without --check and --reconnect: nothing tells whether a UDP port is listened on "

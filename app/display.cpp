@@ -46,11 +46,17 @@ std::size_t next_cluster(std::string_view text, std::size_t at) noexcept {
   return at;
 }
 
-// Clusters are found from the front; no cluster goes over a line end.
+// Clusters are found from the front, from a place that is between two for sure: no cluster goes on from one character
+// of ASCII to the next. In a text without such a place it looks back so far and no further: else the work for a line
+// would grow with its square.
 std::size_t previous_cluster(std::string_view text, std::size_t at) noexcept {
+  constexpr std::size_t look_back_max = 512;
   if (at == 0) return 0;
-  std::size_t begin = 0;
-  if (at >= 2) begin = std::min(text.rfind('\n', at - 2) + 1, at);
+  std::size_t begin = at - 1;
+  const std::size_t least = at > look_back_max ? at - look_back_max : 0;
+  const auto is_ascii = [text](std::size_t index) { return static_cast<unsigned char>(text[index]) < 0x80; };
+  while (begin > least && !(is_ascii(begin) && is_ascii(begin - 1))) --begin;
+  if (begin != 0 && begin == least) begin = character_start(text, begin);
   while (true) {
     const std::size_t end = next_cluster(text, begin);
     if (end >= at) return begin;

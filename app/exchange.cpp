@@ -28,6 +28,7 @@ std::string_view to_string(ExchangeEnd end) noexcept {
   switch (end) {
     case ExchangeEnd::finished: return "finished";
     case ExchangeEnd::peer_silent: return "silent";
+    case ExchangeEnd::peer_stuck: return "stuck";
     case ExchangeEnd::idle: return "idle";
   }
   return "";
@@ -138,11 +139,10 @@ Task<> Exchange::watch() {
       co_await side_finished_.wait();
     }
   }
-  if (!peer_finished_) {
-    end_ = we_finished_ ? ExchangeEnd::peer_silent : ExchangeEnd::idle;
-  } else if (sending_) {
-    end_ = ExchangeEnd::peer_silent;
-  }
+  const bool is_shared = !we_finished_ && !peer_finished_;
+  const bool is_idle = options_.idle && (is_shared || *options_.idle < options_.wait);
+  if (peer_finished_ && !sending_) co_return;
+  end_ = is_idle ? ExchangeEnd::idle : peer_finished_ ? ExchangeEnd::peer_stuck : ExchangeEnd::peer_silent;
 }
 
 // --- a connection from its beginning to its end ---
@@ -154,6 +154,10 @@ bool is_of_standard_io(const Error& error) { return error.peer().starts_with("st
 std::string complaint_about(ExchangeEnd end, const std::string& peer, const ExchangeOptions& options) {
   if (end == ExchangeEnd::idle) {
     return fmt::format("{}: nothing came or went for {} (--idle)", peer, format_duration(*options.idle));
+  }
+  if (end == ExchangeEnd::peer_stuck) {
+    return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer,
+                       format_duration(options.wait));
   }
   return fmt::format("{}: the peer was silent for {} after our end and has not finished (--wait)", peer,
                      format_duration(options.wait));
@@ -215,6 +219,10 @@ ExchangeFlags::ExchangeFlags(CLI::App& command) {
                      ->type_name("TIME");
   command.add_option("--idle", idle_, "Give a connection up on which nothing came or went for so long [no limit]")
       ->type_name("TIME");
+}
+
+bool ExchangeFlags::any_but_json() const noexcept {
+  return hex_ || lines_ || crlf_ || no_input_ || !idle_.empty() || wait_option_->count() != 0;
 }
 
 ExchangeOptions ExchangeFlags::options() const {

@@ -36,7 +36,8 @@ struct ExchangeOptions {
 
 enum class ExchangeEnd : std::uint8_t {
   finished,     // both sides, or the peer where that is enough
-  peer_silent,  // after we had finished the peer did not in time; or it finished, and took nothing more
+  peer_silent,  // after we had finished the peer did not in time
+  peer_stuck,   // the peer finished, and took nothing more
   idle,         // nothing came or went for too long
 };
 std::string_view to_string(ExchangeEnd end) noexcept;
@@ -92,6 +93,8 @@ class ExchangeFlags {
   explicit ExchangeFlags(CLI::App& command);
   // Throws WrongUsage.
   [[nodiscard]] ExchangeOptions options() const;
+  // Whether an option was given that --check has no use for.
+  [[nodiscard]] bool any_but_json() const noexcept;
 
  private:
   std::string wait_ = "30s";

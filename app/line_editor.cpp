@@ -77,8 +77,12 @@ void LineEditor::insert(const std::string& text) {
   if (text_.size() + text.size() > text_bytes_max) return;
   std::string fit = text;
   if (text == "\t") {
+    constexpr std::size_t tabbed_bytes_max = 4096;
     const std::size_t start = line_start();
-    fit.assign(static_cast<std::size_t>(8 - columns_of(text_.substr(start, cursor_ - start)) % 8), ' ');
+    // Where a line is so long that nobody looks for columns, one blank is enough.
+    const bool has_columns = cursor_ - start <= tabbed_bytes_max;
+    const int column = has_columns ? columns_of(std::string_view(text_).substr(start, cursor_ - start)) % 8 : 7;
+    fit.assign(static_cast<std::size_t>(8 - column), ' ');
   } else if (text != "\n" && has_control(text) && text != killed_) {
     return;
   }

@@ -59,7 +59,7 @@ Task<> Server::run(const std::vector<Address>& addresses) {
   try {
     co_await serve();
   } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
-    code_ = keep_open_ ? done : failed;
+    code_ = keep_open_ || !options_.input ? done : failed;
   }
 }
 
@@ -206,7 +206,7 @@ void add_listen(CLI::App& program, Chosen& chosen) {
       "a time: without --keep-open others are refused once it is there, with it they wait.\n\n"
       "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong arguments; "
       "3\n"
-      "the address cannot be listened on. With --keep-open, Ctrl-C is the usual end: 0.\n\n"
+      "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n\n"
       "Examples:\n  coax listen 7000                            talk to whoever comes, from this machine\n"
       "  coax listen :7000 > disk.img                receive a file from anywhere\n"
       "  coax listen :7000 < disk.img                give one to whoever comes\n"

@@ -11,6 +11,7 @@
 #include "app/version.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/loop/loop.hpp"
 
 namespace {
 
@@ -62,6 +63,7 @@ int refuse(const CLI::App* command, std::string_view text) {
 int run_program(int argc, char** argv) {
   try {
     coax::log::check_environment();
+    coax::check_loop_environment();
   } catch (const coax::Error& error) {
     return refuse(nullptr, error.what());
   }

@@ -107,18 +107,9 @@ int list(const Given& given) {
 
 // --- what is asked for ---
 
-bool has_ipv6() {
-  try {
-    probe_port(Transport::udp, *Endpoint::from_ip("::", 0));
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
 // The address to try; without one all of this machine.
 Endpoint address_of(const Given& given) {
-  if (given.address.empty()) return *Endpoint::from_ip(has_ipv6() ? "::" : "0.0.0.0", 0);
+  if (given.address.empty()) return Endpoint::any(0);
   const auto address = Endpoint::from_ip(given.address, 0);
   if (!address) {
     throw WrongUsage{fmt::format("--address \"{}\" is no IP address, such as 127.0.0.1 or ::1", given.address)};

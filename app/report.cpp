@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "coax/base/text.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 
 std::string output;    // that was not written yet
 int output_errno = 0;  // of the first write to standard output that failed
+bool output_failure_told = false;
 
 }  // namespace
 
@@ -55,7 +57,7 @@ bool flush_output() noexcept {
 int finish_output(int code) {
   flush_output();
   if (output_errno == 0) return code;
-  if (output_errno != EPIPE) {
+  if (output_errno != EPIPE && !output_failure_told) {
     print_error(fmt::format("coax: write to standard output: {}", std::generic_category().message(output_errno)));
   }
   return failed;
@@ -117,8 +119,8 @@ void print_json(const boost::json::value& value) {
 }
 
 void complain(std::string_view command, std::string_view text) {
-  const bool reader_left = output_errno == EPIPE && text.starts_with("write to standard output");
-  if (reader_left) return;
+  const bool is_of_output = output_errno != 0 && text.starts_with("write to standard output");
+  if (is_of_output && (output_errno == EPIPE || std::exchange(output_failure_told, true))) return;
   print_error(fmt::format("coax {}: {}", command, text));
 }
 

@@ -48,7 +48,8 @@ Address reachable(const Address& address) {
 std::size_t open_descriptors() {
   std::error_code failure;
   const std::filesystem::directory_iterator all("/proc/self/fd", failure);
-  return failure ? 64 : static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator()));
+  if (failure) return 8;  // there was no descriptor left to look with
+  return static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator()));
 }
 
 // Each connection needs a descriptor, beside those that are open, the listeners and some to spare; those in the tables
@@ -59,7 +60,7 @@ void fit_to_descriptors(Limits& limits, std::size_t listeners, std::size_t doors
   const std::size_t taken = open_descriptors() + listeners + spare;
   std::size_t usable = limit > taken ? limit - taken : 0;
   for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
-  if (usable / doors == 0) {
+  if (limit <= taken || usable / doors == 0) {  // io_uring, too, needs one for the moment of each accept
     throw Error(ErrorKind::overloaded, "open the hub", "",
                 fmt::format("this process may open {} files only, and needs {} before the first connection; raise the "
                             "limit (ulimit -n {})",
@@ -264,6 +265,12 @@ HubOptions read(const Settings& settings) {
   options.refuses_when_full = when_full == "refuse";
   options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
+  const bool fits = options.chat.outbox_bytes_max >= 1_KiB && options.chat.outbox_bytes_max <= 256_MiB;
+  if (!fits) settings.refuse("outbox-bytes-max", "a size from 1KiB to 256MiB");
+  for (const std::string& name : options.web_hosts) {
+    const bool is_host = parse_host_port(name) && name.find_first_of(" /@?#\t") == std::string::npos;
+    if (!is_host) settings.refuse("web-hosts", "names such as chat.example.org, separated by commas");
+  }
   if (options.threads > 1024) settings.refuse("threads", "a number from 1 to 1024, or all");
   const auto level = log::parse_level(settings.text("log-level"));
   if (!level) settings.refuse("log-level", "one of debug, info, warning, error, off");

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include "app/command_line.hpp"
 #include "coax/address/endpoint.hpp"
@@ -31,6 +32,17 @@ std::string variable_of(const std::string& name) {
 
 [[noreturn]] void refuse_file(const std::string& file, std::string_view reason) {
   throw Error(ErrorKind::invalid, "read", file, reason);
+}
+
+// The parser goes deeper with each part of a dotted key, and no setting needs such a line.
+void refuse_long_lines(const std::string& path) {
+  constexpr std::size_t line_bytes_max = 16 * 1024;
+  std::ifstream file(path);
+  std::string line;
+  for (int number = 1; std::getline(file, line); ++number) {
+    if (line.size() <= line_bytes_max) continue;
+    refuse_file(path, fmt::format("line {}: a line has at most {} bytes", number, line_bytes_max));
+  }
 }
 
 }  // namespace
@@ -72,6 +84,7 @@ void Settings::read_file() {
   if (type == std::filesystem::file_type::not_found) refuse_file(config_, "there is no such file");
   if (failure) refuse_file(config_, failure.message());
   if (type != std::filesystem::file_type::regular) refuse_file(config_, "it is not a regular file");
+  refuse_long_lines(config_);
   toml::table table;
   try {
     table = toml::parse_file(config_);
@@ -96,7 +109,7 @@ void Settings::read_file() {
     } else {
       refuse_file(config_, fmt::format("line {}: {} must be a text or a whole number", line, key.str()));
     }
-    setting->origin = fmt::format("{} in {}, line {},", key.str(), config_, line);
+    setting->origin = fmt::format("{} in {}, line {}", key.str(), config_, line);
   }
 }
 

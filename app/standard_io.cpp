@@ -24,7 +24,7 @@
 namespace coax::app {
 
 Wake::Wake() : descriptor_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+  if (descriptor_ < 0) throw Error(errno, "open", "an eventfd", "raise the limit on open files (ulimit -n)");
 }
 Wake::~Wake() { ::close(descriptor_); }
 

@@ -61,6 +61,7 @@ Target target_of(const std::vector<std::string>& words, Transport transport, Por
     if (first.size() == 5) throw WrongUsage{"unix: needs a path, as in unix:/tmp/socket, or @name"};
     return {.unix_name = first};
   }
+  if (first.contains("://")) throw WrongUsage{fmt::format("\"{}\" is a URL: {}", first, forms)};
   const std::size_t colon = first.rfind(':');
   if (colon == std::string::npos) {
     const bool is_host = first.contains('.') || first == "localhost";

@@ -189,8 +189,19 @@ void Terminal::erase_prompt(std::string& out) {
   out += "\r\x1b[J";
 }
 
+// Of a text that no screen could show, what is around the cursor.
 Layout Terminal::lay_out_prompt() const {
-  return lay_out(prompt_ + editor_.text(), prompt_.size() + editor_.cursor(), terminal_size().columns);
+  constexpr std::size_t shown_bytes_max = 32_KiB;
+  const std::string& text = editor_.text();
+  const std::size_t cursor = editor_.cursor();
+  if (text.size() <= shown_bytes_max) {
+    return lay_out(prompt_ + text, prompt_.size() + cursor, terminal_size().columns);
+  }
+  const std::size_t before = std::min(cursor, shown_bytes_max / 2);
+  const std::size_t begin = previous_cluster(text, cursor - before);
+  const std::size_t end = next_cluster(text, std::min(text.size(), cursor + shown_bytes_max / 2));
+  const std::string shown = begin == 0 ? prompt_ : prompt_ + "... ";
+  return lay_out(shown + text.substr(begin, end - begin), shown.size() + cursor - begin, terminal_size().columns);
 }
 
 // Of a line that is higher than the screen, the rows around the cursor.

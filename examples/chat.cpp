@@ -12,11 +12,12 @@ struct Presence {
   std::string nick;
 };
 
-coax::Task<> talk(coax::Lines& lines, const std::string& nick) {
+coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Subscription& subscription) {
   while (auto line = co_await lines.next()) {
     const std::string said = fmt::format("{}: {}\n", nick, line->text());
     co_await room.publish(said);  // waits while a reader is behind: then this client is not read either
   }
+  subscription.finish();  // the client has finished: drain() ends when it has got everything
 }
 
 coax::Task<> chat(coax::Stream& client) {
@@ -25,9 +26,9 @@ coax::Task<> chat(coax::Stream& client) {
   const auto nick = co_await lines.next();
   if (!nick) co_return;
   coax::Outbox outbox({.bytes_max = 256_KiB});       // a client that stops reading is disconnected
-  const auto subscription = room.subscribe(outbox);  // until its destructor
+  auto subscription = room.subscribe(outbox);        // until its destructor
   const Presence presence(nick->string());
-  co_await coax::race(talk(lines, presence.nick), drain(outbox, client));  // the first to end cancels the other
+  co_await coax::all(talk(lines, presence.nick, subscription), drain(outbox, client));
 }
 
 int main(int argc, char** argv) {

@@ -37,8 +37,7 @@ coax::Task<> talk(coax::Lines& lines, const std::string& nick, coax::Subscriptio
     if (!is_text(text) && !text.empty()) outbox.push("error: that is no text; it was not sent\n");
     co_await outbox.ready();
   }
-  subscription.catch_up();
-  outbox.finish();
+  subscription.finish();
 }
 
 coax::Task<> chat(coax::Stream& client) {

@@ -6,8 +6,11 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <memory>
@@ -148,6 +151,16 @@ bool Endpoint::is_loopback() const noexcept {
   return family_ == Family::v6 && address_ == one;
 }
 
+Endpoint Endpoint::any(std::uint16_t port) {
+  static const bool has_v6 = [] {
+    const int probe = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) return errno != EAFNOSUPPORT;
+    ::close(probe);
+    return true;
+  }();
+  return *from_ip(has_v6 ? "::" : "0.0.0.0", port);
+}
+
 bool Endpoint::is_wildcard() const noexcept {
   return family_ != Family::none && address_ == std::array<std::uint8_t, 16>{};
 }
@@ -228,7 +241,7 @@ std::vector<Endpoint> loopback_addresses(std::uint16_t port, Endpoint::Family fa
 }
 
 std::vector<Endpoint> resolve(const std::string& host, std::uint16_t port, Endpoint::Family family) {
-  if (host.empty() || host == "*") return {*Endpoint::from_ip("::", port)};
+  if (host.empty() || host == "*") return {Endpoint::any(port)};
   if (auto numeric = Endpoint::from_ip(host, port)) return {*numeric};
   check_zone(host);
   if (is_loopback_name(host)) return loopback_addresses(port, family);

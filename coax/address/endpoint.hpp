@@ -25,6 +25,8 @@ class Endpoint {
   static std::optional<Endpoint> parse(std::string_view text);
   // An address without a port: "127.0.0.1", "::1", "[::1]".
   static std::optional<Endpoint> from_ip(std::string_view address, std::uint16_t port);
+  // Every address of this machine: "::", or "0.0.0.0" where the kernel has no IPv6.
+  static Endpoint any(std::uint16_t port);
   // 4 or 16 bytes in network order; any other number gives an Endpoint of no family.
   static Endpoint from_address(std::span<const std::uint8_t> bytes, std::uint16_t port) noexcept;
   // Any other family than AF_INET and AF_INET6 gives an Endpoint of no family.

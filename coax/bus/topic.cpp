@@ -6,6 +6,8 @@
 // since the last turn. Publishers wait while it is not zero.
 #include "coax/bus/topic.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -136,6 +138,7 @@ Subscription::Subscription(Topic& topic, Outbox& outbox)
                 "the outbox names an encoding that the topic does not have");
   }
   behind_.subscription = this;
+  ++outbox.subscriptions_;
   {
     const std::scoped_lock lock(topic.state_->mutex);
     part_ = topic.state_->part_of(Loop::current(), topic.state_);
@@ -150,6 +153,7 @@ Subscription::Subscription(Topic& topic, Outbox& outbox)
 Subscription::~Subscription() {
   catch_up();
   unlink();
+  --outbox_.subscriptions_;
   if (behind_.linked()) release_behind();
   const std::scoped_lock lock(part_->state->mutex);
   --part_->readers_of_form[outbox_.form()];
@@ -179,6 +183,11 @@ void Subscription::catch_up() {
   outbox_.push(std::move(tail));
 }
 
+void Subscription::finish() {
+  catch_up();
+  outbox_.finish();
+}
+
 void Subscription::note_behind() noexcept {
   if (behind_.linked()) return;
   part_->state->congest();
@@ -192,7 +201,9 @@ void Subscription::release_behind() noexcept {
 
 // --- Topic ---
 
-Topic::Topic(std::size_t forms) : state_(std::make_shared<State>(forms)) {}
+Topic::Topic(std::size_t forms) : state_(std::make_shared<State>(forms)) {
+  if (forms == 0) throw Error(ErrorKind::invalid, "make", "a topic", "its messages need at least one encoding");
+}
 
 Topic::~Topic() {
   const std::scoped_lock lock(state_->mutex);
@@ -200,6 +211,10 @@ Topic::~Topic() {
 }
 
 void Topic::publish_now(std::span<const Bytes> forms) {
+  if (forms.size() != state_->forms) {
+    throw Error(ErrorKind::invalid, "publish to", "a topic",
+                fmt::format("{} encodings were given, and it has {}", forms.size(), state_->forms));
+  }
   const std::scoped_lock lock(state_->mutex);
   if (state_->closed) return;
   for (const auto& part : state_->parts) part->append(forms);

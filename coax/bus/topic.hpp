@@ -30,6 +30,8 @@ class Subscription : private ListHook {
   ~Subscription();
   // Puts what was published until now into the outbox at once, so that the caller can push something after it.
   void catch_up();
+  // The same, and finishes the outbox: drain() returns when all of that has been sent.
+  void finish();
 
  private:
   friend class Topic;
@@ -72,7 +74,8 @@ class Topic {
 
   // Publishes without a wait: for what cannot be slowed, such as "x left". Two calls that follow each other, on any
   // threads, are in that order for all. The bytes are copied; they leave in the same or the next turn of each loop,
-  // together with what else was published until then. Thread: any.
+  // together with what else was published until then. Throws Error(invalid) when that are not as many encodings as the
+  // topic has. Thread: any.
   void publish_now(std::span<const Bytes> forms);
   void publish_now(Bytes message) { publish_now(std::span(&message, 1)); }
   // What was published before still reaches all, then each outbox is finished. What is published afterwards is dropped.

@@ -9,6 +9,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
 #include "coax/codec/url.hpp"
 
 namespace coax::http {
@@ -116,6 +117,9 @@ bool App::reserve_body(std::size_t bytes) const noexcept {
 }
 
 App& App::add(Route route) {
+  if (!http1::is_token(route.method)) {
+    throw Error(ErrorKind::invalid, "add a route for", route.method, "that is no method");
+  }
   if (std::ranges::none_of(route.segments, Request::is_parameter)) {
     for (const std::string& segment : route.segments) route.path.append("/").append(segment);
   }
@@ -126,6 +130,7 @@ App& App::add(Route route) {
 }
 
 App& App::websocket(std::string_view pattern, SocketAction function) {
+  if (!function) throw Error(ErrorKind::invalid, "add the route", std::string(pattern), "its function is empty");
   return add({.method = "GET", .segments = split_path(pattern), .socket = std::move(function)});
 }
 

@@ -99,7 +99,7 @@ class HttpConnection {
   Task<> read_until(bool (http1::Parser::*is_there)() const);
   void feed();
   void write(Response&& response);
-  void write_failure(const std::exception& error);
+  void write_failure();
   void end_request() noexcept;
   [[nodiscard]] bool keeps_alive() const noexcept {
     return exchange_->parser.head().keep_alive && !connection_.draining();
@@ -247,8 +247,8 @@ Next HttpConnection::respond() {
   if (exchange_->route->later) return Next::handler;
   try {
     write(exchange_->route->at_once(*exchange_->request));
-  } catch (const std::exception& error) {
-    write_failure(error);
+  } catch (...) {
+    write_failure();
   }
   end_request();
   return Next::request;
@@ -259,18 +259,26 @@ Task<> HttpConnection::answer_later() {
     Response response = co_await exchange_->route->later(*exchange_->request);
     Exchange::update_date();
     write(std::move(response));
-  } catch (const std::exception& error) {
-    write_failure(error);
+  } catch (...) {
+    write_failure();
   }
   end_request();
 }
 
-// Of a handler, or of writing its response.
-void HttpConnection::write_failure(const std::exception& error) {
-  if (dynamic_cast<const Cancelled*>(&error) != nullptr) throw;
+// Of a handler, or of writing its response; within a catch.
+void HttpConnection::write_failure() {
   const Request& request = *exchange_->request;
-  log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), error.what(), request.method(),
-             request.path());
+  std::string reason;
+  try {
+    throw;
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const std::exception& error) {
+    reason = error.what();
+  } catch (...) {
+    reason = "what it threw is no exception";
+  }
+  log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), reason, request.method(), request.path());
   write(Response::text("500 Internal Server Error\n", 500));
 }
 
@@ -372,15 +380,33 @@ Next HttpConnection::upgrade(const Request& request, App::SocketAction& action) 
   }
 }
 
+// What has been told to the peer, or cannot be told any more.
+bool is_of_peer(const Error& error) noexcept {
+  return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
+         error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
+}
+
 // What the parser and its buffers take is gone by the time that a WebSocket begins.
 Task<> speak(coax::Connection& connection, const App& app) {
   Upgraded upgraded = co_await speak_http(connection, app);
   if (upgraded.action == nullptr) co_return;
   connection.set_busy(false);
   ws::Connection open(connection, app.options().websocket, std::move(upgraded.early));
-  co_await (*upgraded.action)(open);
-  co_await open.close(connection.draining() ? 1001 : 1000);
+  std::exception_ptr failure;
+  try {
+    co_await (*upgraded.action)(open);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error& error) {
+    if (is_of_peer(error)) throw;
+    failure = std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::uint16_t code = failure ? 1011 : connection.draining() ? 1001 : 1000;  // RFC 6455, section 7.4.1
+  co_await open.close(code);
   co_await open.wait_closed();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace

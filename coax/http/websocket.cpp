@@ -4,6 +4,7 @@
 #include <array>
 
 #include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 
@@ -103,6 +104,10 @@ Task<> Connection::read_to_close() {
 
 Task<> Connection::send(Opcode opcode, Bytes payload) {
   if (close_sent_) co_return;
+  if (opcode == Opcode::text && !is_utf8(payload)) {
+    throw Error(ErrorKind::invalid, "send to", stream().peer_name(),
+                "a text must be UTF-8; send_binary() takes any bytes");
+  }
   const FrameHeader header(opcode, payload.size());
   const std::array<Bytes, 2> pieces{header.bytes(), payload};
   co_await stream().send(pieces);

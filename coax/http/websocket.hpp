@@ -39,6 +39,7 @@ class Connection final : private Pulse {
   // the server drains, an empty Message, again and again. A peer that breaks the protocol is sent a close with the code
   // that the RFC names, and Error(protocol) is thrown. Cancelled, as by a peer silent for too long: nothing was taken.
   Task<Message> recv();
+  // Throws Error(invalid) when it is not UTF-8: a browser would fail the connection.
   Task<> send_text(Bytes utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }

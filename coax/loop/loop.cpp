@@ -24,15 +24,29 @@ constexpr Duration behind_per_turn = std::chrono::milliseconds(4);  // so much l
 constexpr unsigned catch_up_turns_max = 256;
 }  // namespace
 
-std::unique_ptr<Backend> make_backend() {
-  log::check_environment();
+namespace {
+
+std::string_view backend_name() {
   const char* const given = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
   const std::string_view name = given != nullptr ? given : "";
+  if (name.empty() || name == "epoll" || name == "uring" || name == "auto" || name == "sim") return name;
+  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto, sim", name));
+}
+
+}  // namespace
+
+void check_loop_environment() {
+  backend_name();
+  static_cast<void>(Spin());
+}
+
+std::unique_ptr<Backend> make_backend() {
+  log::check_environment();
+  const std::string_view name = backend_name();
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
   if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
-  if (name == "sim") return make_sim_backend(std::make_shared<SimNetwork>(seed_from_environment().value_or(1)));
-  throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto, sim", name));
+  return make_sim_backend(std::make_shared<SimNetwork>(seed_from_environment().value_or(1)));
 }
 
 // --- COAX_DEBUG=1 ---
@@ -88,15 +102,21 @@ void Spin::failed() noexcept {
 // --- Loop ---
 
 Loop::Loop(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)),
+    : life_(std::make_shared<detail::LoopLife>()),
+      backend_(std::move(backend)),
       timers_(backend_->now()),
       together_{this},
       outer_(current_loop),
       timers_advanced_at_(backend_->now()) {
+  life_->loop = this;
   current_loop = this;
 }
 
 Loop::~Loop() {
+  {
+    const std::scoped_lock lock(life_->mutex);
+    life_->loop = nullptr;
+  }
   if (current_loop == this) current_loop = outer_;
 }
 
@@ -109,6 +129,25 @@ Loop& Loop::current() {
 }
 
 bool Loop::is_current() const noexcept { return current_loop == this; }
+
+void Loop::require_current(const Loop& loop, const char* what) noexcept {
+  if (current_loop == &loop) [[likely]]
+    return;
+  abort_misuse(std::string(what) +
+               " is destroyed after its loop has ended, or on another thread: what belongs to a loop must be destroyed "
+               "by a task of that loop, before run() returns");
+}
+
+LoopLink::LoopLink(Loop& loop) noexcept : life_(loop.life_) {}
+
+bool LoopLink::post(std::move_only_function<void()> function) const {
+  const std::scoped_lock lock(life_->mutex);
+  if (life_->loop == nullptr) return false;
+  life_->loop->post(std::move(function));
+  return true;
+}
+
+bool LoopLink::is_current() const noexcept { return current_loop != nullptr && current_loop->life_ == life_; }
 
 bool Loop::is_running_here() noexcept {
   return current_loop != nullptr && current_loop->runner_.load(std::memory_order_relaxed) != 0;

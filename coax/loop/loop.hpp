@@ -23,6 +23,9 @@ struct Flush : ListHook {
   Run run;
 };
 
+// Throws Error(invalid) when COAX_BACKEND or COAX_SPIN is none of its values, as Loop's constructor does.
+void check_loop_environment();
+
 // Something that is looked at in every turn, since what changes it can only wake the loop: a signal handler.
 struct Watch : ListHook {
   using Look = void (*)(Watch&) noexcept;
@@ -52,6 +55,28 @@ class Spin {
   unsigned to_skip_ = 0;  // waits
 };
 
+class Loop;
+
+namespace detail {
+// Outlives its loop, for those who may come late.
+struct LoopLife {
+  std::mutex mutex;
+  Loop* loop;  // null: it has ended
+};
+}  // namespace detail
+
+// A loop that may end meanwhile. Any thread.
+class LoopLink {
+ public:
+  explicit LoopLink(Loop& loop) noexcept;
+  // Loop::post(), or false when the loop has ended: then nothing is done.
+  bool post(std::move_only_function<void()> function) const;
+  [[nodiscard]] bool is_current() const noexcept;
+
+ private:
+  std::shared_ptr<detail::LoopLife> life_;
+};
+
 class Loop {
  public:
   explicit Loop(std::unique_ptr<Backend> backend = make_backend());
@@ -62,6 +87,9 @@ class Loop {
   // The loop that runs on this thread, or is alive on it and not yet run. Throws Error(invalid) when there is none.
   static Loop& current();
   [[nodiscard]] bool is_current() const noexcept;
+  // For destructors of what belongs to a loop, which must not outlive it: aborts the program with a message when `loop`
+  // is not the current one. It may have ended.
+  static void require_current(const Loop& loop, const char* what) noexcept;
   // Whether run_until() is under way on this thread.
   [[nodiscard]] static bool is_running_here() noexcept;
   // Aborts the program with a message when the loop runs on another thread than the caller's.
@@ -102,6 +130,7 @@ class Loop {
   void watch(Watch& watch) noexcept { watches_.push_back(watch); }
 
  private:
+  friend class LoopLink;
   [[noreturn]] static void abort_on_wrong_thread() noexcept;
   void turn();
   bool wait();
@@ -114,6 +143,7 @@ class Loop {
   void run_flushes() noexcept;
   [[nodiscard]] bool has_work() noexcept;
 
+  std::shared_ptr<detail::LoopLife> life_;
   std::unique_ptr<Backend> backend_;
   Timers timers_;
   Spin spin_;

@@ -16,7 +16,7 @@ constexpr std::size_t piece_overhead_bytes = 64;   // what a piece costs beside 
 constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is seen between two
 constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
 constexpr std::size_t memory_bytes_max = 16_MiB;   // for a peer that publishers do not wait for
-constexpr std::size_t memory_factor = 64;          // or so many times bytes_max
+constexpr std::size_t memory_factor = 4;           // or so many times bytes_max
 constexpr int ticks_slow = 5;
 constexpr int ticks_stalled_max = 10;
 
@@ -92,6 +92,10 @@ Outbox::Outbox(OutboxOptions options) noexcept
 Outbox::~Outbox() {
   if (drainer_ != nullptr) [[unlikely]] {
     abort_misuse("an Outbox is destroyed while drain() sends from it; end that task first: cancel and await it");
+  }
+  if (subscriptions_ != 0) [[unlikely]] {
+    abort_misuse(
+        "an Outbox is destroyed while a Subscription refers to it; declare the Outbox before the Subscription");
   }
   relieve();
 }

@@ -3,7 +3,7 @@
 // A peer that keeps up is never disconnected, however much is pushed at once. Above `bytes_max` the outbox is behind:
 // publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. Publishers wait
 // no longer for a peer that takes less than a quarter of `bytes_max` within half of `stalled_max`: it is slow. A peer
-// that is behind is disconnected when it takes nothing for `stalled_max`, and when 16 MiB (or 64 times `bytes_max`, if
+// that is behind is disconnected when it takes nothing for `stalled_max`, and when 16 MiB (or 4 times `bytes_max`, if
 // that is more) wait for it.
 #pragma once
 
@@ -92,6 +92,7 @@ class Outbox {
 
  private:
   friend Task<> drain(Outbox& outbox, Stream& stream);
+  friend class Subscription;
   class Wait;
   class Behind;
   struct Piece {
@@ -119,6 +120,7 @@ class Outbox {
   List<Relief> reliefs_;            // until it delays no publishers
   List<Relief> readies_;            // until it is not behind
   Wait* wait_ = nullptr;
+  unsigned subscriptions_ = 0;  // that refer to it
   Context* drainer_ = nullptr;  // both only while drain() runs
   Stream* stream_ = nullptr;
   bool finished_ = false;

@@ -407,12 +407,22 @@ void Server::listen_on(const Address& address) {
 
 Task<> Server::listen() {
   std::vector<std::string> places;
+  if (options_.limits.connections_max == 0) {
+    throw Error(ErrorKind::invalid, "serve", options_.listen, "Limits::connections_max is 0: nobody could connect");
+  }
+  if (trim(options_.listen).empty()) {
+    throw Error(ErrorKind::invalid, "listen on", "\"\"", "give HOST:PORT, or unix:PATH; port 0 is any free one");
+  }
   for (const auto place : std::views::split(std::string_view(options_.listen), ',')) {
     places.emplace_back(trim(std::string_view(place)));
     const auto target = parse_host_port(places.back());
     if (target && target->host == "0.0.0.0" && target->port) ipv4_ports_.push_back(*target->port);
   }
-  for (const std::string& place : places) co_await listen_at(place);
+  for (auto place = places.begin(); place != places.end(); ++place) {
+    const bool is_again = std::find(places.begin(), place, *place) != place && !place->ends_with(":0");
+    if (is_again) throw Error(ErrorKind::invalid, "listen on", *place, "it is named twice");
+    co_await listen_at(*place);
+  }
   if (options_.on_ready) options_.on_ready();
 }
 

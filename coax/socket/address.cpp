@@ -110,7 +110,9 @@ Address Address::of(std::string_view text, Family family) {
     throw Error(ErrorKind::invalid, "resolve", text, "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT");
   }
   const bool is_v6 = family == Family::v6;
-  if (target->host.empty() || target->host == "*") return *Endpoint::from_ip(is_v6 ? "::" : "0.0.0.0", *target->port);
+  if (target->host.empty() || target->host == "*") {
+    return is_v6 ? Endpoint::any(*target->port) : *Endpoint::from_ip("0.0.0.0", *target->port);
+  }
   if (target->host == "<broadcast>") return *Endpoint::from_ip("255.255.255.255", *target->port);
   for (const Endpoint& endpoint : resolve(target->host, *target->port)) {
     if ((endpoint.family() == Endpoint::Family::v6) == is_v6) return endpoint;
@@ -122,7 +124,7 @@ Address Address::of_literal(std::string_view text, std::string_view operation) {
   if (text.starts_with("unix:")) return of(text, Family::local);
   const auto target = parse_host_port(text);
   if (target && target->port) {
-    if (target->host.empty() || target->host == "*") return *Endpoint::from_ip("::", *target->port);
+    if (target->host.empty() || target->host == "*") return Endpoint::any(*target->port);
     if (const auto numeric = Endpoint::from_ip(target->host, *target->port)) return *numeric;
   }
   throw Error(ErrorKind::invalid, operation, text,
@@ -190,6 +192,7 @@ std::string_view listen_advice(int reason, const Address& address) {
     return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
   }
   if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
+  if (reason == EAFNOSUPPORT) return "this machine has no IPv6: take an IPv4 address, 0.0.0.0 for all";
   return connect_advice(reason, address);
 }
 

@@ -156,6 +156,8 @@ Socket Socket::connect_to(const Address& where, const SocketConnectOptions& opti
     socket.bind(*options.source);
   }
   socket.connect(where);
+  // To itself, when the kernel gave it the very port that it connects to: nobody else is there.
+  if (where.family() != Family::local && socket.local() == where) socket.fail(ECONNREFUSED, "connect to", &where);
   return socket;
 }
 

@@ -135,11 +135,12 @@ Bytes Socket::recv_until(std::optional<TimePoint>& until) {
 }
 
 std::string Socket::recv_exactly(std::size_t count) {
-  std::string bytes(count, '\0');
+  std::string bytes;
   Attempt attempt{.operation = "recv from", .events = POLLIN};
   for (std::size_t done = 0; done < count;) {
+    if (done == bytes.size()) bytes.resize(grown_towards(count, done));
     const std::size_t more =
-        retry(attempt, [&] { return ::recv(native(), bytes.data() + done, count - done, MSG_NOSIGNAL); });
+        retry(attempt, [&] { return ::recv(native(), bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL); });
     if (more == 0) {
       bytes.resize(done);
       throw IncompleteRead(peer_text(), std::move(bytes), count);

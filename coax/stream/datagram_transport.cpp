@@ -52,7 +52,10 @@ DatagramTransport::DatagramTransport(const Address& at, const Address& peer, con
   descriptor_ = *descriptor;
 }
 
-DatagramTransport::~DatagramTransport() { close(); }
+DatagramTransport::~DatagramTransport() {
+  if (descriptor_) Loop::require_current(loop_, "a DatagramTransport");
+  close();
+}
 
 void DatagramTransport::close() noexcept {
   if (!descriptor_) return;

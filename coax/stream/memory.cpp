@@ -54,6 +54,7 @@ MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out)
 MemoryStream::~MemoryStream() {
   if (receiving_ != nullptr || !sends_.empty()) [[unlikely]]
     abort_destroyed_in_use();
+  if (!closed_) Loop::require_current(loop_, "a stream");
   close();
 }
 

@@ -21,6 +21,7 @@ SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer)
 SocketStream::~SocketStream() {
   if (receiving_ != nullptr || (writer_ && writer_->has_waiting())) [[unlikely]]
     abort_destroyed_in_use();
+  if (descriptor_) Loop::require_current(loop_, "a stream");
   close();
 }
 

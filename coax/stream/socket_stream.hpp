@@ -106,7 +106,10 @@ class SocketListener {
       : SocketListener(std::string_view(at), options) {}
   SocketListener(const SocketListener&) = delete;
   SocketListener& operator=(const SocketListener&) = delete;
-  ~SocketListener() { close(); }
+  ~SocketListener() {
+    if (descriptor_) Loop::require_current(loop_, "a listener");
+    close();
+  }
 
   struct Accepted {
     int native = -1;  // give it to SocketStream::adopt() on any loop, or close it

@@ -46,9 +46,9 @@ Stream::Send::Send(Stream& stream, std::span<const Bytes> list) noexcept : Send(
 }
 
 Task<std::string> Stream::recv_exactly(std::size_t count) {
-  std::string bytes(count, '\0');
-  std::size_t have = 0;
-  while (have < count) {
+  std::string bytes;
+  for (std::size_t have = 0; have < count;) {
+    if (have == bytes.size()) bytes.resize(grown_towards(count, have));
     const std::size_t got = co_await recv(std::span<char>(bytes).subspan(have));
     if (got == 0) {
       bytes.resize(have);

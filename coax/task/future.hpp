@@ -21,7 +21,7 @@ namespace detail {
 // Belongs to the loop on which the promise was made.
 template <class T>
 struct FutureState {
-  Loop& home = Loop::current();
+  LoopLink home{Loop::current()};
   Event settled;
   std::optional<no_void<T>> value;
   std::exception_ptr error;
@@ -73,8 +73,8 @@ class [[nodiscard]] Future {
   std::shared_ptr<detail::FutureState<T>> state_;
 };
 
-// Made on a loop's thread; set, failed and destroyed on any thread while that loop lives. Destroyed without a value it
-// fails its future with Error(disconnected). What comes after the first value or error is ignored.
+// Made on a loop's thread; set, failed and destroyed on any thread. Destroyed without a value it fails its future with
+// Error(disconnected). What comes after the first value or error is ignored, and what comes after the end of the loop.
 template <class T = void>
 class Promise {
  public:
@@ -104,7 +104,9 @@ class Promise {
       state.value.emplace(std::move(value));
     });
   }
+  // Throws Error(invalid) for a null pointer, as std::current_exception() is outside of a catch.
   void fail(std::exception_ptr error) {
+    if (!error) throw Error(ErrorKind::invalid, "fail", "a promise", "the exception pointer is null");
     settle([error = std::move(error)](detail::FutureState<T>& state) mutable { state.error = std::move(error); });
   }
 
@@ -113,7 +115,7 @@ class Promise {
   void settle(Action action) {
     if (!state_ || std::exchange(settled_, true)) return;
     const std::shared_ptr<detail::FutureState<T>> state = state_;
-    Loop& home = state->home;
+    const LoopLink& home = state->home;
     auto apply = [state, action = std::move(action)]() mutable {
       action(*state);
       state->settled.set();

@@ -9,6 +9,7 @@
 #include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/loop/loop.hpp"
 
 namespace coax {
 
@@ -85,6 +86,7 @@ int program(int argc, char** argv, std::string_view usage, const std::function<i
   const std::string usage_line = fmt::format("usage: {}{}{}", name, usage.empty() ? "" : " ", usage);
   try {
     log::check_environment();
+    check_loop_environment();
     if (first != "-h" && first != "--help") return body(Arguments(argc, argv, usage));
     print_line(usage_line);
     return 0;
@@ -94,6 +96,9 @@ int program(int argc, char** argv, std::string_view usage, const std::function<i
     return 2;
   } catch (const std::exception& error) {
     print_error(fmt::format("{}: {}", name, error.what()));
+    return 1;
+  } catch (...) {
+    print_error(fmt::format("{}: it ended with something that is no exception", name));
     return 1;
   }
 }

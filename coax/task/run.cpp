@@ -130,6 +130,9 @@ int run(Task<> task, RunOptions options) {
   } catch (const std::exception& error) {
     print_error(error.what());
     return 1;
+  } catch (...) {
+    print_error("a task ended with something that is no exception");
+    return 1;
   }
   return 0;
 }

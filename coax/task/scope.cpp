@@ -1,6 +1,9 @@
 // Task groups, sleeping, events, and tasks on another loop.
 #include "coax/task/scope.hpp"
 
+#include <exception>
+#include <string>
+
 #include "coax/base/misuse.hpp"
 
 namespace coax {
@@ -23,6 +26,15 @@ struct TaskGroup::Spawned : Child {
 };
 
 TaskGroup::~TaskGroup() {
+  if (error_ && std::uncaught_exceptions() == 0) {
+    try {
+      std::rethrow_exception(error_);
+    } catch (const std::exception& error) {
+      report_misuse(std::string("a TaskGroup is destroyed without join(), which would have thrown: ") + error.what());
+    } catch (...) {
+      report_misuse("a TaskGroup is destroyed without join(), which would have thrown");
+    }
+  }
   if (size_ == 0) return;
   abort_misuse("a TaskGroup is destroyed while its tasks run; co_await group.join() first, or use task_group()");
 }
@@ -149,6 +161,11 @@ void charge_bytes(std::size_t count) noexcept {
 }
 
 // --- Event ---
+
+Event::~Event() {
+  if (!waits_.empty()) [[unlikely]]
+    abort_misuse("an Event is destroyed while a task waits for it; end that task first: cancel and await it");
+}
 
 void Event::set() noexcept {
   set_ = true;

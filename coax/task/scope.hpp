@@ -449,6 +449,10 @@ void charge_bytes(std::size_t count) noexcept;
 class Event {
  public:
   class Wait;
+  Event() noexcept = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event();  // aborts the program with a message when a task still waits
   void set() noexcept;
   void clear() noexcept { set_ = false; }
   [[nodiscard]] bool is_set() const noexcept { return set_; }

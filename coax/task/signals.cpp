@@ -191,9 +191,16 @@ bool is_left_to_default(int number) noexcept {
   return sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == on_signal);
 }
 
+// A shell without job control ignores the interrupt for what it starts in the background.
+bool is_ignored(int number) noexcept {
+  struct sigaction now{};
+  return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 StopSignals::StopSignals(Loop& loop) : numbers_{SIGINT, SIGTERM}, ear_(listen_on(loop)) {
+  if (is_ignored(SIGINT)) numbers_[0] = 0;
   if (is_left_to_default(SIGHUP)) numbers_[2] = SIGHUP;
   for (const int number : numbers_) {
     if (number == 0) continue;

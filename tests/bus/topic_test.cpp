@@ -137,6 +137,32 @@ TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
       {.threads = 2});
 }
 
+TEST(Topic, refuses_another_number_of_encodings_than_it_has) {
+  run([]() -> Task<> {
+    EXPECT_THROW(Topic(0), Error);
+    Topic topic(2);
+    Outbox outbox({.form = 1});
+    const Subscription subscription = topic.subscribe(outbox);
+    EXPECT_THROW(topic.publish_now("hello"), Error);
+    EXPECT_EQ(co_await outcome(topic.publish("hello")), "invalid");
+    const std::array<Bytes, 2> forms{"a", "b"};
+    topic.publish_now(forms);
+  });
+}
+
+TEST(Subscription, finish_brings_what_was_published_before) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Topic topic;
+    Outbox outbox;
+    Subscription subscription = topic.subscribe(outbox);
+    topic.publish_now("the last words");
+    subscription.finish();
+    co_await drain(outbox, *near);
+    EXPECT_EQ((co_await far->recv()).text(), "the last words");
+  });
+}
+
 TEST(Outbox, that_overflows_ends_its_drain_even_while_the_peer_does_not_read) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair(1000);

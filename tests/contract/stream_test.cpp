@@ -103,6 +103,14 @@ TEST_P(StreamContract, recv_exactly_that_gets_less_carries_what_came) {
   });
 }
 
+TEST_P(StreamContract, recv_exactly_takes_memory_for_what_comes_and_not_for_what_is_asked) {
+  run([](StreamPair& pair) -> Task<> {
+    co_await pair.near->send("abc");
+    co_await pair.near->finish();
+    EXPECT_EQ(co_await outcome(pair.far->recv_exactly(SIZE_MAX)), "disconnected");
+  });
+}
+
 TEST_P(StreamContract, what_recv_lends_stays_until_the_next_call_on_that_stream) {
   run([](StreamPair& pair) -> Task<> {
     StreamPair other = co_await GetParam().make();

@@ -44,6 +44,11 @@ App make_app(http::AppOptions options = {}) {
     return Response::text(text);
   });
   app.file({.path = "/file", .content_type = "text/css", .body = "body {}"});
+  app.get("/number", [](Request&) -> Response { throw 42; });
+  app.websocket("/fails", [](ws::Connection& socket) -> Task<> {
+    co_await socket.recv();
+    co_await socket.send_text("\xff");
+  });
   app.websocket("/echo", [](ws::Connection& socket) -> Task<> {
     while (auto message = co_await socket.recv()) co_await socket.send(message);
   });
@@ -143,6 +148,9 @@ TEST(Http, a_pattern_that_no_request_can_match_is_refused) {
     App app;
     EXPECT_THROW(app.get(pattern, answer), Error) << pattern;
   }
+  App app;
+  EXPECT_THROW(app.route("G T", "/", answer), Error);
+  EXPECT_THROW(app.websocket("/", nullptr), Error);
 }
 
 TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {
@@ -316,6 +324,19 @@ TEST(WebSocket, echoes_and_answers_the_close) {
   const std::string expected = std::string(switching) + "\x81\x05Hello"s + "\x8a\x01x"s + "\x88\x02\x03\xe8"s;
   EXPECT_EQ(answer(request), expected) << "frames that come with the request are not lost";
   EXPECT_EQ(answer(request, 1), expected);
+}
+
+TEST(WebSocket, a_handler_that_fails_closes_with_1011) {
+  using namespace std::string_literals;
+  std::string request(upgrade);
+  request.replace(request.find("/echo"), 5, "/fails");
+  const std::string text = answer(request + "\r\n" + "\x81\x81\0\0\0\0x"s);
+  ASSERT_TRUE(text.starts_with(switching));
+  EXPECT_EQ(text.substr(switching.size()), "\x88\x02\x03\xf3"s);
+}
+
+TEST(Http, a_handler_that_throws_what_is_no_exception_is_500) {
+  EXPECT_TRUE(answer("GET /number HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 500 "));
 }
 
 TEST(WebSocket, a_frame_without_a_mask_is_closed_with_1002) {

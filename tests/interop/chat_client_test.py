@@ -167,6 +167,15 @@ class Usage(unittest.TestCase):
                 self.assertIn(reason, ran.stderr)
                 self.assertEqual(ran.stderr.count(b"\n"), 1, ran.stderr)
 
+    def test_a_port_alone_is_one_of_this_machine(self) -> None:
+        with Hub() as hub:
+            for words in [str(hub.port)], [LOCALHOST, str(hub.port)]:
+                with self.subTest(words):
+                    ran = support.run("chat", *words, "--nick", "alice", given=b"hello\n")
+                    self.assertEqual((ran.returncode, ran.stdout), (0, b"alice joined the chat!\nalice: hello\n"))
+        ran = support.run("chat", f"http://{LOCALHOST}:1", "--nick", "alice")
+        self.assertEqual(ran.returncode, 2)
+
     def test_nobody_answers(self) -> None:
         with socket.socket() as unused:
             unused.bind((LOCALHOST, 0))  # and does not listen

@@ -80,6 +80,14 @@ class Keys(HubTest):
         self.assertEqual(alice.leave(), (0, True))
         self.assertTrue(alice.written.endswith(b"\x1b[?2004l"))
 
+    def test_a_long_paste_in_one_line_does_not_hold_it_up(self) -> None:
+        alice = self.enter()
+        alice.type("\x1b[200~" + "x" * 900_000 + "\x1b[201~")
+        alice.type("\x15/help\r")  # Ctrl-U takes the line away
+        alice.wait_for("Ctrl-D")
+        alice.type("\x04")
+        self.assertEqual(alice.leave(), (0, True))
+
     def test_a_message_above_the_limit_is_split(self) -> None:
         seen = self.join("seen")
         alice = self.enter()

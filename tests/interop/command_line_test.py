@@ -87,7 +87,7 @@ class LostOutput(unittest.TestCase):
                 with self.subTest(arguments):
                     code, said = run_into(full.fileno(), *arguments)
                     self.assertEqual(code, 1)
-                    self.assertIn("write to standard output: No space left on device", said)
+                    self.assertEqual(said.count("write to standard output: No space left on device"), 1, said)
 
     def test_a_hub_whose_banner_is_lost_says_so_and_serves(self) -> None:
         with open("/dev/full", "wb") as full:

@@ -52,6 +52,15 @@ def is_permitted() -> bool:
 
 @unittest.skipUnless(is_permitted(), "network and mount namespaces need root, unshare and ip")
 class OnlyLoopback(unittest.TestCase):
+    def test_nobody_connects_to_itself(self) -> None:
+        out = in_namespace("""
+            with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+                ports.write("22500 22503")
+            print({run("connect", "--check", f"127.0.0.1:{port}")[0] for port in range(22500, 22504) for _ in range(8)})
+            print({run("echo", "22501", "--count", "1")[0] for _ in range(8)})
+        """)
+        self.assertEqual(out.splitlines(), ["{3}", "{3}"])
+
     def test_a_name_of_the_hosts_file_is_known_to_all(self) -> None:
         out = in_namespace("""
             server, port = listener("127.0.0.9")

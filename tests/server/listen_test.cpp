@@ -29,6 +29,10 @@ TEST_F(ServeListens, cannot_listen_where_another_does) {
     const SocketListener taken(*Endpoint::parse("127.0.0.1:0"));
     EXPECT_EQ(co_await outcome(serve({.listen = taken.local().to_string()}, echo)), "address");
     EXPECT_EQ(co_await outcome(serve({.listen = "no port"}, echo)), "invalid");
+    EXPECT_EQ(co_await outcome(serve({.listen = ""}, echo)), "invalid");
+    EXPECT_EQ(co_await outcome(serve({.listen = "127.0.0.1:0,"}, echo)), "invalid");
+    EXPECT_EQ(co_await outcome(serve({.listen = "127.0.0.1:4711,127.0.0.1:4711"}, echo)), "invalid");
+    EXPECT_EQ(co_await outcome(serve({.limits = {.connections_max = 0}}, echo)), "invalid");
     EXPECT_EQ(co_await outcome(serve({.listen = "127.0.0.1:99999"}, echo)), "invalid");
   });
 }

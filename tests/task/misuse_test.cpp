@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "coax/bus/topic.hpp"
 #include "coax/server/outbox.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -164,6 +165,97 @@ TEST(MisuseDeath, group_that_is_not_joined_aborts_with_a_message) {
                  co_return;
                }),
                "coax: a TaskGroup is destroyed while its tasks run");
+}
+
+TEST(Misuse, group_that_is_not_joined_reports_what_its_task_threw) {
+  ::testing::internal::CaptureStderr();
+  run([]() -> Task<> {
+    TaskGroup group;
+    group.spawn([]() -> Task<> {
+      co_await next_turn();
+      throw std::runtime_error("the disk is full");
+    });
+    for (int turn = 0; turn < 10; ++turn) co_await next_turn();
+  });
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "coax: a TaskGroup is destroyed without join(), which would have thrown: the disk is full\n");
+}
+
+TEST(Misuse, promise_may_outlive_its_loop) {
+  std::optional<Promise<int>> kept;
+  std::optional<Promise<std::string>> set_late;
+  run([&]() -> Task<> {
+    kept.emplace();
+    set_late.emplace();
+    const Future<int> first = kept->future();
+    const Future<std::string> second = set_late->future();
+    co_return;
+  });
+  kept.reset();
+  std::jthread([&] { set_late->set("late"); }).join();
+}
+
+TEST(Misuse, promise_is_not_failed_with_nothing) {
+  run([]() -> Task<> {
+    Promise<int> promise;
+    EXPECT_EQ(text_of([&] { promise.fail(std::current_exception()); }),
+              "fail a promise: the exception pointer is null");
+    promise.set(1);
+    EXPECT_EQ(co_await promise.future(), 1);
+  });
+}
+
+TEST(Misuse, what_a_program_throws_need_not_be_an_exception) {
+  const auto throw_number = []() -> Task<> {
+    throw 42;
+    co_return;
+  };
+  EXPECT_EQ(coax::run(throw_number()), 1);
+}
+
+TEST(MisuseDeath, stream_and_listener_that_outlive_their_loop_abort) {
+  EXPECT_DEATH(
+      {
+        std::unique_ptr<Stream> kept;
+        run([&]() -> Task<> {
+          kept = memory_stream_pair().first;
+          co_return;
+        });
+        kept.reset();
+      },
+      "a stream is destroyed after its loop has ended");
+  EXPECT_DEATH(
+      {
+        std::optional<SocketListener> kept;
+        run([&]() -> Task<> {
+          kept.emplace("127.0.0.1:0");
+          co_return;
+        });
+        kept.reset();
+      },
+      "a listener is destroyed after its loop has ended");
+}
+
+TEST(MisuseDeath, event_destroyed_while_a_task_waits_aborts) {
+  EXPECT_DEATH(run([]() -> Task<> {
+                 auto event = std::make_unique<Event>();
+                 TaskGroup group;
+                 group.spawn(wait_for(*event));
+                 event.reset();
+                 co_await group.join();
+               }),
+               "an Event is destroyed while a task waits for it");
+}
+
+TEST(MisuseDeath, outbox_destroyed_before_its_subscription_aborts) {
+  EXPECT_DEATH(run([]() -> Task<> {
+                 Topic topic;
+                 auto outbox = std::make_unique<Outbox>();
+                 const Subscription subscription = topic.subscribe(*outbox);
+                 outbox.reset();
+                 co_return;
+               }),
+               "an Outbox is destroyed while a Subscription refers to it");
 }
 
 TEST(MisuseDeath, stream_destroyed_while_a_task_receives_aborts) {
