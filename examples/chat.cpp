@@ -25,8 +25,8 @@ coax::Task<> chat(coax::Stream& client) {
   coax::Lines lines(client, {.line_bytes_max = 4_KiB, .pause = 50ms});
   const auto nick = co_await lines.next();
   if (!nick) co_return;
-  coax::Outbox outbox({.bytes_max = 256_KiB});       // a client that stops reading is disconnected
-  auto subscription = room.subscribe(outbox);        // until its destructor
+  coax::Outbox outbox({.bytes_max = 256_KiB});  // a client that stops reading is disconnected
+  auto subscription = room.subscribe(outbox);   // until its destructor
   const Presence presence(nick->string());
   co_await coax::all(talk(lines, presence.nick, subscription), drain(outbox, client));
 }
