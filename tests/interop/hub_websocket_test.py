@@ -504,7 +504,7 @@ class Pages(HubTest):
             "no host": b"GET / HTTP/1.1\r\n\r\n",
             "two hosts": b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n",
             "no HTTP": b"NICK alice\r\n\r\n",
-            "no such version": b"GET / HTTP/1.2\r\nHost: localhost\r\n\r\n",
+            "no such version": b"GET / HTTP/3.0\r\nHost: localhost\r\n\r\n",
             "another version": b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
             "chunks in HTTP/1.0": b"POST / HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         }.items():

@@ -6,6 +6,7 @@
 #include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -38,6 +39,7 @@ TEST_F(ServeListens, cannot_listen_where_another_does) {
 }
 
 TEST_F(ServeListens, the_wildcards_of_both_families_share_a_port) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     std::uint16_t port = 0;
     {

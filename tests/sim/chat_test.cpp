@@ -43,6 +43,7 @@ struct Plan {
   std::size_t padding = 0;
   std::vector<Fate> fates = {Fate::stays, Fate::leaves, Fate::is_cut_off, Fate::is_reset, Fate::vanishes};
   chat::ChatLimits limits = {.nick = 30s, .pause = 1s};
+  Duration pause_before_the_end = 1s;
 };
 
 class Party {
@@ -112,7 +113,7 @@ Task<> Party::serve_until_all_is_said() {
     visits.spawn(visit(guest));
   }
   co_await all_is_said_.wait();
-  co_await pause(1s);
+  co_await pause(plan_.pause_before_the_end);
   const TimePoint begin = network_.now();
   EXPECT_EQ(co_await server.stop(), "cancelled");
   EXPECT_LE(network_.now() - begin, 11s);
@@ -277,7 +278,8 @@ TEST_F(SimChat, who_does_not_read_is_thrown_out_and_costs_nobody_else_anything) 
                           .lines = 30,
                           .padding = 100,
                           .fates = {Fate::stays, Fate::leaves, Fate::is_reset, Fate::sleeps},
-                          .limits = {.outbox_bytes_max = 3000, .nick = 30s, .pause = 1s}});
+                          .limits = {.outbox_bytes_max = 3000, .nick = 30s, .pause = 1s},
+                          .pause_before_the_end = 30s});
     co_await party.run();
     thrown_out += party.thrown_out();
   };

@@ -11,6 +11,7 @@
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/sim.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -98,6 +99,7 @@ TEST(MisuseDeath, socket_destroyed_while_a_task_receives_aborts) {
 }
 
 TEST(Misuse, what_is_no_socket_is_not_taken_over) {
+  COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     std::array<int, 2> ends{};
     EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);

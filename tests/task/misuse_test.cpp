@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <thread>
 
+#include "coax/base/log.hpp"
 #include "coax/bus/topic.hpp"
 #include "coax/server/outbox.hpp"
 #include "coax/stream/memory.hpp"
@@ -16,6 +17,7 @@
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -211,6 +213,7 @@ TEST(Misuse, what_a_program_throws_need_not_be_an_exception) {
     co_return;
   };
   EXPECT_EQ(coax::run(throw_number()), 1);
+  log::flush(10s);  // for the next test, which looks at standard error
 }
 
 TEST(MisuseDeath, stream_and_listener_that_outlive_their_loop_abort) {
