@@ -24,6 +24,7 @@
 #include "coax/stream/frames.hpp"
 #include "coax/stream/json_messages.hpp"
 #include "coax/stream/lines.hpp"
+#include "coax/stream/reader.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/channel.hpp"
