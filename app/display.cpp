@@ -46,9 +46,8 @@ std::size_t next_cluster(std::string_view text, std::size_t at) noexcept {
   return at;
 }
 
-// Clusters are found from the front, from a place that is between two for sure: no cluster goes on from one character
-// of ASCII to the next. In a text without such a place it looks back so far and no further: else the work for a line
-// would grow with its square.
+// Grapheme clusters can only be found going forward. The scan starts at the last boundary between two ASCII characters,
+// which never join, or at most look_back_max bytes before `at`: bounded work for each call.
 std::size_t previous_cluster(std::string_view text, std::size_t at) noexcept {
   constexpr std::size_t look_back_max = 512;
   if (at == 0) return 0;

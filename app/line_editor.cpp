@@ -79,7 +79,7 @@ void LineEditor::insert(const std::string& text) {
   if (text == "\t") {
     constexpr std::size_t tabbed_bytes_max = 4096;
     const std::size_t start = line_start();
-    // Where a line is so long that nobody looks for columns, one blank is enough.
+    // Counting columns is linear in the line: above this length a tab is a single space.
     const bool has_columns = cursor_ - start <= tabbed_bytes_max;
     const int column = has_columns ? columns_of(std::string_view(text_).substr(start, cursor_ - start)) % 8 : 7;
     fit.assign(static_cast<std::size_t>(8 - column), ' ');

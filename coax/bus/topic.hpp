@@ -2,7 +2,7 @@
 //
 // Publishers are slowed before a subscriber is lost: publish() waits while the outbox of any subscriber is behind (see
 // Outbox), so that a handler which awaits it reads no more from its own peer meanwhile. The wait is at most one second
-// a message, and none for a peer that has shown itself slow: nobody stops the others.
+// a message, and publishers do not wait for a slow peer at all.
 #pragma once
 
 #include <memory>

@@ -408,7 +408,7 @@ void Server::listen_on(const Address& address) {
 Task<> Server::listen() {
   std::vector<std::string> places;
   if (options_.limits.connections_max == 0) {
-    throw Error(ErrorKind::invalid, "serve", options_.listen, "Limits::connections_max is 0: nobody could connect");
+    throw Error(ErrorKind::invalid, "serve", options_.listen, "Limits::connections_max must be at least 1");
   }
   if (trim(options_.listen).empty()) {
     throw Error(ErrorKind::invalid, "listen on", "\"\"", "give HOST:PORT, or unix:PATH; port 0 is any free one");

@@ -156,7 +156,7 @@ Socket Socket::connect_to(const Address& where, const SocketConnectOptions& opti
     socket.bind(*options.source);
   }
   socket.connect(where);
-  // To itself, when the kernel gave it the very port that it connects to: nobody else is there.
+  // TCP self-connect (RFC 9293, section 3.5): the kernel chose the destination port as the source port.
   if (where.family() != Family::local && socket.local() == where) socket.fail(ECONNREFUSED, "connect to", &where);
   return socket;
 }

@@ -56,8 +56,8 @@ Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
     co_await sleep(pause);
     reason = co_await Connect(*descriptor, address);
   }
-  // Where the kernel gives the socket the very port that it connects to, TCP connects it to itself (RFC 9293, section
-  // 3.5, simultaneous open): nobody else is there.
+  // TCP self-connect (RFC 9293, section 3.5, simultaneous open): the kernel chose the destination port as the source
+  // port, and no server listens there.
   if (reason == 0 && address.family() != Family::local && stream->local() == stream->peer()) reason = ECONNREFUSED;
   if (reason != 0) throw Error(reason, "connect to", address.to_string(), connect_advice(reason, address));
   co_return stream;

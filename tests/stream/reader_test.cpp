@@ -9,7 +9,6 @@
 
 using namespace coax;
 using namespace coax::test;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -66,6 +65,10 @@ void with_reader(std::vector<std::string> pieces, ReaderOptions options, Body bo
   });
 }
 
+Task<> some_turns() {
+  for (int turn = 0; turn < 20; ++turn) co_await next_turn();
+}
+
 }  // namespace
 
 TEST(Reader, loses_nothing_between_lines_and_counted_bytes_wherever_it_is_cut) {
@@ -89,7 +92,7 @@ TEST(Reader, lends_what_comes_whole_and_holds_nothing_while_it_waits) {
     EXPECT_EQ((co_await reader.line())->text(), "two");
     EXPECT_TRUE(reader.buffered().empty());
     const auto next = [&reader]() -> Task<> { co_await reader.line(); };
-    EXPECT_EQ(co_await race(next(), sleep(1ms)), 1U);
+    EXPECT_EQ(co_await race(next(), some_turns()), 1U);
     EXPECT_EQ(Loop::current().backend().buffers().lent(), before);
     near->close();
   });
@@ -101,8 +104,8 @@ TEST(Reader, cancelled_loses_nothing) {
     Reader reader(*far);
     const auto exactly = [&reader](std::size_t count) -> Task<> { co_await reader.exactly(count); };
     co_await near->send("abc\nde");
-    EXPECT_EQ(co_await race(exactly(10), sleep(1ms)), 1U);
-    EXPECT_EQ(co_await race(exactly(10), sleep(1ms)), 1U);
+    EXPECT_EQ(co_await race(exactly(10), some_turns()), 1U);
+    EXPECT_EQ(co_await race(exactly(10), some_turns()), 1U);
     EXPECT_EQ((co_await reader.line())->text(), "abc");
     co_await near->send("f\n");
     EXPECT_EQ((co_await reader.line())->text(), "def");
