@@ -80,7 +80,7 @@ Task<> Wire::send(std::string message) {
 }
 
 Task<> Wire::leave() {
-  co_await stream_->finish();
+  co_await stream_->shutdown_send();
   while (const Bytes bytes = co_await stream_->recv()) {
   }
 }

@@ -91,7 +91,7 @@ Task<bool> Exchange::send(Bytes bytes) {
 
 Task<bool> Exchange::finish() {
   try {
-    co_await stream_.finish();
+    co_await stream_.shutdown_send();
   } catch (const Error&) {
     broken_ = std::current_exception();
     side_finished(we_finished_);

@@ -128,7 +128,7 @@ Task<> Server::accept_at(SocketListener& listener) {
 // As the kernel does with those in the backlog: one that was accepted in the same moment on another address, too.
 void Server::refuse_others() noexcept {
   listeners_.clear();
-  for (const auto& other : accepted_) other->reset();
+  for (const auto& other : accepted_) other->abort();
   accepted_.clear();
 }
 

@@ -6,7 +6,7 @@ void send(const coax::Arguments& given) {
   auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::minutes(1)});
   server.send(data);
   coax::print_line("Sent {} bytes", data.size());
-  server.finish();
+  server.shutdown_send();
   coax::print_line("{}", coax::printable(server.recv()));
 }
 

@@ -5,7 +5,7 @@ void ask(const coax::Arguments& given) {
   auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
   server.send(given.get("TEXT", "All that I have to say"));
   server.send(", and no more.");
-  server.finish();
+  server.shutdown_send();
   coax::SocketFrames answers(server, coax::Framing::until_close());
   coax::print_line("{}", coax::printable(answers.next().value()));
 }

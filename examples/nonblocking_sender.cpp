@@ -10,7 +10,7 @@ void send(const coax::Arguments& given) {
     left = left.from(server.send_some(left));
   }
   coax::print_line("Sent {} bytes", data.size());
-  server.finish();
+  server.shutdown_send();
   coax::select({&server});
   coax::print_line("{}", coax::printable(server.recv()));
 }

@@ -19,7 +19,7 @@ void send(const coax::Arguments& given) {
   for (std::uint64_t sent = 0, more = size; more > 0 && sent < size; sent += more) {
     more = server.send_file(file.native(), sent, 1 << 20);
   }
-  server.finish();
+  server.shutdown_send();
   if (auto reason = server.recv()) throw std::runtime_error("the receiver said " + coax::printable(reason));
   coax::print_line("Sent {} ({} bytes)", coax::printable(path.filename().string()), size);
 }

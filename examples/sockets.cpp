@@ -43,7 +43,7 @@ void ask(std::string_view where, std::span<char*> lines) {
     server.send(line + "\n");
     if (const auto answer = answers.next()) fmt::print("{}\n", answer->text());
   }
-  server.finish();
+  server.shutdown_send();
 }
 
 int main(int argc, char** argv) try {

@@ -4,7 +4,7 @@
 void ask(const coax::Arguments& given) {
   auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
   server.send(given.get("TEXT", "Hello from the client!"));
-  server.finish();
+  server.shutdown_send();
   coax::SocketFrames answers(server, coax::Framing::until_close());
   coax::print_line("Received: {}", coax::printable(coax::trim(*answers.next())));
 }

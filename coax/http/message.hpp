@@ -47,7 +47,7 @@ class Request {
 
   const http1::Head& head_;
   std::string& body_;
-  const Endpoint& peer_;
+  Endpoint peer_;
   std::string_view host_;
   std::string_view path_;  // of the target as it came, or decoded_
   // Where segments end, and their values: path_ as well, unless it has encoded slashes.

@@ -20,8 +20,8 @@ namespace coax {
 enum class CloseReason : std::uint8_t {
   finished,       // the handler returned
   disconnected,   // the peer reset it or went away
-  idle,           // nothing came or went for too long
-  stuck,          // the peer did not read for too long
+  idle,           // no byte was received or sent for too long
+  write_timeout,  // the peer did not read for too long
   overflow,       // the peer read too slowly and its outbox was full
   protocol,       // the peer broke the protocol
   timed_out,      // something that must come in time did not
@@ -45,17 +45,32 @@ class Pulse {
 // Belongs to its loop's thread and lives as long as the handler runs.
 class Connection {
  public:
-  // All that it is given must live as long as it does. `context` is that of the handler; null: end() only notes why.
-  Connection(Stream& stream, const Endpoint& peer, std::uint64_t id, Context* context = nullptr) noexcept
-      : stream_(stream), peer_(peer), context_(context), id_(id) {}
+  // `context`: the handler's, for end(); null: end() only records the reason.
+  // Lifetime: the stream and the context must outlive it.
+  Connection(Stream& stream, std::uint64_t id, Context* context = nullptr) noexcept
+      : top_(&stream), context_(context), id_(id) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  [[nodiscard]] Stream& stream() noexcept { return stream_; }
-  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }  // of no family: through a Unix socket
-  [[nodiscard]] std::string peer_name() const { return stream_.peer_name(); }
-  // Who it is at the other end of a Unix socket; nothing of others.
-  [[nodiscard]] std::optional<Credentials> peer_credentials() const;
+  // The top stream: the socket, or the layer that was added last.
+  [[nodiscard]] Stream& stream() noexcept { return *top_; }
+  [[nodiscard]] const Stream& stream() const noexcept { return *top_; }
+  // Puts a layer (layer.hpp) over the top stream, as STARTTLS or the PROXY protocol do: `L layer(below, arguments...)`.
+  // No operation may be in progress on the stream, and no bytes of the new layer may be in a Reader's buffer.
+  // Returns: the layer, which is the top stream from now on and ends with the connection.
+  template <class L, class... Arguments>
+  L& add_layer(Arguments&&... arguments) {
+    auto layer = layers_ ? std::make_unique<L>(std::move(layers_), std::forward<Arguments>(arguments)...)
+                         : std::make_unique<L>(*top_, std::forward<Arguments>(arguments)...);
+    L& top = *layer;
+    layers_ = std::move(layer);
+    top_ = &top;
+    return top;
+  }
+  [[nodiscard]] Endpoint peer() const noexcept { return top_->peer(); }  // of no family: a Unix socket
+  [[nodiscard]] std::string peer_name() const { return top_->peer_name(); }
+  // The process at the other end of a Unix socket; nothing for other streams.
+  [[nodiscard]] std::optional<Credentials> peer_credentials() const { return top_->peer_credentials(); }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
 
   // The server drains: finish what is begun, begin nothing new.
@@ -78,16 +93,16 @@ class Connection {
  private:
   friend class ServerPart;
   void drain() noexcept;
-  void check(TimePoint now, Duration tick, const std::optional<Duration>& stuck_max) noexcept;
+  void check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept;
 
-  Stream& stream_;
-  const Endpoint& peer_;
+  Stream* top_;
+  std::unique_ptr<Stream> layers_;  // the last one, which owns those below it
   Context* context_;
   std::uint64_t id_;
   Pulse* pulse_ = nullptr;
   Duration idle_max_ = Duration::max();  // that is: none
   Duration idle_{};                      // counted in ticks, as is the next
-  Duration stuck_{};
+  Duration send_stalled_{};
   bool has_been_busy_ = false;
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;

@@ -43,7 +43,7 @@ class Outbox::Behind : private Timer {
     loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
   }
   void tick() noexcept {
-    if (outbox_.stream_ != nullptr && outbox_.stream_->stuck() < tick_duration()) {
+    if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
       ticks_without_ = 0;  // a part of what send() has got may be under way
     } else if (++ticks_without_ == ticks_stalled_max) {
       outbox_.stalled_ = true;

@@ -31,7 +31,7 @@ std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::finished: return "finished";
     case CloseReason::disconnected: return "disconnected";
     case CloseReason::idle: return "idle for too long";
-    case CloseReason::stuck: return "did not read for too long";
+    case CloseReason::write_timeout: return "did not read for too long";
     case CloseReason::overflow: return "read too slowly";
     case CloseReason::protocol: return "broke the protocol";
     case CloseReason::timed_out: return "timed out";
@@ -47,18 +47,12 @@ std::string_view to_string(CloseReason reason) noexcept {
 void Connection::set_busy(bool busy) noexcept {
   busy_ = busy;
   has_been_busy_ = has_been_busy_ || busy;
-  if (draining_ && !busy_) stream_.end_input();
-}
-
-std::optional<Credentials> Connection::peer_credentials() const {
-  const auto* const socket = dynamic_cast<const SocketStream*>(&stream_);
-  if (socket == nullptr || peer_.family() != Endpoint::Family::none) return std::nullopt;
-  return socket->peer_credentials();
+  if (draining_ && !busy_) top_->end_input();
 }
 
 void Connection::drain() noexcept {
   draining_ = true;
-  if (!busy_) stream_.end_input();
+  if (!busy_) top_->end_input();
 }
 
 void Connection::set_reason(CloseReason reason) noexcept {
@@ -71,12 +65,12 @@ void Connection::end(CloseReason reason) noexcept {
 }
 
 // Times are counted in ticks: a pause of the whole process is one tick, however long it was.
-void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& stuck_max) noexcept {
-  stuck_ = std::min(stream_.stuck(), stuck_ + tick);
-  idle_ = std::min(now - stream_.last_active(), idle_ + tick);
+void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept {
+  send_stalled_ = std::min(top_->send_stalled(), send_stalled_ + tick);
+  idle_ = std::min(now - top_->last_active(), idle_ + tick);
   if (pulse_ != nullptr) pulse_->beat(now, tick);
-  if (stuck_max && stuck_ > *stuck_max) {
-    end(CloseReason::stuck);
+  if (write_timeout && send_stalled_ > *write_timeout) {
+    end(CloseReason::write_timeout);
   } else if (idle_ > idle_max_) {
     end(CloseReason::idle);
   }
@@ -87,7 +81,7 @@ namespace {
 // A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
 // what still comes is read away, until the peer has finished or has been quiet for so long.
 Task<> read_away(Stream& stream, Duration quiet) {
-  co_await stream.finish();
+  co_await stream.shutdown_send();
   stream.reopen_input();
   while (co_await timeout(quiet, stream.recv())) {
   }
@@ -119,7 +113,7 @@ class ServerPart {
   void handler_ended(Live& live);
   void closed(Live& live) noexcept;
   static Task<> close(Live& live);
-  static Task<> flush_or_reset(SocketStream& stream);
+  static Task<> flush_or_abort(Stream& stream);
   Task<> sweep();
   template <class Visit>
   void for_each_live(Visit visit);
@@ -134,18 +128,18 @@ class ServerPart {
 
 // All that one connection has: nothing but the handler's own frames comes to it. Its task is the handler, and then,
 // where there is something to close with care, close().
-struct HasStream {
-  SocketStream tcp;  // before the Connection that refers to it
+struct HasSocket {
+  SocketStream socket;  // before the Connection that refers to it
 };
-struct ServerPart::Live final : TaskGroup::Child, HasStream, Connection {
+struct ServerPart::Live final : TaskGroup::Child, HasSocket, Connection {
   Live(ServerPart& of, Descriptor descriptor, const Endpoint& from, std::uint64_t number)
       : Child([](Context& self) noexcept -> std::coroutine_handle<> {
           auto& live = static_cast<Live&>(self);
           live.part.handler_ended(live);
           return std::noop_coroutine();
         }),
-        HasStream{.tcp = SocketStream(descriptor, from)},
-        Connection(tcp, tcp.peer(), number, this),
+        HasSocket{.socket = SocketStream(descriptor, from)},
+        Connection(socket, number, this),
         part(of),
         opened(of.loop_.now()) {}
   static void* operator new(std::size_t size) { return frames::allocate(size); }
@@ -164,9 +158,9 @@ void ServerPart::for_each_live(Visit visit) {
 
 Victim::Rank ServerPart::Live::rank(TimePoint now) const noexcept {
   using Rank = Victim::Rank;
-  const Duration quiet = now - tcp.last_active();
+  const Duration quiet = now - socket.last_active();
   if (busy_ || draining_ || reason_ != CloseReason::finished || quiet < reclaim_silent) return Rank::none;
-  if (!tcp.has_received() && tcp.last_active() - opened <= reclaim_silent) return Rank::silent;
+  if (!socket.has_received() && socket.last_active() - opened <= reclaim_silent) return Rank::silent;
   if (idle_max_ == Duration::max()) return Rank::none;
   if (has_been_busy_) return Rank::between_requests;
   return quiet >= reclaim_idle ? Rank::idle : Rank::none;
@@ -174,7 +168,7 @@ Victim::Rank ServerPart::Live::rank(TimePoint now) const noexcept {
 
 Task<> ServerPart::find_victim(Victim& best) {
   for_each_live([&](const Live& live) {
-    best = std::min(best, {.rank = live.rank(loop_.now()), .idle_since = live.tcp.last_active(), .id = live.id()});
+    best = std::min(best, {.rank = live.rank(loop_.now()), .idle_since = live.socket.last_active(), .id = live.id()});
   });
   co_return;
 }
@@ -206,7 +200,7 @@ Task<> ServerPart::sweep() {
     co_await sleep(1s);
     const TimePoint now = loop_.now();
     const Duration tick = std::min<Duration>(now - std::exchange(last, now), 2s);
-    for_each_live([&](Connection& connection) { connection.check(now, tick, options_.limits.stuck); });
+    for_each_live([&](Connection& connection) { connection.check(now, tick, options_.limits.write_timeout); });
   }
 }
 
@@ -237,7 +231,7 @@ CloseReason reason_of(ErrorKind kind) noexcept {
 namespace {
 
 bool is_limit(CloseReason reason) noexcept {
-  return reason == CloseReason::idle || reason == CloseReason::stuck || reason == CloseReason::overflow ||
+  return reason == CloseReason::idle || reason == CloseReason::write_timeout || reason == CloseReason::overflow ||
          reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
 }
 
@@ -269,7 +263,7 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
 
 // Those have nothing to say to each other any more.
 bool is_beyond_closing(CloseReason reason) noexcept {
-  return reason == CloseReason::disconnected || reason == CloseReason::stuck || reason == CloseReason::overflow;
+  return reason == CloseReason::disconnected || reason == CloseReason::write_timeout || reason == CloseReason::overflow;
 }
 
 Task<> rethrow(std::exception_ptr error) {
@@ -291,7 +285,7 @@ Task<> ServerPart::begin(Live& live) noexcept {
 void ServerPart::handler_ended(Live& live) {
   note_end(live, live.task.error());
   if (is_beyond_closing(live.reason())) {
-    live.tcp.reset();  // not an end that could be taken for a clean one
+    live.stream().abort();  // not an end that could be taken for a clean one
     return closed(live);
   }
   if (live.reason() == CloseReason::reclaimed) return closed(live);  // its place is needed now
@@ -318,21 +312,21 @@ Task<> ServerPart::close(Live& connection) {
   Stream& stream = connection.stream();
   bool is_cut = false;
   try {
-    co_await stream.finish();  // as long as the peer takes bytes; in a shutdown, until the time to drain is over
+    co_await stream.shutdown_send();  // as long as the peer takes bytes; in a shutdown, until the time to drain is over
     co_await timeout(2s, read_away(stream, quiet));
   } catch (const Error&) {  // gone, quiet, or it does not stop: as good as closed
   } catch (const Cancelled&) {
     is_cut = true;
   }
-  if (is_cut) co_await shield(flush_or_reset(connection.tcp));
+  if (is_cut) co_await shield(flush_or_abort(connection.stream()));
 }
 
 // Whoever has not got everything must not take the end for a clean one.
-Task<> ServerPart::flush_or_reset(SocketStream& stream) {
+Task<> ServerPart::flush_or_abort(Stream& stream) {
   try {
-    co_await timeout(500ms, stream.finish());
+    co_await timeout(500ms, stream.shutdown_send());
   } catch (const Error&) {
-    stream.reset();
+    stream.abort();
   }
 }
 

@@ -21,8 +21,9 @@ struct Limits {
   // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies
   // and the programs of this machine share them.
   std::optional<std::size_t> connections_per_host_max = 256;
-  std::optional<Duration> idle = std::chrono::minutes(10);   // nothing came or went; checked once a second
-  std::optional<Duration> stuck = std::chrono::seconds(30);  // there is something to send and the peer takes nothing
+  std::optional<Duration> idle = std::chrono::minutes(10);  // nothing came or went; checked once a second
+  // The peer takes none of the bytes that wait to be sent; checked once a second.
+  std::optional<Duration> write_timeout = std::chrono::seconds(30);
 };
 
 struct ServeOptions {

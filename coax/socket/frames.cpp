@@ -36,7 +36,7 @@ void SocketFrames::send(Bytes payload) {
   if (!envelope) throw Error(ErrorKind::invalid, "send a frame to", socket_.peer_text(), envelope.error());
   const std::array<Bytes, 3> pieces{envelope->head(), payload, envelope->tail};
   socket_.send(pieces);
-  if (framing_.kind() == Framing::Kind::until_close) socket_.finish();
+  if (framing_.kind() == Framing::Kind::until_close) socket_.shutdown_send();
 }
 
 }  // namespace coax

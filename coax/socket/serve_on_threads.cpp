@@ -22,7 +22,7 @@ namespace {
 
 // A close() with unread bytes is a reset, which destroys what the peer has not read yet: they are read away first.
 void finish_and_read_away(Socket& socket) try {
-  socket.finish();
+  socket.shutdown_send();
   socket.set_timeout(1s);
   std::optional<TimePoint> until = Clock::now() + 1s;
   while (socket.recv_until(until)) continue;

@@ -130,7 +130,7 @@ class Socket {
   std::uint64_t send_file(int file, std::uint64_t offset, std::uint64_t count);
 
   // --- ending ---
-  void finish() { shutdown(Shutdown::sending); }  // half-close: no more from us
+  void shutdown_send() { shutdown(Shutdown::sending); }  // half-close: the peer reads the end
   void shutdown(Shutdown what);
   void close() noexcept { descriptor_.reset(); }
   // Gives the descriptor away without closing it.

@@ -39,7 +39,7 @@ Task<> Frames::send(Bytes payload) {
   if (!envelope) throw Error(ErrorKind::invalid, "send a frame to", stream_.peer_name(), envelope.error());
   const std::array<Bytes, 3> pieces{envelope->head(), payload, envelope->tail};
   co_await stream_.send(pieces);
-  if (framing_.kind() == Framing::Kind::until_close) co_await stream_.finish();
+  if (framing_.kind() == Framing::Kind::until_close) co_await stream_.shutdown_send();
 }
 
 }  // namespace coax

@@ -46,7 +46,7 @@ struct MemoryStream::Pipe {
 };
 
 MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out)
-    : loop_(Loop::current()), in_(std::move(in)), out_(std::move(out)), last_active_(loop_.now()) {
+    : in_(std::move(in)), out_(std::move(out)) {
   in_->receiver = this;
   out_->sender = this;
 }
@@ -54,7 +54,7 @@ MemoryStream::MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out)
 MemoryStream::~MemoryStream() {
   if (receiving_ != nullptr || !sends_.empty()) [[unlikely]]
     abort_destroyed_in_use();
-  if (!closed_) Loop::require_current(loop_, "a stream");
+  if (!closed_) Loop::require_current(loop(), "a stream");
   close();
 }
 
@@ -67,17 +67,17 @@ std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> memory_s
 void MemoryStream::close() noexcept {
   if (closed_) return;
   closed_ = true;
-  give_back_lent();
-  finish_waiting_recv();
+  return_lent();
+  wake_receiver();
   fail_sends(EBADF);
   out_->finished = true;
   out_->sender = nullptr;
   in_->receiver = nullptr;
-  if (out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
+  if (out_->receiver != nullptr) out_->receiver->wake_receiver();
   if (in_->sender != nullptr) in_->sender->fail_sends(EPIPE);
 }
 
-void MemoryStream::reset() noexcept {
+void MemoryStream::abort() noexcept {
   if (closed_) return;
   out_->reset = true;
   out_->used = 0;
@@ -86,47 +86,41 @@ void MemoryStream::reset() noexcept {
 
 void MemoryStream::end_input() noexcept {
   input_ended_ = true;
-  finish_waiting_recv();
+  wake_receiver();
 }
 
-Duration MemoryStream::stuck() const noexcept { return stuck_since_ ? loop_.now() - *stuck_since_ : Duration::zero(); }
-
-void MemoryStream::give_back_lent() noexcept {
-  if (lent_ != nullptr) loop_.backend().buffers().give_back(std::exchange(lent_, nullptr));
+Duration MemoryStream::send_stalled() const noexcept {
+  return stalled_since_ ? loop().now() - *stalled_since_ : Duration::zero();
 }
 
 // --- receiving ---
 
-bool MemoryStream::can_settle() const noexcept {
+bool MemoryStream::can_complete() const noexcept {
   return closed_ || input_ended_ || in_->reset || in_->used != 0 || in_->finished;
 }
 
 bool MemoryStream::start(RecvOp& op) noexcept {
-  if (receiving_ != nullptr) {
-    op.result = -EBUSY;
-    return true;
-  }
-  give_back_lent();
-  const bool ready = can_settle();
-  if (ready && loop_.backend().spend()) {
-    settle(op);
+  if (!begin(op)) return true;
+  const bool ready = can_complete();
+  if (ready && loop().backend().spend()) {
+    complete(op);
     return true;
   }
   receiving_ = &op;
-  if (ready) finish_waiting_recv();  // it never has to wait: let the others have their turn
+  if (ready) wake_receiver();  // it never has to wait: let the others have their turn
   return false;
 }
 
-void MemoryStream::finish_waiting_recv() noexcept {
-  if (receiving_ != nullptr && !receiving_->linked()) loop_.finish_later(*receiving_);
+void MemoryStream::wake_receiver() noexcept {
+  if (receiving_ != nullptr && !receiving_->linked()) loop().finish_later(*receiving_);
 }
 
 void MemoryStream::cancel(RecvOp& op) noexcept {
   op.result = -ECANCELED;
-  finish_waiting_recv();
+  wake_receiver();
 }
 
-void MemoryStream::settle(RecvOp& op) noexcept {
+void MemoryStream::complete(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED) return;
   if (closed_) {
@@ -143,7 +137,7 @@ void MemoryStream::settle(RecvOp& op) noexcept {
 void MemoryStream::take_bytes(RecvOp& op) noexcept {
   std::span<char> to;
   if (op.kind == Op::Kind::recv) {
-    lent_ = loop_.backend().buffers().take();
+    lent_ = loop().backend().buffers().take();
     to = {lent_->data(), lent_->size()};
   } else {
     to = {op.into.data, op.into.size};
@@ -151,7 +145,8 @@ void MemoryStream::take_bytes(RecvOp& op) noexcept {
   const std::size_t count = in_->take(to.first(std::min(to.size(), recv_bytes_max_)));
   op.result = static_cast<std::int64_t>(count);
   if (op.kind == Op::Kind::recv) op.into = {.data = to.data(), .size = to.size()};
-  last_active_ = loop_.now();
+  last_active_ = loop().now();
+  has_received_ = true;
   if (in_->sender != nullptr) in_->sender->push();
 }
 
@@ -173,7 +168,7 @@ bool MemoryStream::start(SendOp& op) noexcept {
 bool MemoryStream::queue(Bytes bytes) noexcept {
   if (send_error_ != 0 || out_->finished || !sends_.empty() || bytes.size() > out_->size - out_->used) return false;
   out_->put(bytes);
-  if (out_->receiver != nullptr && bytes) out_->receiver->finish_waiting_recv();
+  if (out_->receiver != nullptr && bytes) out_->receiver->wake_receiver();
   return true;
 }
 
@@ -188,40 +183,40 @@ void MemoryStream::push() noexcept {
       put += out_->put(piece.from(skipped));
     }
     op.sent += put;
-    if (put != 0) last_active_ = loop_.now();
+    if (put != 0) last_active_ = loop().now();
     const bool all = op.sent == op.total;
-    if (!all && (put != 0 || !stuck_since_)) stuck_since_ = loop_.now();
-    if (put != 0 && out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
+    if (!all && (put != 0 || !stalled_since_)) stalled_since_ = loop().now();
+    if (put != 0 && out_->receiver != nullptr) out_->receiver->wake_receiver();
     if (!all) return;
-    if (op.then == SendOp::Then::finish) out_->finished = true;
-    if (out_->finished && out_->receiver != nullptr) out_->receiver->finish_waiting_recv();
-    settle_send(op, 0);
+    if (op.then == SendOp::Then::shutdown) out_->finished = true;
+    if (out_->finished && out_->receiver != nullptr) out_->receiver->wake_receiver();
+    complete_send(op, 0);
     if (out_->finished) return fail_sends(EPIPE);
   }
-  stuck_since_.reset();
+  stalled_since_.reset();
 }
 
-void MemoryStream::settle_send(SendOp& op, int error) noexcept {
+void MemoryStream::complete_send(SendOp& op, int error) noexcept {
   op.unlink();
   op.error = error;
-  op.settled = true;
+  op.state = SendOp::State::complete;
   if (&op == starting_) {
     starting_ = nullptr;
   } else {
-    loop_.finish_later(op);
+    loop().finish_later(op);
   }
 }
 
 void MemoryStream::fail_sends(int error) noexcept {
   send_error_ = error;
-  stuck_since_.reset();
-  while (!sends_.empty()) settle_send(sends_.front(), error);
+  stalled_since_.reset();
+  while (!sends_.empty()) complete_send(sends_.front(), error);
 }
 
 void MemoryStream::cancel(SendOp& op) noexcept {
-  if (op.settled) return;
+  if (op.state == SendOp::State::complete) return;
   const bool broken = op.sent != 0;  // the peer has half of it: nothing sensible can follow
-  settle_send(op, ECANCELED);
+  complete_send(op, ECANCELED);
   if (broken) return fail_sends(EPIPE);
   push();
 }

@@ -15,13 +15,12 @@
 
 namespace coax {
 
-SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer)
-    : loop_(Loop::current()), descriptor_(descriptor), peer_(peer), last_active_(loop_.now()) {}
+SocketStream::SocketStream(Descriptor descriptor, const Endpoint& peer) : descriptor_(descriptor), peer_(peer) {}
 
 SocketStream::~SocketStream() {
   if (receiving_ != nullptr || (writer_ && writer_->has_waiting())) [[unlikely]]
     abort_destroyed_in_use();
-  if (descriptor_) Loop::require_current(loop_, "a stream");
+  if (descriptor_) Loop::require_current(loop(), "a stream");
   close();
 }
 
@@ -34,9 +33,9 @@ std::unique_ptr<SocketStream> SocketStream::adopt(int native) {
 
 void SocketStream::close() noexcept {
   if (!descriptor_) return;
-  give_back_lent();
+  return_lent();
   if (writer_) writer_->push();
-  loop_.backend().close(std::exchange(descriptor_, {}));
+  loop().backend().close(std::exchange(descriptor_, {}));
   send_error_ = EBADF;
   if (writer_) {
     writer_->abandon();
@@ -44,59 +43,50 @@ void SocketStream::close() noexcept {
   }
 }
 
-void SocketStream::reset() noexcept {
+void SocketStream::abort() noexcept {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
-  loop_.backend().set_option(descriptor_,
-                             {.level = SOL_SOCKET, .name = SO_LINGER, .value = &at_once, .size = sizeof at_once});
+  loop().backend().set_option(descriptor_,
+                              {.level = SOL_SOCKET, .name = SO_LINGER, .value = &at_once, .size = sizeof at_once});
   close();
 }
 
 void SocketStream::limit_unsent(std::size_t bytes) noexcept {
   if (peer_.family() == Endpoint::Family::none) return;  // a Unix socket has one buffer for both sides
   const int limit = static_cast<int>(std::min<std::size_t>(bytes, INT_MAX));
-  loop_.backend().set_option(descriptor_,
-                             {.level = IPPROTO_TCP, .name = TCP_NOTSENT_LOWAT, .value = &limit, .size = sizeof limit});
+  loop().backend().set_option(descriptor_,
+                              {.level = IPPROTO_TCP, .name = TCP_NOTSENT_LOWAT, .value = &limit, .size = sizeof limit});
 }
 
 std::string SocketStream::peer_name() const {
   if (peer_.family() != Endpoint::Family::none) return peer_.to_string();
   // Who connects to a Unix socket has no name as a rule: it is called by where it came to.
-  const Address far = loop_.backend().peer(descriptor_);
+  const Address far = loop().backend().peer(descriptor_);
   const auto name = far.unix_name();
-  return name && !name->text().empty() ? far.to_string() : loop_.backend().local(descriptor_).to_string();
+  return name && !name->text().empty() ? far.to_string() : loop().backend().local(descriptor_).to_string();
 }
 
-Credentials SocketStream::peer_credentials() const {
+std::optional<Credentials> SocketStream::peer_credentials() const {
+  const Backend& backend = loop().backend();
+  if (backend.local(descriptor_).family() != Family::local) return std::nullopt;
   ucred peer{};
-  const Backend& backend = loop_.backend();
   const int reason =
-      backend.local(descriptor_).family() == Family::local
-          ? backend.get_option(descriptor_, SOL_SOCKET, SO_PEERCRED, std::as_writable_bytes(std::span(&peer, 1)))
-          : EINVAL;
-  if (reason != 0) throw Error(reason, "read the credentials of", peer_name(), "only peers of Unix sockets have them");
-  return {.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
+      backend.get_option(descriptor_, SOL_SOCKET, SO_PEERCRED, std::as_writable_bytes(std::span(&peer, 1)));
+  if (reason != 0) throw Error(reason, "read the credentials of", peer_name());
+  return Credentials{.pid = peer.pid, .uid = peer.uid, .gid = peer.gid};
 }
 
 void SocketStream::end_input() noexcept {
   input_ended_ = true;
-  if (receiving_ != nullptr) loop_.cancel(*receiving_);
+  if (receiving_ != nullptr) loop().cancel(*receiving_);
 }
 
-Duration SocketStream::stuck() const noexcept {
-  const auto since = writer_ ? writer_->stuck_since() : std::nullopt;
-  return since ? loop_.now() - *since : Duration::zero();
-}
-
-void SocketStream::give_back_lent() noexcept {
-  if (lent_ != nullptr) loop_.backend().buffers().give_back(std::exchange(lent_, nullptr));
+Duration SocketStream::send_stalled() const noexcept {
+  const auto since = writer_ ? writer_->stalled_since() : std::nullopt;
+  return since ? loop().now() - *since : Duration::zero();
 }
 
 bool SocketStream::start(RecvOp& op) noexcept {
-  if (receiving_ != nullptr) [[unlikely]] {
-    op.result = -EBUSY;
-    return true;
-  }
-  give_back_lent();
+  if (!begin(op)) return true;
   if (input_ended_ && descriptor_) {
     op.result = 0;
     return true;
@@ -104,12 +94,12 @@ bool SocketStream::start(RecvOp& op) noexcept {
   if (op.kind == Op::Kind::recv) op.lent = nullptr;
   op.descriptor = descriptor_;
   receiving_ = &op;
-  if (!loop_.submit(op)) return false;
-  settle(op);
+  if (!loop().submit(op)) return false;
+  complete(op);
   return true;
 }
 
-void SocketStream::settle(RecvOp& op) noexcept {
+void SocketStream::complete(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
   if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) {
@@ -119,32 +109,32 @@ void SocketStream::settle(RecvOp& op) noexcept {
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
   has_received_ = true;
-  note_active();
+  record_activity();
   if (op.kind != Op::Kind::recv) return;
   lent_ = op.lent;
   op.into = {.data = lent_->data(), .size = lent_->size()};
 }
 
-void SocketStream::cancel(RecvOp& op) noexcept { loop_.cancel(op); }
+void SocketStream::cancel(RecvOp& op) noexcept { loop().cancel(op); }
 
 void SocketStream::fail_sending(int reason) noexcept {
   send_error_ = reason;
   if (reason == ECONNRESET || reason == ETIMEDOUT) recv_error_ = reason;
 }
 
-void SocketStream::note_active() noexcept {
-  if (last_active_ == loop_.now()) return;
-  last_active_ = loop_.now();
+void SocketStream::record_activity() noexcept {
+  if (last_active_ == loop().now()) return;
+  last_active_ = loop().now();
   sent_ = false;
 }
 
 // Most connections send once in a turn: that goes to the kernel as it is, without a copy. Where there are several, the
 // first of a turn waits as well, so that all leave together.
 bool SocketStream::send_at_once(SendOp& op) noexcept {
-  loop_.require_own_thread();
+  loop().require_own_thread();
   if (op.then != SendOp::Then::nothing) return false;
   if (op.total == 0) return true;
-  note_active();
+  record_activity();
   if (std::exchange(sent_, true)) {
     gathers_ = 16;
     return false;
@@ -153,8 +143,8 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
     --gathers_;
     return false;
   }
-  if (writer_ || !loop_.backend().spend()) return false;
-  const std::int64_t sent = loop_.backend().send_now(descriptor_, op.pieces());
+  if (writer_ || !loop().backend().spend()) return false;
+  const std::int64_t sent = loop().backend().send_now(descriptor_, op.pieces());
   if (sent == -EAGAIN) return false;
   if (sent >= 0) {
     op.sent = static_cast<std::size_t>(sent);
@@ -167,7 +157,7 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
 
 bool SocketStream::start(SendOp& op) noexcept {
   if (send_error_ != 0) {
-    const bool is_done = finished_ && descriptor_ && op.then != SendOp::Then::nothing;
+    const bool is_done = send_is_shut_down_ && descriptor_ && op.then != SendOp::Then::nothing;
     op.error = is_done ? 0 : send_error_;
     return true;
   }

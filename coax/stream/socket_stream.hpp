@@ -14,7 +14,7 @@ namespace coax {
 
 class SocketWriter;
 
-class SocketStream final : public Stream {
+class SocketStream final : public BufferedStream {
  public:
   // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it;
   // of no family: it is a Unix socket's.
@@ -25,50 +25,33 @@ class SocketStream final : public Stream {
 
   bool queue(Bytes bytes) noexcept override;
   void close() noexcept override;
-  // Now, and the peer gets a reset: what is on its way in either direction is lost. A Unix socket has none: its peer
-  // sees an end, or an error when something that it sent was unread.
-  void reset() noexcept;
+  void abort() noexcept override;
   void end_input() noexcept override;
-  void reopen_input() noexcept override { input_ended_ = false; }
   void limit_unsent(std::size_t bytes) noexcept override;
-  [[nodiscard]] std::string peer_name() const override;  // "127.0.0.1:80", "unix:/path"
-  [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
-  [[nodiscard]] Duration stuck() const noexcept override;
-  // Whether the peer has ever sent a byte that was received.
-  [[nodiscard]] bool has_received() const noexcept { return has_received_; }
-  // Of no family where it is a Unix socket.
-  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
-  [[nodiscard]] Endpoint local() const noexcept { return loop_.backend().local(descriptor_).endpoint(); }
-  // Of a Unix socket: the process that connected it or listened, as it was in that moment. Throws Error(invalid) if it
-  // is none.
-  [[nodiscard]] Credentials peer_credentials() const;
+  [[nodiscard]] std::string peer_name() const override;
+  [[nodiscard]] Endpoint peer() const noexcept override { return peer_; }
+  [[nodiscard]] Endpoint local() const noexcept override { return loop().backend().local(descriptor_).endpoint(); }
+  [[nodiscard]] std::optional<Credentials> peer_credentials() const override;
+  [[nodiscard]] Duration send_stalled() const noexcept override;
 
- protected:
   bool start(RecvOp& op) noexcept override;
+  void complete(RecvOp& op) noexcept override;
   void cancel(RecvOp& op) noexcept override;
   bool start(SendOp& op) noexcept override;
   void cancel(SendOp& op) noexcept override;
 
  private:
   friend class SocketWriter;
-  void settle(RecvOp& op) noexcept override;
-  void give_back_lent() noexcept;
-  void note_active() noexcept;
+  void record_activity() noexcept;
   bool send_at_once(SendOp& op) noexcept;
   void fail_sending(int reason) noexcept;
 
-  Loop& loop_;
   Descriptor descriptor_;
   Endpoint peer_;
-  LentBuffer* lent_ = nullptr;
-  std::unique_ptr<SocketWriter> writer_;  // only while something is unsent
-  RecvOp* receiving_ = nullptr;
-  TimePoint last_active_;
+  std::unique_ptr<SocketWriter> writer_;  // only while bytes are unsent
   int send_error_ = 0;
-  int recv_error_ = 0;  // the kernel tells a reset once, to whoever asks first; recv() goes on telling it
-  bool input_ended_ = false;
-  bool has_received_ = false;
-  bool finished_ = false;
+  int recv_error_ = 0;  // the kernel reports a reset once; recv() reports it at every call
+  bool send_is_shut_down_ = false;
   bool sent_ = false;         // something was sent in the turn of last_active_
   std::uint8_t gathers_ = 0;  // for so many turns yet, what is sent waits for the end of the turn
 };

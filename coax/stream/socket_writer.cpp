@@ -46,7 +46,7 @@ std::unique_ptr<SocketWriter> SocketWriter::take(SocketStream& stream) {
 void SocketWriter::give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noexcept {
   if (writer->in_flight_ || writer->queue_begin_ != writer->queue_end_ || !writer->waits_.empty()) return;
   writer->end_of_turn_.unlink();
-  writer->stuck_since_.reset();
+  writer->stalled_since_.reset();
   writer->stream_ = nullptr;
   if (spare_writers.size() < spare_max) spare_writers.push_back(std::move(writer));
   writer.reset();
@@ -73,7 +73,7 @@ bool SocketWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexc
 }
 
 void SocketWriter::push() noexcept {
-  settle_what_is_sent();
+  complete_sent();
   while (!in_flight_) {
     const std::size_t count = gather();
     if (count == 0) return;
@@ -83,7 +83,7 @@ void SocketWriter::push() noexcept {
       note_sent(op_.result);
     } else {
       in_flight_ = true;
-      if (!stuck_since_) stuck_since_ = loop().now();
+      if (!stalled_since_) stalled_since_ = loop().now();
     }
   }
 }
@@ -94,7 +94,7 @@ std::size_t SocketWriter::gather() noexcept {
   bool finishing = false;
   waits_.for_each([&](const SendOp& op) {
     if (finishing) return;
-    finishing = op.then == SendOp::Then::finish;
+    finishing = op.then == SendOp::Then::shutdown;
     std::size_t skip = op.sent;
     for (const Bytes& piece : op.pieces()) {
       const std::size_t skipped = std::min(skip, piece.size());
@@ -108,10 +108,10 @@ std::size_t SocketWriter::gather() noexcept {
 
 void SocketWriter::note_sent(std::int64_t result) noexcept {
   if (result >= 0) {
-    stream_->note_active();
-    stuck_since_.reset();
+    stream_->record_activity();
+    stalled_since_.reset();
     consume(static_cast<std::size_t>(result));
-    settle_what_is_sent();
+    complete_sent();
   } else if (result != -ECANCELED) {
     fail(static_cast<int>(-result));
   }
@@ -130,24 +130,24 @@ void SocketWriter::consume(std::size_t count) noexcept {
   });
 }
 
-void SocketWriter::settle_what_is_sent() noexcept {
+void SocketWriter::complete_sent() noexcept {
   while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total) {
     SendOp& op = waits_.front();
-    if (op.then != SendOp::Then::finish) {
-      settle(op, 0);
+    if (op.then != SendOp::Then::shutdown) {
+      complete(op, 0);
       continue;
     }
     const int failure = loop().backend().finish(stream_->descriptor_);
-    stream_->finished_ = failure == 0;
-    settle(op, failure);
+    stream_->send_is_shut_down_ = failure == 0;
+    complete(op, failure);
     fail(EPIPE);  // what was to follow
   }
 }
 
-void SocketWriter::settle(SendOp& op, int error) noexcept {
+void SocketWriter::complete(SendOp& op, int error) noexcept {
   op.unlink();
   op.error = error;
-  op.settled = true;
+  op.state = SendOp::State::complete;
   if (&op == starting_) {
     starting_ = nullptr;
   } else {
@@ -156,8 +156,8 @@ void SocketWriter::settle(SendOp& op, int error) noexcept {
 }
 
 void SocketWriter::cancel(SendOp& op) noexcept {
-  if (op.settled) return;
-  op.asked_to_cancel = true;
+  if (op.state == SendOp::State::complete) return;
+  op.state = SendOp::State::cancelling;
   if (in_flight_) return loop().backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
   drop_cancelled();
 }
@@ -165,18 +165,18 @@ void SocketWriter::cancel(SendOp& op) noexcept {
 void SocketWriter::drop_cancelled() noexcept {
   bool broken = false;  // the peer has half of one: nothing sensible can follow
   waits_.for_each([&](SendOp& op) {
-    if (!op.asked_to_cancel) return;
+    if (op.state != SendOp::State::cancelling) return;
     broken = broken || op.sent != 0;
-    settle(op, ECANCELED);
+    complete(op, ECANCELED);
   });
   if (broken) fail(EPIPE);
 }
 
 void SocketWriter::fail(int reason) noexcept {
   stream_->fail_sending(reason);
-  stuck_since_.reset();
+  stalled_since_.reset();
   queue_begin_ = queue_end_ = 0;
-  while (!waits_.empty()) settle(waits_.front(), reason);
+  while (!waits_.empty()) complete(waits_.front(), reason);
 }
 
 void SocketWriter::abandon() noexcept {

@@ -28,7 +28,7 @@ class SocketWriter {
   // Whether a task waits for a send.
   [[nodiscard]] bool has_waiting() const noexcept { return !waits_.empty(); }
   // Since when the peer has taken nothing, although there is something to send.
-  [[nodiscard]] std::optional<TimePoint> stuck_since() const noexcept { return stuck_since_; }
+  [[nodiscard]] std::optional<TimePoint> stalled_since() const noexcept { return stalled_since_; }
 
  private:
   static constexpr std::size_t queue_bytes_max = 8 * 1024;
@@ -45,12 +45,12 @@ class SocketWriter {
   };
 
   SocketWriter();
-  [[nodiscard]] Loop& loop() const noexcept { return stream_->loop_; }
+  [[nodiscard]] Loop& loop() const noexcept { return stream_->loop(); }
   std::size_t gather() noexcept;
   void note_sent(std::int64_t result) noexcept;
   void consume(std::size_t count) noexcept;
-  void settle_what_is_sent() noexcept;
-  void settle(SendOp& op, int error) noexcept;
+  void complete_sent() noexcept;
+  void complete(SendOp& op, int error) noexcept;
   void drop_cancelled() noexcept;
   void fail(int reason) noexcept;
 
@@ -59,7 +59,7 @@ class SocketWriter {
   EndOfTurn end_of_turn_;
   List<SendOp> waits_;          // in the order of the calls
   SendOp* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
-  std::optional<TimePoint> stuck_since_;
+  std::optional<TimePoint> stalled_since_;
   bool in_flight_ = false;
   std::size_t queue_begin_ = 0;
   std::size_t queue_end_ = 0;

@@ -1,4 +1,4 @@
-// The awaitable side of streams: what is the same for all of them.
+// The awaitable operations of streams.
 #include "coax/stream/stream.hpp"
 
 #include <cerrno>
@@ -14,7 +14,7 @@ void Stream::fail(int reason, const char* operation) const {
   throw Error(reason, operation, peer_name());
 }
 
-void Stream::abort_destroyed_in_use() const noexcept {
+void Stream::abort_destroyed_in_use() noexcept {
   abort_misuse("a stream is destroyed while a task receives or sends on it; end that task first: cancel and await it");
 }
 
@@ -26,7 +26,7 @@ Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept
       RecvOp(Kind::recv_into,
              [](Completion& self) noexcept {
                auto& recv = static_cast<RecvInto&>(self);
-               recv.stream_.settle(recv);
+               recv.stream_.complete(static_cast<RecvOp&>(recv));
                recv.resume();
              }),
       stream_(stream) {

@@ -1,16 +1,22 @@
-// Stream: bytes both ways, over TCP, memory or whatever else keeps its promises (tests/contract). The operations are
-// values that live in the coroutine that awaits them; no call allocates for the I/O itself.
+// Stream: bytes in both directions, over a socket, in memory, or through a layer over another stream (layer.hpp). The
+// operations are values in the frame of the coroutine that awaits them; no call allocates for the I/O itself.
 //
-// One task receives at a time; several may send: each send goes out whole, in the order of the calls. All calls belong
-// to the loop's thread.
+// One task receives at a time; several may send: each send is written whole, in the order of the calls.
+// Thread: that of the stream's loop.
 #pragma once
 
+#include <cerrno>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "coax/address/endpoint.hpp"
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
+#include "coax/loop/loop.hpp"
 #include "coax/loop/op.hpp"
+#include "coax/socket/credentials.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {
@@ -30,7 +36,7 @@ class COAX_POINTER Received : public Bytes {
 class RecvOp : public Op {
  public:
   using Op::Op;
-  // Of Kind::recv, once the stream has settled it: `into` is what was lent then.
+  // Of Kind::recv, after Stream::complete(): `into` is what was lent.
   [[nodiscard]] Received received() const noexcept {
     return result > 0 ? Received(std::span(into.data, static_cast<std::size_t>(result))) : Received();
   }
@@ -38,24 +44,23 @@ class RecvOp : public Op {
 
 struct SendOp : Completion {
   explicit SendOp(Done on_done) noexcept : Completion(on_done) {}
-  enum class Then : std::uint8_t { nothing, flush, finish };
-  [[nodiscard]] std::span<const Bytes> pieces() const noexcept { return is_single ? std::span(&single, 1) : many; }
-  union {
-    Bytes single;
-    std::span<const Bytes> many{};
-  };
+  // flush: done when the kernel has all bytes. shutdown: flush, then half-close.
+  enum class Then : std::uint8_t { nothing, flush, shutdown };
+  enum class State : std::uint8_t { pending, cancelling, complete };
+  [[nodiscard]] std::span<const Bytes> pieces() const noexcept {
+    return many.data() == nullptr ? std::span(&single, 1) : many;
+  }
+  Bytes single;
+  std::span<const Bytes> many;  // instead of `single`
   std::size_t total = 0;
   std::size_t sent = 0;
-  int error = 0;              // errno
-  Then then = Then::nothing;  // flush: done when the kernel has it; finish: and the sending side is shut down
-  bool is_single = false;
-  bool asked_to_cancel = false;
-  bool settled = false;
+  int error = 0;  // errno
+  Then then = Then::nothing;
+  State state = State::pending;
 };
 
 class Stream {
  public:
-  Stream() noexcept = default;
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   virtual ~Stream() = default;
@@ -64,57 +69,106 @@ class Stream {
   class RecvInto;
   class Send;
 
-  // What there is, at least one byte; empty: the peer has finished, now and at every further call. Throws
-  // Error(disconnected) after a reset. Cancelled: nothing was taken.
+  // Returns: what has arrived, at least one byte. Empty: the peer has shut down its side; so is every later call.
+  // Throws: Error(disconnected) after a reset.
+  // Cancelled: no byte is lost.
+  // Lifetime: until the next call of recv(), recv_exactly() or close().
   [[nodiscard]] Recv recv() noexcept;
-  // The same into the caller's buffer; returns the count. An empty buffer gives 0 at once.
+  // The same into the caller's buffer. Returns: the count; 0 at once for an empty buffer.
   [[nodiscard]] RecvInto recv(std::span<char> into COAX_LIFETIMEBOUND) noexcept;
-  // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. Cancelled: what had come
-  // is lost.
+  // Returns: exactly `count` bytes.
+  // Throws: IncompleteRead, with the bytes received, when the peer shut down its side before.
+  // Cancelled: the bytes received by this call are lost.
   Task<std::string> recv_exactly(std::size_t count);
 
-  // All of it. Where a stream sends several times in a turn of the loop, small sends are copied, and leave together at
-  // its end; it waits while much is queued, until the peer reads. `bytes` must live until it returns. Throws
-  // Error(disconnected) when the peer is gone; what was queued before may then be lost. Cancelled: nothing was sent, or
-  // the stream is broken for sending when a part had gone.
+  // Sends all of it. Several small sends in one turn of the loop are copied and written together at its end. Waits
+  // while the send queue is full.
+  // Throws: Error(disconnected) when the connection is gone; bytes queued before may be lost.
+  // Cancelled: nothing was sent; or a part was, and then every later send fails.
+  // Lifetime: `bytes` must live until it returns.
   [[nodiscard]] Send send(Bytes bytes COAX_LIFETIMEBOUND) noexcept;
-  // Several pieces as one; the array and what it points to must live until it returns.
+  // Several pieces as one. Lifetime: the array and the bytes must live until it returns.
   [[nodiscard]] Send send(std::span<const Bytes> pieces COAX_LIFETIMEBOUND) noexcept;
-  // Until the kernel has everything that was queued.
+  // Waits until the kernel has all queued bytes.
   [[nodiscard]] Send flush() noexcept;
-  // Flush, then half-close: the peer reads the end, and may still send.
-  [[nodiscard]] Send finish() noexcept;
+  // Flushes, then half-closes: the peer reads the end of the stream, and may still send.
+  [[nodiscard]] Send shutdown_send() noexcept;
 
-  // For a few bytes that must not wait, such as a ping: queued whole, or false and nothing is.
+  // Queues a few bytes without waiting, such as a ping. Returns: false when they do not fit; then none is queued.
   [[nodiscard]] virtual bool queue(Bytes bytes) noexcept = 0;
-  // Now. What is queued is tried once more without waiting. Further calls fail with EBADF.
+  // Closes now. Queued bytes are tried once more without waiting. Later calls fail with EBADF.
   virtual void close() noexcept = 0;
-  // From now on recv() gives the end, as if the peer had finished; a waiting one too. Sending goes on. For draining.
+  // Closes now, with a reset: bytes in flight in either direction are lost. A Unix socket has none: its peer sees the
+  // end of the stream, or an error when bytes that it sent were unread.
+  virtual void abort() noexcept = 0;
+  // Makes recv() return the end of the stream, a pending one too; sending goes on. For draining a server.
   virtual void end_input() noexcept = 0;
-  // Undoes it, for whoever reads away what the peer still sends.
+  // Undoes end_input(), to read and discard what the peer still sends.
   virtual void reopen_input() noexcept = 0;
-  // Keeps the kernel from buffering more than about so many bytes that it has not sent yet (TCP_NOTSENT_LOWAT), so that
-  // a peer which reads slowly shows soon, and in small steps. Streams that have no such buffer ignore it.
+  // Limits how many unsent bytes the kernel buffers (TCP_NOTSENT_LOWAT), so that a slow reader shows soon. Streams
+  // without such a buffer ignore it.
   virtual void limit_unsent(std::size_t bytes) noexcept { (void)bytes; }
-  // For error messages and logs: "127.0.0.1:4711".
-  [[nodiscard]] virtual std::string peer_name() const = 0;
-  // When something was last received or the peer last took bytes; and how long sending has been stuck, zero: it is not.
-  [[nodiscard]] virtual TimePoint last_active() const noexcept = 0;
-  [[nodiscard]] virtual Duration stuck() const noexcept = 0;
 
- protected:
-  // True: finished already. Else done() is called from a later turn, and for a RecvOp settle() just before.
+  // What is true of the connection, whatever the layers over it.
+  // For error messages and logs: "127.0.0.1:4711", "unix:/path".
+  [[nodiscard]] virtual std::string peer_name() const = 0;
+  // Of no family: a Unix socket, or memory.
+  [[nodiscard]] virtual Endpoint peer() const noexcept { return {}; }
+  [[nodiscard]] virtual Endpoint local() const noexcept { return {}; }
+  // The process at the other end of a Unix socket when it connected or began to listen; nothing for other streams.
+  // Throws: Error when the kernel refuses.
+  [[nodiscard]] virtual std::optional<Credentials> peer_credentials() const { return std::nullopt; }
+  // When bytes were last received, or last taken by the kernel for sending.
+  [[nodiscard]] virtual TimePoint last_active() const noexcept = 0;
+  // Whether a byte has ever been received.
+  [[nodiscard]] virtual bool has_received() const noexcept = 0;
+  // For how long the peer has taken none of the bytes that wait to be sent; zero: none wait.
+  [[nodiscard]] virtual Duration send_stalled() const noexcept = 0;
+
+  // --- For layers (layer.hpp) and implementations; programs await the calls above instead. ---
+
+  // Returns: true when the operation is complete. Else the loop calls op.done() in a later turn, and its receiver
+  // calls complete() first. complete() of the stream that start() was called on fills in the result.
   virtual bool start(RecvOp& op) noexcept = 0;
-  virtual void settle(RecvOp& op) noexcept = 0;
+  virtual void complete(RecvOp& op) noexcept = 0;
   virtual void cancel(RecvOp& op) noexcept = 0;
   virtual bool start(SendOp& op) noexcept = 0;
+  virtual void complete(SendOp& op) noexcept { (void)op; }
   virtual void cancel(SendOp& op) noexcept = 0;
+  [[nodiscard]] Loop& loop() const noexcept { return loop_; }
 
+ protected:
+  explicit Stream(Loop& loop = Loop::current()) : loop_(loop) {}
   // For destructors: a task still receives or sends.
-  [[noreturn]] void abort_destroyed_in_use() const noexcept;
+  [[noreturn]] static void abort_destroyed_in_use() noexcept;
 
  private:
   [[noreturn]] void fail(int reason, const char* operation) const;
+
+  Loop& loop_;
+};
+
+// What streams that receive by themselves have in common: the buffer that is lent, the operation in progress, and the
+// times that a server looks at.
+class BufferedStream : public Stream {
+ public:
+  void reopen_input() noexcept override { input_ended_ = false; }
+  [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
+  [[nodiscard]] bool has_received() const noexcept override { return has_received_; }
+
+ protected:
+  BufferedStream() : last_active_(loop().now()) {}
+  // Takes the lent buffer back. Returns: false when another operation receives; then op.result says so.
+  bool begin(RecvOp& op) noexcept;
+  void return_lent() noexcept {
+    if (lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));
+  }
+
+  LentBuffer* lent_ = nullptr;
+  RecvOp* receiving_ = nullptr;
+  TimePoint last_active_;
+  bool input_ended_ = false;
+  bool has_received_ = false;
 };
 
 class [[nodiscard("it does nothing until it is awaited")]] Stream::Recv : public Leaf<Recv>, public RecvOp {
@@ -160,7 +214,7 @@ inline Stream::Recv::Recv(Stream& stream) noexcept
       RecvOp(Kind::recv,
              [](Completion& self) noexcept {
                auto& recv = static_cast<Recv&>(self);
-               recv.stream_.settle(recv);
+               recv.stream_.complete(static_cast<RecvOp&>(recv));
                recv.resume();
              }),
       stream_(stream) {}
@@ -175,14 +229,17 @@ inline Stream::Send::Send(Stream& stream, Then what) noexcept
         auto& send = static_cast<Send&>(self);
         send.stream_.cancel(static_cast<SendOp&>(send));
       }),
-      SendOp([](Completion& self) noexcept { static_cast<Send&>(self).resume(); }),
+      SendOp([](Completion& self) noexcept {
+        auto& send = static_cast<Send&>(self);
+        send.stream_.complete(static_cast<SendOp&>(send));
+        send.resume();
+      }),
       stream_(stream) {
   then = what;
 }
 
 inline Stream::Send::Send(Stream& stream, Bytes bytes) noexcept : Send(stream, Then::nothing) {
   single = bytes;
-  is_single = true;
   total = bytes.size();
 }
 
@@ -191,6 +248,15 @@ inline Stream::RecvInto Stream::recv(std::span<char> into) noexcept { return {*t
 inline Stream::Send Stream::send(Bytes bytes) noexcept { return {*this, bytes}; }
 inline Stream::Send Stream::send(std::span<const Bytes> pieces) noexcept { return {*this, pieces}; }
 inline Stream::Send Stream::flush() noexcept { return {*this, SendOp::Then::flush}; }
-inline Stream::Send Stream::finish() noexcept { return {*this, SendOp::Then::finish}; }
+inline Stream::Send Stream::shutdown_send() noexcept { return {*this, SendOp::Then::shutdown}; }
+
+inline bool BufferedStream::begin(RecvOp& op) noexcept {
+  if (receiving_ != nullptr) [[unlikely]] {
+    op.result = -EBUSY;
+    return false;
+  }
+  return_lent();
+  return true;
+}
 
 }  // namespace coax

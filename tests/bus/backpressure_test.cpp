@@ -20,7 +20,7 @@ struct Reader {
 
   Task<> drain_all() {
     end = co_await outcome(drain(outbox, *pair.first));
-    if (end == "done") co_await pair.first->finish();
+    if (end == "done") co_await pair.first->shutdown_send();
   }
   Task<> read() {
     while (const Bytes bytes = co_await pair.second->recv()) heard.append(bytes.text());

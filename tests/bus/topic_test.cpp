@@ -22,7 +22,7 @@ Task<std::string> read_all(Stream& stream) {
 
 Task<> drain_and_finish(Outbox& outbox, Stream& stream) {
   co_await drain(outbox, stream);
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 // A subscriber whose outbox is drained into a memory stream; the result is all that came.

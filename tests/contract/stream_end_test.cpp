@@ -23,11 +23,11 @@ INSTANTIATE_TEST_SUITE_P(, StreamEnds, ::testing::ValuesIn(stream_kinds), name_o
 TEST_P(StreamEnds, finish_ends_one_direction_only) {
   run([](StreamPair& pair) -> Task<> {
     co_await pair.near->send("last words");
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     EXPECT_EQ(co_await read_to_end(*pair.far), "last words");
     co_await pair.far->send("still here");
     EXPECT_EQ((co_await pair.near->recv()).text(), "still here");
-    co_await pair.far->finish();
+    co_await pair.far->shutdown_send();
     EXPECT_TRUE((co_await pair.near->recv()).empty());
   });
 }
@@ -37,7 +37,7 @@ TEST_P(StreamEnds, finish_comes_after_all_that_was_sent_before) {
     const std::string sent = pattern(more_than_fits);
     TaskGroup group;
     group.spawn(send_all(*pair.near, sent));
-    const auto finish = [](Stream& stream) -> Task<> { co_await stream.finish(); };
+    const auto finish = [](Stream& stream) -> Task<> { co_await stream.shutdown_send(); };
     group.spawn(finish(*pair.near));
     Sending late;
     group.spawn(late.run(*pair.near, "too late"));
@@ -49,9 +49,9 @@ TEST_P(StreamEnds, finish_comes_after_all_that_was_sent_before) {
 
 TEST_P(StreamEnds, after_finish_sending_fails_and_finishing_again_does_nothing) {
   run([](StreamPair& pair) -> Task<> {
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     EXPECT_EQ(co_await outcome(pair.near->send("x")), "disconnected");
-    EXPECT_EQ(co_await outcome(pair.near->finish()), "done");
+    EXPECT_EQ(co_await outcome(pair.near->shutdown_send()), "done");
     EXPECT_EQ(co_await outcome(pair.near->flush()), "done");
     EXPECT_EQ(co_await read_to_end(*pair.far), "");
   });
@@ -75,7 +75,7 @@ TEST_P(StreamEnds, after_close_every_call_fails) {
     EXPECT_EQ(co_await outcome(pair.near->recv_exactly(1)), "invalid");
     EXPECT_EQ(co_await outcome(pair.near->send("x")), "invalid");
     EXPECT_EQ(co_await outcome(pair.near->flush()), "invalid");
-    EXPECT_EQ(co_await outcome(pair.near->finish()), "invalid");
+    EXPECT_EQ(co_await outcome(pair.near->shutdown_send()), "invalid");
     pair.near->end_input();
     EXPECT_EQ(co_await outcome(pair.near->recv()), "invalid");
   });
@@ -91,7 +91,7 @@ TEST_P(StreamEnds, close_ends_what_is_waiting) {
     group.spawn(observe_recv(*pair.near, recv_end));
     group.spawn(first.run(*pair.near, sent));
     group.spawn(second.run(*pair.near, sent));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     pair.near->close();
     co_await group.join();
     EXPECT_EQ(recv_end, "invalid");
@@ -116,7 +116,7 @@ TEST_P(StreamEnds, a_send_that_waits_is_told_that_the_peer_closed) {
     Sending sending;
     TaskGroup group;
     group.spawn(sending.run(*pair.near, sent));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     pair.far.reset();
     co_await group.join();
     EXPECT_EQ(sending.end, "disconnected");
@@ -128,7 +128,7 @@ TEST_P(StreamEnds, a_reset_is_an_error_now_and_at_every_further_recv) {
     co_await pair.reset_far(pair);
     EXPECT_EQ(co_await outcome(pair.near->recv()), "disconnected");
     EXPECT_EQ(co_await outcome(pair.near->recv()), "disconnected");
-    EXPECT_EQ(co_await outcome(pair.near->finish()), "disconnected");
+    EXPECT_EQ(co_await outcome(pair.near->shutdown_send()), "disconnected");
   });
 }
 
@@ -140,7 +140,7 @@ TEST_P(StreamEnds, a_reset_ends_a_recv_and_a_send_that_wait) {
     TaskGroup group;
     group.spawn(sending.run(*pair.near, sent));
     group.spawn(observe_recv(*pair.near, recv_end));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     co_await pair.reset_far(pair);
     co_await group.join();
     EXPECT_EQ(recv_end, "disconnected");
@@ -265,7 +265,7 @@ TEST_P(StreamEnds, a_send_that_is_cancelled_before_its_turn_leaves_nothing) {
     group.spawn(first_sending.run(*pair.near, first));
     doomed.spawn(never_sending.run(*pair.near, never));
     group.spawn(last_sending.run(*pair.near, "last"));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     doomed.cancel();
     co_await doomed.join();
     EXPECT_EQ(never_sending.end, "cancelled");
@@ -286,14 +286,14 @@ TEST_P(StreamEnds, a_send_that_is_cancelled_halfway_breaks_sending) {
     TaskGroup group;
     doomed.spawn(half_sending.run(*pair.near, half));
     group.spawn(waiting.run(*pair.near, "must not follow half of another"));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     doomed.cancel();
     co_await doomed.join();
     EXPECT_EQ(half_sending.end, "cancelled");
     co_await group.join();
     EXPECT_EQ(waiting.end, "disconnected");
     EXPECT_EQ(co_await outcome(pair.near->send("x")), "disconnected");
-    EXPECT_EQ(pair.near->stuck(), Duration::zero());
+    EXPECT_EQ(pair.near->send_stalled(), Duration::zero());
     // Receiving goes on, and what the peer gets is what was sent up to there.
     co_await pair.far->send("hello");
     EXPECT_EQ((co_await pair.near->recv()).text(), "hello");
@@ -309,13 +309,13 @@ TEST_P(StreamEnds, a_stuck_peer_stays_stuck_when_another_send_is_cancelled) {
     Sending first_sending;
     TaskGroup group;
     group.spawn(first_sending.run(*pair.near, first));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     // For a while the kernel may still make room on its own; then nothing but a cancelled send happens.
     int times_in_a_row = 0;
     for (int round = 0; round < 1000 && times_in_a_row < 10; ++round) {
-      const Duration before = pair.near->stuck();
+      const Duration before = pair.near->send_stalled();
       EXPECT_EQ(co_await outcome(timeout(2ms, pair.near->flush())), "timed_out");
-      times_in_a_row = pair.near->stuck() > before ? times_in_a_row + 1 : 0;
+      times_in_a_row = pair.near->send_stalled() > before ? times_in_a_row + 1 : 0;
     }
     EXPECT_EQ(times_in_a_row, 10);
     group.cancel();

@@ -46,7 +46,7 @@ TEST_P(StreamContract, recv_waits_for_something_to_come) {
 TEST_P(StreamContract, the_end_is_empty_again_and_again) {
   run([](StreamPair& pair) -> Task<> {
     co_await pair.near->send("last");
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     EXPECT_EQ(co_await read_to_end(*pair.far), "last");
     EXPECT_TRUE((co_await pair.far->recv()).empty());
     EXPECT_TRUE((co_await pair.far->recv()).empty());
@@ -91,7 +91,7 @@ TEST_P(StreamContract, recv_exactly_gives_so_many_bytes) {
 TEST_P(StreamContract, recv_exactly_that_gets_less_carries_what_came) {
   run([](StreamPair& pair) -> Task<> {
     co_await pair.near->send("abc");
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     std::string received = "none";
     try {
       co_await pair.far->recv_exactly(10);
@@ -106,7 +106,7 @@ TEST_P(StreamContract, recv_exactly_that_gets_less_carries_what_came) {
 TEST_P(StreamContract, recv_exactly_takes_memory_for_what_comes_and_not_for_what_is_asked) {
   run([](StreamPair& pair) -> Task<> {
     co_await pair.near->send("abc");
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     EXPECT_EQ(co_await outcome(pair.far->recv_exactly(SIZE_MAX)), "disconnected");
   });
 }
@@ -139,7 +139,7 @@ TEST_P(StreamContract, a_stream_that_waits_holds_no_buffer) {
     group.spawn(read_away(*pair.far));
     co_await next_turn();
     EXPECT_EQ(lent_buffers(), 0U);
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     co_await group.join();
     EXPECT_EQ(lent_buffers(), 0U);
     co_await pair.far->send("y");
@@ -250,14 +250,14 @@ TEST_P(StreamContract, send_waits_while_the_peer_does_not_read) {
     const std::string sent = pattern(more_than_fits);
     Sending sending;
     TaskGroup group;
-    EXPECT_EQ(pair.near->stuck(), Duration::zero());
+    EXPECT_EQ(pair.near->send_stalled(), Duration::zero());
     group.spawn(sending.run(*pair.near, sent));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     EXPECT_EQ(sending.end, "");
     EXPECT_TRUE(co_await pair.far->recv_exactly(sent.size()) == sent);
     co_await group.join();
     EXPECT_EQ(sending.end, "done");
-    EXPECT_EQ(pair.near->stuck(), Duration::zero());
+    EXPECT_EQ(pair.near->send_stalled(), Duration::zero());
   });
 }
 
@@ -269,7 +269,7 @@ TEST_P(StreamContract, small_sends_wait_too_in_the_end) {
       for (std::size_t sent = 0; sent < more_than_fits; sent += small.size()) co_await stream.send(small);
     };
     group.spawn(send(*pair.near));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     EXPECT_EQ(group.size(), 1U);
     group.cancel();
     co_await group.join();
@@ -289,7 +289,7 @@ TEST_P(StreamContract, flush_returns_when_all_is_on_its_way) {
     std::string flushed;
     const auto flush = [](Stream& stream, std::string& end) -> Task<> { end = co_await outcome(stream.flush()); };
     group.spawn(flush(*pair.near, flushed));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     EXPECT_EQ(flushed, "");
     EXPECT_TRUE(co_await pair.far->recv_exactly(sent.size()) == sent);
     co_await group.join();
@@ -315,13 +315,13 @@ TEST_P(StreamContract, queue_refuses_what_would_have_to_wait) {
     EXPECT_FALSE(pair.near->queue(sent));
     TaskGroup group;
     group.spawn(send_all(*pair.near, sent));
-    co_await until([&] { return pair.near->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.near->send_stalled() > Duration::zero(); });
     EXPECT_FALSE(pair.near->queue("in the middle?"));
     EXPECT_TRUE(co_await pair.far->recv_exactly(sent.size()) == sent);
     co_await group.join();
     EXPECT_TRUE(pair.near->queue("room again"));
     EXPECT_EQ(co_await pair.far->recv_exactly(10), "room again");
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     EXPECT_FALSE(pair.near->queue("too late"));
     EXPECT_EQ(co_await read_to_end(*pair.far), "");
     pair.near->close();
@@ -341,7 +341,7 @@ Task<> send_in_chunks(Stream& stream, Random& random, const std::string& all) {
     if (random.one_in(50)) co_await stream.flush();
     at += size;
   }
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 // In any of the ways to receive, until the end.
@@ -365,7 +365,7 @@ Task<std::string> recv_in_chunks(Stream& stream, Random& random) {
 
 Task<> echo(Stream& stream) {
   while (const Bytes bytes = co_await stream.recv()) co_await stream.send(bytes);
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 }  // namespace

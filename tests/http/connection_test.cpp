@@ -67,18 +67,17 @@ std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http:
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
-      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-      Connection connection(*server, peer, 1);
+      Connection connection(*server, 1);
       const Handler handler = http::handler(make_app(options));
       co_await test::outcome(handler(connection));
-      co_await server->finish();
+      co_await server->shutdown_send();
     };
     const auto send = [&]() -> Task<> {
       for (std::size_t at = 0; at < request.size(); at += std::min(piece, request.size())) {
         co_await client->send(request.substr(at, piece));
         co_await test::next_turn();
       }
-      co_await client->finish();
+      co_await client->shutdown_send();
     };
     auto [served, sent, text] = co_await all(serve_one(), send(), read_all(*client));
     result = text;
@@ -216,17 +215,16 @@ TEST(Http, what_was_answered_does_not_wait_for_a_handler) {
       co_return Response::text("later");
     });
     const Handler handler = http::handler(std::move(app));
-    const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-    Connection connection(*server, peer, 1);
+    Connection connection(*server, 1);
     const auto serve_one = [&]() -> Task<> {
       co_await handler(connection);
-      co_await server->finish();
+      co_await server->shutdown_send();
     };
     const auto ask = [&]() -> Task<> {
       co_await client->send("GET /now HTTP/1.1\r\nHost: a\r\n\r\nGET /later HTTP/1.1\r\nHost: a\r\n\r\n");
       while (!text.ends_with("now")) text += (co_await client->recv()).text();
       go_on.set();
-      co_await client->finish();
+      co_await client->shutdown_send();
       text += co_await read_all(*client);
     };
     co_await all(serve_one(), ask());
@@ -243,8 +241,7 @@ TEST(Http, each_answer_has_the_date) {
   std::string text;
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
-    const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-    Connection connection(*server, peer, 1);
+    Connection connection(*server, 1);
     const Handler handler = http::handler(make_app());
     co_await client->send("GET /hello HTTP/1.0\r\n\r\n");
     co_await handler(connection);
@@ -274,11 +271,10 @@ TEST(Http, a_head_that_does_not_come_in_time_is_408) {
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
-      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-      Connection connection(*server, peer, 1);
+      Connection connection(*server, 1);
       const Handler handler = http::handler(make_app({.head = 20ms}));
       co_await handler(connection);
-      co_await server->finish();
+      co_await server->shutdown_send();
     };
     co_await client->send("GET /hel");
     auto [served, got] = co_await all(serve_one(), read_all(*client));

@@ -50,15 +50,14 @@ std::string answer(std::string_view request, http::AppOptions options = {.header
   test::run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
-      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-      Connection connection(*server, peer, 1);
+      Connection connection(*server, 1);
       const Handler handler = http::handler(make_app(options));
       co_await test::outcome(handler(connection));
-      co_await server->finish();
+      co_await server->shutdown_send();
     };
     const auto ask = [&]() -> Task<> {
       co_await client->send(request);
-      co_await client->finish();
+      co_await client->shutdown_send();
     };
     const auto read = [&]() -> Task<> {
       while (const Bytes bytes = co_await client->recv()) result.append(bytes.text());
@@ -330,11 +329,10 @@ TEST_F(HttpRules, a_body_that_nothing_reads_is_not_held) {
   test::run([]() -> Task<> {
     auto [server, client] = memory_stream_pair(1000);
     const auto serve_one = [](Stream& stream) -> Task<> {
-      const Endpoint peer = *Endpoint::parse("127.0.0.1:4711");
-      Connection connection(stream, peer, 1);
+      Connection connection(stream, 1);
       const Handler handler = http::handler(make_app({.headers = {}}));
       co_await handler(connection);
-      co_await stream.finish();
+      co_await stream.shutdown_send();
     };
     const auto ask = [](Stream& stream) -> Task<> {  // the head alone is enough for the answer
       co_await stream.send("POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");

@@ -216,7 +216,7 @@ TEST_F(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
     run([&]() -> Task<> {
       const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
       co_await stream->send(bytes);
-      co_await stream->finish();
+      co_await stream->shutdown_send();
     });
   }
   EXPECT_EQ(received, bytes.size());

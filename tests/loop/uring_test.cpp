@@ -164,9 +164,9 @@ TEST_F(Uring, connections_do_not_count_against_the_limit_on_open_files) {
       co_await clients[index]->send("ping");
       EXPECT_EQ(co_await served[index]->recv_exactly(4), "ping");
     }
-    co_await clients.front()->finish();
+    co_await clients.front()->shutdown_send();
     EXPECT_EQ(co_await recv_some(*served.front()), "");
-    served.back()->reset();
+    served.back()->abort();
     EXPECT_EQ(co_await outcome(clients.back()->recv()), "disconnected");
   });
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);

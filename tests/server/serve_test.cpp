@@ -130,7 +130,7 @@ TEST_F(Serve, counts_those_who_are_there_however_they_leave) {
       const auto client = co_await where.connect();
       if (kind == 0) co_await client->send("throw");
       if (kind == 1) co_await client->send("go");
-      if (kind == 2) co_await client->finish();
+      if (kind == 2) co_await client->shutdown_send();
       co_await outcome(read_to_end(*client));
     };
     TaskGroup group;
@@ -215,7 +215,7 @@ TEST_F(Serve, ends_a_connection_whose_peer_does_not_read) {
   run([]() -> Task<> {
     std::optional<CloseReason> reason;
     Event ended;
-    Server server({.limits = {.stuck = 100ms}}, [&](Connection& connection) -> Task<> {
+    Server server({.limits = {.write_timeout = 100ms}}, [&](Connection& connection) -> Task<> {
       const std::string much(64_MiB, 'x');
       try {
         co_await connection.stream().send(much);
@@ -227,7 +227,7 @@ TEST_F(Serve, ends_a_connection_whose_peer_does_not_read) {
     });
     const auto client = co_await server.connect();
     co_await ended.wait();
-    EXPECT_EQ(reason, CloseReason::stuck);
+    EXPECT_EQ(reason, CloseReason::write_timeout);
     co_await server.stop();
   });
 }
@@ -521,7 +521,7 @@ TEST_F(Serve, serves_drains_and_fails_on_several_loops) {
         const auto visit = [](Server& where, int number) -> Task<> {
           const auto client = co_await where.connect();
           EXPECT_EQ(co_await text_of(ask(*client, "hello")), "hello");
-          if (number % 2 == 0) co_await client->finish();
+          if (number % 2 == 0) co_await client->shutdown_send();
         };
         TaskGroup group;
         for (int client = 0; client < 100; ++client) group.spawn(visit(server, client));

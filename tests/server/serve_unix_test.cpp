@@ -119,7 +119,7 @@ TEST_F(ServeUnix, peers_are_called_by_the_path_and_known_by_their_credentials) {
     co_await serving.ready();
     for (const Address& at : serving.addresses) {
       const auto client = co_await connect(at);
-      co_await client->finish();
+      co_await client->shutdown_send();
       co_await client->recv();
     }
     EXPECT_EQ(seen, 2);

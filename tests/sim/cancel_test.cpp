@@ -35,7 +35,7 @@ Task<> echo_lines(Stream& peer, int& tasks) {
 
 Task<> say_goodbye(Stream& stream, int& tasks) {
   const Alive alive(tasks);
-  co_await timeout(1ms, stream.finish());
+  co_await timeout(1ms, stream.shutdown_send());
 }
 
 Task<> talk(SimNetwork& network, Endpoint server, int& tasks) {

@@ -124,7 +124,7 @@ Task<> Party::keep_minutes() {
   auto [near, far] = memory_stream_pair();
   const auto write = [this](Stream& stream) -> Task<> {
     co_await drain(minutes_outbox_, stream);
-    co_await stream.finish();
+    co_await stream.shutdown_send();
   };
   const auto read = [this](Stream& stream) -> Task<> {
     while (const Bytes bytes = co_await stream.recv()) minutes_.append(bytes.text());
@@ -177,7 +177,7 @@ Task<> Party::speak(Stream& stream, Guest& guest) {
     guest.said.push_back(fmt::format("{}: {}", guest.nick, text));
   }
   if (guest.fate > Fate::is_cut_off) co_return;
-  if (guest.fate == Fate::leaves) co_await stream.finish();
+  if (guest.fate == Fate::leaves) co_await stream.shutdown_send();
   co_await until_heard(guest, guest.said.back());
 }
 

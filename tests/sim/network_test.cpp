@@ -93,7 +93,7 @@ TEST(SimNetwork, bytes_keep_their_order_however_long_each_packet_takes) {
           co_await ends.client->send(bytes);
           co_await ends.client->flush();
         }
-        co_await ends.client->finish();
+        co_await ends.client->shutdown_send();
         EXPECT_EQ(co_await read_to_end(*ends.server), expected);
       },
       {.latency_min = 1ms, .latency_max = 100ms, .short_reads = 0.5, .short_writes = 0.5});
@@ -185,7 +185,7 @@ TEST(SimNetwork, who_closes_with_unread_bytes_resets) {
     ends.server->close();
     EXPECT_EQ(co_await ends.client->recv_exactly(10), "last words");
     EXPECT_EQ(co_await outcome(ends.client->recv()), "disconnected");
-    EXPECT_EQ(co_await outcome(ends.client->finish()), "disconnected");
+    EXPECT_EQ(co_await outcome(ends.client->shutdown_send()), "disconnected");
   });
 }
 
@@ -196,7 +196,7 @@ TEST(SimNetwork, what_comes_after_a_close_is_answered_with_a_reset) {
     EXPECT_EQ(co_await read_to_end(*ends.client), "");
     co_await ends.client->send("x");
     co_await sleep(30ms);
-    EXPECT_EQ(co_await outcome(ends.client->finish()), "disconnected");
+    EXPECT_EQ(co_await outcome(ends.client->shutdown_send()), "disconnected");
     EXPECT_EQ(co_await read_to_end(*ends.client), "");
   });
 }
@@ -238,7 +238,7 @@ TEST(SimNetwork, what_is_sent_during_a_short_partition_arrives_after_it) {
     const Ends ends = co_await connected(network);
     network.partition(here, there);
     co_await ends.client->send("late");
-    co_await ends.client->finish();
+    co_await ends.client->shutdown_send();
     EXPECT_EQ(co_await outcome(timeout(30s, ends.server->recv())), "timed_out");
     network.heal();
     EXPECT_EQ(co_await timeout(10s, read_to_end(*ends.server)), "late");
@@ -255,7 +255,7 @@ TEST(SimNetwork, who_sends_across_a_long_partition_gives_up) {
     co_await ends.client->send("x");
     EXPECT_EQ(co_await outcome(ends.client->recv()), "timed_out");
     EXPECT_GE(network.now() - begin, 120s);
-    EXPECT_EQ(co_await outcome(ends.client->finish()), "disconnected");
+    EXPECT_EQ(co_await outcome(ends.client->shutdown_send()), "disconnected");
   });
 }
 
@@ -319,7 +319,7 @@ Task<> chatter(Stream& stream, SimRandom& random) {
     if (random.chance(0.3)) co_await timeout(Duration(random.below(50'000'000)), stream.recv());
     if (random.chance(0.2)) co_await sleep(Duration(random.below(50'000'000)));
   }
-  co_await stream.finish();
+  co_await stream.shutdown_send();
   co_await read_to_end(stream);
 }
 Task<> chatter_or_fail(Stream& stream, SimRandom& random) {

@@ -52,7 +52,7 @@ Task<> visit(SimNetwork& network, std::string host, Endpoint where) {
     case 0: network.reset(stream->local()); break;
     case 1: network.vanish(stream->local()); break;
     case 2: co_return;
-    case 3: co_await stream->finish(); break;
+    case 3: co_await stream->shutdown_send(); break;
     default: break;
   }
   std::string question(1 + random.below(5000), '?');
@@ -223,7 +223,7 @@ Task<> ask_by_http(SimNetwork& network, Endpoint where, int number) {
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 200 OK\r\n")) << answer;
     EXPECT_TRUE(co_await stream->recv_exactly(body.size()) == body);
   }
-  co_await stream->finish();
+  co_await stream->shutdown_send();
   EXPECT_EQ(co_await read_to_end(*stream), "");
 }
 

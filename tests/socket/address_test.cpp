@@ -85,7 +85,7 @@ Address used_up(bool reuse) {
   Listener listener(loopback(), {.reuse_address = reuse});
   Socket client = Socket::connect_to(listener.local());
   Socket peer = listener.accept();
-  peer.finish();
+  peer.shutdown_send();
   EXPECT_TRUE(client.recv().empty());
   client.close();
   EXPECT_TRUE(peer.recv().empty());

@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 TEST(Shutdown, sh01_after_finish_the_peer_reads_the_end_and_may_still_send) {
   TcpPair pair = tcp_pair();
-  pair.near.finish();
+  pair.near.shutdown_send();
   EXPECT_TRUE(pair.far.recv().empty());
   pair.far.send("still here");
   EXPECT_EQ(pair.near.recv_exactly(10), "still here");
@@ -23,7 +23,7 @@ TEST(Shutdown, sh02_after_ending_the_receiving_side_recv_gives_the_end) {
 }
 
 TEST(Shutdown, sh03_needs_a_connection_and_a_side) {
-  EXPECT_EQ(reason_of([] { Socket().finish(); }), ENOTCONN);
+  EXPECT_EQ(reason_of([] { Socket().shutdown_send(); }), ENOTCONN);
   TcpPair pair = tcp_pair();
   EXPECT_EQ(reason_of([&] { pair.near.shutdown(static_cast<Shutdown>(7)); }), EINVAL);
 }

@@ -84,7 +84,7 @@ TEST(SocketLines, fi04_a_line_is_joined_from_its_pieces_and_the_rest_comes_at_th
   LineReader lines(pair.far);
   const std::jthread writer([&] {
     for (const Bytes piece : std::array<Bytes, 4>{"one\ntw", "o\r", "\n\nre", "st"}) pair.near.send(piece);
-    pair.near.finish();
+    pair.near.shutdown_send();
   });
   EXPECT_EQ(lines.next()->text(), "one");
   EXPECT_EQ(lines.next()->text(), "two");

@@ -19,7 +19,7 @@ std::string text(const std::optional<Bytes>& frame) { return frame ? frame->stri
 SocketPair after(std::string_view bytes) {
   SocketPair pair;
   pair.near.send(bytes);
-  pair.near.finish();
+  pair.near.shutdown_send();
   return pair;
 }
 
@@ -48,7 +48,7 @@ TEST(SocketFrames, of_all_kinds_cross_whole_joined_and_byte_by_byte) {
     SocketPair wire;  // what it looks like
     SocketFrames(wire.near, framing).send("abc");
     SocketFrames(wire.near, framing).send("def");
-    wire.near.finish();
+    wire.near.shutdown_send();
     SocketFrames joined(wire.far, framing);
     EXPECT_EQ(text(joined.next()), "abc");
     EXPECT_EQ(text(joined.next()), "def");
@@ -111,7 +111,7 @@ TEST(SocketFrames, that_cannot_be_carried_are_not_sent) {
   SocketFrames there(pair.near, Framing::delimited(";"));
   EXPECT_TRUE(said([&] { there.send("a;b"); }).ends_with("the delimiter stands inside"));
   there.send("c");
-  pair.near.finish();
+  pair.near.shutdown_send();
   SocketFrames here(pair.far, Framing::delimited(";"));
   EXPECT_EQ(text(here.next()), "c");
   EXPECT_EQ(text(here.next()), "(end)");

@@ -69,8 +69,8 @@ TEST(Waiting, mu03_zero_only_looks_and_a_limit_is_kept) {
 
 TEST(Waiting, mu04_hanging_up_and_closing_are_told) {
   TcpPair pair = tcp_pair();
-  pair.near.finish();
-  pair.far.finish();
+  pair.near.shutdown_send();
+  pair.far.shutdown_send();
   EXPECT_TRUE(has(wait_for(pair.near, Events::hung_up, patience), Events::hung_up));
   EXPECT_TRUE(has(wait_for(pair.near, Events::peer_finished, patience), Events::peer_finished));
   Socket copy = pair.near.dup();

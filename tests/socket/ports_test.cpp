@@ -113,7 +113,7 @@ TEST(Ports, one_that_was_listened_on_is_free) {
     port = port_of(listener);
     Socket client = Socket::connect_to(v4(port));
     Socket server = listener.accept();
-    server.finish();  // ends first: its end of the connection fades away for a minute
+    server.shutdown_send();  // ends first: its end of the connection fades away for a minute
     EXPECT_TRUE(client.recv().empty());
   }
   EXPECT_EQ(probe_port(Transport::tcp, v4(port)), PortState::free);

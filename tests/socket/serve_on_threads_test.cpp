@@ -48,7 +48,7 @@ TEST(ServeOnThreads, nobody_waits_for_one_who_is_silent) {
   Socket two = server.connect();
   EXPECT_EQ(ask(two, "second"), "second");
   EXPECT_EQ(ask(one, "first"), "first");
-  one.finish();
+  one.shutdown_send();
   EXPECT_TRUE(one.recv().empty());
 }
 

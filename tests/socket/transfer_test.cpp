@@ -80,7 +80,7 @@ TEST(Transfer, sr04_send_sends_all) {
       while (const Bytes bytes = pair.far.recv()) got += bytes.text();
     });
     pair.near.send(much);
-    pair.near.finish();
+    pair.near.shutdown_send();
   }
   EXPECT_TRUE(got == much);
 }
@@ -202,7 +202,7 @@ TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
     wait_for_bytes(pair.near, 1);  // the other has taken nothing before it had all: it says so below
     pair.near.send("def");
     pair.near.send("gh");
-    pair.near.finish();
+    pair.near.shutdown_send();
   });
   pair.far.send("?");
   EXPECT_EQ(pair.far.recv(6, flags::wait_all).text(), "abcdef");
@@ -338,7 +338,7 @@ TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
   const auto send_all = [](Socket& socket) {
     const std::string piece(64_KiB, 'p');
     for (std::size_t sent = 0; sent < total; sent += piece.size()) socket.send(piece);
-    socket.finish();
+    socket.shutdown_send();
   };
   const auto count = [](Socket& socket) {
     std::size_t got = 0;
@@ -354,7 +354,7 @@ TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
 TEST(Transfer, recv_exactly_says_what_came_when_the_peer_finished_before) {
   TcpPair pair = tcp_pair();
   pair.near.send("abc");
-  pair.near.finish();
+  pair.near.shutdown_send();
   try {
     pair.far.recv_exactly(5);
     FAIL();

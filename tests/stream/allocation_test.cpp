@@ -41,7 +41,7 @@ Task<> ask_many_times(Stream& stream, std::size_t bytes, std::size_t& counted) {
     EXPECT_EQ(first, 0U);
   }
   counted = allocations - before;
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 // Calls step() many times, which gives a Task<>, and counts when all is warm.

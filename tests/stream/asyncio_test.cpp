@@ -28,7 +28,7 @@ TEST(AsyncioStreams, as01_an_early_end_is_told_with_what_came_and_the_last_line_
   run([]() -> Task<> {
     const StreamPair pair = co_await tcp_pair();
     co_await pair.far->send("abc");
-    co_await pair.far->finish();
+    co_await pair.far->shutdown_send();
     std::string received;
     try {
       co_await pair.near->recv_exactly(5);
@@ -39,7 +39,7 @@ TEST(AsyncioStreams, as01_an_early_end_is_told_with_what_came_and_the_last_line_
     EXPECT_EQ(received, "abc");
     const StreamPair other = co_await tcp_pair();
     co_await other.far->send("line\nrest");
-    co_await other.far->finish();
+    co_await other.far->shutdown_send();
     Lines lines(*other.near);
     EXPECT_EQ((co_await lines.next())->text(), "line");
     EXPECT_EQ((co_await lines.next())->text(), "rest");
@@ -47,7 +47,7 @@ TEST(AsyncioStreams, as01_an_early_end_is_told_with_what_came_and_the_last_line_
     EXPECT_FALSE((co_await lines.next()).has_value());
     const StreamPair last = co_await tcp_pair();
     co_await last.far->send("frame;rest");
-    co_await last.far->finish();
+    co_await last.far->shutdown_send();
     Frames frames(*last.near, Framing::delimited(";"));
     EXPECT_EQ((co_await frames.next())->text(), "frame");
     EXPECT_EQ(co_await outcome(frames.next()), "disconnected") << "the separator is needed";
@@ -91,7 +91,7 @@ TEST(AsyncioStreams, as04_a_closed_listener_leaves_its_connections_and_finish_ha
     listener.close();
     EXPECT_EQ(co_await outcome(connect(std::vector{at})), "refused");
     co_await near->send("question");
-    co_await near->finish();
+    co_await near->shutdown_send();
     EXPECT_EQ(co_await far->recv_exactly(8), "question");
     EXPECT_TRUE((co_await far->recv()).empty());
     co_await far->send("answer");

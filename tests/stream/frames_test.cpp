@@ -22,7 +22,7 @@ Task<std::string> next_text(JsonMessages& messages) {
 }
 Task<> send_raw(Stream& stream, std::string bytes) {
   co_await stream.send(bytes);
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 // Over a stream of memory.
@@ -47,7 +47,7 @@ TEST(Frames, of_all_kinds_cross_streams_of_all_kinds) {
         const auto send = [&]() -> Task<> {
           Frames frames(*pair.near, framing);
           for (int count = 0; count < 20; ++count) co_await frames.send(payload);
-          co_await pair.near->finish();
+          co_await pair.near->shutdown_send();
         };
         const auto receive = [&]() -> Task<> {
           Frames frames(*pair.far, framing);
@@ -113,7 +113,7 @@ TEST(Frames, that_cannot_be_carried_are_not_sent) {
     Frames there(near, Framing::delimited(";"));
     EXPECT_EQ(co_await text_of_error(there.send("a;b")), "send a frame to memory: the delimiter stands inside");
     co_await there.send("c");
-    co_await near.finish();
+    co_await near.shutdown_send();
     Frames here(far, Framing::delimited(";"));
     EXPECT_EQ(co_await next_text(here), "c");
     EXPECT_EQ(co_await next_text(here), "(end)");

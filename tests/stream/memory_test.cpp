@@ -12,11 +12,11 @@ TEST(MemoryStream, takes_so_many_bytes_before_it_waits) {
   run([]() -> Task<> {
     auto pair = memory_stream_pair(10);
     co_await pair.first->send("0123456789");
-    EXPECT_EQ(pair.first->stuck(), Duration::zero());
+    EXPECT_EQ(pair.first->send_stalled(), Duration::zero());
     TaskGroup group;
     const auto send = [](Stream& stream) -> Task<> { co_await stream.send("x"); };
     group.spawn(send(*pair.first));
-    co_await until([&] { return pair.first->stuck() > Duration::zero(); });
+    co_await until([&] { return pair.first->send_stalled() > Duration::zero(); });
     EXPECT_EQ((co_await pair.second->recv()).text(), "0123456789");
     EXPECT_EQ((co_await pair.second->recv()).text(), "x");
     co_await group.join();
@@ -57,7 +57,7 @@ TEST(MemoryStream, that_is_reset_loses_what_was_not_received) {
   run([]() -> Task<> {
     auto pair = memory_stream_pair();
     co_await pair.first->send("lost");
-    pair.first->reset();
+    pair.first->abort();
     EXPECT_EQ(co_await outcome(pair.second->recv()), "disconnected");
     EXPECT_EQ(co_await outcome(pair.second->send("x")), "disconnected");
     EXPECT_EQ(co_await outcome(pair.first->recv()), "invalid");

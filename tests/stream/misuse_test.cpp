@@ -79,7 +79,7 @@ TEST(MisuseDeath, lent_bytes_used_after_the_next_recv_are_found_by_address_sanit
     Pair pair = co_await connected();
     co_await pair.far->send("one");
     const Bytes late = co_await pair.near->recv();
-    co_await pair.far->finish();
+    co_await pair.far->shutdown_send();
     co_await pair.near->recv();
     EXPECT_NE(late.string(), "one");
   };
@@ -138,7 +138,7 @@ TEST(Bytes, compare_with_literals_and_take_containers) {
     co_await pair.near->send(vector);
     co_await pair.near->send(array);
     co_await pair.near->send(octets);
-    co_await pair.near->finish();
+    co_await pair.near->shutdown_send();
     const std::string whole = co_await pair.far->recv_exactly(4);
     const Bytes bytes = whole;
     EXPECT_TRUE(bytes == "PING");

@@ -42,7 +42,7 @@ Task<> send_pieces(Stream& stream, std::vector<std::string> pieces) {
     co_await stream.send(piece);
     for (int turn = 0; turn < 3; ++turn) co_await next_turn();
   }
-  co_await stream.finish();
+  co_await stream.shutdown_send();
 }
 
 std::string read_in_pieces(std::vector<std::string> pieces) {

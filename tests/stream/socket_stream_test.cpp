@@ -24,7 +24,7 @@ TEST_F(TcpOfTheKernel, errors_name_the_peer_although_the_kernel_has_forgotten_it
     pair.far.reset_on_close();
     pair.far.close();
     EXPECT_EQ(co_await text_of_error(stream->recv()), "recv from " + peer + ": Connection reset by peer");
-    EXPECT_EQ(co_await text_of_error(stream->finish()), "send to " + peer + ": Broken pipe");
+    EXPECT_EQ(co_await text_of_error(stream->shutdown_send()), "send to " + peer + ": Broken pipe");
     stream->close();
     EXPECT_EQ(co_await text_of_error(stream->recv()), "recv from " + peer + ": Bad file descriptor");
   });

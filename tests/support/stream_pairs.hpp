@@ -6,7 +6,9 @@
 #include <ostream>
 
 #include "coax/loop/sim.hpp"
+#include "coax/stream/limited_stream.hpp"
 #include "coax/stream/memory.hpp"
+#include "coax/stream/recording_stream.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
@@ -28,7 +30,7 @@ struct StreamKind {
 };
 
 inline Task<> reset_tcp(StreamPair& pair) {
-  static_cast<SocketStream&>(*pair.far).reset();
+  pair.far->abort();
   co_return;
 }
 inline StreamPair tcp_pair_of(std::unique_ptr<SocketStream> near, int far) {
@@ -57,7 +59,7 @@ inline Task<StreamPair> narrow_tcp_pair() {
 
 // A Unix socket is broken when it is closed with something unread, and by nothing else.
 inline Task<> break_unix(StreamPair& pair) {
-  if (pair.near->stuck() == Duration::zero()) {
+  if (pair.near->send_stalled() == Duration::zero()) {
     co_await pair.near->send("unread");
     co_await pair.near->flush();
   }
@@ -92,12 +94,39 @@ inline StreamPair memory_pair_of(std::size_t capacity, std::size_t recv_bytes_ma
   near->set_recv_bytes_max(recv_bytes_max);
   far->set_recv_bytes_max(recv_bytes_max);
   return {.near = std::move(near), .far = std::move(far), .reset_far = [](StreamPair& self) -> Task<> {
-            static_cast<MemoryStream&>(*self.far).reset();
+            self.far->abort();
             co_return;
           }};
 }
 inline Task<StreamPair> memory_pair() { co_return memory_pair_of(64_KiB, SIZE_MAX); }
 inline Task<StreamPair> narrow_memory_pair() { co_return memory_pair_of(4000, 999); }
+
+// Layers: limited to more than the tests need in a second, so that each large send goes in many pieces.
+inline std::unique_ptr<Stream> with_rates(std::unique_ptr<Stream> below) {
+  const StreamRates rates{.recv_bytes_per_second = 1024_MiB, .send_bytes_per_second = 1024_MiB};
+  return std::make_unique<LimitedStream>(std::move(below), rates);
+}
+inline std::unique_ptr<Stream> recorded(std::unique_ptr<Stream> below) {
+  return std::make_unique<RecordingStream>(std::move(below), [](RecordingStream::Direction, Bytes) noexcept {});
+}
+inline Task<StreamPair> limited_tcp_pair() {
+  StreamPair pair = co_await tcp_pair();
+  pair.near = with_rates(std::move(pair.near));
+  pair.far = with_rates(std::move(pair.far));
+  co_return pair;
+}
+inline Task<StreamPair> recorded_memory_pair() {
+  StreamPair pair = co_await memory_pair();
+  pair.near = recorded(std::move(pair.near));
+  pair.far = recorded(std::move(pair.far));
+  co_return pair;
+}
+inline Task<StreamPair> layered_unix_pair() {
+  StreamPair pair = co_await unix_abstract_pair();
+  pair.near = recorded(with_rates(std::move(pair.near)));
+  pair.far = with_rates(recorded(std::move(pair.far)));
+  co_return pair;
+}
 
 inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
                                               {"narrow_tcp", narrow_tcp_pair},
@@ -105,6 +134,9 @@ inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
                                               {"unix_abstract", unix_abstract_pair},
                                               {"narrow_unix", narrow_unix_pair},
                                               {"memory", memory_pair},
-                                              {"narrow_memory", narrow_memory_pair}};
+                                              {"narrow_memory", narrow_memory_pair},
+                                              {"limited_tcp", limited_tcp_pair},
+                                              {"recorded_memory", recorded_memory_pair},
+                                              {"layered_unix", layered_unix_pair}};
 
 }  // namespace coax::test

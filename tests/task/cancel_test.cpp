@@ -120,7 +120,7 @@ Task<> ask(World& world, Stream& stream, std::size_t bytes) {
   co_await at(world, stream.send(question));
   std::size_t have = 0;
   while (have < bytes) have += (co_await at(world, stream.recv())).size();
-  co_await at(world, stream.finish());
+  co_await at(world, stream.shutdown_send());
 }
 Task<> talk(World& world, StreamPair& pair) {
   co_await at(world, all(with_cleaning(world, echo(world, *pair.far)), ask(world, *pair.near, 2000)));

@@ -138,7 +138,7 @@ TEST(Guide, streams_in_scopes) {
     const auto client = [](Stream& stream) -> Task<> {
       co_await stream.send("hello");
       EXPECT_EQ(co_await stream.recv_exactly(5), "hello");
-      co_await stream.finish();
+      co_await stream.shutdown_send();
     };
     co_await all(copy_all(clients), client(*far));
     co_await say_goodbye(*near);
@@ -148,9 +148,9 @@ TEST(Guide, streams_in_scopes) {
     auto [near, far] = memory_stream_pair(64_KiB);
     const auto client = [](Stream& left, Stream& right) -> Task<> {
       co_await left.send("one");
-      co_await left.finish();
+      co_await left.shutdown_send();
       co_await right.send("three");
-      co_await right.finish();
+      co_await right.shutdown_send();
     };
     const auto results = co_await all(both_lengths(*near, *far), client(*near, *far));
     EXPECT_EQ(std::get<0>(results), 8U);
@@ -159,8 +159,8 @@ TEST(Guide, streams_in_scopes) {
     auto [near, far] = memory_stream_pair(64_KiB);
     const auto finish_both = [](Stream& left, Stream& right) -> Task<> {
       co_await left.send("one");
-      co_await left.finish();
-      co_await right.finish();
+      co_await left.shutdown_send();
+      co_await right.shutdown_send();
     };
     EXPECT_EQ(std::get<0>(co_await all(count_in_both(*near, *far), finish_both(*near, *far))), 3U);
   });

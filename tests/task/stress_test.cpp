@@ -113,7 +113,7 @@ Task<> talk(Forest& forest) {
   const auto send = [](Forest& here, Stream& stream, Bytes what) -> Task<> {
     const Alive sending(here);
     co_await stream.send(what);
-    if (here.random.one_in(2)) co_await stream.finish();
+    if (here.random.one_in(2)) co_await stream.shutdown_send();
   };
   const auto read = [](Forest& here, Stream& stream) -> Task<> {
     const Alive reading(here);

@@ -28,7 +28,7 @@ FORGOTTEN = """
 stream.recv();
 stream.send("x");
 stream.flush();
-stream.finish();
+stream.shutdown_send();
 stream.recv_exactly(3);
 listener.accept();
 udp.recv_from();

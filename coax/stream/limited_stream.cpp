@@ -1,0 +1,223 @@
+// Each direction has a time from which on it is free; every byte delays it by 1/rate seconds. A receive that comes too
+// early waits for a timer, and is passed on then. A send is cut into pieces, which are operations of the layer's own.
+#include "coax/stream/limited_stream.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+
+#include "coax/base/error.hpp"
+
+namespace coax {
+
+namespace {
+
+std::size_t checked(std::optional<std::size_t> rate) {
+  if (rate == 0) throw Error(ErrorKind::invalid, "limit", "a stream", "the rate must be at least 1 byte per second");
+  return rate.value_or(0);
+}
+
+// What may be sent at once: a twentieth of a second.
+std::size_t piece_bytes(std::size_t rate) noexcept { return std::clamp<std::size_t>(rate / 20, 1, 64_KiB); }
+
+}  // namespace
+
+void LimitedStream::Rate::charge(std::size_t bytes, TimePoint now) noexcept {
+  if (bytes_per_second == 0) return;
+  const std::chrono::duration<double> cost(static_cast<double>(bytes) / static_cast<double>(bytes_per_second));
+  free_at = std::max(free_at, now) + std::chrono::duration_cast<Duration>(cost);
+}
+
+LimitedStream::LimitedStream(Below below, const StreamRates& rates)
+    : Layer(std::move(below)),
+      recv_{.bytes_per_second = checked(rates.recv_bytes_per_second), .free_at = loop().now()},
+      send_{.bytes_per_second = checked(rates.send_bytes_per_second), .free_at = loop().now()},
+      piece_([](Completion& self) noexcept {
+        LimitedStream& stream = *static_cast<PieceOp&>(self).of;
+        stream.below().complete(stream.piece_);
+        stream.piece_is_complete();
+        stream.pump();
+      }) {
+  piece_.of = this;
+}
+
+LimitedStream::~LimitedStream() {
+  if (delayed_ != nullptr || complete_ != nullptr || !sends_.empty()) [[unlikely]]
+    abort_destroyed_in_use();
+}
+
+// --- receiving ---
+
+bool LimitedStream::start(RecvOp& op) noexcept {
+  if (delayed_ != nullptr || complete_ != nullptr) {
+    op.result = -EBUSY;
+    return true;
+  }
+  if (!recv_.is_free(loop().now())) {
+    delayed_ = &op;
+    loop().timers().start(recv_timer_, recv_.free_at);
+    return false;
+  }
+  if (!Layer::start(op)) return false;
+  if (op.result > 0) recv_.charge(static_cast<std::size_t>(op.result), loop().now());
+  return true;
+}
+
+void LimitedStream::end_recv_delay() noexcept {
+  recv_timer_.unlink();
+  RecvOp* const op = std::exchange(delayed_, nullptr);
+  if (op == nullptr || !Layer::start(*op)) return;
+  if (op->result > 0) recv_.charge(static_cast<std::size_t>(op->result), loop().now());
+  complete_ = op;
+  loop().finish_later(*op);
+}
+
+void LimitedStream::complete(RecvOp& op) noexcept {
+  if (complete_ == &op) {
+    complete_ = nullptr;
+    return;
+  }
+  Layer::complete(op);
+  if (op.result > 0) recv_.charge(static_cast<std::size_t>(op.result), loop().now());
+}
+
+void LimitedStream::cancel(RecvOp& op) noexcept {
+  if (complete_ == &op) return;
+  if (delayed_ != &op) return Layer::cancel(op);
+  recv_timer_.unlink();
+  delayed_ = nullptr;
+  op.result = -ECANCELED;
+  complete_ = &op;
+  loop().finish_later(op);
+}
+
+void LimitedStream::end_input() noexcept {
+  Layer::end_input();
+  end_recv_delay();
+}
+
+// --- sending ---
+
+bool LimitedStream::start(SendOp& op) noexcept {
+  if (send_.bytes_per_second == 0) return Layer::start(op);
+  if (send_error_ != 0) {
+    op.error = send_error_;
+    return true;
+  }
+  sends_.push_back(op);
+  starting_ = &op;
+  pump();
+  return std::exchange(starting_, nullptr) == nullptr;
+}
+
+bool LimitedStream::queue(Bytes bytes) noexcept {
+  if (send_error_ != 0 || !sends_.empty() || !Layer::queue(bytes)) return false;
+  send_.charge(bytes.size(), loop().now());
+  return true;
+}
+
+void LimitedStream::pump() noexcept {
+  send_timer_.unlink();
+  while (!piece_is_sent_ && !sends_.empty()) {
+    SendOp& op = sends_.front();
+    if (op.sent == op.total && op.then == SendOp::Then::nothing) {
+      complete_send(op, 0);
+      continue;
+    }
+    if (op.sent != op.total && !send_.is_free(loop().now())) {
+      return loop().timers().start(send_timer_, send_.free_at);
+    }
+    piece_is_sent_ = true;
+    if (start_piece(op)) piece_is_complete();
+  }
+}
+
+bool LimitedStream::start_piece(SendOp& op) noexcept {
+  piece_.single = {};
+  piece_.then = op.sent == op.total ? op.then : SendOp::Then::nothing;
+  std::size_t skip = op.sent;
+  for (const Bytes& piece : op.pieces()) {
+    if (skip < piece.size()) {
+      piece_.single = piece.from(skip).first(std::min(piece.size() - skip, piece_bytes(send_.bytes_per_second)));
+      break;
+    }
+    skip -= piece.size();
+  }
+  piece_.total = piece_.single.size();
+  piece_.sent = 0;
+  piece_.error = 0;
+  piece_.state = SendOp::State::pending;
+  return below().start(piece_);
+}
+
+void LimitedStream::piece_is_complete() noexcept {
+  piece_is_sent_ = false;
+  if (sends_.empty()) return;  // closed meanwhile
+  SendOp& op = sends_.front();
+  const std::size_t sent = piece_.error == 0 ? piece_.total : piece_.sent;
+  send_.charge(sent, loop().now());
+  op.sent += sent;
+  const bool is_whole = op.sent == op.total && op.then == piece_.then && piece_.error == 0;
+  if (is_whole) return complete_send(op, 0);
+  if (piece_.error != 0 && piece_.error != ECANCELED) return fail_sends(piece_.error);
+  if (op.state != SendOp::State::cancelling) return;
+  complete_cancelled(op);
+}
+
+void LimitedStream::complete_send(SendOp& op, int error) noexcept {
+  op.unlink();
+  op.error = error;
+  op.state = SendOp::State::complete;
+  if (&op == starting_) {
+    starting_ = nullptr;
+  } else {
+    loop().finish_later(op);
+  }
+}
+
+void LimitedStream::complete(SendOp& op) noexcept {
+  if (send_.bytes_per_second == 0) Layer::complete(op);
+}
+
+void LimitedStream::fail_sends(int error) noexcept {
+  while (!sends_.empty()) complete_send(sends_.front(), error);
+}
+
+// Once a part was sent, no later send can make sense to the peer.
+void LimitedStream::complete_cancelled(SendOp& op) noexcept {
+  if (op.sent != 0) send_error_ = EPIPE;
+  complete_send(op, ECANCELED);
+  if (send_error_ != 0) fail_sends(send_error_);
+}
+
+void LimitedStream::cancel(SendOp& op) noexcept {
+  if (send_.bytes_per_second == 0) return Layer::cancel(op);
+  if (op.state == SendOp::State::complete) return;
+  const bool is_first = &op == &sends_.front();
+  if (is_first && piece_is_sent_) {
+    op.state = SendOp::State::cancelling;
+    return below().cancel(piece_);
+  }
+  complete_cancelled(op);
+  pump();
+}
+
+// --- the end ---
+
+void LimitedStream::interrupt() noexcept {
+  end_recv_delay();
+  send_timer_.unlink();
+  while (!sends_.empty()) complete_send(sends_.front(), EBADF);
+}
+
+void LimitedStream::close() noexcept {
+  Layer::close();
+  interrupt();
+}
+
+void LimitedStream::abort() noexcept {
+  Layer::abort();
+  interrupt();
+}
+
+}  // namespace coax

@@ -1,0 +1,78 @@
+// LimitedStream: a layer with a limit on the bytes per second in each direction.
+#pragma once
+
+#include <optional>
+
+#include "coax/base/list.hpp"
+#include "coax/loop/timers.hpp"
+#include "coax/stream/layer.hpp"
+
+namespace coax {
+
+// "No limit" is std::nullopt; a limit is at least 1.
+struct StreamRates {
+  std::optional<std::size_t> recv_bytes_per_second = {};
+  std::optional<std::size_t> send_bytes_per_second = {};
+};
+
+// Sends in pieces, of a twentieth of a second or 64 KiB, whichever is less. After a recv() of many bytes the next one
+// waits until the rate is met again; the peer is slowed by the kernel's buffer, which fills meanwhile.
+class LimitedStream final : public Layer {
+ public:
+  // Throws: Error(invalid) for a rate of 0.
+  LimitedStream(Below below, const StreamRates& rates);
+  ~LimitedStream() override;
+
+  bool queue(Bytes bytes) noexcept override;
+  void close() noexcept override;
+  void abort() noexcept override;
+  void end_input() noexcept override;
+  bool start(RecvOp& op) noexcept override;
+  void complete(RecvOp& op) noexcept override;
+  void cancel(RecvOp& op) noexcept override;
+  bool start(SendOp& op) noexcept override;
+  void complete(SendOp& op) noexcept override;
+  void cancel(SendOp& op) noexcept override;
+
+ private:
+  // One direction: how fast, and from when on it may go on.
+  struct Rate {
+    std::size_t bytes_per_second = 0;  // 0: any
+    TimePoint free_at;
+    void charge(std::size_t bytes, TimePoint now) noexcept;
+    [[nodiscard]] bool is_free(TimePoint now) const noexcept { return bytes_per_second == 0 || free_at <= now; }
+  };
+  template <void (LimitedStream::*function)() noexcept>
+  struct OwnTimer : Timer {
+    explicit OwnTimer(LimitedStream& stream) noexcept
+        : Timer([](Timer& self) noexcept { (static_cast<OwnTimer&>(self).of.*function)(); }), of(stream) {}
+    LimitedStream& of;
+  };
+  struct PieceOp : SendOp {
+    using SendOp::SendOp;
+    LimitedStream* of = nullptr;
+  };
+
+  void end_recv_delay() noexcept;
+  void pump() noexcept;
+  bool start_piece(SendOp& op) noexcept;
+  void piece_is_complete() noexcept;
+  void complete_send(SendOp& op, int error) noexcept;
+  void complete_cancelled(SendOp& op) noexcept;
+  void fail_sends(int error) noexcept;
+  void interrupt() noexcept;
+
+  Rate recv_;
+  Rate send_;
+  RecvOp* delayed_ = nullptr;   // waits for the rate
+  RecvOp* complete_ = nullptr;  // is complete already when the loop calls it
+  OwnTimer<&LimitedStream::end_recv_delay> recv_timer_{*this};
+  OwnTimer<&LimitedStream::pump> send_timer_{*this};
+  List<SendOp> sends_;          // in the order of the calls
+  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value
+  PieceOp piece_;               // of the first of them
+  bool piece_is_sent_ = false;  // by the stream below, at this moment
+  int send_error_ = 0;
+};
+
+}  // namespace coax

@@ -1,0 +1,122 @@
+// LimitedStream on a virtual clock: what the rates come to, and calls that wait for them.
+#include <gtest/gtest.h>
+
+#include "coax/stream/limited_stream.hpp"
+#include "coax/stream/memory.hpp"
+#include "coax/test/sim.hpp"
+#include "tests/support/run.hpp"
+
+using namespace coax;
+using namespace coax::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+void on(const Simulation& body) {
+  simulate(1, body, {.has_failed = [] { return ::testing::Test::HasFailure(); }});
+}
+double seconds_since(TimePoint start) { return std::chrono::duration<double>(Loop::current().now() - start).count(); }
+Task<> read_away(Stream& stream) {
+  while (co_await stream.recv()) {
+  }
+}
+Task<> send_and_shut_down(Stream& stream, std::size_t count) {
+  const std::string bytes(count, 'x');
+  co_await stream.send(bytes);
+  co_await stream.shutdown_send();
+}
+
+}  // namespace
+
+TEST(LimitedStream, sends_as_many_bytes_per_second_as_the_rate_says) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.send_bytes_per_second = 10'000});
+    const TimePoint start = Loop::current().now();
+    co_await all(send_and_shut_down(limited, 100'000), read_away(*far));
+    EXPECT_NEAR(seconds_since(start), 10, 0.2);
+  });
+}
+
+TEST(LimitedStream, receives_as_many_bytes_per_second_as_the_rate_says) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair(1000);
+    LimitedStream limited(std::move(near), {.recv_bytes_per_second = 10'000});
+    const TimePoint start = Loop::current().now();
+    co_await all(send_and_shut_down(*far, 100'000), read_away(limited));
+    EXPECT_NEAR(seconds_since(start), 10, 0.2);
+  });
+}
+
+TEST(LimitedStream, several_sends_share_the_rate_and_keep_their_order) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.send_bytes_per_second = 100});
+    const TimePoint start = Loop::current().now();
+    const auto send = [&](std::string text) -> Task<> { co_await limited.send(text); };
+    std::string got;
+    const auto read = [&]() -> Task<> { got = co_await far->recv_exactly(300); };
+    co_await all(send(std::string(100, 'a')), send(std::string(100, 'b')), send(std::string(100, 'c')), read());
+    EXPECT_EQ(got, std::string(100, 'a') + std::string(100, 'b') + std::string(100, 'c'));
+    EXPECT_NEAR(seconds_since(start), 3, 0.2);
+  });
+}
+
+TEST(LimitedStream, a_cancelled_send_that_waits_for_the_rate_breaks_the_stream_when_a_part_was_sent) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.send_bytes_per_second = 100});
+    EXPECT_EQ(co_await outcome(timeout(100ms, limited.send(std::string(100, 'a')))), "timed_out");
+    EXPECT_EQ(co_await outcome(limited.send("b")), "disconnected");
+  });
+}
+
+TEST(LimitedStream, a_cancelled_send_of_which_nothing_was_sent_leaves_the_stream_whole) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.send_bytes_per_second = 10});
+    co_await limited.send("0123456789");
+    EXPECT_EQ(co_await outcome(timeout(10ms, limited.send("never"))), "timed_out");
+    co_await limited.send("b");
+    EXPECT_EQ(co_await far->recv_exactly(11), "0123456789b");
+  });
+}
+
+TEST(LimitedStream, a_cancelled_recv_that_waits_for_the_rate_loses_nothing) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.recv_bytes_per_second = 10});
+    co_await far->send("0123456789");
+    EXPECT_EQ((co_await limited.recv()).text(), "0123456789");
+    co_await far->send("next");
+    EXPECT_EQ(co_await outcome(timeout(500ms, limited.recv())), "timed_out");
+    EXPECT_EQ((co_await limited.recv()).text(), "next");
+  });
+}
+
+TEST(LimitedStream, calls_that_wait_for_the_rate_end_when_it_is_closed_or_its_input_ends) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    LimitedStream limited(std::move(near), {.recv_bytes_per_second = 1, .send_bytes_per_second = 1});
+    co_await far->send("ab");
+    co_await limited.recv();
+    const TimePoint start = Loop::current().now();
+    const auto end_input = [&]() -> Task<> {
+      co_await sleep(10ms);
+      limited.end_input();
+    };
+    bool is_end = false;
+    const auto recv = [&]() -> Task<> { is_end = (co_await limited.recv()).empty(); };
+    co_await all(recv(), end_input());
+    EXPECT_TRUE(is_end);
+    std::string end;
+    const auto send = [&]() -> Task<> { end = co_await outcome(limited.send("abc")); };
+    const auto close = [&]() -> Task<> {
+      co_await sleep(10ms);
+      limited.close();
+    };
+    co_await all(send(), close());
+    EXPECT_EQ(end, "invalid");
+    EXPECT_LT(seconds_since(start), 0.5);
+  });
+}
