@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t inbox_bytes_max = 128_KiB;  // of one turn, before publishers wait for the next one
-constexpr std::size_t copied_bytes_max = 16_KiB;  // a single subscriber that cannot wait gets so much as a copy
+constexpr std::size_t copied_bytes_max = 16_KiB;  // of an inbox that is not sealed when one subscription catches up
 constexpr Duration patience = 1s;
 
 }  // namespace
@@ -36,7 +36,7 @@ struct Topic::State {
   const std::size_t forms;
   std::atomic<std::size_t> congestion = 0;
   std::atomic<std::size_t> waiting = 0;                    // publishers, on all loops
-  std::mutex mutex;                                        // of what follows, and of what the parts say
+  std::mutex mutex;                                        // of what follows, and of the parts' members that say so
   std::vector<std::shared_ptr<Subscription::Part>> parts;  // one for each loop that has, or had, a subscription
   bool closed = false;
 };
@@ -93,7 +93,7 @@ void Subscription::Part::deliver() {
   subscriptions.for_each([this](Subscription& subscription) {
     subscription.push_sealed();
     subscription.block_ = 0;
-    if (finished) subscription.outbox_.finish();
+    if (finished) subscription.end();
   });
   for (auto& blocks : sealed) blocks.clear();
   if (was_flooded) state->relieve();
@@ -105,9 +105,9 @@ void Subscription::Part::resume_waiting() noexcept {
     if (state->congested()) {
       const std::scoped_lock lock(state->mutex);
       has_waiting = true;
-      if (state->congested()) return;  // and the end of it wakes us again
+      if (state->congested()) return;  // State::relieve() posts the next call
     }
-    publishers.front().go_on();
+    publishers.front().proceed();
   }
 }
 
@@ -154,6 +154,11 @@ Subscription::~Subscription() {
   catch_up();
   unlink();
   --outbox_.subscriptions_;
+  if (ended_) {
+    --outbox_.ended_subscriptions_;
+  } else {
+    outbox_.finish_if_ended();
+  }
   if (behind_.linked()) release_behind();
   const std::scoped_lock lock(part_->state->mutex);
   --part_->readers_of_form[outbox_.form()];
@@ -162,7 +167,7 @@ Subscription::~Subscription() {
 void Subscription::push_sealed() {
   const std::vector<Shared>& blocks = part_->sealed[outbox_.form()];
   while (block_ < blocks.size()) outbox_.push(blocks[block_++], std::exchange(offset_, 0));
-  if (outbox_.delays_publishers()) note_behind();
+  if (outbox_.delays_publishers()) record_behind();
 }
 
 void Subscription::catch_up() {
@@ -183,12 +188,19 @@ void Subscription::catch_up() {
   outbox_.push(std::move(tail));
 }
 
+// The topic has closed, and all of its messages are in the outbox.
+void Subscription::end() noexcept {
+  if (std::exchange(ended_, true)) return;
+  ++outbox_.ended_subscriptions_;
+  outbox_.finish_if_ended();
+}
+
 void Subscription::finish() {
   catch_up();
   outbox_.finish();
 }
 
-void Subscription::note_behind() noexcept {
+void Subscription::record_behind() noexcept {
   if (behind_.linked()) return;
   part_->state->congest();
   outbox_.on_relief(behind_);
@@ -241,7 +253,7 @@ Topic::Publish::Publish(Topic& topic, Bytes message, bool publishes) noexcept
       }),
       topic_(topic),
       message_(message),
-      patience_([](Timer& self) noexcept { static_cast<Patience&>(self).publish->go_on(); }),
+      patience_([](Timer& self) noexcept { static_cast<Patience&>(self).publish->proceed(); }),
       woken_([](Completion& self) noexcept { static_cast<Woken&>(self).publish->resume(); }),
       publishes_(publishes) {}
 
@@ -260,7 +272,7 @@ bool Topic::Publish::start() noexcept {
   return false;
 }
 
-void Topic::Publish::go_on() noexcept {
+void Topic::Publish::proceed() noexcept {
   unlink();
   Timers::stop(patience_);
   topic_.state_->waiting.fetch_sub(1, std::memory_order_relaxed);

@@ -1,8 +1,8 @@
-// Topic: what is published reaches every subscriber, on every loop, in one order that is the same for all.
+// Topic: a message that is published reaches every subscriber, on every loop, in one order that is the same for all.
 //
-// Publishers are slowed before a subscriber is lost: publish() waits while the outbox of any subscriber is behind (see
-// Outbox), so that a handler which awaits it reads no more from its own peer meanwhile. The wait is at most one second
-// a message, and publishers do not wait for a slow peer at all.
+// Publishers are slowed before a subscriber is disconnected: publish() waits while the outbox of any subscriber is
+// behind (see Outbox), so that a handler which awaits it does not read from its own peer meanwhile. The wait is at most
+// one second a message, and publishers do not wait for a slow peer at all.
 #pragma once
 
 #include <memory>
@@ -19,18 +19,20 @@ namespace coax {
 
 class Topic;
 
-// While it lives, what is published goes into its outbox.
-// Lifetime: shorter than the outbox. Thread: belongs to the loop that made it.
+// While it lives, published messages go into its outbox. An outbox may have subscriptions to several topics: each
+// topic's messages arrive in its order, and between topics there is none.
+// Lifetime: shorter than the outbox.
+// Thread: belongs to the loop that made it.
 class Subscription : private ListHook {
  public:
   Subscription(Topic& topic, Outbox& outbox);
   Subscription(const Subscription&) = delete;
   Subscription& operator=(const Subscription&) = delete;
-  // Everything that was published before is in the outbox.
+  // Catches up first. Finishes the outbox if all other topics that it is subscribed to have closed, and there are any.
   ~Subscription();
-  // Puts what was published until now into the outbox at once, so that the caller can push something after it.
+  // Puts the messages published so far into the outbox at once, so that the caller can push something after them.
   void catch_up();
-  // The same, and finishes the outbox: drain() returns when all of that has been sent.
+  // Catches up, and finishes the outbox: drain() returns when all of that has been sent.
   void finish();
 
  private:
@@ -43,49 +45,60 @@ class Subscription : private ListHook {
     Subscription* subscription = nullptr;
   };
   void push_sealed();
-  void note_behind() noexcept;
+  void end() noexcept;
+  void record_behind() noexcept;
   void release_behind() noexcept;
 
   std::shared_ptr<Part> part_;
   Outbox& outbox_;
   Behind behind_;           // linked while the outbox is
-  std::size_t block_ = 0;   // where it goes on in what this turn has brought: so many sealed blocks,
-  std::size_t offset_ = 0;  // and so many bytes of the one after them
+  std::size_t block_ = 0;   // of this turn's messages the outbox has so many sealed blocks,
+  std::size_t offset_ = 0;  // and so many bytes of the block after them
+  bool ended_ = false;      // the topic has closed
 };
 
 class Topic {
  public:
-  // `forms`: the number of encodings that each message comes in; an outbox gets the one that its options name.
+  // `forms`: the number of encodings of each message; an outbox gets the one that its options name.
+  // Throws: Error(invalid) when it is 0.
   explicit Topic(std::size_t forms = 1);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
   ~Topic();
 
-  // The outbox gets everything that is published from now on; of a closed topic, the end.
+  // The outbox gets every message that is published from now on; of a closed topic, the end.
   // Throws: Error(invalid) when the outbox names a form that the topic does not have.
+  // Thread: the loop of the outbox.
   [[nodiscard]] Subscription subscribe(Outbox& outbox) { return {*this, outbox}; }
 
   class Publish;
-  // Waits until no subscriber is behind, at most a second, then publishes. Publishers on one loop take turns.
-  // Cancelled: nothing was published. Lifetime: the bytes must live until it returns.
+  // Waits until no subscriber is behind, at most a second, then publishes. Publishers on one loop wait in a queue.
+  // Throws: Error(invalid) when the topic has more than one form.
+  // Cancelled: nothing was published.
+  // Lifetime: the bytes must live until the await ends.
+  // Thread: any loop's.
   [[nodiscard]] Publish publish(Bytes message) noexcept;
   // The same wait alone, to be followed by publish_now().
+  // Cancelled: nothing has changed.
+  // Thread: any loop's.
   [[nodiscard]] Publish ready() noexcept;
 
-  // Publishes without a wait: for what cannot be slowed, such as "x left". Two calls that follow each other, on any
-  // threads, are in that order for all. The bytes are copied; they leave in the same or the next turn of each loop,
-  // together with what else was published until then. Throws Error(invalid) when that are not as many encodings as the
-  // topic has. Thread: any.
+  // Publishes without a wait: for messages that cannot be slowed, such as "x left". The bytes are copied, and sent in
+  // this or the next turn of each loop, with all else that was published until then. Of two calls, on any threads, of
+  // which one returns before the other begins, the first is the first for all.
+  // Throws: Error(invalid) when these are not as many encodings as the topic has.
+  // Thread: any.
   void publish_now(std::span<const Bytes> forms);
   void publish_now(Bytes message) { publish_now(std::span(&message, 1)); }
-  // What was published before still reaches all, then each outbox is finished. What is published afterwards is dropped.
+  // Messages published before still reach all; then each outbox that has no other open topic is finished. Messages
+  // published afterwards are dropped.
   // Thread: any.
   void close();
 
  private:
   friend class Subscription;
   struct State;
-  std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic, which lets go of them then
+  std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic
 };
 
 class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : public Leaf<Publish>, public ListHook {
@@ -105,7 +118,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : publ
     Publish* publish = nullptr;
     bool cancelled = false;
   };
-  void go_on() noexcept;
+  void proceed() noexcept;
 
   Topic& topic_;
   Bytes message_;

@@ -198,6 +198,11 @@ void Outbox::finish() noexcept {
   wake();
 }
 
+// Nothing more comes from any topic, and something came to an end.
+void Outbox::finish_if_ended() noexcept {
+  if (ended_subscriptions_ != 0 && ended_subscriptions_ == subscriptions_) finish();
+}
+
 void Outbox::abandon() noexcept {
   drop();
   finish();

@@ -106,6 +106,7 @@ class Outbox {
   void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
+  void finish_if_ended() noexcept;
   static void run_all(List<Relief>& reliefs) noexcept;
   void relieve() noexcept;
   void overflow() noexcept;
@@ -120,8 +121,9 @@ class Outbox {
   List<Relief> reliefs_;            // until it delays no publishers
   List<Relief> readies_;            // until it is not behind
   Wait* wait_ = nullptr;
-  unsigned subscriptions_ = 0;  // that refer to it
-  Context* drainer_ = nullptr;  // both only while drain() runs
+  unsigned subscriptions_ = 0;        // that refer to it
+  unsigned ended_subscriptions_ = 0;  // of these, those whose topic has closed
+  Context* drainer_ = nullptr;        // both only while drain() runs
   Stream* stream_ = nullptr;
   bool finished_ = false;
   bool overflowed_ = false;

@@ -163,6 +163,44 @@ TEST(Subscription, finish_brings_what_was_published_before) {
   });
 }
 
+TEST(Topic, closing_finishes_an_outbox_without_another_open_topic) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Topic first;
+    Topic second;
+    Outbox outbox;
+    const Subscription to_first = first.subscribe(outbox);
+    const Subscription to_second = second.subscribe(outbox);
+    const auto close_one_by_one = [&]() -> Task<> {
+      first.publish_now("first ");
+      first.close();
+      for (int turn = 0; turn < 5; ++turn) co_await test::next_turn();
+      second.publish_now("second");
+      second.close();
+    };
+    auto [nothing, heard, neither] = co_await all(drain_and_finish(outbox, *near), read_all(*far), close_one_by_one());
+    EXPECT_EQ(heard, "first second");
+  });
+}
+
+TEST(Subscription, last_of_an_open_topic_finishes_the_outbox_after_closed_ones) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Topic closed;
+    Topic open;
+    Outbox outbox;
+    const Subscription to_closed = closed.subscribe(outbox);
+    std::optional<Subscription> to_open;
+    to_open.emplace(open, outbox);
+    closed.close();
+    for (int turn = 0; turn < 5; ++turn) co_await test::next_turn();
+    open.publish_now("the last words");
+    to_open.reset();
+    co_await drain_and_finish(outbox, *near);
+    EXPECT_EQ(co_await read_all(*far), "the last words");
+  });
+}
+
 TEST(Outbox, that_overflows_ends_its_drain_even_while_the_peer_does_not_read) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair(1000);
