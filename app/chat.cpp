@@ -21,7 +21,8 @@
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
-#include "services/chat/room.hpp"
+#include "services/chat/message_text.hpp"
+#include "services/chat/nickname.hpp"
 
 namespace coax::app {
 

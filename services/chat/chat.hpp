@@ -1,4 +1,4 @@
-// The chat over plain TCP and over WebSocket: connection handlers around one room.
+// The chat over plain TCP and over WebSocket: connection handlers, each of which joins one room.
 #pragma once
 
 #include "coax/base/units.hpp"
@@ -12,17 +12,18 @@ class Connection;
 namespace coax::chat {
 
 struct ChatLimits {
-  std::size_t outbox_bytes_max = 256_KiB;
-  Duration nick = std::chrono::seconds(10);        // for choosing a nickname
+  std::size_t outbox_bytes_max = 256_KiB;          // OutboxOptions::bytes_max
+  Duration nick = std::chrono::seconds(10);        // until the client has joined
   Duration pause = std::chrono::milliseconds(50);  // ends a message of a client that sends no line ends
 };
 
-// The tutorials' protocol; see docs/protocols.md.
+// The line protocol. Both forms: docs/protocols.md.
 Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits);
-// JSON messages over a WebSocket that is open.
+// JSON messages over an open WebSocket.
 Task<> talk_json(ws::Connection& socket, Room& room, const ChatLimits& limits);
 
-// For both: runs a member's two sides to their end, the first error ends both, and tells the log why.
-Task<> stay(Connection& connection, std::string nick, Task<> read, Task<> write);
+// For both: runs the two directions of a client that has joined, and logs its arrival and why it left.
+// Throws: the first error of either direction, which cancels the other one.
+Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write);
 
 }  // namespace coax::chat

@@ -87,7 +87,7 @@ icu::UnicodeString skeleton(const icu::UnicodeString& text) {
 icu::UnicodeString folded(icu::UnicodeString text) { return text.foldCase(); }
 
 // In the skeleton a capital I and what looks like it have become l, so that in the key of skeletons i has to, too.
-std::array<std::string, 2> keys_of(const icu::UnicodeString& text) {
+NickKeys keys_of(const icu::UnicodeString& text) {
   return {to_utf8(skeleton(folded(text))), to_utf8(folded(skeleton(text)).findAndReplace("i", "l"))};
 }
 
@@ -259,6 +259,6 @@ std::expected<std::string, Refusal> check_nick(Bytes nick) {
   return to_utf8(text);
 }
 
-std::array<std::string, 2> nick_keys(const std::string& nick) { return keys_of(from_utf8(nick)); }
+NickKeys nick_keys(const std::string& nick) { return keys_of(from_utf8(nick)); }
 
 }  // namespace coax::chat

@@ -18,9 +18,11 @@ constexpr std::size_t nick_characters_max = 32;
 // characters, something visible, nothing that looks like a colon, and does not look like "error".
 std::expected<std::string, Refusal> check_nick(Bytes nick);
 
+using NickKeys = std::array<std::string, 2>;
+
 // What is compared: two nicknames are the same to a reader when any of their keys are equal. Case is folded, and
 // characters that look alike are mapped to one (UTS 39, section 4, "skeleton"), in either order: only so "ALICE" and
 // "aIice", whose second letter is a capital i, both meet "alice". Takes what check_nick() returned.
-std::array<std::string, 2> nick_keys(const std::string& nick);
+NickKeys nick_keys(const std::string& nick);
 
 }  // namespace coax::chat

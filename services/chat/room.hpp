@@ -1,32 +1,26 @@
-// The chat's room: who is here, what was said, and the one order of both. It knows nothing of connections: what it has
-// to tell goes into outboxes, in the wire form that each outbox names. docs/protocols.md has the forms.
+// A live room: the one order of its events, and their way to the members. It decides, applies the event to its state,
+// and publishes it, encoded once per wire, to the members' outboxes. It knows nothing of connections.
 #pragma once
 
-#include <cstdint>
+#include <array>
 #include <expected>
-#include <map>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
 #include "coax/bus/topic.hpp"
-#include "services/chat/nickname.hpp"
+#include "services/chat/event.hpp"
 #include "services/chat/refusal.hpp"
+#include "services/chat/room_state.hpp"
+#include "services/chat/wire.hpp"
 
 namespace coax::chat {
 
-enum Form : std::size_t { line, websocket, forms };
-
-constexpr std::size_t text_bytes_max = 4096;
-
-// UTF-8, 1 to 4096 bytes, no control characters.
-std::optional<Refusal> check_text(Bytes text);
-
 class Room;
 
-// Somebody in the room, from join() until it is destroyed. Belongs to the loop of its outbox.
+// One nickname in one room, from Room::join() until its destructor, which leaves the room. Several may share an outbox.
+// Lifetime: shorter than the room and the outbox. Thread: the loop of the outbox.
 class Member {
  public:
   Member(Room& room, std::string nick, Outbox& outbox);
@@ -34,67 +28,67 @@ class Member {
   Member& operator=(const Member&) = delete;
   ~Member();
 
+  [[nodiscard]] Room& room() const noexcept { return room_; }
   [[nodiscard]] const std::string& nick() const noexcept { return nick_; }
-  // False for a member that has said more than a little of late: it must await ready() before say().
-  [[nodiscard]] bool may_say_now(std::size_t bytes) noexcept;
-  // Waits while any member is behind in reading.
-  [[nodiscard]] Topic::Publish ready() noexcept;
   // To all members, the speaker included. The text has been checked.
   void say(std::string_view text);
-  // To this one alone, after all that was said so far; encoded for its wire.
-  void tell(std::string encoded);
-  // It will say no more, and only stays to read what has been accepted from others. See Room::drain().
+  // Puts what the room has published until now into the outbox, so that the caller can push an answer after it.
+  void catch_up() { subscription_->catch_up(); }
+  // It sends no more messages, and stays to read those accepted from others. See Room::drain().
   void retire();
 
  private:
-  friend class Room;
   Room& room_;
   std::string nick_;
-  Outbox& outbox_;
   std::optional<Subscription> subscription_;
-  TimePoint allowance_from_;  // what it may say without a wait has grown since then
   bool retired_ = false;
 };
 
-// Any thread, unless it says otherwise.
+// Thread: any, unless it says otherwise.
 class Room {
  public:
   explicit Room(std::string name) : name_(std::move(name)) {}
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 
-  // On the loop of the outbox. The nickname has been checked; it may be taken, or look like one that is. Puts the
-  // welcome, for the forms that have one, and then everything from `joined` on into the outbox.
-  std::expected<void, Refusal> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
+  // The only way to change the state: applies the event, unless that was done before, and publishes it to the members.
+  void apply(const Event& event);
 
-  // The hub shuts down: nobody joins any more, and as soon as the last member has retired or left, all outboxes are
-  // finished, each after everything that was accepted from anybody.
+  // Sets `member`, and pushes the welcome of its wire, then all events from its `joined` on, into the outbox.
+  // The nickname has been checked; it may be taken, or look like one that is.
+  // Thread: the loop of the outbox.
+  std::expected<void, Refusal> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
+  // Waits while the outbox of any member is behind: await it before Member::say(). See Topic::ready().
+  [[nodiscard]] Topic::Publish ready() noexcept { return topic_.ready(); }
+
+  // Shutdown: nobody joins any more. When the last member has retired or left, the room closes: each outbox finishes
+  // after everything that was accepted, if it is in no other open room.
   void drain();
   // The same without waiting for those who have not retired.
   void close();
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] RoomState state() const;
 
  private:
   friend class Member;
 
-  // All under the mutex.
-  std::string welcome(std::string_view nick) const;
-  void publish(std::string_view type, std::string_view line, std::string_view json_members);
-  void close_when_quiet();
+  void say(const std::string& nick, std::string_view text);
+  void leave(const std::string& nick, std::optional<Subscription>& subscription, bool was_retired);
+  void retire_one();
 
-  void say(const Member& member, std::string_view text);
-  void leave(Member& member);
-  void retire(Member& member);
+  // Under the mutex.
+  void append(Event event);
+  void apply_locked(const Event& event);
+  void close_if_drained();
 
   const std::string name_;
   mutable std::mutex mutex_;
-  std::set<std::string> present_;             // nicknames
-  std::map<std::string, std::string> looks_;  // their nick_keys(), and whose each is
-  std::uint64_t sequence_ = 0;
-  std::size_t talking_ = 0;  // members that have not retired
+  RoomState state_;
+  std::size_t active_ = 0;  // members that have not retired
   bool draining_ = false;
+  std::array<std::string, forms> encoded_;  // the event that is being published; kept for its memory
   Topic topic_{forms};
 };
 

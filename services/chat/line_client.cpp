@@ -1,14 +1,16 @@
-// The chat over plain TCP: `NICK`, a nickname, then lines, or what a tutorial's script sends in their place.
-#include "coax/stream/lines.hpp"
-
+// A client of the line protocol: `NICK`, a nickname, then lines, or the unterminated messages of a tutorial's script.
 #include <fmt/core.h>
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/server/outbox.hpp"
+#include "coax/stream/lines.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
+#include "services/chat/line_wire.hpp"
+#include "services/chat/message_text.hpp"
+#include "services/chat/session.hpp"
 
 namespace coax::chat {
 
@@ -22,19 +24,20 @@ class LineClient {
       : connection_(connection),
         room_(room),
         limits_(limits),
-        // With room for its own "nick: "; what a tutorial's script sends has no line ends.
+        // A tutorial's script puts its own "nick: " before each message.
         lines_(connection.stream(),
                {.line_bytes_max = text_bytes_max + nick_characters_max * 4 + 2, .pause = limits.pause}),
-        outbox_({.bytes_max = limits.outbox_bytes_max, .form = line}) {}
+        session_({.bytes_max = limits.outbox_bytes_max, .form = line}) {}
 
   Task<> talk();
 
  private:
-  Task<bool> enter();
+  Task<bool> join();
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
-  Task<> take(std::string_view text);
-  void tell(std::string_view text) { member_->tell(fmt::format("error: {}\n", text)); }
+  Task<> handle(std::string_view line);
+  [[nodiscard]] std::string_view without_own_nick(std::string_view text);
+  void reply_error(std::string_view text) { session_.reply(error_line(text)); }
 
   Stream& stream() { return connection_.stream(); }
 
@@ -42,51 +45,50 @@ class LineClient {
   Room& room_;
   const ChatLimits& limits_;
   Lines lines_;
-  Outbox outbox_;
-  std::optional<Member> member_;
-  std::string nick_given_;  // before it was normalized: a tutorial's script writes it before its messages
+  Session session_;
+  std::string nick_as_sent_;  // before it was normalized: a tutorial's script writes it before its messages
 };
 
 Task<> LineClient::talk() {
   co_await stream().send("NICK");
-  bool entered = false;
+  bool joined = false;
   try {
-    entered = co_await timeout(limits_.nick, enter());
+    joined = co_await timeout(limits_.nick, join());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     connection_.set_reason(CloseReason::timed_out);
   }
-  if (!entered) {
+  if (!joined) {
     if (connection_.reason() == CloseReason::timed_out) {
       log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
-      const std::string answer = fmt::format("error: no nickname came within {}\n", format_duration(limits_.nick));
+      const std::string answer = error_line(fmt::format("no nickname came within {}", format_duration(limits_.nick)));
       co_await stream().send(answer);
     }
     co_return;
   }
-  co_await stay(connection_, member_->nick(), read(), drain(outbox_, stream()));
+  co_await run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
 }
 
-// True: in the room.
-Task<bool> LineClient::enter() {
+// Returns: true when it has joined.
+Task<bool> LineClient::join() {
   for (int attempt = 1; attempt <= nick_tries; ++attempt) {
     auto nick = co_await read_nick();
     if (nick && nick->empty()) co_return false;
     if (nick) {
-      const auto joined = room_.join(*nick, outbox_, member_);
+      const auto joined = session_.join(room_, *nick);
       if (joined) co_return true;
       nick = std::unexpected(joined.error());
     }
     log::info("{} refused: {}", connection_.peer_name(), nick.error().text);
     const std::string_view then = attempt < nick_tries ? "send another one" : "goodbye";
-    const std::string answer = fmt::format("error: {}; {}\n", nick.error().text, then);
+    const std::string answer = error_line(fmt::format("{}; {}", nick.error().text, then));
     co_await stream().send(answer);
   }
   connection_.set_reason(CloseReason::protocol);
   co_return false;
 }
 
-// Empty: the client has finished without one. Blank lines are passed over.
+// Skips blank lines. Empty means that the client has closed its side without a nickname.
 Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
   std::optional<Bytes> line;
   try {
@@ -100,42 +102,46 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
     co_return std::unexpected(Refusal{"nick_invalid", "that nickname is much too long"});
   }
   if (!line) co_return std::string();
-  nick_given_ = trim(*line);
+  nick_as_sent_ = trim(*line);
   co_return check_nick(*line);
 }
 
 Task<> LineClient::read() {
   bool ended = false;
   while (!ended) {
-    co_await outbox_.ready();  // a client that does not read is not read either
+    co_await session_.outbox().ready();  // a client that does not read is not read either
     try {
       const auto line = co_await lines_.next();
-      const bool cut_by_us = connection_.draining() && lines_.at_end();
-      ended = !line || cut_by_us;
-      if (!ended) co_await take(*line);
+      const bool is_cut = connection_.draining() && lines_.at_end();  // by our shutdown, perhaps in mid-line
+      ended = !line || is_cut;
+      if (!ended) co_await handle(*line);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::protocol) throw;
-      tell(fmt::format("a message has at most {} bytes; it was not sent", text_bytes_max));
+      reply_error(fmt::format("a message has at most {} bytes; it was not sent", text_bytes_max));
     }
   }
   if (connection_.draining()) {
-    member_->retire();  // and the end of the room finishes the outbox, after all that was accepted from others
+    session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
     co_return;
   }
-  member_.reset();
-  outbox_.finish();
+  session_.leave_all();
+  session_.outbox().finish();
 }
 
-Task<> LineClient::take(std::string_view text) {
-  for (const std::string& nick : {member_->nick(), nick_given_}) {
-    if (!text.starts_with(nick) || !text.substr(nick.size()).starts_with(": ")) continue;
-    text.remove_prefix(nick.size() + 2);
-    break;
-  }
+Task<> LineClient::handle(std::string_view line) {
+  const std::string_view text = without_own_nick(line);
   if (text.empty()) co_return;
-  if (const auto refusal = check_text(text)) co_return tell(refusal->text + "; it was not sent");
-  if (!member_->may_say_now(text.size())) co_await member_->ready();
-  member_->say(text);
+  if (const auto refusal = check_text(text)) co_return reply_error(refusal->text + "; it was not sent");
+  if (!session_.consume_budget(text.size())) co_await room_.ready();
+  session_.member_of(room_)->say(text);
+}
+
+std::string_view LineClient::without_own_nick(std::string_view text) {
+  for (const std::string_view nick :
+       {std::string_view(session_.member_of(room_)->nick()), std::string_view(nick_as_sent_)}) {
+    if (text.starts_with(nick) && text.substr(nick.size()).starts_with(": ")) return text.substr(nick.size() + 2);
+  }
+  return text;
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What both wires have in common: the stay of a member in the room, and what the log says of it.
+// What both wires have in common once a client has joined: its two directions, and the log's lines about it.
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/task/scope.hpp"
@@ -6,7 +6,7 @@
 
 namespace coax::chat {
 
-Task<> stay(Connection& connection, std::string nick, Task<> read, Task<> write) {
+Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write) {
   const std::string peer = connection.peer_name();
   log::info("{} joined from {}", nick, peer);
   try {

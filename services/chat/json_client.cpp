@@ -1,0 +1,150 @@
+// A client over WebSocket: JSON messages, for the page and for programs.
+#include <fmt/core.h>
+
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/http/websocket.hpp"
+#include "coax/server/outbox.hpp"
+#include "coax/task/scope.hpp"
+#include "services/chat/chat.hpp"
+#include "services/chat/json_wire.hpp"
+#include "services/chat/message_text.hpp"
+#include "services/chat/session.hpp"
+
+namespace coax::chat {
+
+namespace {
+
+constexpr int nick_tries = 2;
+constexpr int errors_max = 10;  // in a row
+
+struct CloseStatus {
+  std::uint16_t code;
+  std::string_view reason;
+};
+constexpr CloseStatus not_text{.code = 1003, .reason = "messages here are text"};
+
+class JsonClient {
+ public:
+  JsonClient(ws::Connection& socket, Room& room, const ChatLimits& limits)
+      : socket_(socket),
+        room_(room),
+        limits_(limits),
+        session_({.bytes_max = limits.outbox_bytes_max, .form = websocket}) {}
+
+  Task<> talk();
+
+ private:
+  Task<> join();
+  Task<> read();
+  std::optional<Refusal> try_join(const std::expected<ClientMessage, Refusal>& message);
+  Task<std::optional<Refusal>> handle(const std::expected<ClientMessage, Refusal>& message);
+  Member* member() noexcept { return session_.member_of(room_); }
+
+  ws::Connection& socket_;
+  Room& room_;
+  const ChatLimits& limits_;
+  Session session_;
+  std::optional<CloseStatus> close_status_;  // to be sent after the outbox
+};
+
+Task<> JsonClient::talk() {
+  bool late = false;
+  try {
+    co_await timeout(limits_.nick, join());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    late = true;
+  }
+  if (late) {
+    log::info("{} refused: no nickname within {}", socket_.below().peer_name(), format_duration(limits_.nick));
+    socket_.below().set_reason(CloseReason::timed_out);
+    co_await socket_.close(1008, "no nickname came in time");
+  }
+  if (member() == nullptr) co_return;
+  co_await run_session(socket_.below(), member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
+  if (close_status_) co_await socket_.close(close_status_->code, close_status_->reason);
+}
+
+// Returns when the client has joined, or when the connection is closed.
+Task<> JsonClient::join() {
+  int nicks_refused = 0;
+  int errors = 0;
+  while (true) {
+    const ws::Message message = co_await socket_.recv();
+    if (!message) co_return;
+    if (!message.is_text()) {
+      co_await socket_.close(not_text.code, not_text.reason);
+      co_return;
+    }
+    const auto refusal = try_join(parse_client_message(message.data));
+    if (!refusal) co_return;
+    const std::string answer = error_json(*refusal);
+    co_await socket_.send_text(answer);
+    if (refusal->code.starts_with("nick_")) ++nicks_refused;
+    if (nicks_refused == nick_tries || refusal->code == "shutting_down" || ++errors == errors_max) {
+      log::info("{} refused: {}", socket_.below().peer_name(), refusal->text);
+      socket_.below().set_reason(CloseReason::protocol);
+      co_await socket_.close(refusal->code == "shutting_down" ? 1001 : 1008, refusal->text);
+      co_return;
+    }
+  }
+}
+
+std::optional<Refusal> JsonClient::try_join(const std::expected<ClientMessage, Refusal>& message) {
+  if (!message) return message.error();
+  if (message->type != ClientMessage::Type::join) return Refusal{"not_joined", "join first"};
+  const auto nick = check_nick(message->argument);
+  if (!nick) return nick.error();
+  const auto joined = session_.join(room_, *nick);
+  return joined ? std::nullopt : std::optional(joined.error());
+}
+
+Task<> JsonClient::read() {
+  int errors = 0;
+  while (true) {
+    co_await session_.outbox().ready();  // a client that does not read is not read either
+    const ws::Message message = co_await socket_.recv();
+    if (!message) break;
+    if (!message.is_text()) {
+      close_status_ = not_text;
+      break;
+    }
+    const auto parsed = parse_client_message(message.data);
+    const auto refusal = co_await handle(parsed);
+    errors = refusal ? errors + 1 : 0;
+    if (refusal) session_.reply(text_frame(error_json(*refusal)));
+    if (errors == errors_max) {
+      close_status_ = CloseStatus{.code = 1008, .reason = "too many errors"};
+      break;
+    }
+  }
+  if (socket_.below().draining() && !socket_.close_sent() && !close_status_) {
+    session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
+    co_return;
+  }
+  session_.leave_all();
+  if (close_status_) {
+    session_.outbox().finish();  // the answers, the last error too, precede the close
+  } else {
+    session_.outbox().abandon();
+  }
+}
+
+Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessage, Refusal>& message) {
+  if (!message) co_return message.error();
+  if (message->type == ClientMessage::Type::join) co_return Refusal{"already_joined", "you are in the room already"};
+  if (auto refusal = check_text(message->argument)) co_return refusal;
+  if (!session_.consume_budget(message->argument.size())) co_await room_.ready();
+  member()->say(message->argument);
+  co_return std::nullopt;
+}
+
+}  // namespace
+
+Task<> talk_json(ws::Connection& socket, Room& room, const ChatLimits& limits) {
+  JsonClient client(socket, room, limits);
+  co_await client.talk();
+}
+
+}  // namespace coax::chat

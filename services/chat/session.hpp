@@ -1,0 +1,45 @@
+// One connection's part in the chat: its outbox, and its membership in any number of rooms. They share the outbox, so
+// that each room's events arrive in their order; between rooms there is none.
+#pragma once
+
+#include <expected>
+#include <list>
+#include <optional>
+#include <string>
+
+#include "coax/base/units.hpp"
+#include "coax/server/outbox.hpp"
+#include "services/chat/room.hpp"
+
+namespace coax::chat {
+
+// Its end leaves all rooms.
+// Lifetime: shorter than the rooms. Thread: belongs to the loop that made it.
+class Session {
+ public:
+  explicit Session(OutboxOptions options) noexcept : outbox_(options) {}
+
+  // See Room::join(). Refused is also a room that it is in already.
+  std::expected<void, Refusal> join(Room& room, std::string nick);
+  void leave(const Room& room);
+  void leave_all() noexcept { members_.clear(); }
+  // Returns: its membership, or nullptr.
+  [[nodiscard]] Member* member_of(const Room& room) noexcept;
+
+  // Counts a message against what the session may send without a wait, in all rooms together: 4 KiB in two seconds.
+  // Returns: false when it must await Room::ready() before Member::say().
+  [[nodiscard]] bool consume_budget(std::size_t bytes) noexcept;
+  // Sends bytes, encoded for its wire, to this session alone, after everything that its rooms have published so far.
+  void reply(std::string encoded);
+  // In all rooms. See Member::retire().
+  void retire();
+
+  [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
+
+ private:
+  Outbox outbox_;
+  std::list<std::optional<Member>> members_;  // each has a value
+  TimePoint budget_empty_at_;                 // the budget has grown since then
+};
+
+}  // namespace coax::chat
