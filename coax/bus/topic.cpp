@@ -1,6 +1,6 @@
-// The topic has a part on each loop. Publishing appends the encoded bytes to the inbox of each part, under one lock,
-// which makes the order; once a turn the loop seals its inbox into a block that its subscribers share. However many
-// messages were published since, that is one push per subscriber, and one send.
+// A topic has a part on each loop. Publishing appends the encoded bytes to the inbox of each part, under one lock,
+// which makes the order. Once a turn the loop seals its inbox into a block that its subscribers share: one push per
+// subscriber, and one send, however many messages were published since the last turn.
 //
 // Congestion is one counter for all loops: subscriptions whose outbox is behind, and inboxes that have grown large
 // since the last turn. Publishers wait while it is not zero.
@@ -21,7 +21,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t inbox_bytes_max = 128_KiB;  // of one turn, before publishers wait for the next one
-constexpr std::size_t copied_bytes_max = 16_KiB;  // of an inbox that is not sealed when one subscription catches up
+constexpr std::size_t copied_bytes_max = 16_KiB;  // copied when one subscription catches up; above, a block is sealed
 constexpr Duration patience = 1s;
 
 }  // namespace
@@ -69,7 +69,7 @@ struct Subscription::Part : std::enable_shared_from_this<Part> {
   Loop& loop;
   const std::shared_ptr<Topic::State> state;
   List<Subscription> subscriptions;
-  List<Topic::Publish> publishers;          // that wait
+  List<Topic::Publish> publishers;          // waiting
   std::vector<std::vector<Shared>> sealed;  // of this turn, not yet pushed to all
   bool finished = false;
 
@@ -99,7 +99,7 @@ void Subscription::Part::deliver() {
   if (was_flooded) state->relieve();
 }
 
-// One after the other, for as long as the topic is not congested again by what they publish.
+// One after the other, until their messages congest the topic again.
 void Subscription::Part::resume_waiting() noexcept {
   while (!publishers.empty()) {
     if (state->congested()) {
@@ -111,7 +111,7 @@ void Subscription::Part::resume_waiting() noexcept {
   }
 }
 
-// --- the state that all parts share ---
+// --- Topic::State ---
 
 std::shared_ptr<Subscription::Part> Topic::State::part_of(Loop& loop, const std::shared_ptr<State>& self) {
   for (const auto& part : parts) {

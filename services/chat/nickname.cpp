@@ -1,4 +1,4 @@
-// On ICU, which has the properties of characters, normalization, and the table of confusables of UTS 39.
+// Nicknames, on ICU: properties of characters, normalization, and the confusables of UTS 39.
 #include "services/chat/nickname.hpp"
 
 #include <fmt/core.h>
@@ -63,7 +63,7 @@ icu::UnicodeString normalized(const icu::UnicodeString& text) {
   return out;
 }
 
-// Shared by all threads, which only ask it.
+// Shared by all threads: its methods are const.
 const USpoofChecker& spoof_checker() {
   static const std::unique_ptr<USpoofChecker, decltype(&uspoof_close)> instance = [] {
     UErrorCode code = U_ZERO_ERROR;
@@ -86,7 +86,7 @@ icu::UnicodeString skeleton(const icu::UnicodeString& text) {
 
 icu::UnicodeString folded(icu::UnicodeString text) { return text.foldCase(); }
 
-// In the skeleton a capital I and what looks like it have become l, so that in the key of skeletons i has to, too.
+// A skeleton has l for a capital I and its confusables, so the key of skeletons maps i to l as well.
 NickKeys keys_of(const icu::UnicodeString& text) {
   return {to_utf8(skeleton(folded(text))), to_utf8(folded(skeleton(text)).findAndReplace("i", "l"))};
 }
@@ -95,13 +95,13 @@ NickKeys keys_of(const icu::UnicodeString& text) {
 
 bool has_category(UChar32 point, std::uint32_t mask) { return (U_GET_GC_MASK(point) & mask) != 0; }
 
-// Section 9.6, for the FreeformClass: what is disallowed though its category is not.
+// Section 9.6, for the FreeformClass: disallowed characters of allowed categories.
 bool is_exception(UChar32 point) {
   constexpr std::array<UChar32, 5> disallowed{0x0640, 0x07FA, 0x302E, 0x302F, 0x303B};
   return is_one_of(disallowed, point) || (point >= 0x3031 && point <= 0x3035);
 }
 
-// RFC 5892, appendix A.1 and A.2: where the zero-width (non-)joiner changes how its neighbours are written.
+// RFC 5892, appendix A.1 and A.2: where a zero-width (non-)joiner changes how its neighbours are written.
 bool may_join(std::span<const UChar32> points, std::size_t at) {
   constexpr int virama = 9;
   if (at > 0 && u_getCombiningClass(points[at - 1]) == virama) return true;
@@ -189,7 +189,7 @@ icu::UnicodeString enforced(icu::UnicodeString text) {
   return text;
 }
 
-// --- what a room asks for beyond that ---
+// --- the rules of a room beyond these RFCs ---
 
 bool is_visible(UChar32 point) {
   constexpr UChar32 braille_blank = 0x2800;  // a symbol, to Unicode
@@ -214,7 +214,7 @@ bool is_hidden_in_part(const icu::UnicodeString& text) {
   return (found & USPOOF_INVISIBLE) != 0;
 }
 
-// A visarga, which is a letter's mark, looks like a colon and is none.
+// A visarga, a combining mark, looks like a colon and is accepted.
 bool has_colon(std::span<const UChar32> points) {
   return std::ranges::any_of(points, [](UChar32 point) {
     if (has_category(point, U_GC_MN_MASK | U_GC_MC_MASK | U_GC_LO_MASK)) return false;
@@ -236,7 +236,7 @@ std::expected<std::string, Refusal> check_nick(Bytes nick) {
   if (!is_utf8(nick)) return refuse("a nickname must be UTF-8");
   const std::string_view trimmed = trim(nick);
   if (trimmed.empty()) return refuse("a nickname must not be empty");
-  // What is counted is what the hub shows; this only bounds the work.
+  // Bounds the work; the limit of 32 characters is for the normalized nickname.
   if (trimmed.size() > nick_bytes_max) return refuse(too_long);
   if (has_control(trimmed)) return refuse("a nickname must not have control characters");
   const icu::UnicodeString given = from_utf8(trimmed);
@@ -253,7 +253,7 @@ std::expected<std::string, Refusal> check_nick(Bytes nick) {
   if (is_one_of(points, 0x2800) || has_stacked_marks(points) || is_hidden_in_part(text)) {
     return refuse("all characters of a nickname must be visible");
   }
-  // On the lines' wire these would let a nickname speak for somebody else, or for the hub.
+  // In the line protocol these would let a member forge lines of other members, or of the hub.
   if (has_colon(points)) return refuse("a nickname must not have a colon");
   if (looks_reserved(text)) return refuse("that nickname is reserved");
   return to_utf8(text);

@@ -1,4 +1,4 @@
-// Nicknames as people see them: what may be one, and when two would be taken for the same person.
+// Nicknames as people see them: which ones are accepted, and which ones a reader would confuse.
 #pragma once
 
 #include <array>
@@ -13,16 +13,19 @@ namespace coax::chat {
 
 constexpr std::size_t nick_characters_max = 32;
 
-// Returns the nickname as the room shows it: the profile of RFC 8266 (blanks of any kind are spaces, one between words
-// and none at the ends; NFKC) on the FreeformClass of RFC 8264 with its contextual rules. Beyond that it has 1 to 32
-// characters, something visible, nothing that looks like a colon, and does not look like "error".
+// Enforces the Nickname profile (blanks of any kind are spaces, one between words and none at the ends; NFKC) on the
+// FreeformClass with its contextual rules. Accepted are 1 to 32 characters, one of them visible, none of them similar
+// to a colon, and no nickname that looks like "error".
+// Returns: the nickname as the room shows it, or why it is refused.
+// Source: RFC 8266, section 2; RFC 8264, section 4.3.
 std::expected<std::string, Refusal> check_nick(Bytes nick);
 
 using NickKeys = std::array<std::string, 2>;
 
-// What is compared: two nicknames are the same to a reader when any of their keys are equal. Case is folded, and
-// characters that look alike are mapped to one (UTS 39, section 4, "skeleton"), in either order: only so "ALICE" and
-// "aIice", whose second letter is a capital i, both meet "alice". Takes what check_nick() returned.
+// The keys by which nicknames are compared: a reader would confuse two when any of their keys are equal. Case is
+// folded, and confusable characters are mapped to one ("skeleton"), in either order: only so "ALICE" and "aIice", whose
+// second letter is a capital i, both have a key of "alice". The nickname is one that check_nick() returned.
+// Source: UTS 39, section 4.
 NickKeys nick_keys(const std::string& nick);
 
 }  // namespace coax::chat

@@ -1,4 +1,4 @@
-// Why something was not accepted.
+// Why a nickname, a text or a message of a client was not accepted.
 #pragma once
 
 #include <string>
