@@ -2,6 +2,7 @@
 #include "services/chat/session.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <ranges>
 #include <vector>
 
@@ -154,6 +155,52 @@ TEST_F(SessionInTwoRooms, outbox_finishes_when_the_last_room_has_closed) {
     bob.session.leave_all();
     alice.reset();
   });
+}
+
+// Two sessions in two rooms, each on a loop of its own.
+struct Crossfire {
+  Room news{"news"};
+  Room games{"games"};
+  std::atomic<int> joined = 0;
+  std::atomic<int> speaking = 2;
+
+  // The last one to finish closes the rooms.
+  Task<> speak(std::string nick_in_news, std::string nick_in_games, std::string& text) {
+    Client client;
+    EXPECT_TRUE(client.session.join(news, std::move(nick_in_news)));
+    EXPECT_TRUE(client.session.join(games, std::move(nick_in_games)));
+    ++joined;
+    while (joined < 2) co_await test::next_turn();
+    for (int number = 0; number < 5000; ++number) {
+      client.session.member_of(news)->say(std::to_string(number));
+      client.session.member_of(games)->say(std::to_string(number));
+      if (number % 500 == 0) co_await test::next_turn();
+    }
+    if (--speaking == 0) {
+      news.close();
+      games.close();
+    }
+    text = co_await client.read_to_end();
+  }
+};
+
+TEST(Session, on_two_loops_has_one_order_in_each_room) {
+  run(
+      []() -> Task<> {
+        Crossfire both;
+        std::string alice;
+        std::string bob;
+        Loop& there = *Loop::current().together()[1];
+        co_await all(both.speak("alice", "queen", alice), run_on(there, both.speak("bob", "king", bob)));
+        EXPECT_EQ(both.news.state().sequence(), 10'004U) << "two joined, two left";
+        for (const std::vector<std::string>& room : {in_news, in_games}) {
+          const std::vector<std::string> speakers = {room[0] + ":", room[1] + ":"};
+          const std::string order = lines_of(alice, speakers);
+          EXPECT_EQ(std::ranges::count(order, '\n'), 10'000);
+          EXPECT_EQ(lines_of(bob, speakers), order);
+        }
+      },
+      {.threads = 2});
 }
 
 }  // namespace
