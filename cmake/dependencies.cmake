@@ -19,3 +19,6 @@ endif()
 if(COAX_TESTS)
   find_package(GTest REQUIRED)
 endif()
+if(COAX_TESTS OR COAX_EXAMPLES)
+  pkg_check_modules(GLIB QUIET IMPORTED_TARGET glib-2.0) # without it, its example and its test are left out
+endif()

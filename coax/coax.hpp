@@ -29,6 +29,7 @@
 #include "coax/stream/stream.hpp"
 #include "coax/task/channel.hpp"
 #include "coax/task/future.hpp"
+#include "coax/task/loop_tasks.hpp"
 #include "coax/task/offload.hpp"
 #include "coax/task/program.hpp"
 #include "coax/task/run.hpp"

@@ -6,6 +6,7 @@
 // - send_now(descriptor, pieces): what the kernel takes in this moment, for whoever has nothing on its way; it may say
 //   -EAGAIN at any time, and submit() is the answer to that.
 // - wake(): end a poll() from another thread or a signal handler.
+// - poll_descriptor(), prepare_wait(): for a loop that another event loop drives.
 //
 // and, for descriptors, which it owns until close(): open, open_datagrams, listen, adopt, discard, close, finish,
 // set_option, get_option, local, peer.
@@ -59,6 +60,10 @@ class Backend {
   virtual std::int64_t send_now(Descriptor, std::span<const Bytes>) noexcept { return -EAGAIN; }
   virtual bool poll(std::optional<TimePoint> until) noexcept = 0;
   virtual void wake() noexcept = 0;
+  // Readable (POLLIN) while poll() would find an event, wake() included. An errno value where there is none.
+  virtual std::expected<int, int> poll_descriptor() noexcept { return std::unexpected(ENOTSUP); }
+  // Before a wait on poll_descriptor(): submits what is queued, and makes it readable for what poll() has left over.
+  virtual void prepare_wait() noexcept {}
 
   // Descriptors. Failures are errno values.
   virtual std::expected<Descriptor, int> open(Family family) = 0;  // a stream socket to connect with
@@ -88,6 +93,7 @@ class Backend {
   [[nodiscard]] virtual std::size_t uncounted_max() const noexcept { return 0; }
   // When the last poll() had ended its wait: what is done in this turn is done at that time.
   [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
+  void note_turn() noexcept { turn_began_ = now(); }
 
   // What is finished and waits for its turn; the loop calls done() of each.
   void finish_later(Completion& completion) noexcept { finished_.push_back(completion); }
@@ -116,7 +122,6 @@ class Backend {
   }
 
  protected:
-  void note_turn() noexcept { turn_began_ = now(); }
   // For cancel() and close(): the operation did nothing.
   void finish_undone(Op& op, int reason) noexcept {
     op.state = Op::State::finished;

@@ -45,6 +45,7 @@ class EpollBackend final : public Backend {
   std::int64_t send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
+  std::expected<int, int> poll_descriptor() noexcept override { return epoll_; }
 
   std::expected<Descriptor, int> open(Family family) override;
   std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,

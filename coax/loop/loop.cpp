@@ -17,7 +17,25 @@
 namespace coax {
 
 namespace {
-thread_local Loop* current_loop = nullptr;
+thread_local Loop* current_loop = nullptr;  // its turn is under way, or it was entered
+thread_local unsigned running_loops = 0;
+thread_local std::vector<std::shared_ptr<detail::LoopLife>> made_loops;
+
+Loop* loop_of(detail::LoopLife& life) {
+  const std::scoped_lock lock(life.mutex);
+  return life.loop;
+}
+
+// Null: there is none.
+Loop* find_current() {
+  if (current_loop != nullptr) [[likely]]
+    return current_loop;
+  while (!made_loops.empty()) {
+    if (Loop* const loop = loop_of(*made_loops.back())) return loop;
+    made_loops.pop_back();
+  }
+  return nullptr;
+}
 
 constexpr Duration behind_min = std::chrono::milliseconds(20);      // a timer is so late: the loop did not run
 constexpr Duration behind_per_turn = std::chrono::milliseconds(4);  // so much lateness buys a turn for events
@@ -106,32 +124,30 @@ Loop::Loop(std::unique_ptr<Backend> backend)
       backend_(std::move(backend)),
       timers_(backend_->now()),
       together_{this},
-      outer_(current_loop),
       timers_advanced_at_(backend_->now()) {
   life_->loop = this;
-  current_loop = this;
+  std::erase_if(made_loops, [](const auto& life) { return loop_of(*life) == nullptr; });
+  made_loops.push_back(life_);
 }
 
 Loop::~Loop() {
-  {
-    const std::scoped_lock lock(life_->mutex);
-    life_->loop = nullptr;
-  }
-  if (current_loop == this) current_loop = outer_;
+  const std::scoped_lock lock(life_->mutex);
+  life_->loop = nullptr;
 }
 
 Loop& Loop::current() {
-  if (current_loop == nullptr) [[unlikely]] {
+  Loop* const current = find_current();
+  if (current == nullptr) [[unlikely]] {
     throw Error(ErrorKind::invalid, "use", "the loop of this thread",
                 "there is none; start the task with run(), or post() to a loop that runs");
   }
-  return *current_loop;
+  return *current;
 }
 
-bool Loop::is_current() const noexcept { return current_loop == this; }
+bool Loop::is_current() const noexcept { return find_current() == this; }
 
 void Loop::require_current(const Loop& loop, const char* what) noexcept {
-  if (current_loop == &loop) [[likely]]
+  if (find_current() == &loop) [[likely]]
     return;
   abort_misuse(std::string(what) +
                " is destroyed after its loop has ended, or on another thread: what belongs to a loop must be destroyed "
@@ -147,32 +163,100 @@ bool LoopLink::post(std::move_only_function<void()> function) const {
   return true;
 }
 
-bool LoopLink::is_current() const noexcept { return current_loop != nullptr && current_loop->life_ == life_; }
-
-bool Loop::is_running_here() noexcept {
-  return current_loop != nullptr && current_loop->runner_.load(std::memory_order_relaxed) != 0;
+bool LoopLink::is_current() const noexcept {
+  const Loop* const current = find_current();
+  return current != nullptr && current->life_ == life_;
 }
+
+bool Loop::is_running_here() noexcept { return running_loops != 0; }
 
 void Loop::abort_on_wrong_thread() noexcept {
   abort_misuse("an operation is started on another thread than that of its loop; use Loop::post() or run_on()");
 }
 
+// While the loop runs on this thread: it is the current one, and no other thread may use it.
+class Loop::Running {
+ public:
+  explicit Running(Loop& loop) : loop_(loop), before_(current_loop) {
+    if (loop.is_running_)
+      throw Error(ErrorKind::invalid, "run", "a loop", "its turn is under way; co_await or post() instead");
+    loop.require_own_thread();
+    loop.is_running_ = true;
+    current_loop = &loop;
+    ++running_loops;
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+  ~Running() {
+    --running_loops;
+    current_loop = before_;
+    loop_.is_running_ = false;
+  }
+
+ private:
+  Loop& loop_;
+  Loop* before_;
+};
+
 void Loop::run_until(const std::function<bool()>& done) {
-  const struct Current {
-    explicit Current(Loop* loop) : before(std::exchange(current_loop, loop)), self(*loop) {
-      self.runner_.store(pthread_self(), std::memory_order_relaxed);
-    }
-    Current(const Current&) = delete;
-    Current& operator=(const Current&) = delete;
-    ~Current() {
-      self.runner_.store(0, std::memory_order_relaxed);
-      current_loop = before;
-    }
-    Loop* before;
-    Loop& self;
-  } current(this);
-  while (!done()) turn();
+  const Running running(*this);
+  const pthread_t runner = runner_.exchange(pthread_self(), std::memory_order_relaxed);
+  const struct Restore {
+    std::atomic<pthread_t>& runner;
+    pthread_t before;
+    ~Restore() { runner.store(before, std::memory_order_relaxed); }
+  } restore{.runner = runner_, .before = runner};
+  while (!done()) turn(true);
 }
+
+// --- embedding ---
+
+void Loop::require_embeddable() const {
+  require_own_thread();
+  if (!backend_->is_simulated()) return;
+  throw Error(ErrorKind::invalid, "embed", "a loop of the simulated network",
+              "it has no descriptor, and its time passes only in its own wait; use run() or run_until()");
+}
+
+int Loop::poll_descriptor() {
+  require_embeddable();
+  runner_.store(pthread_self(), std::memory_order_relaxed);
+  const auto descriptor = backend_->poll_descriptor();
+  if (!descriptor) throw Error(descriptor.error(), "embed", "a loop", "raise the limit on open files (ulimit -n)");
+  backend_->prepare_wait();
+  return *descriptor;
+}
+
+std::optional<Duration> Loop::poll_timeout() {
+  require_embeddable();
+  backend_->prepare_wait();
+  if (has_work() || turns_behind_ != 0) return Duration::zero();
+  const auto timer = timers_.next();
+  if (!timer) return std::nullopt;
+  return std::max(*timer - backend_->now(), Duration::zero());
+}
+
+void Loop::run_once() {
+  require_embeddable();
+  const Running running(*this);
+  runner_.store(pthread_self(), std::memory_order_relaxed);
+  turn(false);
+  backend_->prepare_wait();
+}
+
+Loop::Entered::Entered(Loop& loop) noexcept : loop_(loop), before_(std::exchange(current_loop, &loop)) {
+  loop.require_own_thread();
+  if (!loop.is_running_) loop.backend_->note_turn();
+}
+
+Loop::Entered::~Entered() {
+  current_loop = before_;
+  if (loop_.is_running_) return;
+  loop_.wake();
+  loop_.backend_->prepare_wait();
+}
+
+// --- the turn ---
 
 // Until there is something to do: sleeping, or looking for a moment and then sleeping.
 // True: there were events.
@@ -216,11 +300,11 @@ bool Loop::must_catch_up(bool is_quiet) noexcept {
   return goes_on;
 }
 
-void Loop::turn() {
+void Loop::turn(bool may_wait) {
   List<Completion> continued;
   continued.splice_back(next_turn_);
   const bool has_more = !continued.empty() || has_work();
-  const bool had_events = has_more || turns_behind_ != 0 ? backend_->poll(now()) : wait();
+  const bool had_events = may_wait && !has_more && turns_behind_ == 0 ? wait() : backend_->poll(now());
   if (!must_catch_up(!has_more && !had_events)) {
     timers_.advance(now());
     timers_advanced_at_ = now();

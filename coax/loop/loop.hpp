@@ -84,13 +84,14 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
   ~Loop();
 
-  // The loop that runs on this thread, or is alive on it and not yet run. Throws Error(invalid) when there is none.
+  // The innermost loop of this thread whose turn is under way or that enter() made current; outside of both, the loop
+  // that was made last on this thread and still exists. Throws Error(invalid) when there is none.
   static Loop& current();
   [[nodiscard]] bool is_current() const noexcept;
   // For destructors of what belongs to a loop, which must not outlive it: aborts the program with a message when `loop`
   // is not the current one. It may have ended.
   static void require_current(const Loop& loop, const char* what) noexcept;
-  // Whether run_until() is under way on this thread.
+  // Whether the turn of a loop is under way on this thread.
   [[nodiscard]] static bool is_running_here() noexcept;
   // Aborts the program with a message when the loop runs on another thread than the caller's.
   void require_own_thread() const noexcept {
@@ -105,6 +106,37 @@ class Loop {
   // Turns until done() is true; asked once per turn. Throws Error(invalid) when it would wait for ever, which only a
   // simulation can know: no timer is set, nothing is under way, nobody has posted, and no signal is waited for.
   void run_until(const std::function<bool()>& done);
+
+  // Embedding: another event loop (GLib, Qt, poll(2)) waits, and this one dispatches. The outer loop calls run_once()
+  // when poll_descriptor() is readable or poll_timeout() has passed, and asks poll_timeout() again after each call.
+  // Code outside a turn reaches the loop through post(), LoopTasks, or within enter(). The thread that drives the loop
+  // is the only one to use it. All three throw Error(invalid) on the simulated network, which cannot be embedded.
+
+  // A descriptor of this loop, the same until its end: only to wait for POLLIN, level-triggered.
+  // It is readable for I/O, signals that tasks wait for, post(), wake(), and the end of an enter().
+  int poll_descriptor();
+  // How long the outer loop may wait: until the next timer; nothing when there is none. Zero when work is ready that
+  // the descriptor does not show: tasks that have used up their share of a turn, completions, queued bytes. To be
+  // rounded up to the outer loop's unit.
+  std::optional<Duration> poll_timeout();
+  // One turn, which does not wait. Throws what a posted function throws, and Error(invalid) inside a turn of this loop.
+  void run_once();
+
+  // Makes a loop current, for code outside a turn: to make streams, set events, cancel. Its end makes
+  // poll_descriptor() readable, so that the outer loop notices new work and new timers. Scopes end in reverse order.
+  class Entered {
+   public:
+    Entered(const Entered&) = delete;
+    Entered& operator=(const Entered&) = delete;
+    ~Entered();
+
+   private:
+    friend class Loop;
+    explicit Entered(Loop& loop) noexcept;
+    Loop& loop_;
+    Loop* before_;
+  };
+  [[nodiscard]] Entered enter() noexcept { return Entered(*this); }
 
   // Any thread: runs the function on this loop's thread in a later turn, in the order of the posts of one thread.
   void post(std::move_only_function<void()> function);
@@ -131,8 +163,10 @@ class Loop {
 
  private:
   friend class LoopLink;
+  class Running;
   [[noreturn]] static void abort_on_wrong_thread() noexcept;
-  void turn();
+  void require_embeddable() const;
+  void turn(bool may_wait);
   bool wait();
   bool must_catch_up(bool is_quiet) noexcept;
   bool spin();
@@ -152,10 +186,10 @@ class Loop {
   List<Flush> flushes_;
   List<Watch> watches_;
   std::vector<Loop*> together_;
-  Loop* outer_;
   TimePoint timers_advanced_at_;
   unsigned turns_behind_ = 0;          // without timers, to receive first what had come in time
-  std::atomic<pthread_t> runner_ = 0;  // the thread of run_until()
+  bool is_running_ = false;            // run_until() or run_once() is under way
+  std::atomic<pthread_t> runner_ = 0;  // the thread of run_until(), or of the outer loop
 
   std::mutex posted_mutex_;
   std::vector<std::move_only_function<void()>> posted_;

@@ -45,6 +45,8 @@ class UringBackend final : public Backend {
   void cancel(Op& op) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override { ring_.wake(); }
+  std::expected<int, int> poll_descriptor() noexcept override { return ring_.poll_descriptor(); }
+  void prepare_wait() noexcept override { ring_.prepare_wait(); }
 
   std::expected<Descriptor, int> open(Family family) override;
   std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,

@@ -4,7 +4,9 @@
 
 #include <liburing.h>
 
+#include <atomic>
 #include <deque>
+#include <expected>
 #include <optional>
 #include <vector>
 
@@ -36,6 +38,11 @@ class Ring {
   // The same, and returns when it has ended: what it pointed to is free. Its completion is handled later.
   void end(std::uint64_t tag) noexcept;
   void wake() noexcept;
+  // An eventfd that the kernel writes for completions (io_uring_register_eventfd(3)) and that wait() reads. The ring's
+  // own descriptor does not do: with IORING_SETUP_DEFER_TASKRUN new work wakes only io_uring_enter(2). Or an errno.
+  std::expected<int, int> poll_descriptor() noexcept;
+  // Submits what is queued, and makes poll_descriptor() readable for completions that are left over.
+  void prepare_wait() noexcept;
 
   // Submits, and waits for a completion at most until then.
   void wait(std::optional<TimePoint> until) noexcept;
@@ -87,6 +94,7 @@ class Ring {
   void await_wake() noexcept;
   bool take_own(const io_uring_cqe& completion) noexcept;
   void put_aside() noexcept;
+  bool clear_notification() noexcept;  // false: there was none
 
   Buffers& buffers_;
   io_uring ring_{};
@@ -95,6 +103,10 @@ class Ring {
   std::deque<io_uring_cqe> put_aside_;         // came while something else was waited for
   std::uint32_t table_size_ = 0;
   int wake_ = -1;
+  // Of poll_descriptor(); none: nobody has asked for it. The kernel writes it late when the loop's own thread writes
+  // wake_, so wake() writes it itself, and wake_ only for a wait in io_uring_enter(2).
+  std::atomic<int> notify_ = -1;
+  std::atomic<bool> is_waiting_ = false;
   std::uint64_t wake_count_ = 0;
   bool enabled_ = false;
 };

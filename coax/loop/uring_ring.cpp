@@ -32,6 +32,11 @@ std::string_view advice_on(int reason) {
   }
 }
 
+void add_one(int event) noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(event, &one, sizeof one);
+}
+
 [[noreturn]] void refuse(int reason) { throw Error(reason, "make an event loop", "io_uring", advice_on(reason)); }
 
 }  // namespace
@@ -61,6 +66,7 @@ Ring::~Ring() {
   munmap(provided_, provided_bytes(buffer_count));
   for (LentBuffer* buffer : provided_buffers_) delete buffer;
   ::close(wake_);
+  if (notify_ >= 0) ::close(notify_);
 }
 
 void Ring::make_buffers() {
@@ -141,15 +147,27 @@ void Ring::await_wake() noexcept {
   io_uring_prep_read(request(tag_of_wake), wake_, &wake_count_, sizeof wake_count_, 0);
 }
 
+// Either the loop that is about to wait sees the notification, or this sees that it waits.
 void Ring::wake() noexcept {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
+  const int notify = notify_;
+  if (notify >= 0) add_one(notify);
+  if (notify < 0 || is_waiting_) add_one(wake_);
+}
+
+bool Ring::clear_notification() noexcept {
+  std::uint64_t count = 0;
+  return ::read(notify_, &count, sizeof count) > 0;
 }
 
 void Ring::wait(std::optional<TimePoint> until) noexcept {
   enable();
   const auto left = until ? *until - Clock::now() : Duration::max();
-  if (left <= Duration::zero() || !put_aside_.empty()) {
+  const bool is_embedded = notify_ >= 0;
+  if (is_embedded) is_waiting_ = left > Duration::zero();
+  // Before the completions are fetched: what comes later makes it readable again.
+  const bool is_notified = is_embedded && clear_notification();
+  if (is_notified || left <= Duration::zero() || !put_aside_.empty()) {
+    if (is_embedded) is_waiting_ = false;
     const unsigned flags = IO_URING_READ_ONCE(*ring_.sq.kflags);
     const bool has_events = (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
     if (has_events || io_uring_sq_ready(&ring_) != 0) io_uring_submit_and_get_events(&ring_);
@@ -159,6 +177,27 @@ void Ring::wait(std::optional<TimePoint> until) noexcept {
   __kernel_timespec limit{.tv_sec = nanoseconds / 1'000'000'000, .tv_nsec = nanoseconds % 1'000'000'000};
   io_uring_cqe* first = nullptr;
   io_uring_submit_and_wait_timeout(&ring_, &first, 1, until ? &limit : nullptr, nullptr);
+  if (is_embedded) is_waiting_ = false;
+}
+
+std::expected<int, int> Ring::poll_descriptor() noexcept {
+  if (notify_ >= 0) return notify_;
+  enable();
+  const int made = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (made < 0) return std::unexpected(errno);
+  if (const int failure = io_uring_register_eventfd(&ring_, made); failure != 0) {
+    ::close(made);
+    return std::unexpected(-failure);
+  }
+  notify_ = made;
+  add_one(notify_);  // for completions from before
+  return notify_;
+}
+
+void Ring::prepare_wait() noexcept {
+  enable();
+  if (io_uring_sq_ready(&ring_) != 0) submit();
+  if (notify_ >= 0 && (!put_aside_.empty() || io_uring_cq_ready(&ring_) != 0)) add_one(notify_);
 }
 
 bool Ring::take_own(const io_uring_cqe& completion) noexcept {
