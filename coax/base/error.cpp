@@ -18,7 +18,7 @@ struct Kind {
 };
 
 // In the order of ErrorKind.
-constexpr std::array<Kind, 12> kinds{{{"timed_out", ETIMEDOUT},
+constexpr std::array<Kind, 13> kinds{{{"timed_out", ETIMEDOUT},
                                       {"refused", ECONNREFUSED},
                                       {"unreachable", EHOSTUNREACH},
                                       {"disconnected", ECONNRESET},
@@ -29,6 +29,7 @@ constexpr std::array<Kind, 12> kinds{{{"timed_out", ETIMEDOUT},
                                       {"invalid", EINVAL},
                                       {"unsupported", EOPNOTSUPP},
                                       {"would_block", EAGAIN},
+                                      {"truncated", ENOLINK},
                                       {"other", EIO}}};
 
 const Kind& row_of(ErrorKind kind) noexcept { return kinds[static_cast<std::size_t>(kind)]; }
@@ -94,6 +95,7 @@ ErrorKind kind_of(int errno_value) noexcept {
     case EAGAIN:
     case EALREADY:
     case EINPROGRESS: return ErrorKind::would_block;
+    case ENOLINK: return ErrorKind::truncated;
     default: return ErrorKind::other;
   }
 }

@@ -13,8 +13,8 @@
 namespace coax {
 
 // Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket
-// is ready (would_block), forget this peer (disconnected, protocol), mend the call or the configuration (address,
-// permission, invalid, unsupported).
+// is ready (would_block), forget this peer (disconnected, protocol), discard what was received unless it tells its own
+// length (truncated), mend the call or the configuration (address, permission, invalid, unsupported).
 enum class ErrorKind : std::uint8_t {
   timed_out,
   refused,
@@ -27,6 +27,7 @@ enum class ErrorKind : std::uint8_t {
   invalid,
   unsupported,
   would_block,
+  truncated,  // the connection ended without the end mark of its protocol, such as the close_notify of TLS
   other,
 };
 

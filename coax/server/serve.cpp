@@ -218,7 +218,8 @@ namespace {
 
 CloseReason reason_of(ErrorKind kind) noexcept {
   switch (kind) {
-    case ErrorKind::disconnected: return CloseReason::disconnected;
+    case ErrorKind::disconnected:
+    case ErrorKind::truncated: return CloseReason::disconnected;
     case ErrorKind::timed_out: return CloseReason::timed_out;
     case ErrorKind::protocol: return CloseReason::protocol;
     case ErrorKind::overloaded: return CloseReason::overflow;

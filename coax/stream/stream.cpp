@@ -11,6 +11,9 @@ namespace coax {
 void Stream::fail(int reason, const char* operation) const {
   if (reason == ECANCELED) throw Cancelled();
   if (reason == EBUSY) throw Error(ErrorKind::invalid, operation, peer_name(), "another task already receives from it");
+  if (reason == stream_truncated) {
+    throw Error(ErrorKind::truncated, operation, peer_name(), "the connection ended without the end of the stream");
+  }
   throw Error(reason, operation, peer_name());
 }
 

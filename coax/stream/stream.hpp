@@ -32,6 +32,9 @@ class COAX_POINTER Received : public Bytes {
   [[nodiscard]] std::span<char> writable() const noexcept { return {const_cast<char*>(data()), size()}; }
 };
 
+// The -result of a receive on a truncated stream, which has an end mark and got none: Error(truncated).
+inline constexpr int stream_truncated = ENOLINK;
+
 // An operation as the stream sees it. `result` is a count of bytes or -errno.
 class RecvOp : public Op {
  public:
@@ -70,7 +73,8 @@ class Stream {
   class Send;
 
   // Returns: what has arrived, at least one byte. Empty: the peer has shut down its side; so is every later call.
-  // Throws: Error(disconnected) after a reset.
+  // Throws: Error(disconnected) after a reset; Error(truncated) when the protocol of the stream marks its end, as TLS
+  // does, and the connection ended without the mark.
   // Cancelled: no byte is lost.
   // Lifetime: until the next call of recv(), recv_exactly() or close().
   [[nodiscard]] Recv recv() noexcept;
@@ -91,7 +95,8 @@ class Stream {
   [[nodiscard]] Send send(std::span<const Bytes> pieces COAX_LIFETIMEBOUND) noexcept;
   // Waits until the kernel has all queued bytes.
   [[nodiscard]] Send flush() noexcept;
-  // Flushes, then half-closes: the peer reads the end of the stream, and may still send.
+  // Flushes, then half-closes: the peer reads the end of the stream, and may still send. A stream without half-close
+  // ends both directions: bytes that the peer sends from then on are discarded, and recv() returns the end.
   [[nodiscard]] Send shutdown_send() noexcept;
 
   // Queues a few bytes without waiting, such as a ping. Returns: false when they do not fit; then none is queued.

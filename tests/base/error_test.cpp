@@ -46,6 +46,7 @@ TEST(KindOf, names_the_reaction) {
   EXPECT_EQ(coax::kind_of(ECONNREFUSED), ErrorKind::refused);
   EXPECT_EQ(coax::kind_of(ENETUNREACH), ErrorKind::unreachable);
   EXPECT_EQ(coax::kind_of(EPIPE), ErrorKind::disconnected);
+  EXPECT_EQ(coax::kind_of(ENOLINK), ErrorKind::truncated);
   EXPECT_EQ(coax::kind_of(ECONNRESET), ErrorKind::disconnected);
   EXPECT_EQ(coax::kind_of(EMFILE), ErrorKind::overloaded);
   EXPECT_EQ(coax::kind_of(ENOBUFS), ErrorKind::overloaded);

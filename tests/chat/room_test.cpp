@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "tests/chat/client.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax::chat {

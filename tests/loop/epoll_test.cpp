@@ -4,7 +4,7 @@
 
 #include "coax/loop/loop.hpp"
 #include "coax/stream/socket_stream.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 

@@ -8,7 +8,7 @@
 #include <map>
 
 #include "tests/support/allocations.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 
 using namespace coax;
 using namespace std::chrono_literals;

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "coax/stream/memory.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "coax/task/scope.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;

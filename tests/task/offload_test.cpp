@@ -13,7 +13,7 @@
 
 #include "coax/loop/sim.hpp"
 #include "coax/task/scope.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;

@@ -9,7 +9,7 @@
 
 #include "coax/task/run.hpp"
 #include "tests/support/captured.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;

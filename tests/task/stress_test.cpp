@@ -10,7 +10,7 @@
 #include "coax/task/offload.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/ambush.hpp"
-#include "tests/support/random.hpp"
+#include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 

@@ -3,6 +3,7 @@
 # public header. And CMake refuses the compiler that miscompiles.
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -71,6 +72,22 @@ class Installed(unittest.TestCase):
         program = self.root / "consumer-pkg-config"
         run(COMPILER, "-std=c++23", self.root / "consumer.cpp", "-o", program, *flags.stdout.split())
         self.assert_runs(program)
+
+    def test_the_guide_to_the_stream_contract_is_a_program_that_passes(self) -> None:
+        guide = (ROOT / "docs/guide/stream-contract.md").read_text()
+        program = (ROOT / "examples/tests/counting_stream_test.cpp").read_text()
+        for code in re.findall(r"```cpp\n(.*?)```", guide, re.DOTALL):
+            self.assertIn(code, program)
+        source = self.root / "contract"
+        source.mkdir()
+        (source / "CMakeLists.txt").write_text(re.search(r"```cmake\n(.*?)```", guide, re.DOTALL)[1])
+        (source / "counting_stream_test.cpp").write_text(program.replace('#include "coax/', "#include <coax/")
+                                                         .replace('.hpp"', ".hpp>"))
+        build = source / "build"
+        run("cmake", "-G", "Ninja", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}",
+            f"-DCMAKE_CXX_COMPILER={COMPILER}")
+        run("cmake", "--build", build)
+        self.assertIn("PASSED", run(build / "counting_stream_test").stdout)
 
     @unittest.skipUnless(shutil.which("g++-12"), "there is no g++-12 here")
     def test_every_header_refuses_gcc_12(self) -> None:

@@ -1,4 +1,4 @@
-// Random numbers whose seed is printed, so that a failure can be run again: COAX_SEED=N.
+// Random numbers for tests. The seed is printed, so that a failure can be repeated: COAX_SEED=N.
 #pragma once
 
 #include <fmt/core.h>
@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <random>
 #include <string>
+
+#include "coax/base/compiler.hpp"
 
 namespace coax::test {
 
@@ -29,7 +31,7 @@ class Random {
 
  private:
   static std::uint64_t choose_seed() {
-    const char* given = std::getenv("COAX_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+    const char* given = std::getenv("COAX_SEED");  // NOLINT(concurrency-mt-unsafe): no thread sets it
     return given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device()();
   }
   std::uint64_t seed_;
