@@ -24,7 +24,7 @@
 #include "coax/base/error.hpp"
 #include "coax/loop/backend.hpp"
 #include "coax/loop/datagrams.hpp"
-#include "coax/loop/slots.hpp"
+#include "coax/loop/readiness_private.hpp"
 #include "coax/loop/sockets.hpp"
 #include "coax/socket/accept_error.hpp"
 
@@ -35,13 +35,23 @@ namespace {
 constexpr std::uint32_t hang_up = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 constexpr std::uint32_t interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
 
-class EpollBackend final : public Backend {
+struct EpollSlot {
+  std::uint32_t generation = 0;
+  bool open = false;
+  int fd = -1;
+  bool readable = false;
+  bool writable = true;
+  bool drains = false;    // a short read does not mean that there is no more: RDHUP, HUP, ERR or PRI was seen, or ...
+  bool is_local = false;  // ... it is a Unix socket
+  Op* reader = nullptr;
+  Op* writer = nullptr;
+};
+
+class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
  public:
   EpollBackend();
   ~EpollBackend() override;
 
-  bool submit(Op& op) noexcept override;
-  void cancel(Op& op) noexcept override;
   std::int64_t send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
@@ -61,17 +71,8 @@ class EpollBackend final : public Backend {
   [[nodiscard]] const char* name() const noexcept override { return "epoll"; }
 
  private:
-  struct Slot {
-    std::uint32_t generation = 0;
-    bool open = false;
-    int fd = -1;
-    bool readable = false;
-    bool writable = true;
-    bool drains = false;    // a short read does not mean that there is no more: RDHUP, HUP, ERR or PRI was seen, or ...
-    bool is_local = false;  // ... it is a Unix socket
-    Op* reader = nullptr;
-    Op* writer = nullptr;
-  };
+  friend ReadinessBackend;
+  using Slot = EpollSlot;
   static constexpr std::uint64_t wake_tag = UINT64_MAX;
 
   bool perform(Slot& slot, Op& op) noexcept;  // true: finished
@@ -85,14 +86,8 @@ class EpollBackend final : public Backend {
   bool perform_recv_batch(Slot& slot, Op& op) noexcept;
   bool perform_send_batch(Slot& slot, Op& op) noexcept;
   void dispatch(const epoll_event& event) noexcept;
-  // False: there may be no such slot any more.
-  bool retry(Slot& slot, Op* Slot::* waiting) noexcept;
+  static void withdraw(const Slot&) noexcept {}
 
-  static bool finish_now(Op& op, std::int64_t result) noexcept {
-    op.result = result;
-    op.state = Op::State::finished;
-    return true;
-  }
   // After a read of `got` of `asked` bytes: is there more to come without another edge?
   static void note_read(Slot& slot, std::size_t got, std::size_t asked) noexcept {
     if (got < asked && got > 0 && !slot.drains && !slot.is_local) slot.readable = false;
@@ -100,7 +95,6 @@ class EpollBackend final : public Backend {
 
   int epoll_ = -1;
   int wake_ = -1;
-  Slots<Slot> slots_;
   std::array<epoll_event, 64> events_{};  // more would push the first sockets out of the cache before the flush
 };
 
@@ -118,26 +112,6 @@ EpollBackend::~EpollBackend() {
   slots_.for_each([this](Descriptor descriptor) { ::close(slots_.find(descriptor)->fd); });
   ::close(wake_);
   ::close(epoll_);
-}
-
-bool EpollBackend::submit(Op& op) noexcept {
-  Slot* slot = slots_.find(op.descriptor);
-  if (slot == nullptr) return finish_now(op, -EBADF);
-  Op*& waiting = op.receives() ? slot->reader : slot->writer;
-  if (waiting != nullptr) return finish_now(op, -EBUSY);
-  if (perform(*slot, op)) return true;
-  op.state = Op::State::waiting;
-  waiting = &op;
-  return false;
-}
-
-void EpollBackend::cancel(Op& op) noexcept {
-  if (op.state != Op::State::waiting) return;  // finished: its result is on its way
-  if (Slot* slot = slots_.find(op.descriptor)) {
-    if (slot->reader == &op) slot->reader = nullptr;
-    if (slot->writer == &op) slot->writer = nullptr;
-  }
-  finish_undone(op, ECANCELED);
 }
 
 bool EpollBackend::poll(std::optional<TimePoint> until) noexcept {
@@ -165,22 +139,13 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
   }
   const Descriptor descriptor{.index = static_cast<std::uint32_t>(event.data.u64),
                               .generation = static_cast<std::uint32_t>(event.data.u64 >> 32)};
-  Slot* slot = slots_.find(descriptor);
+  Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   // Both flags first: whoever is resumed for the one may look at the other.
   if (event.events & (hang_up | EPOLLPRI)) slot->drains = true;
   if (event.events & (EPOLLIN | EPOLLPRI | hang_up)) slot->readable = true;
   if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) slot->writable = true;
-  if (!retry(*slot, &Slot::reader)) slot = slots_.find(descriptor);  // the one resumed may have closed it
-  if (slot != nullptr) retry(*slot, &Slot::writer);
-}
-
-bool EpollBackend::retry(Slot& slot, Op* Slot::* waiting) noexcept {
-  Op* op = slot.*waiting;
-  if (op == nullptr || !perform(slot, *op)) return true;
-  slot.*waiting = nullptr;
-  complete(*op);
-  return false;
+  retry(descriptor, slot);
 }
 
 bool EpollBackend::perform(Slot& slot, Op& op) noexcept {
@@ -356,9 +321,7 @@ void EpollBackend::close(Descriptor descriptor) noexcept {
   const Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   ::close(slot->fd);
-  for (Op* op : {slot->reader, slot->writer}) {
-    if (op != nullptr) finish_undone(*op, EBADF);
-  }
+  finish_waiting(*slot);
   slots_.release(descriptor);
 }
 

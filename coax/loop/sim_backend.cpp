@@ -15,8 +15,8 @@
 
 #include "coax/base/error.hpp"
 #include "coax/loop/datagrams.hpp"
+#include "coax/loop/readiness_private.hpp"
 #include "coax/loop/sim_private.hpp"
-#include "coax/loop/slots.hpp"
 #include "coax/socket/accept_error.hpp"
 
 namespace coax {
@@ -26,13 +26,24 @@ constexpr Duration poll_takes = std::chrono::microseconds(1);
 constexpr int first_native = 1'000'000;  // beyond any descriptor of the kernel, which somebody might close by mistake
 }  // namespace
 
-class SimBackend final : public Backend, private sim::Observer {
+struct SimSlot {
+  std::uint32_t generation = 0;
+  bool open = false;
+  bool resets = false;  // when it is closed
+  Endpoint host;        // whose descriptor it is
+  Endpoint from;        // where to connect from; none: it was not said
+  sim::Handle end;
+  sim::Listener* listener = nullptr;
+  sim::DatagramSocket* datagrams = nullptr;
+  Op* reader = nullptr;
+  Op* writer = nullptr;
+};
+
+class SimBackend final : public ReadinessBackend<SimBackend, SimSlot>, private sim::Observer {
  public:
   explicit SimBackend(std::shared_ptr<SimNetwork> network);
   ~SimBackend() override;
 
-  bool submit(Op& op) noexcept override;
-  void cancel(Op& op) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
 
@@ -56,18 +67,8 @@ class SimBackend final : public Backend, private sim::Observer {
   [[nodiscard]] SimNetwork& network() noexcept { return *network_; }
 
  private:
-  struct Slot {
-    std::uint32_t generation = 0;
-    bool open = false;
-    bool resets = false;  // when it is closed
-    Endpoint host;        // whose descriptor it is
-    Endpoint from;        // where to connect from; none: it was not said
-    sim::Handle end;
-    sim::Listener* listener = nullptr;
-    sim::DatagramSocket* datagrams = nullptr;
-    Op* reader = nullptr;
-    Op* writer = nullptr;
-  };
+  friend ReadinessBackend;
+  using Slot = SimSlot;
 
   void ready(Descriptor descriptor) noexcept override;
   Slot& take_slot(const Endpoint& host, Descriptor& descriptor);
@@ -76,21 +77,17 @@ class SimBackend final : public Backend, private sim::Observer {
   bool perform_accept(Slot& slot, Op& op);
   bool perform_connect(Slot& slot, Op& op);
   bool perform_recv_batch(const Slot& slot, Op& op);
-  void retry(Descriptor descriptor, Op* Slot::* waiting) noexcept;
+  static void withdraw(const Slot& slot) noexcept;
   void wait_for_wake() noexcept;
 
-  static bool finish_now(Op& op, std::int64_t result) noexcept {
-    if (result == -EAGAIN) return false;
-    op.result = result;
-    op.state = Op::State::finished;
-    return true;
+  static bool finish_unless_blocked(Op& op, std::int64_t result) noexcept {
+    return result != -EAGAIN && finish_now(op, result);
   }
 
   std::shared_ptr<SimNetwork> network_;
   SimNetwork::World& world_;
   int wake_;
   std::atomic<bool> woken_ = false;
-  Slots<Slot> slots_;
   std::map<int, sim::Handle> natives_;  // accepted and not yet adopted
   int next_native_ = first_native;
 };
@@ -106,25 +103,8 @@ SimBackend::~SimBackend() {
   ::close(wake_);
 }
 
-bool SimBackend::submit(Op& op) noexcept {
-  Slot* slot = slots_.find(op.descriptor);
-  if (slot == nullptr) return finish_now(op, -EBADF);
-  Op*& waiting = op.receives() ? slot->reader : slot->writer;
-  if (waiting != nullptr) return finish_now(op, -EBUSY);
-  if (perform(*slot, op)) return true;
-  op.state = Op::State::waiting;
-  waiting = &op;
-  return false;
-}
-
-void SimBackend::cancel(Op& op) noexcept {
-  if (op.state != Op::State::waiting) return;  // finished: its result is on its way
-  if (Slot* slot = slots_.find(op.descriptor)) {
-    if (slot->reader == &op) slot->reader = nullptr;
-    if (slot->writer == &op) slot->writer = nullptr;
-    if (slot->end && slot->writer == nullptr) slot->end.end().waits_to_send = false;
-  }
-  finish_undone(op, ECANCELED);
+void SimBackend::withdraw(const Slot& slot) noexcept {
+  if (slot.end && slot.writer == nullptr) slot.end.end().waits_to_send = false;
 }
 
 bool SimBackend::poll(std::optional<TimePoint> until) noexcept {
@@ -156,29 +136,17 @@ void SimBackend::wake() noexcept {
   [[maybe_unused]] const auto written = ::write(wake_, &one, sizeof one);
 }
 
-void SimBackend::ready(Descriptor descriptor) noexcept {
-  retry(descriptor, &Slot::reader);
-  retry(descriptor, &Slot::writer);
-}
-
-void SimBackend::retry(Descriptor descriptor, Op* Slot::* waiting) noexcept {
-  Slot* slot = slots_.find(descriptor);  // again each time: the one resumed before may have closed it
-  if (slot == nullptr) return;
-  Op* op = slot->*waiting;
-  if (op == nullptr || !perform(*slot, *op)) return;
-  slot->*waiting = nullptr;
-  complete(*op);
-}
+void SimBackend::ready(Descriptor descriptor) noexcept { retry(descriptor, slots_.find(descriptor)); }
 
 bool SimBackend::perform(Slot& slot, Op& op) {
   switch (op.kind) {
     case Op::Kind::recv: return perform_recv(slot, op);
-    case Op::Kind::recv_into: return finish_now(op, world_.recv(slot.end, {op.into.data, op.into.size}));
+    case Op::Kind::recv_into: return finish_unless_blocked(op, world_.recv(slot.end, {op.into.data, op.into.size}));
     case Op::Kind::accept: return perform_accept(slot, op);
-    case Op::Kind::send: return finish_now(op, world_.send(slot.end, {op.gather.list, op.gather.count}));
+    case Op::Kind::send: return finish_unless_blocked(op, world_.send(slot.end, {op.gather.list, op.gather.count}));
     case Op::Kind::connect: return perform_connect(slot, op);
     case Op::Kind::recv_batch: return perform_recv_batch(slot, op);
-    case Op::Kind::send_batch: return finish_now(op, world_.send(*slot.datagrams, *op.outgoing));
+    case Op::Kind::send_batch: return finish_unless_blocked(op, world_.send(*slot.datagrams, *op.outgoing));
   }
   return finish_now(op, -EINVAL);
 }
@@ -189,7 +157,7 @@ bool SimBackend::perform_recv(Slot& slot, Op& op) {
   op.lent = got > 0 ? buffer : nullptr;
   if (got == static_cast<std::int64_t>(buffer->size())) buffers().filled(*buffer);
   if (op.lent == nullptr) buffers().give_back(buffer);
-  return finish_now(op, got);
+  return finish_unless_blocked(op, got);
 }
 
 bool SimBackend::perform_accept(Slot& slot, Op& op) {
@@ -232,7 +200,7 @@ bool SimBackend::perform_recv_batch(const Slot& slot, Op& op) {
   const std::int64_t count = world_.recv(*slot.datagrams, *batch);
   op.incoming.lent = count > 0 ? batch : nullptr;
   if (count <= 0) ReceiveBatch::give_back(batch);
-  return finish_now(op, count);
+  return finish_unless_blocked(op, count);
 }
 
 SimBackend::Slot& SimBackend::take_slot(const Endpoint& host, Descriptor& descriptor) {
@@ -310,9 +278,7 @@ void SimBackend::close(Descriptor descriptor) noexcept {
   if (slot->end) world_.close(slot->end, slot->resets);
   if (slot->listener != nullptr) world_.close(*slot->listener);
   if (slot->datagrams != nullptr) world_.close(*slot->datagrams);
-  for (Op* op : {slot->reader, slot->writer}) {
-    if (op != nullptr) finish_undone(*op, EBADF);
-  }
+  finish_waiting(*slot);
   slots_.release(descriptor);
 }
 
