@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "coax/base/error.hpp"
+#include "coax/base/free_list.hpp"
 #include "coax/base/text.hpp"
 #include "coax/http/exchange_private.hpp"
 
@@ -74,30 +75,24 @@ bool is_well_known(std::string_view type) noexcept {
 
 bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
 
-thread_local std::vector<std::unique_ptr<Exchange>> spare_exchanges;
-constexpr std::size_t spare_max = 64;
+thread_local FreeList<Exchange, 64> spare_exchanges;
 
 }  // namespace
 
 Exchange::Pointer Exchange::take(const http1::Limits& limits) {
-  Pointer exchange;
-  if (spare_exchanges.empty()) {
-    exchange.reset(new Exchange);
-  } else {
-    exchange.reset(spare_exchanges.back().release());
-    spare_exchanges.pop_back();
-  }
+  Pointer exchange(spare_exchanges.acquire().release());
+  if (!exchange) exchange.reset(new Exchange);
   exchange->parser.reset(limits);
   return exchange;
 }
 
 void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
   std::unique_ptr<Exchange> owned(exchange);
-  if (spare_exchanges.size() == spare_max || owned->out_.capacity() > kept_bytes_max) return;
+  if (spare_exchanges.full() || owned->out_.capacity() > kept_bytes_max) return;
   owned->failure.reset();
   owned->request.reset();
   owned->sent();
-  spare_exchanges.push_back(std::move(owned));
+  spare_exchanges.release(std::move(owned));
 }
 
 void Exchange::sent() noexcept {

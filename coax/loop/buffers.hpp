@@ -10,6 +10,7 @@
 #include <new>
 #include <utility>
 
+#include "coax/base/free_list.hpp"
 #include "coax/base/units.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -56,7 +57,6 @@ class LentBuffer {
     __asan_unpoison_memory_region(data(), size_);
 #endif
   }
-  LentBuffer* below_ = nullptr;  // in the stack of free ones
   std::size_t size_;
   void* data_;
 };
@@ -67,15 +67,12 @@ class Buffers {
   Buffers() noexcept = default;
   Buffers(const Buffers&) = delete;
   Buffers& operator=(const Buffers&) = delete;
-  ~Buffers() { drop_free(); }
 
   LentBuffer* take() {
     ++lent_;
-    LentBuffer* const buffer = free_;
+    LentBuffer* const buffer = free_.acquire().release();
     if (buffer == nullptr) return new LentBuffer(size_);
-    free_ = buffer->below_;
     buffer->unpoison();
-    --free_count_;
     return buffer;
   }
   // For a back-end whose kernel holds buffers until bytes come: reserved ones do not count as lent until lend().
@@ -90,20 +87,16 @@ class Buffers {
   }
   void give_back(LentBuffer* buffer) noexcept {
     --lent_;
-    if (buffer->size() != size_ || free_count_ == free_max) {
-      delete buffer;
-      return;
-    }
+    std::unique_ptr<LentBuffer> owned(buffer);
+    if (buffer->size() != size_) return;
     buffer->poison();
-    buffer->below_ = free_;
-    free_ = buffer;
-    ++free_count_;
+    free_.release(std::move(owned));
   }
   // A read filled `buffer`: the next buffers are larger.
   void filled(const LentBuffer& buffer) noexcept {
     if (buffer.size() != size_ || size_ >= size_max) return;
     size_ *= 2;
-    drop_free();
+    free_.clear();
   }
   // How many are lent at this moment.
   [[nodiscard]] std::size_t lent() const noexcept { return lent_; }
@@ -113,15 +106,9 @@ class Buffers {
   static constexpr std::size_t size_max = 512_KiB;
   static constexpr std::size_t free_max = 64;
 
-  void drop_free() noexcept {
-    while (free_ != nullptr) delete std::exchange(free_, free_->below_);
-    free_count_ = 0;
-  }
-
   std::size_t size_ = size_min;
   std::size_t lent_ = 0;
-  std::size_t free_count_ = 0;
-  LentBuffer* free_ = nullptr;
+  FreeList<LentBuffer, free_max> free_;
 };
 
 }  // namespace coax

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "coax/base/error.hpp"
+#include "coax/base/free_list.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {
@@ -16,11 +17,10 @@ namespace coax {
 
 namespace {
 
-std::vector<std::unique_ptr<ReceiveBatch>>& spare_batches() {
-  static thread_local std::vector<std::unique_ptr<ReceiveBatch>> spare;
+FreeList<ReceiveBatch, 8>& spare_batches() {
+  static thread_local FreeList<ReceiveBatch, 8> spare;
   return spare;
 }
-constexpr std::size_t spare_max = 8;
 
 }  // namespace
 
@@ -36,16 +36,12 @@ ReceiveBatch::ReceiveBatch() : bytes_(std::make_unique_for_overwrite<char[]>(mes
 }
 
 ReceiveBatch* ReceiveBatch::take() {
-  auto& spare = spare_batches();
-  if (spare.empty()) return new ReceiveBatch;
-  ReceiveBatch* const batch = spare.back().release();
-  spare.pop_back();
-  return batch;
+  if (auto spare = spare_batches().acquire()) return spare.release();
+  return new ReceiveBatch;
 }
 
 void ReceiveBatch::give_back(ReceiveBatch* batch) noexcept {
-  std::unique_ptr<ReceiveBatch> owned(batch);
-  if (spare_batches().size() < spare_max) spare_batches().push_back(std::move(owned));
+  spare_batches().release(std::unique_ptr<ReceiveBatch>(batch));
 }
 
 // Without room for control messages a Unix socket hands us no descriptors, which nobody would close.

@@ -23,6 +23,7 @@
 #include <cstring>
 
 #include "coax/base/error.hpp"
+#include "coax/base/free_list.hpp"
 #include "coax/loop/backend.hpp"
 #include "coax/loop/datagrams.hpp"
 #include "coax/loop/slots.hpp"
@@ -135,7 +136,7 @@ class UringBackend final : public Backend {
 
   mutable Ring ring_;  // to borrow a descriptor for a question changes nothing that the one who asks can see
   Slots<Slot> slots_;
-  std::vector<std::unique_ptr<Scratch>> spare_scratch_;
+  FreeList<Scratch, 256> spare_scratch_;
 };
 
 // --- starting and cancelling ---
@@ -194,9 +195,8 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
   }
   const bool simple = op.kind == Op::Kind::send && op.gather.count == 1;
   if (!simple) {
-    if (spare_scratch_.empty()) spare_scratch_.push_back(std::make_unique<Scratch>());
-    slot.scratch = std::move(spare_scratch_.back());
-    spare_scratch_.pop_back();
+    slot.scratch = spare_scratch_.acquire();
+    if (!slot.scratch) slot.scratch = std::make_unique<Scratch>();
   }
   if (simple) {
     io_uring_prep_send(request, -1, op.gather.list->iov_base, op.gather.list->iov_len, MSG_NOSIGNAL);
@@ -252,7 +252,7 @@ void UringBackend::handle(const io_uring_cqe& completion) noexcept {
 void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept {
   Op* const op = slot.writer;
   if (op == nullptr) return;
-  if (slot.scratch) spare_scratch_.push_back(std::move(slot.scratch));
+  if (slot.scratch) spare_scratch_.release(std::move(slot.scratch));
   const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
   if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::waiting) return send(slot, *op);
   if (op->kind == Op::Kind::send_batch && op->state == Op::State::waiting) {
@@ -406,7 +406,7 @@ void UringBackend::close(Descriptor descriptor) noexcept {
     ::close(slot->fd);
   }
   for (const Early& what : slot->early) throw_away(what, inbound_lane(*slot));
-  if (slot->scratch) spare_scratch_.push_back(std::move(slot->scratch));
+  if (slot->scratch) spare_scratch_.release(std::move(slot->scratch));
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
   }

@@ -55,19 +55,6 @@ class Admission {
   Event left_;
 };
 
-// A message at most once in ten seconds, however often it happens.
-class Seldom {
- public:
-  bool now(TimePoint time) noexcept {
-    if (last_ && time - *last_ < std::chrono::seconds(10)) return false;
-    last_ = time;
-    return true;
-  }
-
- private:
-  std::optional<TimePoint> last_;
-};
-
 // --- who makes room for a newcomer ---
 
 constexpr Duration reclaim_silent = std::chrono::seconds(1);

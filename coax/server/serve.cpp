@@ -14,6 +14,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/base/log_throttle.hpp"
 #include "coax/base/text.hpp"
 #include "coax/server/admission_private.hpp"
 #include "coax/socket/accept_error.hpp"
@@ -366,9 +367,9 @@ class Server {
   TimePoint no_victim_until_;
   TaskGroup farewells_;
   std::size_t farewells_under_way_ = 0;
-  Seldom tell_exhausted_;
-  Seldom tell_full_;
-  Seldom tell_crowded_;
+  LogThrottle out_of_descriptors_log_;
+  LogThrottle full_log_;
+  LogThrottle per_host_log_;
 };
 
 Task<> Server::run() {
@@ -485,7 +486,7 @@ Task<> Server::accept_from(SocketListener& listener) {
 void Server::admit(Newcomer& newcomer) {
   const Endpoint peer = newcomer.peer();
   if (!admission_.enter(peer)) {
-    if (tell_crowded_.now(Loop::current().now())) {
+    if (per_host_log_.should_log(Loop::current().now())) {
       log::warning("refused {}: {} connections from there are open, the limit", peer.ip(),
                    *options_.limits.connections_per_host_max);
     }
@@ -502,7 +503,7 @@ Task<bool> Server::make_room() {
   while (admission_.full()) {
     const bool is_coming = co_await reclaim();
     const bool refuses = !is_coming && !options_.farewell.empty();
-    if (!is_coming && tell_full_.now(Loop::current().now())) {
+    if (!is_coming && full_log_.should_log(Loop::current().now())) {
       log::warning("{} connections are open, the limit, and none is idle: newcomers {}",
                    *options_.limits.connections_max, refuses ? "are refused" : "wait");
     }
@@ -556,7 +557,7 @@ Task<> Server::back_off(int reason, const SocketListener& listener) {
   if (classify_accept_error(reason) == AcceptError::fatal) {
     throw Error(reason, "accept on", listener.address().to_string());
   }
-  if (tell_exhausted_.now(Loop::current().now())) log::error("{}; newcomers wait", error.what());
+  if (out_of_descriptors_log_.should_log(Loop::current().now())) log::error("{}; newcomers wait", error.what());
   co_await sleep(100ms);
 }
 

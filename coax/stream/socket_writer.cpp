@@ -5,11 +5,12 @@
 
 #include <cerrno>
 
+#include "coax/base/free_list.hpp"
+
 namespace coax {
 
 namespace {
-thread_local std::vector<std::unique_ptr<SocketWriter>> spare_writers;
-constexpr std::size_t spare_max = 64;
+thread_local FreeList<SocketWriter, 64> spare_writers;
 }  // namespace
 
 SocketWriter::SocketWriter()
@@ -31,13 +32,8 @@ SocketWriter::SocketWriter()
 }
 
 std::unique_ptr<SocketWriter> SocketWriter::take(SocketStream& stream) {
-  std::unique_ptr<SocketWriter> writer;
-  if (spare_writers.empty()) {
-    writer.reset(new SocketWriter);
-  } else {
-    writer = std::move(spare_writers.back());
-    spare_writers.pop_back();
-  }
+  std::unique_ptr<SocketWriter> writer = spare_writers.acquire();
+  if (!writer) writer.reset(new SocketWriter);
   writer->stream_ = &stream;
   writer->op_.descriptor = stream.descriptor_;
   return writer;
@@ -48,8 +44,7 @@ void SocketWriter::give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noex
   writer->end_of_turn_.unlink();
   writer->stalled_since_.reset();
   writer->stream_ = nullptr;
-  if (spare_writers.size() < spare_max) spare_writers.push_back(std::move(writer));
-  writer.reset();
+  spare_writers.release(std::move(writer));
 }
 
 bool SocketWriter::start(SendOp& op) noexcept {
