@@ -143,8 +143,8 @@ struct ServerPart::Live final : TaskGroup::Child, HasSocket, Connection {
         Connection(socket, number, this),
         part(of),
         opened(of.loop_.now()) {}
-  static void* operator new(std::size_t size) { return frames::allocate(size); }
-  static void operator delete(void* at, std::size_t size) noexcept { frames::release(at, size); }
+  static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
+  static void operator delete(void* at, std::size_t size) noexcept { frame_memory::release(at, size); }
 
   [[nodiscard]] Victim::Rank rank(TimePoint now) const noexcept;
 

@@ -11,8 +11,8 @@ namespace coax {
 // --- TaskGroup ---
 
 struct TaskGroup::Spawned : Child {
-  static void* operator new(std::size_t size) { return frames::allocate(size); }
-  static void operator delete(void* child, std::size_t size) noexcept { frames::release(child, size); }
+  static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
+  static void operator delete(void* child, std::size_t size) noexcept { frame_memory::release(child, size); }
   explicit Spawned(TaskGroup& of, Task<> body)
       : Child([](Context& self) noexcept -> std::coroutine_handle<> {
           auto& child = static_cast<Spawned&>(self);

@@ -9,7 +9,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/task/context.hpp"
-#include "coax/task/frames.hpp"
+#include "coax/task/frame_memory.hpp"
 
 namespace coax {
 
@@ -26,8 +26,8 @@ class PromiseBase {
   std::coroutine_handle<> awaiter;  // none: the task is the root of its context
   std::exception_ptr error;
 
-  static void* operator new(std::size_t size) { return frames::allocate(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { frames::release(frame, size); }
+  static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { frame_memory::release(frame, size); }
 
   struct Final {
     static bool await_ready() noexcept { return false; }

@@ -1,11 +1,11 @@
 // Free lists of coroutine frames in steps of 16 bytes up to 4 KiB; larger ones go to the heap. Under a sanitizer all go
 // to the heap, so that a use after the end is seen.
-#include "coax/task/frames.hpp"
+#include "coax/task/frame_memory.hpp"
 
 #include <array>
 #include <new>
 
-namespace coax::frames {
+namespace coax::frame_memory {
 
 namespace {
 
@@ -77,4 +77,4 @@ void release(void* frame, std::size_t size) noexcept {
   if (!pooled || index >= classes || pool_is_gone || !pool.keep(index, frame)) ::operator delete(frame);
 }
 
-}  // namespace coax::frames
+}  // namespace coax::frame_memory

@@ -6,9 +6,9 @@
 
 #include "coax/base/compiler.hpp"
 
-namespace coax::frames {
+namespace coax::frame_memory {
 
 void* allocate(std::size_t size);
 void release(void* frame, std::size_t size) noexcept;
 
-}  // namespace coax::frames
+}  // namespace coax::frame_memory
