@@ -203,7 +203,9 @@ http::App Hub::pages(const std::vector<Address>& addresses) {
     const std::uint16_t port = lines_at_.empty() ? 0 : lines_at_.front().endpoint().port();
     return http::Response::json(fmt::format(R"({{"tcp_port":{},"version":"{}"}})", port, COAX_VERSION));
   });
-  app.websocket("/ws", [this](ws::Connection& socket) { return chat::talk_json(socket, room_, options_.chat); });
+  app.websocket("/ws", [this](ws::WebSocket& socket, Connection& connection) {
+    return chat::talk_json(socket, connection, room_, options_.chat);
+  });
   return app;
 }
 

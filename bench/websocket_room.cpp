@@ -6,7 +6,7 @@ namespace {
 
 coax::Topic room;
 
-coax::Task<> read(coax::ws::Connection& socket) {
+coax::Task<> read(coax::ws::WebSocket& socket) {
   while (auto message = co_await socket.recv()) {
     std::string frame;
     coax::ws::append_frame(frame, message.kind, message.data);
@@ -14,7 +14,7 @@ coax::Task<> read(coax::ws::Connection& socket) {
   }
 }
 
-coax::Task<> member(coax::ws::Connection& socket) {
+coax::Task<> member(coax::ws::WebSocket& socket) {
   coax::Outbox outbox;
   const auto subscription = room.subscribe(outbox);
   co_await coax::race(read(socket), drain(outbox, socket.stream()));

@@ -1,7 +1,7 @@
 // websocket_echo PORT [HOST]: sends back each message that comes over a WebSocket at /.
 #include "coax/coax.hpp"
 
-coax::Task<> echo(coax::ws::Connection& socket) {
+coax::Task<> echo(coax::ws::WebSocket& socket) {
   while (auto message = co_await socket.recv()) co_await socket.send(message);
 }
 

@@ -262,22 +262,6 @@ class HeadReader {
 
 }  // namespace
 
-std::optional<std::string_view> Head::find(std::string_view name) const noexcept {
-  for (const Field& field : fields) {
-    if (field.name.size() == name.size() && equal_ignoring_case(field.name, name)) return field.value;
-  }
-  return std::nullopt;
-}
-
-bool Head::has_token(std::string_view name, std::string_view token) const noexcept {
-  bool found = false;
-  for (const Field& field : fields) {
-    if (field.name.size() != name.size() || !equal_ignoring_case(field.name, name)) continue;
-    for_each_word(field.value, [&](std::string_view word) { found = found || equal_ignoring_case(word, token); });
-  }
-  return found;
-}
-
 std::expected<void, Failure> Parser::limit_body(std::size_t bytes_max) noexcept {
   limits_.body_bytes_max = bytes_max;
   const std::uint64_t announced = std::max(head_.content_length.value_or(0), chunks_.announced_bytes());

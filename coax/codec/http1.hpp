@@ -17,13 +17,11 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/codec/chunked.hpp"
+#include "coax/codec/http.hpp"
 
 namespace coax::http1 {
 
-struct Field {
-  std::string_view name;
-  std::string_view value;  // without white space at both ends
-};
+using http::Field;
 
 // What is wrong with a message. After it the connection can only be closed, as where the next message starts is not
 // known.
@@ -51,10 +49,11 @@ struct Head {
   bool chunked = false;
   bool keep_alive = false;  // another message may follow on this connection (RFC 9112, section 9.3)
 
-  // The first field of that name, whatever its case.
-  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept;
-  // A field of that name has the token in its comma-separated list, whatever its case: ("Connection", "upgrade").
-  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const noexcept;
+  [[nodiscard]] http::Fields view() const noexcept { return {fields}; }
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const noexcept { return view().find(name); }
+  [[nodiscard]] bool has_token(std::string_view name, std::string_view token) const {
+    return view().has_token(name, token);
+  }
 };
 
 // What the two parsers have in common. A parser stays where it is, as its head has views into it.
@@ -76,6 +75,8 @@ class Parser {
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
   // Complete when head_done(). Its views live until reset() or the parser's end, after feed_lent() until keep().
   [[nodiscard]] const Head& head() const noexcept { return head_; }
+  // Some of the body can be taken out, or no more will be.
+  [[nodiscard]] bool has_body_bytes() const noexcept { return !body_.empty() || done(); }
   // From now on the body may have so many bytes: what a server knows once it has read the head. A Failure (413) when
   // it has more already, or says so.
   std::expected<void, Failure> limit_body(std::size_t bytes_max) noexcept;

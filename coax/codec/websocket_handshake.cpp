@@ -28,12 +28,6 @@ bool is_key(std::string_view text) noexcept {
   return text.size() == 24 && text.ends_with("==") && std::ranges::all_of(text.substr(0, 22), is_base64_char);
 }
 
-// The value of a field that must stand once.
-std::optional<std::string_view> find_only(const Head& head, std::string_view name) {
-  const auto same = [name](const Field& field) { return equal_ignoring_case(field.name, name); };
-  return std::ranges::count_if(head.fields, same) == 1 ? head.find(name) : std::nullopt;
-}
-
 }  // namespace
 
 std::string accept_key(std::string_view key) {
@@ -50,8 +44,9 @@ std::expected<Upgrade, Failure> check_upgrade(const Head& request) {
   if (request.chunked || request.content_length.value_or(0) != 0) return refuse(400, "an upgrade with a body");
   if (!request.has_token("Upgrade", "websocket")) return refuse(426, "no Upgrade to websocket");
   if (!request.has_token("Connection", "upgrade")) return refuse(400, "no upgrade in Connection");
-  if (find_only(request, "Sec-WebSocket-Version") != "13") return refuse(426, "a Sec-WebSocket-Version other than 13");
-  const auto key = find_only(request, "Sec-WebSocket-Key");
+  if (request.view().find_only("Sec-WebSocket-Version") != "13")
+    return refuse(426, "a Sec-WebSocket-Version other than 13");
+  const auto key = request.view().find_only("Sec-WebSocket-Key");
   if (!key || !is_key(*key)) return refuse(400, "no Sec-WebSocket-Key of 16 bytes");
   Upgrade upgrade{.accept = accept_key(*key), .protocols = {}};
   for (const Field& field : request.fields) {
@@ -83,11 +78,11 @@ std::expected<std::string_view, std::string_view> check_accept(const Head& respo
   if (response.status != 101) return std::unexpected("the server does not switch protocols");
   if (!response.has_token("Upgrade", "websocket")) return std::unexpected("no Upgrade to websocket");
   if (!response.has_token("Connection", "upgrade")) return std::unexpected("no upgrade in Connection");
-  if (find_only(response, "Sec-WebSocket-Accept") != accept_key(key))
+  if (response.view().find_only("Sec-WebSocket-Accept") != accept_key(key))
     return std::unexpected("a wrong Sec-WebSocket-Accept");
   if (response.find("Sec-WebSocket-Extensions")) return std::unexpected("an extension that was not offered");
   if (!response.find("Sec-WebSocket-Protocol")) return std::string_view();
-  const auto protocol = find_only(response, "Sec-WebSocket-Protocol");
+  const auto protocol = response.view().find_only("Sec-WebSocket-Protocol");
   if (!protocol || std::ranges::find(protocols, *protocol) == protocols.end()) {
     return std::unexpected("a protocol that was not offered");
   }

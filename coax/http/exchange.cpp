@@ -15,7 +15,7 @@ namespace coax::http {
 namespace {
 
 // How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7): made once a second and thread.
-class Beginning {
+class StatusAndDateCache {
  public:
   static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
   static constexpr std::size_t date_bytes = 37;
@@ -44,7 +44,7 @@ class Beginning {
   std::time_t made_at_ = -1;
   Text text_{};
 };
-constinit thread_local Beginning beginning;
+constinit thread_local StatusAndDateCache usual_start;
 
 // Appends where there is room for it.
 char* put(char* to, std::string_view text) noexcept {
@@ -52,15 +52,15 @@ char* put(char* to, std::string_view text) noexcept {
   return to + text.size();
 }
 
-char* put_beginning(char* to, int status) noexcept {
-  const Beginning::Text& usual = beginning.text();
+char* put_start(char* to, int status) noexcept {
+  const StatusAndDateCache::Text& usual = usual_start.text();
   if (status == 200) return put(to, {usual.data(), usual.size()});
   to = put(to, "HTTP/1.1 ");
   to = std::to_chars(to, to + 3, status).ptr;
   to = put(to, " ");
   to = put(to, http1::reason_phrase(status));
   to = put(to, "\r\n");
-  return put(to, {usual.data() + Beginning::status_line.size(), Beginning::date_bytes});
+  return put(to, {usual.data() + StatusAndDateCache::status_line.size(), StatusAndDateCache::date_bytes});
 }
 
 char* put_field(char* to, std::string_view name, std::string_view value) noexcept {
@@ -69,8 +69,8 @@ char* put_field(char* to, std::string_view name, std::string_view value) noexcep
 
 // Is not checked each time.
 bool is_well_known(std::string_view type) noexcept {
-  return type.data() == Response::text_type.data() || type.data() == Response::html_type.data() ||
-         type.data() == Response::json_type.data();
+  const auto is = [type](std::string_view other) { return type.data() == other.data(); };
+  return is(Response::text_type) || is(Response::html_type) || is(Response::json_type);
 }
 
 bool has_no_body(int status) { return status < 200 || status == 204 || status == 304; }
@@ -91,6 +91,8 @@ void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
   if (spare_exchanges.full() || owned->out_.capacity() > kept_bytes_max) return;
   owned->failure.reset();
   owned->request.reset();
+  owned->refusal.reset();
+  owned->streamed.reset();
   owned->sent();
   spare_exchanges.release(std::move(owned));
 }
@@ -102,7 +104,7 @@ void Exchange::sent() noexcept {
   body_ = {};
 }
 
-void Exchange::update_date() noexcept { beginning.update(); }
+void Exchange::update_date() noexcept { usual_start.update(); }
 
 namespace {
 
@@ -121,10 +123,11 @@ bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
 
 }  // namespace
 
-void Exchange::write(Response&& response, std::string_view connection, std::string_view fixed_fields, bool head_only) {
+bool Exchange::write(Response&& response, const How& how) {
   const int status = response.status;
   const std::string_view type = response.content_type;
-  std::size_t room = 256 + type.size() + fixed_fields.size() + connection.size();  // what is not counted is shorter
+  // What is not counted is shorter.
+  std::size_t room = 256 + type.size() + how.fixed_fields.size() + how.connection.size();
   if (status < 200 || status > 599) {
     throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 200 to 599");
   }
@@ -133,31 +136,44 @@ void Exchange::write(Response&& response, std::string_view connection, std::stri
     http1::require_safe({name, value});
     room += name.size() + value.size() + 4;
   }
-  std::string_view body = response.lasting.empty() ? std::string_view(response.body) : response.lasting;
+  auto* const whole = std::get_if<std::string>(&response.body);
+  const auto* const lasting = std::get_if<StaticBytes>(&response.body);
+  auto* const made = std::get_if<StreamedBody>(&response.body);
+  std::string_view body = whole != nullptr ? std::string_view(*whole) : lasting != nullptr ? lasting->bytes : "";
   if (status == 205) body = body.substr(0, 0);  // RFC 9110, section 15.3.6
-  const bool with_body = !head_only && !has_no_body(status);
+  const bool with_body = !how.head_only && !has_no_body(status) && status != 205;
   const bool is_long = with_body && body.size() > copied_body_max;
   if (with_body && !is_long) room += body.size();
+  const bool has_length = made == nullptr || made->length || status == 205;
+  const std::uint64_t length = made != nullptr && status != 205 ? made->length.value_or(0) : body.size();
 
   const std::size_t before = out_.size();
   out_.resize_and_overwrite(before + room, [&](char* begin, std::size_t) noexcept {
-    char* to = put_beginning(begin + before, status);
+    char* to = put_start(begin + before, status);
     if (!type.empty()) to = put_field(to, "Content-Type", type);
     for (const auto& [name, value] : response.headers) {
       if (!is_ours_to_write(name, !type.empty())) to = put_field(to, name, value);
     }
-    if (!has_no_body(status)) {
+    if (!has_no_body(status) && has_length) {
       to = put(to, "Content-Length: ");
-      to = std::to_chars(to, to + 20, body.size()).ptr;
+      to = std::to_chars(to, to + 20, length).ptr;
       to = put(to, "\r\n");
+    } else if (!has_no_body(status) && how.may_chunk) {
+      to = put(to, "Transfer-Encoding: chunked\r\n");
     }
-    to = put(put(put(to, connection), fixed_fields), "\r\n");
+    to = put(put(put(to, how.connection), how.fixed_fields), "\r\n");
     if (with_body && !is_long) to = put(to, body);
     return static_cast<std::size_t>(to - begin);
   });
-  if (!is_long) return;
-  if (response.lasting.empty()) body_ = std::move(response.body);
-  long_body_ = response.lasting.empty() ? Bytes(body_) : Bytes(response.lasting);
+  if (made != nullptr && with_body) {
+    streamed = std::move(*made);
+    is_chunked = how.may_chunk;
+    return false;
+  }
+  if (!is_long) return true;
+  if (whole != nullptr) body_ = std::move(*whole);
+  long_body_ = whole != nullptr ? Bytes(body_) : Bytes(body);
+  return true;
 }
 
 }  // namespace coax::http

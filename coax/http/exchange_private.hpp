@@ -9,7 +9,7 @@
 #include <string>
 
 #include "coax/codec/http1.hpp"
-#include "coax/http/app.hpp"
+#include "coax/http/site_private.hpp"
 
 namespace coax::http {
 
@@ -24,14 +24,24 @@ class Exchange {
   http1::RequestParser parser;
   std::optional<http1::Failure> failure;  // of reading
   std::optional<Request> request;         // that is answered
-  const App::Route* route = nullptr;      // its handler, which waits
+  const Route* route = nullptr;           // that answers it
+  std::optional<Response> refusal;        // instead, where there is no route
+  std::optional<StreamedBody> streamed;   // the rest of a response whose head is written
+  bool is_chunked = false;                // that rest
 
   // The date of the answers that follow, without a look at the clock for each.
   static void update_date() noexcept;
-  // With two more blocks of fields. What the framing and the connection need is written here alone: such headers of the
+  struct How {
+    std::string_view connection;  // two more blocks of fields
+    std::string_view fixed_fields;
+    bool head_only;  // a response to HEAD
+    bool may_chunk;  // a body of unknown length
+  };
+  // What the framing and the connection need is written here alone: such headers of the
   // response (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Date, Trailer) are left out.
   // Throws: Error(invalid), with nothing written, when a header cannot be one, or the status is not of 200 to 599.
-  void write(Response&& response, std::string_view connection, std::string_view fixed_fields, bool head_only);
+  // Returns: false when `streamed` is the body, which is still to be sent.
+  bool write(Response&& response, const How& how);
   std::string& answers() noexcept { return out_; }
   [[nodiscard]] bool has_answers() const noexcept { return !out_.empty(); }
   [[nodiscard]] bool is_full() const noexcept { return out_.size() >= out_bytes_max || !long_body_.empty(); }

@@ -1,5 +1,12 @@
-// Requests and responses: the small parts.
+// What a request says: its target (RFC 9112, section 3.2), query and parameters.
 #include "coax/http/message.hpp"
+
+#include <algorithm>
+
+#include "coax/base/error.hpp"
+#include "coax/base/units.hpp"
+#include "coax/codec/url.hpp"
+#include "coax/http/site_private.hpp"
 
 namespace coax::http {
 
@@ -10,16 +17,16 @@ std::string_view Request::query(std::string_view name) const noexcept {
   return {};
 }
 
-// The path has as many segments as the pattern, since the route was found.
+// The path has the segments of the pattern, since the route was found.
 std::string_view Request::parameter(std::string_view name) const noexcept {
   std::string_view rest = segments_;
   for (const std::string& segment : pattern_) {
     rest.remove_prefix(1);  // '/'
-    const std::string_view value = rest.substr(0, rest.find('/'));
-    if (is_parameter(segment) && std::string_view(segment).substr(1, segment.size() - 2) == name) {
-      return values_.substr(segments_.size() - rest.size(), value.size());
+    const std::size_t size = is_rest(segment) ? rest.size() : std::min(rest.find('/'), rest.size());
+    if (is_parameter(segment) && parameter_name(segment) == name) {
+      return values_.substr(segments_.size() - rest.size(), size);
     }
-    rest.remove_prefix(value.size());
+    rest.remove_prefix(size);
   }
   return {};
 }
@@ -27,6 +34,54 @@ std::string_view Request::parameter(std::string_view name) const noexcept {
 Response& Response::header(std::string name, std::string value) & {
   headers.emplace_back(std::move(name), std::move(value));
   return *this;
+}
+
+// The four forms of a target. The authority form belongs to CONNECT, which is not spoken here.
+bool RequestAccess::parse(Request& request) {
+  std::string_view target = request.head_.target;
+  request.host_ = request.header("Host");
+  if (is_plain_path(target)) {
+    request.path_ = request.segments_ = request.values_ = target;
+    return true;
+  }
+  if (target == "*" && request.method() == "OPTIONS") {
+    request.path_ = target;
+    return true;
+  }
+  std::string origin_form;
+  if (const auto absolute = parse_absolute_target(target)) {
+    request.host_ = absolute->authority;
+    origin_form = (absolute->rest.starts_with('/') ? "" : "/") + std::string(absolute->rest);
+    target = origin_form;
+  }
+  auto parsed = parse_target(target);
+  if (!parsed) return false;
+  request.query_ = std::move(parsed->query);
+  request.decoded_ = std::move(parsed->path);
+  if (request.decoded_.contains('\0')) {
+    auto& [segments, values] = *(request.with_slashes_ = std::make_unique<std::array<std::string, 2>>());
+    segments = values = request.decoded_;
+    std::ranges::replace(values, '\0', '/');
+    request.decoded_.clear();
+    for (const char c : segments) c == '\0' ? request.decoded_.append("%2F") : request.decoded_.append(1, c);
+    request.segments_ = segments;
+    request.values_ = values;
+    request.path_ = request.decoded_;
+  } else {
+    request.path_ = request.segments_ = request.values_ = request.decoded_;
+  }
+  return true;
+}
+
+Task<std::string> BodyReader::read_all(std::size_t bytes_max) {
+  std::string all;
+  while (const Bytes bytes = co_await recv()) {
+    if (bytes.size() > bytes_max - all.size()) {
+      throw Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max));
+    }
+    all.append(bytes.text());
+  }
+  co_return all;
 }
 
 }  // namespace coax::http

@@ -1,55 +1,74 @@
-// An HTTP request as a handler sees it, and its response.
+// An HTTP request as a handler sees it, and its response. No version of HTTP shows in them.
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
-#include "coax/address/endpoint.hpp"
-#include "coax/codec/http1.hpp"
+#include "coax/codec/http.hpp"
+#include "coax/http/body.hpp"
+#include "coax/server/connection.hpp"
 
 namespace coax::http {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// Lives, with all that it gives, until the handler has returned its response.
+// What a server reads of a request before its body.
+struct RequestHead {
+  std::string_view method;
+  std::string_view target;
+  Fields fields;
+  std::string_view protocol;  // "HTTP/1.1"
+};
+
+// Lifetime: until its handler has returned the response, with all views that it returns. What the producer of a body
+// needs, it has to own. Of a WebSocket: until its handler ends.
 class Request {
  public:
-  Request(const http1::Head& head, std::string& body, const Endpoint& peer) noexcept
-      : head_(head), body_(body), peer_(peer) {}
+  // `body`: the whole body, or empty for a handler with a BodyReader.
+  Request(const RequestHead& head, std::string& body, coax::Connection& connection) noexcept
+      : head_(head), body_(body), connection_(connection) {}
   Request(const Request&) = delete;
   Request& operator=(const Request&) = delete;
 
   [[nodiscard]] std::string_view method() const noexcept { return head_.method; }
-  // Decoded, without "." and ".."; an encoded '/' stays "%2F". "*" of a request for the server as a whole.
+  // As it was received: path and query, or another form (RFC 9112, section 3.2).
+  [[nodiscard]] std::string_view target() const noexcept { return head_.target; }
+  // Decoded, without "." and ".."; an encoded '/' stays "%2F". "*" for a request about the whole server.
   [[nodiscard]] std::string_view path() const noexcept { return path_; }
-  // "HOST" or "HOST:PORT" that the request is for: of a target in absolute form, else of Host; empty when neither is.
+  // "HOST" or "HOST:PORT" that the request is for: of a target in absolute form, else of Host. May be empty.
   [[nodiscard]] std::string_view host() const noexcept { return host_; }
-  [[nodiscard]] std::string& body() noexcept { return body_; }  // the whole
-  [[nodiscard]] const http1::Head& head() const noexcept { return head_; }
-  [[nodiscard]] const Endpoint& peer() const noexcept { return peer_; }
-  // The first header field of that name, whatever its case; empty when there is none.
-  [[nodiscard]] std::string_view header(std::string_view name) const noexcept { return head_.find(name).value_or(""); }
-  // What stands at {name} in the route's pattern; the first ?name=value of the target. Empty when there is none.
+  [[nodiscard]] std::string_view protocol() const noexcept { return head_.protocol; }  // "HTTP/1.1"
+  [[nodiscard]] const Fields& fields() const noexcept { return head_.fields; }
+  // The first header field of that name; empty when there is none.
+  [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
+    return head_.fields.find(name).value_or("");
+  }
+  // The value of {name} in the route's pattern; the first ?name=value of the target. Empty when there is none.
   [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept;
   [[nodiscard]] std::string_view query(std::string_view name) const noexcept;
+  [[nodiscard]] const Pairs& query() const noexcept { return query_; }
+  [[nodiscard]] std::string& body() noexcept { return body_; }
+  // The connection that it was received on, perhaps with other requests.
+  [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
+  [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
 
  private:
-  friend class App;
-  // A segment of a pattern that stands for any one: {name}.
-  static bool is_parameter(std::string_view segment) noexcept {
-    return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
-  }
+  friend struct RequestAccess;
 
-  const http1::Head& head_;
+  RequestHead head_;
   std::string& body_;
-  Endpoint peer_;
+  coax::Connection& connection_;
   std::string_view host_;
-  std::string_view path_;  // of the target as it came, or decoded_
+  std::string_view path_;  // of the target as it was received, or decoded_
   // Where segments end, and their values: path_ as well, unless it has encoded slashes.
   std::string_view segments_;
   std::string_view values_;
@@ -59,18 +78,54 @@ class Request {
   std::span<const std::string> pattern_;  // the segments of the route's
 };
 
+// Text that is part of the program, so that it outlives every response: a literal, or what of() is given.
+class Literal {
+ public:
+  constexpr Literal() noexcept = default;
+  template <std::size_t size>
+  consteval Literal(const char (&text)[size]) noexcept : text_(text, size - 1) {}
+  // Lifetime: `text` must live as long as the program.
+  static constexpr Literal of(std::string_view text) noexcept { return Literal(text, 0); }
+  constexpr operator std::string_view() const noexcept { return text_; }
+
+ private:
+  constexpr Literal(std::string_view text, int) noexcept : text_(text) {}
+  std::string_view text_;
+};
+
+// --- What a response's body may be, besides a string ---
+
+// Bytes that are part of the program: a page that is embedded in it. They are not copied.
+struct StaticBytes {
+  explicit constexpr StaticBytes(std::string_view lasting) noexcept : bytes(lasting) {}
+  std::string_view bytes;
+};
+
+// A body that is sent as it is made: server-sent events, a long file, what another server sends. `producer` runs when
+// the head has been sent; its end is the end of the body. When it throws, the connection is closed, and the client can
+// tell that the body is cut short.
+struct StreamedBody {
+  std::move_only_function<Task<>(BodyWriter&)> producer;
+  std::optional<std::uint64_t> length = {};  // then it must send exactly so many bytes
+};
+
+// After a response of status 101, whose fields name the protocol: `run` has the connection from then on. `early` is
+// what the client sent before it had the response.
+struct Upgrade {
+  std::move_only_function<Task<>(coax::Connection&, std::string early)> run;
+};
+
+using Body = std::variant<std::string, StaticBytes, StreamedBody, Upgrade>;
+
 struct Response {
   int status = 200;
-  std::vector<std::pair<std::string, std::string>> headers = {};
-  std::string body = {};
-  // Instead of `body`, bytes that outlive the connection: a page that is part of the program.
-  std::string_view lasting = {};
-  // A literal, or what else outlives the connection. Empty: there is none, or it is among the headers.
-  std::string_view content_type = {};
+  Pairs headers = {};
+  Body body = {};
+  Literal content_type = {};  // empty: none, or among the headers
 
-  static constexpr std::string_view text_type = "text/plain; charset=utf-8";
-  static constexpr std::string_view html_type = "text/html; charset=utf-8";
-  static constexpr std::string_view json_type = "application/json";
+  static constexpr Literal text_type = "text/plain; charset=utf-8";
+  static constexpr Literal html_type = "text/html; charset=utf-8";
+  static constexpr Literal json_type = "application/json";
   static Response text(std::string body, int status = 200) {
     return {.status = status, .body = std::move(body), .content_type = text_type};
   }
@@ -79,6 +134,11 @@ struct Response {
   }
   static Response json(std::string body, int status = 200) {
     return {.status = status, .body = std::move(body), .content_type = json_type};
+  }
+  // `producer`: Task<>(BodyWriter&), kept until it has run.
+  template <class F>
+  static Response stream(Literal content_type, F producer) {
+    return {.body = StreamedBody{.producer = std::move(producer)}, .content_type = content_type};
   }
   Response& header(std::string name, std::string value) &;
   Response&& header(std::string name, std::string value) && {

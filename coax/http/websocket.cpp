@@ -1,7 +1,11 @@
-// An open WebSocket on a stream: messages in, messages out, pings and closes in between.
+// An open WebSocket on a stream: messages in, messages out, pings and closes in between; and a client's handshake.
 #include "coax/http/websocket.hpp"
 
+#include <fmt/core.h>
+#include <sys/random.h>
+
 #include <array>
+#include <cstring>
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
@@ -12,31 +16,61 @@ namespace coax::ws {
 
 using namespace std::chrono_literals;
 
-Connection::Connection(coax::Connection& below, const Options& options, std::string early) noexcept
-    : below_(below),
-      options_(options),
-      decoder_(Role::server, options.message_bytes_max),
-      early_(std::move(early)),
-      received_at_(Loop::current().now()) {
-  below_.set_pulse(this);
-  decoder_.feed(early_);
+namespace {
+
+// Unpredictable, so that a page cannot choose the bytes on the wire (RFC 6455, section 10.3).
+template <std::size_t size>
+std::array<std::uint8_t, size> random_bytes() noexcept {
+  thread_local std::array<std::uint8_t, 1024> pool;
+  thread_local std::size_t used = pool.size();
+  if (pool.size() - used < size) {
+    static_cast<void>(::getrandom(pool.data(), pool.size(), 0));  // never less for so few bytes
+    used = 0;
+  }
+  std::array<std::uint8_t, size> bytes;
+  std::memcpy(bytes.data(), pool.data() + used, size);
+  used += size;
+  return bytes;
 }
 
-Task<Message> Connection::recv() {
+Mask random_mask() noexcept { return std::bit_cast<Mask>(random_bytes<4>()); }
+
+}  // namespace
+
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string early) noexcept
+    : stream_(stream),
+      options_(options),
+      decoder_(role, options.message_bytes_max),
+      early_(std::move(early)),
+      heard_at_(stream.loop().now()),
+      role_(role) {
+  decoder_.feed(early_);
+  check_silence_at(heard_at_ + options_.ping);
+}
+
+Task<Message> WebSocket::recv() {
+  struct Receiving {
+    explicit Receiving(bool& flag) noexcept : is(flag) { is = true; }
+    ~Receiving() { is = false; }
+    bool& is;
+  };
   while (!ended_ && !close_sent_) {
     co_await checkpoint();
     if (const auto event = decoder_.next()) {
       charge_bytes(event->payload.size());
       if (event->kind == Event::Kind::text) co_return Message{Opcode::text, event->payload, true};
       if (event->kind == Event::Kind::binary) co_return Message{Opcode::binary, event->payload, true};
-      co_await take(*event);
+      co_await handle(*event);
       continue;
     }
-    receiving_ = true;
-    const Received bytes = co_await stream().recv();  // what it throws ends the connection
-    receiving_ = false;
-    received_at_ = Loop::current().now();
-    silence_ = Duration::zero();
+    const Receiving receiving(receiving_);
+    const Received bytes = co_await stream_.recv();  // what it throws ends the connection
+    if (timed_out_) {
+      ended_ = true;
+      throw Error(ErrorKind::timed_out, "recv from", stream_.peer_name(),
+                  "it has sent nothing, nor answered a ping, for " + format_duration(options_.silent));
+    }
+    heard_at_ = stream_.loop().now();
     pinged_ = false;
     ended_ = bytes.empty();
     decoder_.feed(bytes.writable());
@@ -44,7 +78,7 @@ Task<Message> Connection::recv() {
   co_return Message{};
 }
 
-Task<> Connection::take(const Event& event) {
+Task<> WebSocket::handle(const Event& event) {
   switch (event.kind) {
     case Event::Kind::ping: co_await send(Opcode::pong, event.payload); break;
     case Event::Kind::close:
@@ -55,62 +89,109 @@ Task<> Connection::take(const Event& event) {
       ended_ = true;
       const std::string reason = event.payload.string();
       co_await close(event.code, reason);
-      throw Error(ErrorKind::protocol, "recv from", stream().peer_name(), reason);
+      throw Error(ErrorKind::protocol, "recv from", stream_.peer_name(), reason);
     }
-    default:  // a pong, which has shown that the peer is there; messages are the caller's
+    default:  // a pong: that it was received is all it says; messages are the caller's
       break;
   }
 }
 
-// Silence counts only while the handler receives, and above the ping's time only once the ping is on its way: else it
-// is our own side that does not read, or a peer that takes nothing, for which there is the limit on being stuck.
-void Connection::beat(TimePoint now, Duration tick) noexcept {
-  silence_ = receiving_ ? std::min(now - received_at_, silence_ + tick) : Duration::zero();
-  if (silence_ <= options_.ping) return;
-  if (!pinged_ && !close_sent_) {
-    pinged_ = stream().queue(FrameHeader(Opcode::ping, 0).bytes());
-    silence_ = options_.ping;
-  } else if (silence_ > options_.silent) {
-    below_.end(CloseReason::timed_out);
-  }
+void WebSocket::check_silence_at(TimePoint when) noexcept {
+  timer_.due = when;
+  stream_.loop().timers().start(timer_, when);
 }
 
-Task<> Connection::send_close(std::string payload) {
+// Silence counts only while the handler receives, and beyond the time of the ping only once the ping is queued: else
+// this side does not read, or the peer does not, for which there is the write timeout.
+void WebSocket::check_silence() noexcept {
+  if (close_sent_ || ended_) return;
+  const TimePoint now = stream_.loop().now();
+  const Duration late = now - timer_.due;
+  if (late > 1s)
+    heard_at_ = std::max(heard_at_,
+                         now - options_.ping);  // the whole process was stopped: the peer must have a chance to answer
+  if (!receiving_) heard_at_ = now;
+  const Duration silence = now - heard_at_;
+  if (silence < options_.ping) return check_silence_at(heard_at_ + options_.ping);
+  if (!pinged_) {
+    const auto mask = role_ == Role::client ? std::optional(random_mask()) : std::nullopt;
+    pinged_ = stream_.queue(FrameHeader(Opcode::ping, 0, mask).bytes());
+    heard_at_ = now - options_.ping;
+    return check_silence_at(pinged_ ? heard_at_ + std::max(options_.silent, options_.ping + 1ms) : now + 1s);
+  }
+  if (silence < options_.silent) return check_silence_at(heard_at_ + options_.silent);
+  timed_out_ = true;
+  stream_.end_input();
+}
+
+Task<> WebSocket::send_close(std::string payload) {
   if (close_sent_) co_return;
   co_await send(Opcode::close, payload);
   close_sent_ = true;
 }
 
-Task<> Connection::wait_closed() {
+Task<> WebSocket::wait_closed() {
   try {
     co_await timeout(10s, read_to_close());
   } catch (const Error&) {  // it is gone, silent, or does not stop
   }
 }
 
-Task<> Connection::read_to_close() {
-  stream().reopen_input();
+Task<> WebSocket::read_to_close() {
+  stream_.reopen_input();
   while (!peer_closed_) {
     co_await checkpoint();
     if (const auto event = decoder_.next()) {
       peer_closed_ = event->kind == Event::Kind::close || event->kind == Event::Kind::failure;
       continue;
     }
-    const Received bytes = co_await timeout(2s, stream().recv());
+    const Received bytes = co_await timeout(2s, stream_.recv());
     if (!bytes) co_return;
     decoder_.feed(bytes.writable());
   }
 }
 
-Task<> Connection::send(Opcode opcode, Bytes payload) {
+Task<> WebSocket::send(Opcode opcode, Bytes payload) {
   if (close_sent_) co_return;
   if (opcode == Opcode::text && !is_utf8(payload)) {
-    throw Error(ErrorKind::invalid, "send to", stream().peer_name(),
+    throw Error(ErrorKind::invalid, "send to", stream_.peer_name(),
                 "a text must be UTF-8; send_binary() takes any bytes");
+  }
+  if (role_ == Role::client) {
+    std::string frame;
+    append_frame(frame, opcode, payload, random_mask());
+    co_await stream_.send(frame);
+    co_return;
   }
   const FrameHeader header(opcode, payload.size());
   const std::array<Bytes, 2> pieces{header.bytes(), payload};
-  co_await stream().send(pieces);
+  co_await stream_.send(pieces);
+}
+
+Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                   std::span<const std::string_view> protocols) {
+  const std::string key = client_key(random_bytes<16>());
+  std::string request;
+  append_upgrade_request(request, host, target, key, protocols);
+  co_await stream.send(request);
+  http1::ResponseParser response("GET");
+  Bytes bytes;
+  while (!response.head_done()) {
+    bytes = co_await stream.recv();
+    if (!bytes) throw Error(ErrorKind::disconnected, "open a WebSocket to", stream.peer_name(), "it sent no response");
+    const auto taken = response.feed(bytes);
+    if (!taken) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), taken.error().reason);
+    bytes = bytes.from(*taken);
+  }
+  const int status = response.head().status;
+  if (status != 101) {
+    throw Error(ErrorKind::refused, "open a WebSocket to", stream.peer_name(),
+                fmt::format("the server answered {} {}", status, response.head().reason));
+  }
+  if (const auto accepted = check_accept(response.head(), key, protocols); !accepted) {
+    throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
+  }
+  co_return bytes.string();
 }
 
 }  // namespace coax::ws

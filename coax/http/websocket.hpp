@@ -1,23 +1,25 @@
-// ws::Connection: an open WebSocket (RFC 6455), server side.
+// WebSocket: messages over a stream (RFC 6455), for servers and clients, after the handshake.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "coax/base/units.hpp"
 #include "coax/codec/websocket.hpp"
-#include "coax/server/connection.hpp"
+#include "coax/loop/timers.hpp"
+#include "coax/stream/stream.hpp"
 
 namespace coax::ws {
 
 struct Options {
   std::size_t message_bytes_max = 1_MiB;
   Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for so long is pinged
-  Duration silent = std::chrono::seconds(30);  // and given up after so long; both are checked once a second
+  Duration silent = std::chrono::seconds(30);  // and given up after so long
 };
 
-// A whole message; false when the connection is closed. `data` is valid until the next recv().
+// A whole message; false when the connection is closed. Lifetime of `data`: until the next recv().
 struct Message {
   Opcode kind = Opcode::text;
   Bytes data;
@@ -26,20 +28,22 @@ struct Message {
   [[nodiscard]] bool is_text() const noexcept { return kind == Opcode::text; }
 };
 
-// One task receives; several may send. Belongs to its loop.
-class Connection final : private Pulse {
+// One task receives; several may send. A client masks what it sends (section 5.3).
+class WebSocket {
  public:
-  // early: bytes that came with the request for the upgrade.
-  Connection(coax::Connection& below, const Options& options, std::string early = {}) noexcept;
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-  ~Connection() { below_.set_pulse(nullptr); }
+  // `early`: bytes that were received together with the handshake.
+  // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
+  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string early = {}) noexcept;
+  WebSocket(const WebSocket&) = delete;
+  WebSocket& operator=(const WebSocket&) = delete;
 
-  // The next text or binary message. Answers pings and the peer's close; after a close, and when the peer is gone or
-  // the server drains, an empty Message, again and again. A peer that breaks the protocol is sent a close with the code
-  // that the RFC names, and Error(protocol) is thrown. Cancelled, as by a peer silent for too long: nothing was taken.
+  // Returns: the next text or binary message. Answers pings and the peer's close. After a close, and when the peer is
+  // gone or the server drains, an empty Message, and so is every later call.
+  // Throws: Error(protocol) when the peer breaks the protocol, after a close with the code that the RFC names;
+  // Error(timed_out) when the peer answers no ping in time.
+  // Cancelled: nothing is lost.
   Task<Message> recv();
-  // Throws Error(invalid) when it is not UTF-8: a browser would fail the connection.
+  // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; else as Stream::send().
   Task<> send_text(Bytes utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
@@ -47,34 +51,48 @@ class Connection final : private Pulse {
   Task<> close(std::uint16_t code = 1000, std::string_view reason = {}) {
     return send_close(close_payload(code, reason));
   }
-
-  // After close(): until the peer has closed, too, for a few seconds. A server that ends the connection before keeps
-  // the peer from reading what was sent (RFC 6455, section 7.1.1).
+  // After close(): waits for the peer's close, for a few seconds. A server that ends the connection before keeps the
+  // peer from reading what was sent (section 7.1.1).
   Task<> wait_closed();
 
   // For sending frames that are encoded already: see Outbox.
-  [[nodiscard]] Stream& stream() noexcept { return below_.stream(); }
-  [[nodiscard]] coax::Connection& below() noexcept { return below_; }
+  [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
 
  private:
+  struct SilenceTimer : Timer {
+    explicit SilenceTimer(WebSocket& socket) noexcept
+        : Timer([](Timer& self) noexcept { static_cast<SilenceTimer&>(self).of.check_silence(); }), of(socket) {}
+    WebSocket& of;
+    TimePoint due;
+  };
+
   Task<> send(Opcode opcode, Bytes payload);
   Task<> send_close(std::string payload);
-  void beat(TimePoint now, Duration tick) noexcept override;
   Task<> read_to_close();
-  Task<> take(const Event& event);
+  Task<> handle(const Event& event);
+  void check_silence() noexcept;
+  void check_silence_at(TimePoint when) noexcept;
 
-  coax::Connection& below_;
-  const Options& options_;
+  Stream& stream_;
+  Options options_;
   MessageDecoder decoder_;
   std::string early_;
-  TimePoint received_at_;
-  Duration silence_{};  // of the peer, counted in ticks
+  SilenceTimer timer_{*this};
+  TimePoint heard_at_;  // when the peer last sent something; a pause of this process does not count
+  Role role_;
   bool receiving_ = false;
   bool pinged_ = false;
+  bool timed_out_ = false;
   bool close_sent_ = false;
   bool peer_closed_ = false;
   bool ended_ = false;
 };
+
+// Opens a WebSocket on a connected stream: sends the request and reads the response.
+// Returns: the bytes that the server sent after its response, for WebSocket's `early`.
+// Throws: Error(refused) with the server's status; Error(protocol); else as the stream.
+Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                   std::span<const std::string_view> protocols = {});
 
 }  // namespace coax::ws

@@ -31,17 +31,6 @@ enum class CloseReason : std::uint8_t {
 };
 std::string_view to_string(CloseReason reason) noexcept;
 
-// What wants to be called about once a second for as long as it is set; it must not throw and not wait. `tick`: how
-// much of the time since the last call counts as the peer's silence: 2 s at most, since after a pause of the whole
-// process the peer must have a chance to answer.
-class Pulse {
- public:
-  virtual void beat(TimePoint now, Duration tick) noexcept = 0;
-
- protected:
-  ~Pulse() = default;
-};
-
 // Belongs to its loop's thread and lives as long as the handler runs.
 class Connection {
  public:
@@ -81,9 +70,6 @@ class Connection {
 
   // Instead of the server's limit on how long nothing may come or go; checked once a second.
   void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit.value_or(Duration::max()); }
-  // For keeping a connection alive without a timer of its own; nothing: no more.
-  void set_pulse(Pulse* pulse) noexcept { pulse_ = pulse; }
-
   // Ends the connection from outside its handler, which sees Cancelled. The first reason stands.
   void end(CloseReason reason) noexcept;
   // What the log will say, for a handler that ends by itself.
@@ -99,7 +85,6 @@ class Connection {
   std::unique_ptr<Stream> layers_;  // the last one, which owns those below it
   Context* context_;
   std::uint64_t id_;
-  Pulse* pulse_ = nullptr;
   Duration idle_max_ = Duration::max();  // that is: none
   Duration idle_{};                      // counted in ticks, as is the next
   Duration send_stalled_{};

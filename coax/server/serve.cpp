@@ -69,7 +69,6 @@ void Connection::end(CloseReason reason) noexcept {
 void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept {
   send_stalled_ = std::min(top_->send_stalled(), send_stalled_ + tick);
   idle_ = std::min(now - top_->last_active(), idle_ + tick);
-  if (pulse_ != nullptr) pulse_->beat(now, tick);
   if (write_timeout && send_stalled_ > *write_timeout) {
     end(CloseReason::write_timeout);
   } else if (idle_ > idle_max_) {
@@ -247,7 +246,12 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
   } catch (const Error& error) {
     const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));
-    if (!gone) log::warning("{}: {}", connection.peer_name(), error.what());
+    // Silent peers are no more unusual than those that are gone.
+    if (error.kind() == ErrorKind::timed_out) {
+      log::info("{}: {}", connection.peer_name(), error.what());
+    } else if (!gone) {
+      log::warning("{}: {}", connection.peer_name(), error.what());
+    }
     level = log::Level::debug;  // it is said already
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);

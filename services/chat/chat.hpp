@@ -6,7 +6,7 @@
 #include "services/chat/room.hpp"
 
 namespace coax::ws {
-class Connection;
+class WebSocket;
 }
 
 namespace coax::chat {
@@ -19,8 +19,8 @@ struct ChatLimits {
 
 // The line protocol. Both forms: docs/protocols.md.
 Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits);
-// JSON messages over an open WebSocket.
-Task<> talk_json(ws::Connection& socket, Room& room, const ChatLimits& limits);
+// JSON messages over a WebSocket that is open.
+Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits);
 
 // For both: runs the two directions of a client that has joined, and logs its arrival and why it left.
 // Throws: the first error of either direction, which cancels the other one.

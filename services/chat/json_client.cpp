@@ -26,8 +26,9 @@ constexpr CloseStatus not_text{.code = 1003, .reason = "messages here are text"}
 
 class JsonClient {
  public:
-  JsonClient(ws::Connection& socket, Room& room, const ChatLimits& limits)
+  JsonClient(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits)
       : socket_(socket),
+        connection_(connection),
         room_(room),
         limits_(limits),
         session_({.bytes_max = limits.outbox_bytes_max, .form = websocket}) {}
@@ -41,7 +42,8 @@ class JsonClient {
   Task<std::optional<Refusal>> handle(const std::expected<ClientMessage, Refusal>& message);
   Member* member() noexcept { return session_.member_of(room_); }
 
-  ws::Connection& socket_;
+  ws::WebSocket& socket_;
+  Connection& connection_;
   Room& room_;
   const ChatLimits& limits_;
   Session session_;
@@ -57,12 +59,12 @@ Task<> JsonClient::talk() {
     late = true;
   }
   if (late) {
-    log::info("{} refused: no nickname within {}", socket_.below().peer_name(), format_duration(limits_.nick));
-    socket_.below().set_reason(CloseReason::timed_out);
+    log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
+    connection_.set_reason(CloseReason::timed_out);
     co_await socket_.close(1008, "no nickname came in time");
   }
   if (member() == nullptr) co_return;
-  co_await run_session(socket_.below(), member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
+  co_await run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
   if (close_status_) co_await socket_.close(close_status_->code, close_status_->reason);
 }
 
@@ -83,8 +85,8 @@ Task<> JsonClient::join() {
     co_await socket_.send_text(answer);
     if (refusal->code.starts_with("nick_")) ++nicks_refused;
     if (nicks_refused == nick_tries || refusal->code == "shutting_down" || ++errors == errors_max) {
-      log::info("{} refused: {}", socket_.below().peer_name(), refusal->text);
-      socket_.below().set_reason(CloseReason::protocol);
+      log::info("{} refused: {}", connection_.peer_name(), refusal->text);
+      connection_.set_reason(CloseReason::protocol);
       co_await socket_.close(refusal->code == "shutting_down" ? 1001 : 1008, refusal->text);
       co_return;
     }
@@ -119,7 +121,7 @@ Task<> JsonClient::read() {
       break;
     }
   }
-  if (socket_.below().draining() && !socket_.close_sent() && !close_status_) {
+  if (connection_.draining() && !socket_.close_sent() && !close_status_) {
     session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
     co_return;
   }
@@ -142,8 +144,8 @@ Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessag
 
 }  // namespace
 
-Task<> talk_json(ws::Connection& socket, Room& room, const ChatLimits& limits) {
-  JsonClient client(socket, room, limits);
+Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits) {
+  JsonClient client(socket, connection, room, limits);
   co_await client.talk();
 }
 

@@ -45,11 +45,11 @@ App make_app(http::AppOptions options = {}) {
   });
   app.file({.path = "/file", .content_type = "text/css", .body = "body {}"});
   app.get("/number", [](Request&) -> Response { throw 42; });
-  app.websocket("/fails", [](ws::Connection& socket) -> Task<> {
+  app.websocket("/fails", [](ws::WebSocket& socket) -> Task<> {
     co_await socket.recv();
     co_await socket.send_text("\xff");
   });
-  app.websocket("/echo", [](ws::Connection& socket) -> Task<> {
+  app.websocket("/echo", [](ws::WebSocket& socket) -> Task<> {
     while (auto message = co_await socket.recv()) co_await socket.send(message);
   });
   return app;
@@ -149,7 +149,7 @@ TEST(Http, a_pattern_that_no_request_can_match_is_refused) {
   }
   App app;
   EXPECT_THROW(app.route("G T", "/", answer), Error);
-  EXPECT_THROW(app.websocket("/", nullptr), Error);
+  EXPECT_THROW(app.websocket("/", std::function<Task<>(ws::WebSocket&)>()), Error);
 }
 
 TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {

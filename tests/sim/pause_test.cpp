@@ -85,15 +85,13 @@ TEST(Pause, counts_as_little_time_for_idle_connections) {
 TEST(Pause, a_websocket_is_pinged_before_its_limit_applies) {
   on([](SimNetwork& network) -> Task<> {
     const ws::Options options;
-    CloseReason reason = CloseReason::finished;
-    Server server({}, [&](Connection& connection) -> Task<> {
-      ws::Connection socket(connection, options);
-      try {
-        while (const ws::Message message = co_await socket.recv()) co_await socket.send(message);
-      } catch (const Cancelled&) {
-        reason = connection.reason();
-        throw;
-      }
+    std::string end;
+    const auto echo_messages = [](ws::WebSocket& socket) -> Task<> {
+      while (const ws::Message message = co_await socket.recv()) co_await socket.send(message);
+    };
+    Server server({}, [&](Stream& stream) -> Task<> {
+      ws::WebSocket socket(stream, ws::Role::server, options);
+      end = co_await outcome(echo_messages(socket));
     });
     const std::string question("\x81\x81\0\0\0\0x", 7);
     const std::string pong("\x8A\x80\0\0\0\0", 6);
@@ -108,7 +106,7 @@ TEST(Pause, a_websocket_is_pinged_before_its_limit_applies) {
     network.stop_process(33s);
     EXPECT_EQ(co_await client->recv_exactly(2), std::string("\x89\0", 2));
     EXPECT_EQ(co_await outcome(client->recv_exactly(1)), "disconnected");
-    EXPECT_EQ(reason, CloseReason::timed_out);
+    EXPECT_EQ(end, "timed_out");
     co_await server.stop();
   });
 }
@@ -116,8 +114,8 @@ TEST(Pause, a_websocket_is_pinged_before_its_limit_applies) {
 TEST(Pause, a_handler_that_does_not_receive_keeps_its_websocket) {
   on([](SimNetwork&) -> Task<> {
     const ws::Options options;
-    Server server({}, [&](Connection& connection) -> Task<> {
-      ws::Connection socket(connection, options);
+    Server server({}, [&](Stream& stream) -> Task<> {
+      ws::WebSocket socket(stream, ws::Role::server, options);
       co_await socket.recv();
       co_await sleep(50s);  // held up by its own consumer
       while (const ws::Message message = co_await socket.recv()) co_await socket.send(message);

@@ -205,7 +205,7 @@ namespace {
 http::App echoing_app() {
   http::App app({.headers = {}});
   app.post("/echo", [](http::Request& request) { return http::Response::text(std::move(request.body())); });
-  app.websocket("/echo", [](ws::Connection& socket) -> Task<> {
+  app.websocket("/echo", [](ws::WebSocket& socket) -> Task<> {
     while (auto message = co_await socket.recv()) co_await socket.send(message);
   });
   return app;

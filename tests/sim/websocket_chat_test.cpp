@@ -81,7 +81,9 @@ class Party {
 
 Task<> Party::run() {
   http::App app;
-  app.websocket("/ws", [this](ws::Connection& socket) { return chat::talk_json(socket, room_, limits_); });
+  app.websocket("/ws", [this](ws::WebSocket& socket, Connection& connection) {
+    return chat::talk_json(socket, connection, room_, limits_);
+  });
   ServeOptions options{.listen = fmt::format("{}:8080", hub)};
   options.on_drain = [this] { room_.drain(); };
   Server server(std::move(options), http::handler(std::move(app)));

@@ -82,7 +82,7 @@ WRONG_HANDLERS = {
     "serve({}, [](Stream&) { return 1; });": "a handler takes coax::Stream& or coax::Connection& and returns Task<>",
     "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",
     'http::App app; app.get("/", [](http::Request&) { return ""; });': "for a text return coax::http::Response::text",
-    'http::App app; app.post("/", [] { return http::Response(); });': "a route's function takes coax::http::Request&",
+    'http::App app; app.post("/", [] { return http::Response(); });': "a route's handler takes coax::http::Request&",
 }
 
 

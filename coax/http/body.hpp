@@ -1,0 +1,47 @@
+// Bodies of messages as they come and go, with back-pressure: BodyReader and BodyWriter. They belong to one message and
+// to the task that handles it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "coax/base/bytes.hpp"
+#include "coax/task/task.hpp"
+
+namespace coax::http {
+
+class BodyReader {
+ public:
+  // Returns: what has arrived, at least one byte; empty: the body is complete, and so is every later call.
+  // Throws: Error(disconnected) when the peer ends before; Error(protocol) for malformed framing and above the limit;
+  // Error(timed_out) when nothing arrives in time.
+  // Cancelled: nothing is lost.
+  // Lifetime of the bytes: until the next call.
+  virtual Task<Bytes> recv() = 0;
+  // Returns: the rest of the body.
+  // Throws: Error(overloaded) above `bytes_max`; else as recv().
+  Task<std::string> read_all(std::size_t bytes_max);
+  // The length that the peer has announced, if it has.
+  [[nodiscard]] virtual std::optional<std::uint64_t> length() const noexcept = 0;
+  [[nodiscard]] virtual bool at_end() const noexcept = 0;
+
+ protected:
+  ~BodyReader() = default;
+};
+
+class BodyWriter {
+ public:
+  // Sends it as a part of the body; returns when the next part can be taken, so that a slow client slows the producer.
+  // Throws: Error(disconnected) when the client is gone; Error(invalid) above an announced length.
+  // Lifetime: `bytes` must live until it returns.
+  virtual Task<> send(Bytes bytes) = 0;
+  // Waits until the client has closed the connection: to end what has nothing to send for a long time. A client that
+  // sends its next request meanwhile is still there.
+  virtual Task<> wait_disconnected() = 0;
+
+ protected:
+  ~BodyWriter() = default;
+};
+
+}  // namespace coax::http

@@ -1,0 +1,226 @@
+// Requests in, in their order: which route, whether the body is read, and what is answered without a route.
+#include <fmt/core.h>
+
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/codec/foreign.hpp"
+#include "coax/http/http1_private.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::http {
+
+using Step = Http1Connection::Step;
+
+Step Http1Connection::answer() {
+  Exchange::update_date();
+  while (!ended_) {
+    if (!exchange_) {
+      if (unread_.empty()) return Step::request;
+      exchange_ = Exchange::take(site_.parser_limits());
+      if (ForeignDetector().feed(unread_.first(1)) == ForeignProtocol::tls) return refuse_tls();
+    }
+    if (exchange_->is_full()) return Step::room;
+    parse();
+    if (exchange_->failure) return refuse(*exchange_->failure);
+    if (exchange_->parser.head_done() && !exchange_->request) {
+      if (const Step step = route(); step != Step::request) return step;
+      if (!exchange_->request) continue;  // it is answered
+    }
+    if (!exchange_->parser.done()) return exchange_->parser.started() ? Step::rest : Step::request;
+    if (const Step step = respond(); step != Step::request) return step;
+  }
+  return Step::nothing;
+}
+
+void Http1Connection::parse() {
+  if (unread_.empty()) return;
+  const auto taken = exchange_->parser.feed_lent(unread_);
+  if (!taken) exchange_->failure = taken.error();
+  unread_ = taken ? unread_.from(*taken) : Bytes();
+}
+
+void Http1Connection::rest() noexcept {
+  exchange_.reset();
+  connection_.set_busy(false);
+  connection_.set_idle_max(site_.options().keep_alive);
+}
+
+void Http1Connection::feed(Bytes bytes) noexcept {
+  connection_.set_idle_max(std::nullopt);
+  connection_.set_busy(true);
+  unread_ = bytes;
+  ended_ = bytes.empty();
+}
+
+bool Http1Connection::queue_responses() noexcept {
+  if (exchange_->pieces().size() != 1 || !connection_.stream().queue(exchange_->pieces()[0])) return false;
+  exchange_->sent();
+  return true;
+}
+
+Task<> Http1Connection::send_responses() {
+  if (!has_responses()) co_return;
+  co_await connection_.stream().send(responses());
+  responses_are_sent();
+}
+
+Task<> Http1Connection::read_rest() {
+  http1::RequestParser& parser = exchange_->parser;
+  parser.keep();
+  if (!parser.head_done()) {
+    co_await read_part(&http1::Parser::head_done, site_.options().head);
+    co_return;  // what it asks for decides whether the body is read
+  }
+  if (exchange_->failure || ended_ || parser.done()) co_return;
+  exchange_->request.reset();  // refers to the head where it was
+  if (!reserve_body()) {
+    refuse(Response::text("503 Service Unavailable: too many bodies are being read\n", 503).header("Retry-After", "1"),
+           "too many bodies are being read");
+    co_return;
+  }
+  if (parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
+  co_await read_part(&http1::Parser::done, site_.options().body);
+  if (!exchange_->failure && !ended_) make_request();
+}
+
+// What its memory may grow to: the length that it says, or the limit.
+bool Http1Connection::reserve_body() {
+  const std::size_t bytes = exchange_->parser.head().content_length.value_or(site_.body_bytes_max(*exchange_->route));
+  if (!site_.reserve_body(bytes)) return false;
+  reserved_ = bytes;
+  return true;
+}
+
+void Http1Connection::release_body() noexcept {
+  if (reserved_ != 0) site_.release_body(std::exchange(reserved_, 0));
+}
+
+Task<> Http1Connection::read_part(bool (http1::Parser::*is_there)() const, Duration limit) {
+  try {
+    co_await timeout(limit, read_until(is_there));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    exchange_->failure = http1::Failure{.status = 408, .reason = "the request did not come in time"};
+  }
+}
+
+Task<> Http1Connection::read_until(bool (http1::Parser::*is_there)() const) {
+  while (!exchange_->failure && !ended_ && !(exchange_->parser.*is_there)()) co_await recv_more();
+}
+
+Task<> Http1Connection::recv_more() {
+  exchange_->parser.keep();
+  unread_ = co_await connection_.stream().recv();
+  ended_ = unread_.empty();
+  parse();
+}
+
+// False: the target is malformed.
+bool Http1Connection::make_request() {
+  const http1::Head& head = exchange_->parser.head();
+  const RequestHead neutral{.method = head.method,
+                            .target = head.target,
+                            .fields = head.view(),
+                            .protocol = head.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1"};
+  Request& request = exchange_->request.emplace(neutral, exchange_->parser.body(), connection_);
+  const bool good = RequestAccess::parse(request);
+  if (good && exchange_->route != nullptr) RequestAccess::set_route(request, *exchange_->route);
+  return good;
+}
+
+// What the head decides, before the body is read: where it goes, or that it goes nowhere.
+Step Http1Connection::route() {
+  http1::RequestParser& parser = exchange_->parser;
+  exchange_->route = nullptr;
+  exchange_->refusal.reset();
+  if (parser.head().method == "CONNECT") return refuse({.status = 501, .reason = "no tunnels here"});
+  if (!make_request()) return refuse({.status = 400, .reason = "the target is malformed"});
+  Request& request = *exchange_->request;
+  const bool is_upgrade = site_.has_websockets() && parser.head().version_minor == 1 &&  // RFC 9110, section 7.8
+                          parser.head().has_token("Upgrade", "websocket");
+  exchange_->route = site_.find(request, is_upgrade, exchange_->refusal);
+  if (exchange_->route == nullptr && site_.unrouted() != nullptr && parser.done()) exchange_->route = site_.unrouted();
+  if (exchange_->route == nullptr) {
+    if (!parser.done()) return refuse(std::move(*exchange_->refusal), "");
+    write(std::move(*exchange_->refusal));
+    end_request();
+    return Step::request;
+  }
+  if (exchange_->route->is_websocket()) {
+    return parser.done() ? Step::handler : refuse({.status = 400, .reason = "an upgrade with a body"});
+  }
+  if (parser.done() && parser.body().empty()) return Step::request;
+  const auto limited = parser.limit_body(site_.body_bytes_max(*exchange_->route));
+  if (!limited) return refuse(limited.error());
+  return exchange_->route->is_streaming() ? Step::handler : Step::request;
+}
+
+// To a request that is whole.
+Step Http1Connection::respond() {
+  if (!exchange_->route->is_sync()) return Step::handler;
+  bool is_whole = true;
+  try {
+    is_whole = write(std::get<detail::SyncHandler>(exchange_->route->handler)(*exchange_->request));
+  } catch (...) {
+    write_failure();
+  }
+  if (!is_whole) return Step::response;
+  end_request();
+  return Step::request;
+}
+
+void Http1Connection::end_request() noexcept {
+  ended_ = ended_ || !keeps_alive();
+  release_body();
+  exchange_->request.reset();
+  exchange_->parser.reset(site_.parser_limits());
+}
+
+// What is wrong with a request is answered, and then the connection ends.
+Response Http1Connection::refusal_of(http1::Failure failure) {
+  log::info("{} refused: {} {}", connection_.peer_name(), failure.status, failure.reason);
+  connection_.set_reason(CloseReason::protocol);
+  ended_ = true;
+  Response response = Response::text(
+      fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
+  if (failure.status == 426) response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+  if (failure.status == 405) response.header("Allow", "GET");  // of a WebSocket
+  return response;
+}
+
+Step Http1Connection::refuse(http1::Failure failure) {
+  write(refusal_of(failure));
+  return Step::nothing;
+}
+
+// The response, and the end: what the peer still sends is not read as requests. An empty reason is no breach.
+Step Http1Connection::refuse(Response&& response, std::string_view reason) {
+  log::info("{} refused: {} {}", connection_.peer_name(), response.status,
+            reason.empty() ? http1::reason_phrase(response.status) : reason);
+  if (!reason.empty()) connection_.set_reason(CloseReason::protocol);
+  ended_ = true;
+  write(std::move(response));
+  return Step::nothing;
+}
+
+// A TLS client on a port without: an alert tells it more than a response that it cannot read.
+Step Http1Connection::refuse_tls() {
+  log::info("{} refused: it speaks TLS, and this port does not", connection_.peer_name());
+  connection_.set_reason(CloseReason::protocol);
+  exchange_->answers().append(foreign_answer(ForeignProtocol::tls).text());
+  ended_ = true;
+  return Step::nothing;
+}
+
+Http1Connection::HandOver Http1Connection::hand_over() {
+  HandOver result;
+  result.upgrade = std::move(upgrade_);
+  if (!result.upgrade) return result;
+  result.early = unread_.string();
+  const auto* const socket = std::get_if<detail::WebSocketHandler>(&exchange_->route->handler);
+  if (socket != nullptr && socket->keeps_request) result.exchange = std::move(exchange_);
+  return result;
+}
+
+}  // namespace coax::http

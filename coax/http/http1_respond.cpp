@@ -1,0 +1,288 @@
+// Handlers that wait, bodies that are streamed in either direction, and upgrades, on an HTTP/1.1 connection.
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/http/http1_private.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::http {
+
+// --- the body of a request ---
+
+class Http1Connection::Reader final : public BodyReader {
+ public:
+  explicit Reader(Http1Connection& connection) noexcept : http_(connection) {}
+
+  Task<Bytes> recv() override {
+    http1::RequestParser& parser = http_.exchange_->parser;
+    co_await checkpoint();
+    while (parser.body().empty()) {
+      if (http_.exchange_->failure) fail();
+      if (parser.done()) co_return Bytes();
+      if (http_.ended_) {
+        throw Error(ErrorKind::disconnected, "read the body from", peer(), "the connection ended in the middle of it");
+      }
+      if (parser.expects_continue() && !std::exchange(continued_, true)) {
+        co_await http_.connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
+      }
+      co_await http_.read_part(&http1::Parser::has_body_bytes, http_.site_.options().body);
+    }
+    part_.swap(parser.body());
+    parser.body().clear();
+    charge_bytes(part_.size());
+    co_return Bytes(part_);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
+    return http_.exchange_->parser.head().content_length;
+  }
+  [[nodiscard]] bool at_end() const noexcept override {
+    return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
+  }
+
+ private:
+  [[nodiscard]] std::string peer() const { return http_.connection_.peer_name(); }
+  [[noreturn]] void fail() const {
+    const http1::Failure& failure = *http_.exchange_->failure;
+    throw Error(failure.status == 408 ? ErrorKind::timed_out : ErrorKind::protocol, "read the body from", peer(),
+                failure.reason);
+  }
+
+  Http1Connection& http_;
+  std::string part_;
+  bool continued_ = false;
+};
+
+// --- the body of a response ---
+
+class Http1Connection::Writer final : public BodyWriter {
+ public:
+  enum class Framing : std::uint8_t { length, chunked, until_close };
+  Writer(Http1Connection& connection, Framing framing, std::uint64_t length) noexcept
+      : http_(connection), framing_(framing), left_(length) {}
+
+  Task<> send(Bytes bytes) override {
+    if (bytes.empty()) co_return;  // an empty chunk would be the end
+    if (framing_ != Framing::chunked) {
+      if (framing_ == Framing::length && bytes.size() > left_) {
+        throw Error(ErrorKind::invalid, "send a body to", http_.connection_.peer_name(),
+                    "it is longer than the length that was announced");
+      }
+      left_ -= framing_ == Framing::length ? bytes.size() : 0;
+      co_await http_.connection_.stream().send(bytes);
+      co_return;
+    }
+    std::array<char, 20> line;
+    char* end = std::to_chars(line.data(), line.data() + 16, bytes.size(), 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    const std::array<Bytes, 3> pieces{Bytes(line.data(), static_cast<std::size_t>(end - line.data())), bytes, "\r\n"};
+    co_await http_.connection_.stream().send(pieces);
+  }
+
+  // What arrives may be the next request: it waits, no more is read, and the end is not seen before it is answered.
+  Task<> wait_disconnected() override {
+    Event never;
+    if (!http_.unread_.empty() || !http_.exchange_->parser.done()) co_await never.wait();
+    http_.exchange_->parser.keep();
+    http_.unread_ = co_await http_.connection_.stream().recv();
+    if (!http_.unread_.empty()) co_await never.wait();
+  }
+
+  // The end of the body.
+  Task<> finish() {
+    if (framing_ == Framing::chunked) co_await http_.connection_.stream().send("0\r\n\r\n");
+    if (framing_ == Framing::length && left_ != 0) {
+      throw Error(ErrorKind::invalid, "send a body to", http_.connection_.peer_name(),
+                  "it is shorter than the length that was announced");
+    }
+  }
+
+ private:
+  Http1Connection& http_;
+  Framing framing_;
+  std::uint64_t left_;
+};
+
+// --- handlers ---
+
+Task<> Http1Connection::run_handler() {
+  exchange_->parser.keep();
+  make_request();  // refers to the head where it is now
+  const Route& route = *exchange_->route;
+  Request& request = *exchange_->request;
+  Reader reader(*this);
+  bool is_whole = true;
+  try {
+    const Dispatch dispatch(route, &reader, std::move(exchange_->refusal), [&] { return accept_websocket(request); });
+    Response response = co_await dispatch.run(request);
+    Exchange::update_date();
+    ended_ = ended_ || !exchange_->parser.done();  // where the next request begins is not known
+    is_whole = write(std::move(response));
+  } catch (...) {
+    if (exchange_->failure) {
+      refuse(*exchange_->failure);  // of the body: that is the answer, whatever the handler made of it
+    } else {
+      if (ended_ && !exchange_->parser.done()) throw;  // the client has left
+      ended_ = ended_ || !exchange_->parser.done();
+      write_failure();
+    }
+  }
+  if (upgrade_) co_return;
+  if (is_whole) {
+    end_request();
+  } else {
+    co_await send_streamed();
+  }
+}
+
+// Of a handler, or of writing its response; within a catch.
+void Http1Connection::write_failure() {
+  const Request& request = *exchange_->request;
+  std::string reason;
+  try {
+    throw;
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const std::exception& error) {
+    reason = error.what();
+  } catch (...) {
+    reason = "what it threw is no exception";
+  }
+  log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), reason, request.method(), request.path());
+  write(Response::text("500 Internal Server Error\n", 500));
+}
+
+// --- responses ---
+
+// The Connection field of a response: it closes when the request or the handler says so, and names Upgrade where the
+// response has that field (RFC 9110, section 7.8). False: its body is still to be streamed.
+bool Http1Connection::write(Response&& response) {
+  if (std::holds_alternative<Upgrade>(response.body)) return write_switching(std::move(response));
+  const bool is_old = exchange_->parser.head().version_minor == 0;
+  auto* const streamed = std::get_if<StreamedBody>(&response.body);
+  bool has_upgrade = false;
+  for (const auto& [name, value] : response.headers) {
+    if (name.size() == 7) has_upgrade = has_upgrade || equal_ignoring_case(name, "Upgrade");
+    if (name.size() == 10 && equal_ignoring_case(name, "Connection")) {
+      ended_ = ended_ || equal_ignoring_case(trim(value), "close");
+    }
+  }
+  if (streamed != nullptr && !streamed->length && is_old) ended_ = true;  // the end of the connection is its end
+  const bool closes = ended_ || !keeps_alive();
+  const std::string_view connection = closes && has_upgrade ? "Connection: close, Upgrade\r\n"
+                                      : closes              ? "Connection: close\r\n"
+                                      : has_upgrade         ? "Connection: Upgrade\r\n"
+                                      : is_old              ? "Connection: keep-alive\r\n"
+                                                            : "";
+  const bool head_only = exchange_->parser.head_done() && exchange_->parser.head().method == "HEAD";
+  return exchange_->write(
+      std::move(response),
+      {.connection = connection, .fixed_fields = site_.fixed_fields(), .head_only = head_only, .may_chunk = !is_old});
+}
+
+// A response of status 101, and the end of HTTP on this connection.
+bool Http1Connection::write_switching(Response&& response) {
+  if (response.status != 101) {
+    throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(), "the status of such a response is 101");
+  }
+  std::vector<http1::Field> fields;
+  for (const auto& [name, value] : response.headers) {
+    if (!equal_ignoring_case(name, "Connection")) fields.push_back({name, value});
+  }
+  fields.insert(fields.begin() + (fields.empty() ? 0 : 1), {"Connection", "Upgrade"});
+  http1::append_response_head(exchange_->answers(), 101, fields);
+  upgrade_ = std::move(std::get<Upgrade>(response.body));
+  ended_ = true;
+  return true;
+}
+
+Task<> Http1Connection::send_streamed() {
+  using Framing = Writer::Framing;
+  StreamedBody body = std::move(*exchange_->streamed);
+  exchange_->streamed.reset();
+  exchange_->request.reset();
+  const Framing framing = body.length             ? Framing::length
+                          : exchange_->is_chunked ? Framing::chunked
+                                                  : Framing::until_close;
+  Writer writer(*this, framing, body.length.value_or(0));
+  const std::string peer = connection_.peer_name();
+  co_await send_responses();
+  bool is_cut = false;
+  try {
+    co_await body.producer(writer);
+    co_await writer.finish();
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error& error) {
+    if (error.peer() == peer) throw;  // the client has left
+    log::error("the body for {} is cut short: {}", peer, error.what());
+    is_cut = true;
+  } catch (const std::exception& error) {
+    log::error("the body for {} is cut short: {}", peer, error.what());
+    is_cut = true;
+  }
+  if (is_cut) {
+    connection_.set_reason(CloseReason::failed);
+    ended_ = true;
+    if (framing == Framing::until_close) connection_.stream().abort();  // else the client took it for whole
+  }
+  end_request();
+}
+
+// --- WebSockets ---
+
+namespace {
+
+// What has been told to the peer, or cannot be told any more.
+bool is_of_peer(const Error& error) noexcept {
+  return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
+         error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
+}
+
+Task<> talk(detail::WebSocketHandler& handler, const ws::Options& options, coax::Connection& connection,
+            Request* request, std::string early) {
+  ws::WebSocket socket(connection.stream(), ws::Role::server, options, std::move(early));
+  std::exception_ptr failure;
+  try {
+    co_await handler.function(socket, connection, request);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error& error) {
+    if (is_of_peer(error)) throw;
+    failure = std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::uint16_t code = failure ? 1011 : connection.draining() ? 1001 : 1000;  // RFC 6455, section 7.4.1
+  co_await socket.close(code);
+  co_await socket.wait_closed();
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace
+
+// The response to a correct handshake from an origin that may; or why not, and the end.
+Response Http1Connection::accept_websocket(Request& request) {
+  const auto wanted = ws::check_upgrade(exchange_->parser.head());
+  if (!is_allowed_origin(request, site_.options().origins)) {
+    log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
+              request.header("Origin"));
+    ended_ = true;
+    return Response::text("this WebSocket is for pages of its own origin\n", 403);
+  }
+  if (!wanted) return refusal_of(wanted.error());
+  auto& handler = std::get<detail::WebSocketHandler>(exchange_->route->handler);
+  Request* const kept = handler.keeps_request ? &request : nullptr;
+  Response response{.status = 101, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}}};
+  response.body =
+      Upgrade{[&handler, &options = site_.options().websocket, kept](coax::Connection& connection, std::string early) {
+        return talk(handler, options, connection, kept, std::move(early));
+      }};
+  return response;
+}
+
+}  // namespace coax::http

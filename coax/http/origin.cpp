@@ -1,0 +1,42 @@
+// A page of another origin must not speak through a visitor's browser. What is no browser sends no Origin. An origin is
+// scheme, host and port (RFC 6454, section 4); this server speaks plain HTTP, and a proxy in front of it that does not
+// is named in the options.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "coax/base/text.hpp"
+#include "coax/codec/url.hpp"
+#include "coax/http/site_private.hpp"
+
+namespace coax::http {
+
+namespace {
+
+// "a.example:80", and whether it is of https, of an origin "http://a.example"; nothing when it is not of the web.
+std::optional<std::pair<std::string, bool>> authority_of(std::string_view origin) {
+  const auto parts = parse_absolute_target(origin);
+  if (!parts || !parts->rest.empty()) return std::nullopt;
+  const bool is_https = origin.size() > 4 && (origin[4] == 's' || origin[4] == 'S');
+  const auto target = parse_host_port(parts->authority);
+  if (!target) return std::nullopt;
+  return std::pair(fmt::format("{}:{}", target->host, target->port.value_or(is_https ? 443 : 80)), is_https);
+}
+
+}  // namespace
+
+bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins) {
+  if (request.fields().count("Origin") == 0) return true;
+  const auto origin = request.fields().find_only("Origin");
+  const auto page = origin ? authority_of(*origin) : std::nullopt;
+  if (!page) return false;
+  const auto is_at = [&](std::string_view host, std::string_view scheme) {
+    const auto ours = authority_of(fmt::format("{}://{}", scheme, host));
+    return ours && equal_ignoring_case(ours->first, page->first);
+  };
+  if (!page->second && is_at(request.host(), "http")) return true;
+  return std::ranges::any_of(origins,
+                             [&](const std::string& host) { return is_at(host, page->second ? "https" : "http"); });
+}
+
+}  // namespace coax::http

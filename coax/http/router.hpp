@@ -1,0 +1,179 @@
+// Router: which handler answers which request. A pattern is a path whose segments are literal, {name} for any one
+// segment, or, as its last segment, {name...} for all the rest. The most specific pattern wins: a literal segment comes
+// before a parameter, a parameter before the rest. The pattern "*" is for OPTIONS requests about the whole server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "coax/http/message.hpp"
+#include "coax/http/websocket.hpp"
+
+namespace coax::http {
+
+struct RouteOptions {
+  // Above: 413, for a handler without a BodyReader before any of it is read. Nothing: what AppOptions say. SIZE_MAX:
+  // any length.
+  std::optional<std::size_t> body_bytes_max = {};
+};
+
+// A file that is part of the program: it is served from memory, which outlives the app.
+struct MemoryFile {
+  std::string_view path;  // "/style.css"; "/" for the index
+  std::string_view content_type;
+  std::string_view body;
+};
+
+// What a middleware calls to go on: the next middleware, or the handler.
+class Next {
+ public:
+  Task<Response> operator()(Request& request) const;
+
+ private:
+  friend class Dispatch;
+  const class Dispatch* dispatch_ = nullptr;
+  std::size_t index_ = 0;
+};
+
+// Sees the request before the handler, and the response after it: `co_return co_await next(request)`. It may answer by
+// itself. It is called for WebSockets too, whose response has the status 101, and for what no route answers.
+using Middleware = std::move_only_function<Task<Response>(Request&, Next) const>;
+
+namespace detail {
+template <class F>
+concept AnswersSync = std::is_invocable_r_v<Response, F&, Request&>;
+template <class F>
+concept AnswersAsync = std::is_invocable_r_v<Task<Response>, F&, Request&>;
+template <class F>
+concept AnswersStreaming = std::is_invocable_r_v<Task<Response>, F&, Request&, BodyReader&>;
+template <class F>
+concept TalksWithRequest = std::is_invocable_r_v<Task<>, F&, ws::WebSocket&, Request&>;
+template <class F>
+concept TalksWithConnection = std::is_invocable_r_v<Task<>, F&, ws::WebSocket&, coax::Connection&>;
+template <class F>
+concept Talks = std::is_invocable_r_v<Task<>, F&, ws::WebSocket&>;
+
+using SyncHandler = std::move_only_function<Response(Request&)>;
+using AsyncHandler = std::move_only_function<Task<Response>(Request&)>;
+using StreamingHandler = std::move_only_function<Task<Response>(Request&, BodyReader&)>;
+// The request is null for a handler that does not ask for it: then it is not kept.
+struct WebSocketHandler {
+  std::move_only_function<Task<>(ws::WebSocket&, coax::Connection&, Request*)> function;
+  bool keeps_request = false;
+};
+using AnyHandler = std::variant<SyncHandler, AsyncHandler, StreamingHandler, WebSocketHandler>;
+
+template <class F>
+AnyHandler handler_of(F function) {
+  if constexpr (AnswersAsync<F>) {
+    return AsyncHandler(std::move(function));
+  } else if constexpr (AnswersSync<F>) {
+    return SyncHandler(std::move(function));
+  } else if constexpr (AnswersStreaming<F>) {
+    return StreamingHandler(std::move(function));
+  } else {
+    static_assert(AnswersStreaming<F>,
+                  "a route's handler takes coax::http::Request& and returns Response or Task<Response>, or takes "
+                  "Request& and BodyReader& and returns Task<Response>; for a text return "
+                  "coax::http::Response::text(...)");
+    return {};
+  }
+}
+
+template <class F>
+AnyHandler websocket_handler_of(F function) {
+  if constexpr (TalksWithRequest<F>) {
+    return WebSocketHandler{[inner = std::move(function)](ws::WebSocket& socket, coax::Connection&,
+                                                          Request* request) mutable { return inner(socket, *request); },
+                            true};
+  } else if constexpr (TalksWithConnection<F>) {
+    return WebSocketHandler{[inner = std::move(function)](ws::WebSocket& socket, coax::Connection& connection,
+                                                          Request*) mutable { return inner(socket, connection); }};
+  } else if constexpr (Talks<F>) {
+    return WebSocketHandler{[inner = std::move(function)](ws::WebSocket& socket, coax::Connection&, Request*) mutable {
+      return inner(socket);
+    }};
+  } else {
+    static_assert(Talks<F>,
+                  "a WebSocket's handler takes coax::ws::WebSocket&, and perhaps coax::http::Request& or "
+                  "coax::Connection&, and returns Task<>");
+    return {};
+  }
+}
+
+template <class F>
+bool is_empty(const F& function) {
+  if constexpr (requires { static_cast<bool>(function); }) return !static_cast<bool>(function);
+  return false;
+}
+}  // namespace detail
+
+// Thread: handlers and middleware are called on each loop that serves, so on several threads.
+class Router {
+ public:
+  Router();
+  Router(Router&&) noexcept;
+  Router& operator=(Router&&) noexcept;
+  ~Router();
+
+  // Throws: Error(invalid) for a pattern that no request can match, for a method and pattern that are there already,
+  // and for an empty function. GET answers HEAD too.
+  template <class F>
+  Router& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
+    const bool is_empty = detail::is_empty(function);
+    return add(method, pattern, detail::handler_of(std::move(function)), options, is_empty);
+  }
+  template <class F>
+  Router& get(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("GET", pattern, std::move(function), options);
+  }
+  template <class F>
+  Router& post(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("POST", pattern, std::move(function), options);
+  }
+  template <class F>
+  Router& put(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("PUT", pattern, std::move(function), options);
+  }
+  template <class F>
+  Router& patch(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("PATCH", pattern, std::move(function), options);
+  }
+  template <class F>
+  Router& delete_(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("DELETE", pattern, std::move(function), options);
+  }
+  // For every method that has no route of its own at the pattern.
+  template <class F>
+  Router& any(std::string_view pattern, F function, RouteOptions options = {}) {
+    return route("*", pattern, std::move(function), options);
+  }
+  // An upgrade is accepted when it is correct and comes, if from a browser, from the same origin.
+  template <class F>
+  Router& websocket(std::string_view pattern, F function) {
+    const bool is_empty = detail::is_empty(function);
+    return add("GET", pattern, detail::websocket_handler_of(std::move(function)), {}, is_empty);
+  }
+  // Under its path, with an ETag, so that a browser fetches it once.
+  Router& file(const MemoryFile& file);
+  // Before all routes of this router, those added later included; in the order of the calls.
+  Router& use(Middleware middleware);
+  // The routes of another router, with its middleware, below `prefix`: mount("/api", ...).
+  Router& mount(std::string_view prefix, Router router);
+
+ private:
+  friend class Site;
+  struct Routes;
+  Router& add(std::string_view method, std::string_view pattern, detail::AnyHandler handler, RouteOptions options,
+              bool is_empty);
+  void insert(std::unique_ptr<struct Route> route);
+  std::unique_ptr<Routes> routes_;
+};
+
+}  // namespace coax::http

@@ -1,0 +1,126 @@
+// An app that is served: what is prepared once, and the answers that need no route.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <set>
+
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/http/site_private.hpp"
+
+namespace coax::http {
+
+namespace {
+
+Response plain(int status) {
+  return Response::text(fmt::format("{} {}\n", status, http1::reason_phrase(status)), status);
+}
+
+}  // namespace
+
+App::App(AppOptions options) : options_(std::move(options)) {
+  for (const auto& [name, value] : options_.headers) http1::require_safe({name, value});
+}
+
+Site::Site(App app)
+    : options_(std::move(app.options_)), parser_limits_(options_.message), routes_(std::move(app.routes_->list)) {
+  for (const auto& [name, value] : options_.headers) fixed_fields_ += fmt::format("{}: {}\r\n", name, value);
+  const MiddlewareList& outer = app.routes_->middleware;
+  for (const auto& route : routes_) {
+    route->middleware.insert(route->middleware.begin(), outer.begin(), outer.end());
+    has_websockets_ = has_websockets_ || route->is_websocket();
+    parser_limits_.body_bytes_max = std::max(parser_limits_.body_bytes_max, body_bytes_max(*route));
+    tree_.add(*route);
+  }
+  if (outer.empty()) return;
+  unrouted_ = std::make_unique<Route>(Route{.method = "*", .segments = {}, .handler = {}, .middleware = outer});
+}
+
+bool Site::reserve_body(std::size_t bytes) const noexcept {
+  const std::size_t before = bodies_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (before + bytes <= options_.bodies_bytes_max && before + bytes >= before) return true;
+  release_body(bytes);
+  return false;
+}
+
+bool Site::names_our_host(const Request& request) const {
+  if (request.host().empty() && request.protocol() == "HTTP/1.0") return true;  // no browser sends that
+  const auto parts = parse_host_port(request.host());
+  if (!parts) return false;
+  if (Endpoint::from_ip(parts->host, 0)) return true;
+  return std::ranges::any_of(options_.hosts,
+                             [&](const std::string& name) { return equal_ignoring_case(name, parts->host); });
+}
+
+const Route* Site::find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const {
+  if (!is_for_us(request)) {
+    refusal = plain(421);
+    return nullptr;
+  }
+  const RouteTree::Found found = tree_.find(request.method(), RequestAccess::segments(request), is_upgrade);
+  const Route* const route = is_upgrade && found.websocket != nullptr ? found.websocket : found.route;
+  if (route != nullptr) {
+    RequestAccess::set_route(request, *route);
+  } else {
+    refusal = allowed_methods(request, found);
+  }
+  return route;
+}
+
+// RFC 9110, section 10.2.1: Allow lists what the resource, or the server as a whole, has.
+Response Site::allowed_methods(const Request& request, const RouteTree::Found& found) const {
+  const bool is_for_server = request.path() == "*";
+  std::set<std::string_view> methods(found.allowed.begin(), found.allowed.end());
+  if (methods.contains("GET")) methods.insert("HEAD");
+  if (found.websocket != nullptr) methods.insert("GET");
+  if (is_for_server) {
+    for (const auto& route : routes_) methods.insert(route->method);
+    for (const auto& route : routes_) {
+      if (route->method == "GET" && !route->is_websocket()) methods.insert("HEAD");
+    }
+    methods.erase("*");
+  }
+  if (!is_for_server && methods.empty()) return plain(404);
+  if (!is_for_server && found.websocket != nullptr && request.method() == "GET") {
+    return plain(426).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+  }
+  std::string allow;
+  for (const std::string_view method : methods) allow.append(allow.empty() ? "" : ", ").append(method);
+  if (is_for_server) return Response{.status = 204}.header("Allow", allow);
+  return plain(405).header("Allow", allow);
+}
+
+// --- Dispatch ---
+
+Task<Response> Dispatch::run(Request& request) const {
+  Next next;
+  next.dispatch_ = this;
+  return next(request);
+}
+
+Task<Response> Next::operator()(Request& request) const {
+  const Dispatch& dispatch = *dispatch_;
+  if (index_ == dispatch.route_.middleware.size()) return dispatch.handle(request);
+  Next next = *this;
+  ++next.index_;
+  return (*dispatch.route_.middleware[index_])(request, next);
+}
+
+namespace {
+
+Task<Response> ready(Response response) { co_return response; }
+Task<Response> answer_sync(detail::SyncHandler& handler, Request& request) { co_return handler(request); }
+
+}  // namespace
+
+Task<Response> Dispatch::handle(Request& request) const {
+  if (refusal_) return ready(std::move(*refusal_));
+  if (auto* const async = std::get_if<detail::AsyncHandler>(&route_.handler)) return (*async)(request);
+  if (auto* const streaming = std::get_if<detail::StreamingHandler>(&route_.handler)) {
+    return (*streaming)(request, *reader_);
+  }
+  if (auto* const sync = std::get_if<detail::SyncHandler>(&route_.handler)) return answer_sync(*sync, request);
+  return ready(upgrade_());
+}
+
+}  // namespace coax::http

@@ -1,0 +1,140 @@
+// Site: an App that is being served: its routes as a tree, walked once for each request; its options; what is counted
+// over all its connections.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coax/http/app.hpp"
+
+namespace coax::http {
+
+// Of one router: `depth` segments of a route's pattern lie before its routes.
+using MiddlewareList = std::vector<std::shared_ptr<const Middleware>>;
+
+struct Route {
+  std::string method;                 // "*": any
+  std::vector<std::string> segments;  // of the pattern
+  // May change what it captured.
+  mutable detail::AnyHandler handler;
+  RouteOptions options = {};
+  MiddlewareList middleware = {};  // outermost first
+
+  [[nodiscard]] bool is_websocket() const noexcept { return std::holds_alternative<detail::WebSocketHandler>(handler); }
+  [[nodiscard]] bool is_streaming() const noexcept { return std::holds_alternative<detail::StreamingHandler>(handler); }
+  // Runs without a coroutine.
+  [[nodiscard]] bool is_sync() const noexcept {
+    return middleware.empty() && std::holds_alternative<detail::SyncHandler>(handler);
+  }
+};
+
+// The routes of a router before it is served.
+struct Router::Routes {
+  std::vector<std::unique_ptr<Route>> list;
+  MiddlewareList middleware;
+};
+
+// What only the server does with a request.
+struct RequestAccess {
+  // Fills in host, path and query. False: the target is malformed.
+  static bool parse(Request& request);
+  static std::string_view segments(const Request& request) noexcept { return request.segments_; }
+  static void set_route(Request& request, const Route& route) noexcept { request.pattern_ = route.segments; }
+};
+
+// Of a pattern's segment: {name} and {name...}.
+bool is_parameter(std::string_view segment) noexcept;
+bool is_rest(std::string_view segment) noexcept;
+std::string_view parameter_name(std::string_view segment) noexcept;
+
+class RouteTree {
+ public:
+  void add(const Route& route);
+
+  struct Found {
+    const Route* route = nullptr;                // answers it
+    const Route* websocket = nullptr;            // would, if it were an upgrade
+    std::vector<std::string_view> allowed = {};  // methods at this path, where no route was found
+  };
+  // One walk, which ends at the first route that answers. `path`: with encoded slashes as NULs.
+  [[nodiscard]] Found find(std::string_view method, std::string_view path, bool is_upgrade) const;
+
+ private:
+  struct Node {
+    std::vector<std::pair<std::string, std::unique_ptr<Node>>> literals;
+    std::unique_ptr<Node> parameter;
+    std::vector<const Route*> routes;  // whose patterns end here
+    std::vector<const Route*> rest;    // whose patterns have {name...} here
+  };
+  struct Walk;
+  static bool visit(const Node& node, std::string_view path, Walk& walk);
+  static bool look_at(const std::vector<const Route*>& routes, Walk& walk);
+  Node root_;
+};
+
+class Site {
+ public:
+  explicit Site(App app);
+
+  [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
+  // The limits of a parser that does not know the route yet.
+  [[nodiscard]] const http1::Limits& parser_limits() const noexcept { return parser_limits_; }
+  // The headers of the options as they are sent.
+  [[nodiscard]] const std::string& fixed_fields() const noexcept { return fixed_fields_; }
+  [[nodiscard]] std::size_t body_bytes_max(const Route& route) const noexcept {
+    return route.options.body_bytes_max.value_or(options_.message.body_bytes_max);
+  }
+  [[nodiscard]] bool has_websockets() const noexcept { return has_websockets_; }
+
+  // Fills in the parameters. Returns: null when no route answers; then `refusal` is the response.
+  const Route* find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const;
+  // What answers in place of a route where the app has middleware; it gives the refusal.
+  [[nodiscard]] const Route* unrouted() const noexcept { return unrouted_.get(); }
+
+  // Counts a body that is about to be held; false: bodies_bytes_max is reached. Thread: any.
+  [[nodiscard]] bool reserve_body(std::size_t bytes) const noexcept;
+  void release_body(std::size_t bytes) const noexcept { bodies_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
+
+ private:
+  [[nodiscard]] bool is_for_us(const Request& request) const {
+    return options_.hosts.empty() || names_our_host(request);
+  }
+  [[nodiscard]] bool names_our_host(const Request& request) const;
+  [[nodiscard]] Response allowed_methods(const Request& request, const RouteTree::Found& found) const;
+
+  AppOptions options_;
+  http1::Limits parser_limits_;
+  mutable std::atomic<std::size_t> bodies_bytes_ = 0;
+  std::string fixed_fields_;
+  std::vector<std::unique_ptr<Route>> routes_;
+  std::unique_ptr<Route> unrouted_;
+  RouteTree tree_;
+  bool has_websockets_ = false;
+};
+
+// The way of one request through middleware to its handler.
+class Dispatch {
+ public:
+  // `reader`: for a handler with one; `refusal`: for Site::unrouted(); `upgrade`: makes the response to a WebSocket.
+  Dispatch(const Route& route, BodyReader* reader, std::optional<Response> refusal,
+           std::move_only_function<Response()> upgrade)
+      : route_(route), reader_(reader), refusal_(std::move(refusal)), upgrade_(std::move(upgrade)) {}
+  Task<Response> run(Request& request) const;
+
+ private:
+  friend class Next;
+  Task<Response> handle(Request& request) const;
+
+  const Route& route_;
+  BodyReader* reader_;
+  mutable std::optional<Response> refusal_;
+  mutable std::move_only_function<Response()> upgrade_;
+};
+
+// Whether a page of this origin may open a WebSocket here, by the request's Origin.
+bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins);
+
+}  // namespace coax::http

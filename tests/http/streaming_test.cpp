@@ -1,0 +1,498 @@
+// Bodies that come and go piece by piece, middleware, and the router: literal bytes in, literal bytes out.
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "coax/base/log.hpp"
+#include "coax/http/app.hpp"
+#include "coax/stream/memory.hpp"
+#include "tests/support/run.hpp"
+
+namespace coax {
+namespace {
+
+using http::App;
+using http::BodyReader;
+using http::BodyWriter;
+using http::Request;
+using http::Response;
+using http::Router;
+using test::next_turn;
+using test::outcome;
+using test::run;
+using namespace std::chrono_literals;
+
+class HttpStreaming : public ::testing::Test {
+ protected:
+  void SetUp() override { log::set_level(log::Level::off); }
+  void TearDown() override { log::set_level(log::Level::info); }
+};
+using HttpRouter = HttpStreaming;
+using HttpMiddleware = HttpStreaming;
+
+App bare(http::AppOptions options = {}) {
+  options.headers.clear();
+  return App(std::move(options));
+}
+
+Task<std::string> read_all(Stream& stream) {
+  std::string all;
+  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
+}
+
+Task<> serve_one(Stream& stream, const Handler& handler) {
+  Connection connection(stream, 1);
+  co_await outcome(handler(connection));
+  co_await outcome(stream.shutdown_send());  // the client may have left
+}
+
+// What is sent back when the client sends this, in pieces of so many bytes, and shuts down its side.
+std::string answer(App app, std::string_view request, std::size_t piece = SIZE_MAX) {
+  std::string result;
+  run([&]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const Handler handler = http::handler(std::move(app));
+    const auto send = [&]() -> Task<> {
+      for (std::size_t at = 0; at < request.size(); at += std::min(piece, request.size())) {
+        co_await client->send(request.substr(at, piece));
+        co_await next_turn();
+      }
+      co_await client->shutdown_send();
+    };
+    auto [served, sent, text] = co_await all(serve_one(*server, handler), send(), read_all(*client));
+    result = text;
+  });
+  return result;
+}
+std::string get(App app, std::string_view target) {
+  return answer(std::move(app), "GET " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+std::string body_of(std::string_view response) { return std::string(response.substr(response.find("\r\n\r\n") + 4)); }
+
+// Answers with the number of parts and bytes, and the end of the body.
+App counting_app(http::RouteOptions options = {}) {
+  App app = bare();
+  app.post(
+      "/count",
+      [](Request& request, BodyReader& body) -> Task<Response> {
+        std::string all;
+        while (const Bytes part = co_await body.recv()) all.append(part.text());
+        co_return Response::text(fmt::format("{} {} {}", request.path(), all.size(), all));
+      },
+      options);
+  app.post("/ignore", [](Request&, BodyReader&) -> Task<Response> { co_return Response::text("ignored"); });
+  app.post("/all",
+           [](Request&, BodyReader& body) -> Task<Response> { co_return Response::text(co_await body.read_all(4)); });
+  app.get("/hello", [](Request&) { return Response::text("hello"); });
+  return app;
+}
+
+}  // namespace
+
+// --- the body of a request ---
+
+TEST_F(HttpStreaming, a_body_is_read_however_it_is_cut_and_framed) {
+  const std::string sized = "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde";
+  const std::string chunked =
+      "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n";
+  const std::string next = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (const std::string& request : {sized, chunked}) {
+    for (const std::size_t piece : {SIZE_MAX, 1UZ, 3UZ, 70UZ}) {
+      const std::string text = answer(counting_app(), request + next, piece);
+      EXPECT_NE(text.find("/count 5 abcde"), std::string::npos) << text;
+      EXPECT_TRUE(text.ends_with("\r\n\r\nhello")) << text;
+    }
+  }
+  EXPECT_TRUE(answer(counting_app(), "POST /count HTTP/1.1\r\nHost: a\r\n\r\n" + next).find("/count 0 HTTP") !=
+              std::string::npos);
+}
+
+TEST_F(HttpStreaming, the_client_is_told_to_continue_when_the_body_is_asked_for) {
+  const std::string head = "POST /{} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+  const auto ask = [&](std::string_view path) {
+    return answer(counting_app(), fmt::format(fmt::runtime(head), path) + "x", 1);
+  };
+  EXPECT_TRUE(ask("count").starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")) << ask("count");
+  EXPECT_TRUE(ask("ignore").starts_with("HTTP/1.1 200 OK")) << ask("ignore");
+}
+
+TEST_F(HttpStreaming, a_body_that_is_not_read_to_its_end_closes_the_connection) {
+  const std::string text = answer(
+      counting_app(), "POST /ignore HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nGET /hello HTTP/1.1\r\n\r\n");
+  EXPECT_NE(text.find("Connection: close"), std::string::npos);
+  EXPECT_TRUE(text.ends_with("\r\n\r\nignored")) << text;
+}
+
+TEST_F(HttpStreaming, a_body_above_the_limit_is_413) {
+  const std::string_view chunked =
+      "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\nabc\r\n0\r\n\r\n";
+  EXPECT_TRUE(answer(counting_app({.body_bytes_max = 4}), chunked, 1).starts_with("HTTP/1.1 413 "));
+  EXPECT_TRUE(answer(counting_app({.body_bytes_max = 6}), chunked, 1).starts_with("HTTP/1.1 200 "));
+  EXPECT_TRUE(
+      answer(counting_app({.body_bytes_max = 4}), "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+          .starts_with("HTTP/1.1 413 "));
+  EXPECT_TRUE(answer(counting_app(), "POST /all HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde")
+                  .starts_with("HTTP/1.1 500 "));
+  EXPECT_EQ(body_of(answer(counting_app(), "POST /all HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd")), "abcd");
+}
+
+TEST_F(HttpStreaming, a_malformed_body_is_400_and_one_that_is_cut_short_has_no_response) {
+  const std::string head = "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_TRUE(answer(counting_app(), head + "2\r\nab\r\nx\r\n", 1).starts_with("HTTP/1.1 400 "));
+  EXPECT_EQ(answer(counting_app(), head + "2\r\na", 1), "");
+}
+
+TEST_F(HttpStreaming, a_body_that_stops_coming_is_408) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    App app = bare({.body = 10ms});
+    app.post("/", [](Request&, BodyReader& body) -> Task<Response> {
+      while (co_await body.recv()) {
+      }
+      co_return Response::text("all");
+    });
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx");
+      EXPECT_TRUE((co_await read_all(*client)).starts_with("HTTP/1.1 408 "));
+    };
+    co_await all(serve_one(*server, handler), ask());
+  });
+}
+
+TEST_F(HttpStreaming, a_handler_that_does_not_read_slows_the_client) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair(1000);
+    Event go_on;
+    App app = bare();
+    app.post("/",
+             [&](Request&, BodyReader& body) -> Task<Response> {
+               co_await go_on.wait();
+               std::size_t count = 0;
+               while (const Bytes part = co_await body.recv()) {
+                 EXPECT_LE(part.size(), 1000U);
+                 count += part.size();
+               }
+               co_return Response::text(std::to_string(count));
+             },
+             {.body_bytes_max = SIZE_MAX});
+    const Handler handler = http::handler(std::move(app));
+    std::size_t sent = 0;
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+      const std::string part(500, 'x');
+      for (; sent < 100'000; sent += part.size()) co_await client->send(part);
+      co_await client->shutdown_send();
+    };
+    const auto watch = [&]() -> Task<> {
+      for (int turn = 0; turn < 100; ++turn) co_await next_turn();
+      EXPECT_LE(sent, 3000U);
+      go_on.set();
+      EXPECT_EQ(body_of(co_await read_all(*client)), "100000");
+    };
+    co_await all(serve_one(*server, handler), ask(), watch());
+  });
+}
+
+// --- the body of a response ---
+
+namespace {
+
+App producing_app() {
+  App app = bare();
+  app.get("/parts", [](Request&) {
+    return Response::stream(Response::text_type, [](BodyWriter& body) -> Task<> {
+      co_await body.send("Hello ");
+      co_await body.send("");
+      co_await next_turn();
+      co_await body.send("world!");
+    });
+  });
+  app.get("/length/{announced}", [](Request& request) -> Task<Response> {
+    const auto length = std::stoul(std::string(request.parameter("announced")));
+    co_return Response{.body =
+                           http::StreamedBody{.producer = [](BodyWriter& body) -> Task<> { co_await body.send("abc"); },
+                                              .length = length}};
+  });
+  app.get("/fails", [](Request&) {
+    return Response::stream(Response::text_type, [](BodyWriter& body) -> Task<> {
+      co_await body.send("abc");
+      throw std::runtime_error("on purpose");
+    });
+  });
+  app.get("/hello", [](Request&) { return Response::text("hello"); });
+  return app;
+}
+
+}  // namespace
+
+TEST_F(HttpStreaming, a_produced_body_is_chunked_and_the_next_request_is_answered) {
+  EXPECT_EQ(get(producing_app(), "/parts"),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "6\r\nHello \r\n6\r\nworld!\r\n0\r\n\r\n");
+  const std::string twice =
+      answer(producing_app(), "GET /parts HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(twice.ends_with("hello")) << twice;
+}
+
+TEST_F(HttpStreaming, a_produced_body_of_http_1_0_ends_with_the_connection) {
+  EXPECT_EQ(answer(producing_app(), "GET /parts HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /hello HTTP/1.0\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nHello world!");
+}
+
+TEST_F(HttpStreaming, head_of_a_produced_body_does_not_produce_it) {
+  const std::string text = answer(producing_app(),
+                                  "HEAD /fails HTTP/1.1\r\nHost: a\r\n\r\nHEAD /length/7 HTTP/1.1\r\nHost: a\r\n\r\n"
+                                  "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(text.find("Content-Length: 7\r\n\r\nHTTP/1.1 200"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("hello")) << text;
+}
+
+TEST_F(HttpStreaming, a_produced_body_has_exactly_the_announced_length) {
+  EXPECT_EQ(get(producing_app(), "/length/3"), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_EQ(get(producing_app(), "/length/2"), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(get(producing_app(), "/length/4"), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc") << "and the end";
+}
+
+TEST_F(HttpStreaming, a_producer_that_fails_leaves_the_body_without_its_end) {
+  const std::string text =
+      answer(producing_app(), "GET /fails HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_TRUE(text.ends_with("\r\n\r\n3\r\nabc\r\n")) << text;
+}
+
+TEST_F(HttpStreaming, a_producer_waits_for_a_client_that_does_not_read) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair(1000);
+    std::size_t produced = 0;
+    App app = bare();
+    app.get("/", [&](Request&) {
+      return Response::stream(Response::text_type, [&](BodyWriter& body) -> Task<> {
+        const std::string part(500, 'x');
+        for (; produced < 100'000; produced += part.size()) co_await body.send(part);
+      });
+    });
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      for (int turn = 0; turn < 100; ++turn) co_await next_turn();
+      EXPECT_LE(produced, 3000U);
+      co_await client->shutdown_send();
+      EXPECT_TRUE((co_await read_all(*client)).ends_with("\r\n0\r\n\r\n"));
+    };
+    co_await all(serve_one(*server, handler), ask());
+    EXPECT_EQ(produced, 100'000U);
+  });
+}
+
+TEST_F(HttpStreaming, a_producer_can_wait_until_the_client_has_left) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    bool has_left = false;
+    App app = bare();
+    app.get("/", [&](Request&) {
+      return Response::stream(Response::text_type, [&](BodyWriter& body) -> Task<> {
+        co_await body.wait_disconnected();
+        has_left = true;
+      });
+    });
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      for (int turn = 0; turn < 20; ++turn) co_await next_turn();
+      EXPECT_FALSE(has_left);
+      client->close();
+    };
+    co_await all(serve_one(*server, handler), ask());
+    EXPECT_TRUE(has_left);
+  });
+}
+
+// --- middleware ---
+
+namespace {
+
+http::Middleware mark(std::string name) {
+  return [name](Request& request, http::Next next) -> Task<Response> {
+    Response response = co_await next(request);
+    response.header("X-Mark", name);
+    co_return response;
+  };
+}
+std::string marks_of(std::string_view response) {
+  std::string marks;
+  for (std::size_t at = 0; (at = response.find("X-Mark: ", at)) != std::string_view::npos; at += 8) {
+    marks += response[at + 8];
+  }
+  return marks;
+}
+
+}  // namespace
+
+TEST_F(HttpMiddleware, runs_from_the_outside_in_and_sees_what_no_route_answers) {
+  const auto make = [] {
+    Router inner;
+    inner.get("/x", [](Request&) { return Response::text("x"); });
+    inner.use(mark("c"));
+    App app = bare();
+    app.use(mark("a")).use(mark("b"));
+    app.get("/own", [](Request&) -> Task<Response> { co_return Response::text("own"); });
+    app.mount("/inner", std::move(inner));
+    return app;
+  };
+  EXPECT_EQ(marks_of(get(make(), "/own")), "ba");
+  EXPECT_EQ(marks_of(get(make(), "/inner/x")), "cba");
+  EXPECT_EQ(marks_of(get(make(), "/none")), "ba");
+  EXPECT_TRUE(get(make(), "/none").starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpMiddleware, may_answer_by_itself_also_instead_of_a_websocket) {
+  App app = bare();
+  bool called = false;
+  app.use([](Request& request, http::Next next) -> Task<Response> {
+    if (request.header("Authorization").empty()) co_return Response::text("who are you?\n", 401);
+    co_return co_await next(request);
+  });
+  app.websocket("/ws", [&](ws::WebSocket&) -> Task<> {
+    called = true;
+    co_return;
+  });
+  const std::string text = answer(std::move(app),
+                                  "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 401 ")) << text;
+  EXPECT_FALSE(called);
+}
+
+TEST_F(HttpMiddleware, passes_a_streamed_body_on) {
+  App app = counting_app();
+  app.use(mark("a"));
+  const std::string text = answer(std::move(app), "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 1);
+  EXPECT_EQ(marks_of(text), "a");
+  EXPECT_TRUE(text.ends_with("/count 3 abc")) << text;
+}
+
+TEST_F(HttpMiddleware, that_throws_is_500) {
+  App app = counting_app();
+  app.use([](Request&, http::Next) -> Task<Response> { throw std::runtime_error("on purpose"); });
+  EXPECT_TRUE(get(std::move(app), "/hello").starts_with("HTTP/1.1 500 "));
+}
+
+// --- the router ---
+
+TEST_F(HttpRouter, the_most_specific_pattern_wins_whatever_the_order) {
+  const auto make = [] {
+    App app = bare();
+    const auto say = [](const char* text) { return [text](Request&) { return Response::text(text); }; };
+    app.get("/{a...}", [](Request& request) { return Response::text("rest " + std::string(request.parameter("a"))); });
+    app.get("/{a}/{b}", [](Request& request) {
+      return Response::text(fmt::format("two {} {}", request.parameter("a"), request.parameter("b")));
+    });
+    app.get("/x/{b}", [](Request& request) { return Response::text("x " + std::string(request.parameter("b"))); });
+    app.get("/x/y", say("x y"));
+    app.get("/x/{b}/z", say("z"));
+    app.post("/x/y", say("posted"));
+    app.any("/any", [](Request& request) { return Response::text("any " + std::string(request.method())); });
+    return app;
+  };
+  EXPECT_EQ(body_of(get(make(), "/x/y")), "x y");
+  EXPECT_EQ(body_of(get(make(), "/x/q")), "x q");
+  EXPECT_EQ(body_of(get(make(), "/w/y")), "two w y");
+  EXPECT_EQ(body_of(get(make(), "/x/y/z")), "z");
+  EXPECT_EQ(body_of(get(make(), "/x/y/w")), "rest x/y/w");
+  EXPECT_EQ(body_of(get(make(), "/a%2Fb/c")), "two a/b c");
+  EXPECT_EQ(body_of(get(make(), "/")), "rest ");
+  EXPECT_EQ(body_of(get(make(), "/any")), "any GET");
+  EXPECT_EQ(body_of(answer(make(), "PURGE /any HTTP/1.1\r\nHost: a\r\n\r\n")), "any PURGE");
+  EXPECT_EQ(body_of(answer(make(), "POST /x/y HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")), "posted");
+}
+
+TEST_F(HttpRouter, another_method_is_405_with_the_methods_of_the_path) {
+  const auto make = [] {
+    App app = bare();
+    const auto say = [](Request&) { return Response::text("x"); };
+    app.get("/x", say).put("/x", say).delete_("/{name}", say).patch("/y", say);
+    return app;
+  };
+  const std::string text = answer(make(), "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 405 ")) << text;
+  EXPECT_NE(text.find("Allow: DELETE, GET, HEAD, PUT\r\n"), std::string::npos) << text;
+}
+
+TEST_F(HttpRouter, mounts_below_a_prefix) {
+  const auto make = [] {
+    Router api;
+    api.get("/", [](Request&) { return Response::text("root"); });
+    api.get("/of/{name}", [](Request& request) { return Response::text(std::string(request.parameter("name"))); });
+    Router outer;
+    outer.mount("/v1", std::move(api));
+    App app = bare();
+    app.mount("/api/{version}", std::move(outer));
+    return app;
+  };
+  EXPECT_EQ(body_of(get(make(), "/api/2/v1/of/me")), "me");
+  EXPECT_EQ(body_of(get(make(), "/api/2/v1/")), "root");
+  EXPECT_TRUE(get(make(), "/v1/of/me").starts_with("HTTP/1.1 404 "));
+}
+
+TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
+  const auto say = [](Request&) { return Response::text("x"); };
+  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}"}) {
+    Router router;
+    EXPECT_THROW(router.get(pattern, say), Error) << pattern;
+  }
+  Router router;
+  router.get("/of/{name}", say);
+  EXPECT_THROW(router.get("/of/{other}", say), Error);
+  EXPECT_THROW(router.use(http::Middleware()), Error);
+  Router other;
+  other.get("/{x}", say);
+  EXPECT_THROW(router.mount("/of", std::move(other)), Error);
+}
+
+// --- WebSockets ---
+
+TEST_F(HttpStreaming, a_websocket_sees_its_request_and_a_client_masks) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    App app = bare();
+    app.websocket("/rooms/{room}", [](ws::WebSocket& socket, Request& request) -> Task<> {
+      co_await socket.recv();
+      co_await socket.send_text(
+          fmt::format("{} {} {}", request.path(), request.parameter("room"), request.header("Host")));
+      while (const ws::Message message = co_await socket.recv()) co_await socket.send(message);
+    });
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      std::string early = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
+      ws::WebSocket socket(*client, ws::Role::client, {}, std::move(early));
+      co_await socket.send_text("hello");
+      EXPECT_EQ((co_await socket.recv()).data.text(), "/rooms/of mine of mine a.example");
+      const std::string long_one(100'000, 'x');
+      co_await all(socket.send_binary(long_one), [&]() -> Task<> {
+        const ws::Message message = co_await socket.recv();
+        EXPECT_EQ(message.kind, ws::Opcode::binary);
+        EXPECT_TRUE(message.data.text() == long_one);
+      }());
+      co_await socket.close();
+      co_await socket.wait_closed();
+      client->close();
+    };
+    co_await all(serve_one(*server, handler), ask());
+  });
+}
+
+TEST_F(HttpStreaming, a_websocket_that_is_refused_tells_the_client_why) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    const Handler handler = http::handler(bare());
+    const auto ask = [&]() -> Task<> {
+      EXPECT_EQ(co_await test::text_of_error(ws::client_handshake(*client, "a", "/none")),
+                "open a WebSocket to memory: the server answered 404 Not Found");
+      client->close();
+    };
+    co_await all(serve_one(*server, handler), ask());
+  });
+}
+
+}  // namespace coax
