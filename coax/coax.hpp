@@ -17,6 +17,7 @@
 #include "coax/socket/json_messages.hpp"
 #include "coax/socket/line_reader.hpp"
 #include "coax/socket/poll.hpp"
+#include "coax/socket/reader.hpp"
 #include "coax/socket/serve_on_threads.hpp"
 #include "coax/socket/socket.hpp"
 #include "coax/socket/udp.hpp"

@@ -76,8 +76,13 @@ struct FrameEvent {
 struct FramesOptions {
   std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
   // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and next()
-  // throws ForeignProtocolError. Not of Framing::until_close(), which takes any bytes.
+  // throws ForeignProtocolError. Not of Framing::until_close(), which takes any bytes. A borrowed reader has an option
+  // of its own.
   bool refuse_foreign = true;
+
+  [[nodiscard]] bool refuses_foreign(const Framing& framing) const noexcept {
+    return refuse_foreign && framing.kind() != Framing::Kind::until_close;
+  }
 };
 // What is wrong with what came from that peer, when it is no frame.
 Error frame_error(FrameEvent::Kind kind, const FramesOptions& options, std::string_view peer);
@@ -93,6 +98,8 @@ class FrameDecoder {
   // Borrows the bytes.
   void feed(Bytes bytes) noexcept { lent_ = bytes; }
   std::optional<FrameEvent> next();
+  // Of the fed bytes: those behind the last event. None once next() has returned nothing.
+  [[nodiscard]] Bytes unread() const noexcept { return lent_; }
   // The stream has ended: what becomes of what stands, once; nothing when too_long was told of it.
   std::optional<FrameEvent> rest();
 

@@ -11,8 +11,6 @@ LineDecoder::LineDecoder(std::size_t line_bytes_max) noexcept
     : line_bytes_max_(static_cast<std::uint32_t>(
           std::min<std::size_t>(line_bytes_max, std::numeric_limits<std::uint32_t>::max()))) {}
 
-void LineDecoder::feed(Bytes bytes) noexcept { lent_ = bytes; }
-
 std::optional<LineEvent> LineDecoder::next() {
   release();
   while (lent_) {

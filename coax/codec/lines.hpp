@@ -30,8 +30,10 @@ class LineDecoder {
   explicit LineDecoder(std::size_t line_bytes_max) noexcept;
 
   // Borrows the bytes.
-  void feed(Bytes bytes) noexcept;
+  void feed(Bytes bytes) noexcept { lent_ = bytes; }
   std::optional<LineEvent> next();
+  // Of the fed bytes: those behind the last event. None once next() has returned nothing.
+  [[nodiscard]] Bytes unread() const noexcept { return lent_; }
   // Takes what stands without a line end (at the end of the stream, or after a pause), so that what is fed next starts
   // a new line. Nothing when nothing stands, or when too_long was told of it.
   std::optional<LineEvent> rest();

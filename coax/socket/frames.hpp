@@ -4,10 +4,11 @@
 #include <cstddef>
 #include <optional>
 
+#include "coax/base/borrowed.hpp"
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
-#include "coax/codec/foreign.hpp"
 #include "coax/codec/frames.hpp"
+#include "coax/socket/reader.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {
@@ -16,7 +17,13 @@ class SocketFrames {
  public:
   // Borrows the socket; nothing else may receive from it meanwhile.
   SocketFrames(Socket& socket, Framing framing, const FramesOptions& options = {})
-      : socket_(socket), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
+      : reader_(std::in_place, socket, ReaderOptions{.refuse_foreign = options.refuses_foreign(framing)}),
+        framing_(std::move(framing)),
+        decoder_(framing_, options.frame_bytes_max),
+        options_(options) {}
+  // Goes on where the reader stands; what follows the last frame given stays in the reader.
+  SocketFrames(SocketReader& reader, Framing framing, const FramesOptions& options = {})
+      : reader_(reader), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
   // The next frame, valid until the next call; at the end of the stream nothing. The socket's timeout is for the whole
   // frame, however it is cut; after it nothing is lost, and the next call goes on. Throws Error(protocol) on a frame
@@ -33,14 +40,11 @@ class SocketFrames {
  private:
   friend class SocketJsonMessages;
   std::optional<Bytes> next(std::optional<TimePoint>& until);
-  [[nodiscard]] Bytes take(const FrameEvent& event) const;
 
-  Socket& socket_;
+  OwnedOrBorrowed<SocketReader> reader_;
   Framing framing_;
   FrameDecoder decoder_;
-  ForeignDetector detector_;
   FramesOptions options_;
-  bool ended_ = false;
 };
 
 }  // namespace coax

@@ -8,13 +8,28 @@
 
 namespace coax {
 
+namespace {
+
+Framing lines() { return Framing::delimited("\n", Framing::AtEnd::whole); }
+
+}  // namespace
+
 SocketJsonMessages::SocketJsonMessages(Socket& socket, const JsonMessagesOptions& options)
-    : SocketJsonMessages(socket, Framing::delimited("\n", Framing::AtEnd::whole), options) {}
+    : SocketJsonMessages(socket, lines(), options) {}
 
 SocketJsonMessages::SocketJsonMessages(Socket& socket, Framing framing, const JsonMessagesOptions& options)
     : socket_(socket),
       on_lines_(framing.kind() == Framing::Kind::delimited),
       frames_(socket, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
+      depth_max_(options.depth_max) {}
+
+SocketJsonMessages::SocketJsonMessages(SocketReader& reader, const JsonMessagesOptions& options)
+    : SocketJsonMessages(reader, lines(), options) {}
+
+SocketJsonMessages::SocketJsonMessages(SocketReader& reader, Framing framing, const JsonMessagesOptions& options)
+    : socket_(reader.socket()),
+      on_lines_(framing.kind() == Framing::Kind::delimited),
+      frames_(reader, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
       depth_max_(options.depth_max) {}
 
 std::optional<Bytes> SocketJsonMessages::recv() {

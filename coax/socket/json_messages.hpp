@@ -13,6 +13,9 @@ class SocketJsonMessages {
   explicit SocketJsonMessages(Socket& socket, const JsonMessagesOptions& options = {});
   // One in each frame: SocketJsonMessages(socket, Framing::length_prefixed()).
   SocketJsonMessages(Socket& socket, Framing framing, const JsonMessagesOptions& options = {});
+  // Both go on where the reader stands; what follows the last message given stays in the reader.
+  explicit SocketJsonMessages(SocketReader& reader, const JsonMessagesOptions& options = {});
+  SocketJsonMessages(SocketReader& reader, Framing framing, const JsonMessagesOptions& options = {});
 
   // The next message, valid until the next call: one JSON value (check_json), perhaps with white space around it. Lines
   // of nothing but white space are passed over. At the end of the stream nothing. Throws Error(protocol) on what is no

@@ -1,13 +1,15 @@
-// LineReader: a blocking socket read line by line; Lines is the same over a stream.
+// LineReader: a blocking socket read line by line; Lines is the same over a stream. SocketReader::line() is for streams
+// that have more than lines.
 #pragma once
 
 #include <cstddef>
 #include <optional>
 
+#include "coax/base/borrowed.hpp"
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
-#include "coax/codec/foreign.hpp"
 #include "coax/codec/lines.hpp"
+#include "coax/socket/reader.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {
@@ -18,7 +20,10 @@ class LineReader {
   // refuse_foreign: a peer that speaks HTTP, TLS or SSH instead gets an answer in its protocol, and next() throws
   // ForeignProtocolError; false for those who read the lines of such a protocol themselves.
   explicit LineReader(Socket& socket, std::size_t line_bytes_max = 64_KiB, bool refuse_foreign = true) noexcept
-      : socket_(socket), decoder_(line_bytes_max), refuse_foreign_(refuse_foreign) {}
+      : reader_(std::in_place, socket, ReaderOptions{.refuse_foreign = refuse_foreign}), decoder_(line_bytes_max) {}
+  // Goes on where the reader stands; what follows the last line given stays in the reader.
+  explicit LineReader(SocketReader& reader, std::size_t line_bytes_max = 64_KiB) noexcept
+      : reader_(reader), decoder_(line_bytes_max) {}
 
   // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
   // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. The socket's
@@ -26,13 +31,8 @@ class LineReader {
   std::optional<Bytes> next();
 
  private:
-  [[nodiscard]] Bytes take(const LineEvent& event) const;
-
-  Socket& socket_;
+  OwnedOrBorrowed<SocketReader> reader_;
   LineDecoder decoder_;
-  ForeignDetector detector_;
-  bool refuse_foreign_;
-  bool ended_ = false;
 };
 
 }  // namespace coax

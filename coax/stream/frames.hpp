@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "coax/base/units.hpp"
-#include "coax/codec/foreign.hpp"
+#include "coax/base/borrowed.hpp"
 #include "coax/codec/frames.hpp"
+#include "coax/stream/reader.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
 
@@ -15,7 +15,13 @@ class Frames {
  public:
   // Nothing else may receive from the stream meanwhile.
   Frames(Stream& stream, Framing framing, const FramesOptions& options = {})
-      : stream_(stream), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
+      : reader_(std::in_place, stream, ReaderOptions{.refuse_foreign = options.refuses_foreign(framing)}),
+        framing_(std::move(framing)),
+        decoder_(framing_, options.frame_bytes_max),
+        options_(options) {}
+  // Goes on where the reader stands; what follows the last frame given stays in the reader.
+  Frames(Reader& reader, Framing framing, const FramesOptions& options = {})
+      : reader_(reader), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
   // The next frame, valid until the next call; at the end of the stream nothing. Throws Error(protocol) on a frame
   // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
@@ -28,12 +34,10 @@ class Frames {
  private:
   [[nodiscard]] Bytes take(const FrameEvent& event) const;
 
-  Stream& stream_;
+  OwnedOrBorrowed<Reader> reader_;
   Framing framing_;
   FrameDecoder decoder_;
-  ForeignDetector detector_;
   FramesOptions options_;
-  bool ended_ = false;
 };
 
 }  // namespace coax

@@ -8,13 +8,28 @@
 
 namespace coax {
 
+namespace {
+
+Framing lines() { return Framing::delimited("\n", Framing::AtEnd::whole); }
+
+}  // namespace
+
 JsonMessages::JsonMessages(Stream& stream, const JsonMessagesOptions& options)
-    : JsonMessages(stream, Framing::delimited("\n", Framing::AtEnd::whole), options) {}
+    : JsonMessages(stream, lines(), options) {}
 
 JsonMessages::JsonMessages(Stream& stream, Framing framing, const JsonMessagesOptions& options)
     : stream_(stream),
       on_lines_(framing.kind() == Framing::Kind::delimited),
       frames_(stream, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
+      depth_max_(options.depth_max) {}
+
+JsonMessages::JsonMessages(Reader& reader, const JsonMessagesOptions& options)
+    : JsonMessages(reader, lines(), options) {}
+
+JsonMessages::JsonMessages(Reader& reader, Framing framing, const JsonMessagesOptions& options)
+    : stream_(reader.stream()),
+      on_lines_(framing.kind() == Framing::Kind::delimited),
+      frames_(reader, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
       depth_max_(options.depth_max) {}
 
 Task<std::optional<Bytes>> JsonMessages::recv() {

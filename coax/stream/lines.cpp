@@ -1,5 +1,7 @@
-// Lines: the decoder fed from the stream.
+// Lines: a Reader and the decoder of lines, and the pause that ends a line without a line end.
 #include "coax/stream/lines.hpp"
+
+#include <utility>
 
 #include "coax/base/error.hpp"
 #include "coax/task/scope.hpp"
@@ -9,48 +11,35 @@ namespace coax {
 Task<std::optional<Bytes>> Lines::next() {
   while (true) {
     co_await checkpoint();
-    if (auto event = decoder_.next()) co_return take(*event);
-    if (paused_ || ended_) {
-      paused_ = unfinished_ = false;
-      if (auto event = decoder_.rest()) co_return take(*event);
+    if (const auto event = reader_->try_next(decoder_)) co_return take(*event);
+    if (reader_->at_end()) co_return std::nullopt;
+    if (pause_ && unfinished_ && !decoder_.saw_line_end()) {
+      const bool paused = co_await fill_until_pause();
+      if (!paused) continue;
+      unfinished_ = false;
+      if (const auto event = decoder_.rest()) co_return take(*event);
+    } else {
+      co_await reader_->fill();
+      unfinished_ = true;
     }
-    if (ended_) co_return std::nullopt;
-    const Bytes bytes = co_await recv_until_pause();
-    ended_ = bytes.empty() && !paused_;
-    unfinished_ = true;
-    const auto protocol = refuse_foreign_ ? detector_.feed(bytes) : ForeignProtocol::none;
-    if (protocol != ForeignProtocol::none) co_await refuse(protocol);
-    decoder_.feed(bytes);
   }
 }
 
-Task<> Lines::refuse(ForeignProtocol protocol) {
-  ended_ = true;
-  static_cast<void>(decoder_.rest());  // the beginning of it, where it came in pieces
-  co_await stream_.send(foreign_answer(protocol));
-  throw ForeignProtocolError(protocol, stream_.peer_name());
-}
-
-// Empty: the stream has ended, or paused_ says that it only paused.
-Task<Bytes> Lines::recv_until_pause() {
-  if (pause_ && unfinished_ && !decoder_.saw_line_end()) {
-    try {
-      const Bytes bytes = co_await timeout(*pause_, stream_.recv());
-      co_return bytes;
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::timed_out) throw;
-      paused_ = true;
-    }
-    co_return Bytes();
+// Returns: true when the stream only paused.
+Task<bool> Lines::fill_until_pause() {
+  try {
+    co_await timeout(*pause_, reader_->fill());
+    co_return false;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
   }
-  const Bytes bytes = co_await stream_.recv();
-  co_return bytes;
+  co_return true;
 }
 
 std::optional<Bytes> Lines::take(const LineEvent& event) const {
-  charge_bytes(event.bytes.size());
   if (event.kind == LineEvent::Kind::line) return event.bytes;
-  throw Error(ErrorKind::protocol, "read a line from", stream_.peer_name(), "it is longer than is allowed here");
+  throw Error(ErrorKind::protocol, "read a line from", reader_->stream().peer_name(),
+              "it is longer than is allowed here");
 }
 
 }  // namespace coax

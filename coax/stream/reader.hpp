@@ -1,73 +1,94 @@
-// Reader: a stream read in lines, up to a delimiter, by count or as it comes, in any mixture: nothing is lost between.
+// Reader: a stream read in lines, up to a delimiter, by count, as it comes or through a decoder, in any mixture. No
+// byte is lost between. SocketReader (coax/socket/reader.hpp) is the same over a blocking socket.
 //
 //   coax::Reader reader(stream);
 //   auto line = co_await reader.line();          // "$5"
 //   auto bytes = co_await reader.exactly(5);     // and so many bytes
+//   coax::FrameDecoder decoder(coax::Framing::length_prefixed(), 64_KiB);
+//   auto frame = co_await reader.next(decoder);  // from here on frames
 #pragma once
 
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "coax/base/units.hpp"
-#include "coax/codec/foreign.hpp"
+#include "coax/codec/read_buffer.hpp"
 #include "coax/stream/stream.hpp"
+#include "coax/task/scope.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {
 
-struct ReaderOptions {
-  std::size_t line_bytes_max = 64_KiB;  // of a line, or up to a delimiter, without its end
-  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and
-  // ForeignProtocolError is thrown. False for those who read the lines of such a protocol themselves.
-  bool refuse_foreign = true;
-};
-
-// What it gives is valid until its next call. Cancelled: nothing is lost. One task at a time; nothing else may receive
-// from the stream while something is buffered. An idle reader holds no buffer.
+// Lifetime: the bytes of a call are valid until the next call. An idle reader holds no buffer.
+// Cancelled: nothing is lost. What a decoder has begun is in that decoder.
+// One task at a time; nothing else may receive from the stream while bytes are buffered.
 class Reader {
  public:
   explicit Reader(Stream& stream COAX_LIFETIMEBOUND, const ReaderOptions& options = {}) noexcept
-      : stream_(stream), options_(options) {}
+      : stream_(stream), buffer_(options) {}
 
-  // Without its LF or CRLF; at the end of the stream what stands without one, then nothing. Throws Error(protocol) on a
-  // line above the limit; the next call goes on behind it.
+  // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
+  // Throws: Error(protocol) for a line above the limit; the next call goes on behind it.
   Task<std::optional<Bytes>> line();
-  // Up to the delimiter, which is taken and not given; nothing: the stream ended where one could begin. Throws
-  // IncompleteRead when it ended before the delimiter, Error(protocol) above the limit as line() does, Error(invalid)
-  // for an empty delimiter.
+  // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
+  // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
+  // Error(invalid) for an empty delimiter.
   Task<std::optional<Bytes>> until(std::string delimiter);
-  // So many bytes; memory is taken for what comes, not for what is asked. Throws IncompleteRead when the stream ended
-  // before; what had come is taken with it.
+  // Returns: so many bytes. Memory is allocated for received bytes only.
+  // Throws: IncompleteRead, with the bytes received, when the stream ended before.
   Task<Bytes> exactly(std::size_t count);
-  // What there is, at least one byte; empty: the stream has ended.
+  // Returns: what has arrived, at least one byte; empty: the stream has ended.
   Task<Bytes> some();
+  // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes behind the event stay
+  // in the reader.
+  // Lifetime: the decoder must live until it returns; the event is valid until the next call.
+  template <PushDecoder D>
+  auto next(D& decoder COAX_LIFETIMEBOUND) -> Task<decltype(decoder.next())>;
 
-  // What came and was not given yet. Nothing may be there when a protocol goes on encrypted (STARTTLS): what a peer, or
-  // somebody between, had sent before would count as encrypted.
-  [[nodiscard]] Bytes buffered() const noexcept { return there().from(given_); }
+  // The parts of next(), for readers that do more between them. The next event of the buffered bytes, without waiting;
+  // nothing: fill(), unless at_end().
+  template <PushDecoder D>
+  auto try_next(D& decoder) -> decltype(decoder.next());
+  // Receives once, behind the buffered bytes; what the last call gave is consumed.
+  // Throws: ForeignProtocolError, once; from then on the stream counts as ended.
+  Task<> fill() {
+    buffer_.begin();
+    return receive();
+  }
+
+  // Bytes received and not given yet. Must be empty when a protocol goes on encrypted (STARTTLS): bytes that the peer,
+  // or somebody between, sent before would count as encrypted.
+  [[nodiscard]] Bytes buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
-  [[nodiscard]] bool at_end() const noexcept { return ended_ && buffered().empty(); }
+  [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }
+  [[nodiscard]] Stream& stream() const noexcept { return stream_; }
 
  private:
-  Task<std::optional<Bytes>> next_until(std::string_view delimiter, std::size_t bytes_max);
-  [[noreturn]] void fail_too_long() const;
-  Task<> more();
+  template <class Result, class Step>
+  Task<Result> read(Step step);
+  Task<> receive();
   Task<> refuse(ForeignProtocol protocol);
-  [[nodiscard]] Bytes there() const noexcept;
-  Bytes give(std::size_t count, std::size_t skipped = 0) noexcept;
-  void take_given() noexcept;
-  void drop(std::size_t count) noexcept;
+  [[nodiscard]] std::optional<Bytes> result(const ReadStep& step) const;
 
   Stream& stream_;
-  ReaderOptions options_;
-  ForeignDetector detector_;
-  Bytes lent_;        // by the stream; or
-  std::string held_;  // what had to be kept when more was asked for, from begin_ on
-  std::size_t begin_ = 0;
-  std::size_t given_ = 0;  // of what is there; taken at the next call
-  bool dropping_ = false;  // the rest of a line above the limit
-  bool ended_ = false;
+  ReadBuffer buffer_;
 };
+
+template <PushDecoder D>
+auto Reader::try_next(D& decoder) -> decltype(decoder.next()) {
+  std::size_t consumed = 0;
+  auto event = buffer_.decode(decoder, consumed);
+  charge_bytes(consumed);
+  return event;
+}
+
+template <PushDecoder D>
+auto Reader::next(D& decoder) -> Task<decltype(decoder.next())> {
+  while (true) {
+    co_await checkpoint();
+    if (auto event = try_next(decoder)) co_return event;
+    if (buffer_.ended()) co_return std::nullopt;
+    co_await receive();
+  }
+}
 
 }  // namespace coax

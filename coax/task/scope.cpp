@@ -154,8 +154,7 @@ void Checkpoint::finish() const {
 
 Checkpoint checkpoint(unsigned units) noexcept { return Checkpoint(units); }
 
-void charge_bytes(std::size_t count) noexcept {
-  constexpr std::size_t bytes_of_unit = 512;
+void charge_many_bytes(std::size_t count) noexcept {
   constexpr std::size_t units_max = 256;
   Loop::current().backend().spend(static_cast<unsigned>(std::min(count / bytes_of_unit, units_max)));
 }

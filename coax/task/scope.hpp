@@ -442,8 +442,12 @@ class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public L
 // `units`: how much work it stands for, of the 256 that a task may do in a turn; about a microsecond each.
 // Cancelled: nothing is lost.
 [[nodiscard]] Checkpoint checkpoint(unsigned units = 1) noexcept;
+inline constexpr std::size_t bytes_of_unit = 512;
+void charge_many_bytes(std::size_t count) noexcept;
 // Counts the size of a message that was decoded, for the next checkpoint.
-void charge_bytes(std::size_t count) noexcept;
+inline void charge_bytes(std::size_t count) noexcept {
+  if (count >= bytes_of_unit) charge_many_bytes(count);
+}
 
 // A flag that tasks of one loop can wait for. Stays set until clear().
 class Event {

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include "coax/stream/datagram_transport.hpp"
+#include "coax/stream/frames.hpp"
+#include "coax/stream/lines.hpp"
+#include "coax/stream/reader.hpp"
 #include "coax/task/channel.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/allocations.hpp"
@@ -122,6 +125,30 @@ TEST(Allocations, an_echo_makes_none) {
       EXPECT_EQ(counted, 0U) << kind.name << ", " << bytes << " bytes";
     }
   }
+}
+
+TEST(Allocations, lines_and_frames_make_none) {
+  std::size_t counted = 1;
+  run([&]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Reader reader(*far);
+    FrameDecoder decoder(Framing::length_prefixed(LengthPrefix::u8), 64_KiB);
+    Lines lines(reader);
+    Frames frames(reader, Framing::length_prefixed(LengthPrefix::u8));
+    const auto step = [&]() -> Task<> {
+      co_await near->send(Bytes("a line\nanother\n\5frame\5again", 27));
+      auto bytes = co_await reader.line();
+      EXPECT_EQ(bytes->text(), "a line");
+      bytes = co_await lines.next();
+      EXPECT_EQ(bytes->text(), "another");
+      const auto event = co_await reader.next(decoder);
+      EXPECT_EQ(event->bytes.text(), "frame");
+      bytes = co_await frames.next();
+      EXPECT_EQ(bytes->text(), "again");
+    };
+    co_await repeat(step, counted);
+  });
+  EXPECT_EQ(counted, 0U);
 }
 
 TEST(Allocations, datagrams_make_none) {

@@ -63,6 +63,7 @@ TEST(Frames, of_all_kinds_cross_streams_of_all_kinds) {
 
 TEST(Frames, until_close_are_sent_with_the_end) {
   for (const StreamKind& kind : stream_kinds) {
+    if (!kind.half_closes) continue;
     for (const std::string_view payload : {""sv, "all there is"sv}) {
       run([&]() -> Task<> {
         const StreamPair pair = co_await kind.make();

@@ -1,41 +1,78 @@
-// Reader: a mixed session loses nothing however it is cut; its limits and ends.
+// Reader: a mixed session loses nothing however it is cut; its decoders, limits and ends.
 #include "coax/stream/reader.hpp"
 
 #include <gtest/gtest.h>
 
+#include "coax/stream/json_messages.hpp"
+#include "coax/stream/lines.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/test/random.hpp"
+#include "tests/support/mixed_session.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;
 using namespace coax::test;
+using namespace std::string_literals;
+using namespace std::string_view_literals;
 
 namespace {
 
-constexpr std::string_view session =
-    "*2\r\n$5\r\nhe\nlo\r\n$0\r\n\r\nGET\nname: value\r\n\r\nbody--endtail without an end";
+FrameDecoder u16_frames() { return {Framing::length_prefixed(LengthPrefix::u16), 64_KiB}; }
 
-// What a protocol of lines and counted bytes makes of it.
-Task<std::string> read_session(Stream& stream) {
-  Reader reader(stream, {.refuse_foreign = false});
-  std::string got;
-  got += (co_await reader.line()).value().string() + "|";
-  got += (co_await reader.line()).value().string() + "|";
-  got += (co_await reader.exactly(5)).string() + "|";
-  got += (co_await reader.exactly(2)).string() + "|";
-  got += (co_await reader.line()).value().string() + "|";
-  got += (co_await reader.exactly(2)).string() + "|";
-  got += (co_await reader.line()).value().string() + "|";
-  got += (co_await reader.until("\r\n\r\n")).value().string() + "|";
-  got += (co_await reader.until("--end")).value().string() + "|";
-  got += (co_await reader.exactly(0)).string() + "|";
-  got += (co_await reader.line()).value().string() + "|";
-  const auto end = co_await reader.line();
-  got += end ? "more" : "end";
-  got += (co_await reader.some()).empty() && reader.at_end() ? "" : "more";
-  co_return got;
+// Gives back the value of each item. A decoder lives for one item: what follows its event must be in the reader.
+Task<std::string> read_item(Reader& reader, const SessionItem& item) {
+  std::optional<Bytes> got;
+  switch (item.kind) {
+    case SessionItem::Kind::line: got = co_await reader.line(); break;
+    case SessionItem::Kind::counted: got = co_await reader.exactly(item.value.size()); break;
+    case SessionItem::Kind::until: got = co_await reader.until("--end"); break;
+    case SessionItem::Kind::some: {
+      std::string all;
+      while (const Bytes bytes = co_await reader.some()) all += bytes.text();
+      co_return all;
+    }
+    case SessionItem::Kind::frame: {
+      FrameDecoder decoder = u16_frames();
+      const auto event = co_await reader.next(decoder);
+      co_return event.value().bytes.string();
+    }
+    case SessionItem::Kind::decoded_line: {
+      LineDecoder decoder(64_KiB);
+      const auto event = co_await reader.next(decoder);
+      co_return event.value().bytes.string();
+    }
+    case SessionItem::Kind::own_frame: {
+      Frames frames(reader, Framing::length_prefixed(LengthPrefix::u16));
+      got = co_await frames.next();
+      co_return got.value().string();
+    }
+    case SessionItem::Kind::own_line: {
+      Lines lines(reader);
+      got = co_await lines.next();
+      co_return got.value().string();
+    }
+    case SessionItem::Kind::own_json: {
+      JsonMessages messages(reader);
+      got = co_await messages.recv();
+      co_return got.value().string();
+    }
+  }
+  co_return got.value().string();
 }
-constexpr std::string_view expected = "*2|$5|he\nlo|\r\n|$0|\r\n|GET|name: value|body||tail without an end|end";
+
+Task<std::size_t> read_session(Stream& stream, const std::vector<SessionItem>& session) {
+  Reader reader(stream, {.refuse_foreign = false});
+  std::size_t right = 0;
+  for (const SessionItem& item : session) {
+    const std::string got = co_await read_item(reader, item);
+    if (got != item.value) co_return right;
+    ++right;
+  }
+  const auto end = co_await reader.line();
+  EXPECT_FALSE(end);
+  EXPECT_TRUE(reader.at_end());
+  co_return right;
+}
 
 Task<> send_pieces(Stream& stream, std::vector<std::string> pieces) {
   for (const std::string& piece : pieces) {
@@ -45,14 +82,15 @@ Task<> send_pieces(Stream& stream, std::vector<std::string> pieces) {
   co_await stream.shutdown_send();
 }
 
-std::string read_in_pieces(std::vector<std::string> pieces) {
-  std::string got;
+// How many items came back right.
+std::size_t read_in_pieces(const std::vector<SessionItem>& session, std::vector<std::string> pieces) {
+  std::size_t right = 0;
   run([&]() -> Task<> {
     auto [near, far] = memory_stream_pair();
-    auto [sent, text] = co_await all(send_pieces(*near, std::move(pieces)), read_session(*far));
-    got = text;
+    const auto results = co_await all(send_pieces(*near, std::move(pieces)), read_session(*far, session));
+    right = std::get<1>(results);
   });
-  return got;
+  return right;
 }
 
 // With `pieces` sent by the peer, which then finishes.
@@ -71,14 +109,114 @@ Task<> some_turns() {
 
 }  // namespace
 
-TEST(Reader, loses_nothing_between_lines_and_counted_bytes_wherever_it_is_cut) {
-  EXPECT_EQ(read_in_pieces({std::string(session)}), expected);
-  for (std::size_t cut = 1; cut < session.size(); ++cut) {
-    EXPECT_EQ(read_in_pieces({std::string(session.substr(0, cut)), std::string(session.substr(cut))}), expected) << cut;
+TEST(Reader, mixed_session_cut_at_every_place_loses_nothing) {
+  const std::vector<SessionItem> session = short_session();
+  const std::string text = encode(session);
+  for (std::size_t cut = 0; cut < text.size(); ++cut) {
+    EXPECT_EQ(read_in_pieces(session, cut_at(text, cut)), session.size()) << cut;
   }
-  std::vector<std::string> bytes;
-  for (const char byte : session) bytes.emplace_back(1, byte);
-  EXPECT_EQ(read_in_pieces(bytes), expected);
+  EXPECT_EQ(read_in_pieces(session, byte_by_byte(text)), session.size());
+}
+
+TEST(Reader, random_mixed_sessions_in_random_pieces_lose_nothing) {
+  Random random;
+  for (int round = 0; round < 100; ++round) {
+    const std::vector<SessionItem> session = random_session(random);
+    EXPECT_EQ(read_in_pieces(session, random_pieces(random, encode(session))), session.size()) << round;
+  }
+}
+
+TEST(Reader, event_behind_the_last_one_stays_in_the_reader) {
+  with_reader({"\0\1a\0\1b"s + "rest\n"}, {}, [](Reader& reader) -> Task<> {
+    FrameDecoder decoder = u16_frames();
+    auto event = co_await reader.next(decoder);
+    EXPECT_EQ(event->bytes.text(), "a");
+    EXPECT_EQ(reader.buffered().text(), "\0\1brest\n"sv);
+    event = co_await reader.next(decoder);
+    EXPECT_EQ(event->bytes.text(), "b");
+    const auto line = co_await reader.line();
+    EXPECT_EQ(line->text(), "rest");
+    event = co_await reader.next(decoder);
+    EXPECT_FALSE(event);
+    EXPECT_TRUE(reader.at_end());
+  });
+}
+
+TEST(Reader, decoder_gets_its_rest_at_the_end_once) {
+  with_reader({"\0\5ab"s}, {}, [](Reader& reader) -> Task<> {
+    FrameDecoder decoder = u16_frames();
+    auto event = co_await reader.next(decoder);
+    EXPECT_EQ(event->kind, FrameEvent::Kind::cut_off);
+    EXPECT_EQ(event->bytes.text(), "ab");
+    event = co_await reader.next(decoder);
+    EXPECT_FALSE(event);
+  });
+}
+
+TEST(Reader, cancelled_next_goes_on_with_its_decoder) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Reader reader(*far);
+    FrameDecoder decoder = u16_frames();
+    const auto next = [&]() -> Task<> { co_await reader.next(decoder); };
+    co_await near->send("\0\4ab"s);
+    EXPECT_EQ(co_await race(next(), some_turns()), 1U);
+    co_await near->send("cdline\n");
+    const auto event = co_await reader.next(decoder);
+    EXPECT_EQ(event->bytes.text(), "abcd");
+    const auto line = co_await reader.line();
+    EXPECT_EQ(line->text(), "line");
+    near->close();
+  });
+}
+
+namespace {
+
+// Keeps nothing: what is not whole stays unread.
+struct PairDecoder {
+  void feed(Bytes bytes) { bytes_ = bytes; }
+  std::optional<Bytes> next() {
+    if (bytes_.size() < 2) return std::nullopt;
+    const Bytes pair = bytes_.first(2);
+    bytes_ = bytes_.from(2);
+    return pair;
+  }
+  static std::optional<Bytes> rest() { return std::nullopt; }
+  [[nodiscard]] Bytes unread() const { return bytes_; }
+  Bytes bytes_;
+};
+
+}  // namespace
+
+TEST(Reader, decoder_that_leaves_bytes_unread_gets_them_again) {
+  with_reader(byte_by_byte("aabbc"), {}, [](Reader& reader) -> Task<> {
+    PairDecoder decoder;
+    auto pair = co_await reader.next(decoder);
+    EXPECT_EQ(pair->text(), "aa");
+    pair = co_await reader.next(decoder);
+    EXPECT_EQ(pair->text(), "bb");
+    pair = co_await reader.next(decoder);
+    EXPECT_FALSE(pair);
+    EXPECT_EQ(reader.buffered().text(), "c");
+    EXPECT_FALSE(reader.at_end());
+  });
+}
+
+TEST(Reader, refused_protocol_leaves_no_event_of_its_beginning) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Reader reader(*far);
+    LineDecoder decoder(64_KiB);
+    const auto next = [&]() -> Task<> { co_await reader.next(decoder); };
+    co_await near->send("GET / HTTP");
+    EXPECT_EQ(co_await race(next(), some_turns()), 1U);
+    co_await near->send("/1.1\r\n");
+    EXPECT_EQ(co_await outcome(next()), "protocol");
+    const auto event = co_await reader.next(decoder);
+    EXPECT_FALSE(event);
+    EXPECT_TRUE(reader.at_end());
+    near->close();
+  });
 }
 
 TEST(Reader, lends_what_comes_whole_and_holds_nothing_while_it_waits) {
@@ -165,31 +303,4 @@ TEST(Reader, another_protocol_is_refused) {
     EXPECT_EQ(co_await outcome(reader.line()), "protocol");
     EXPECT_TRUE((co_await near->recv()).text().starts_with("HTTP/1.1 400 "));
   });
-}
-
-TEST(Reader, large_mixed_sessions_of_random_pieces) {
-  Random random;
-  for (int round = 0; round < 20; ++round) {
-    std::string text;
-    std::vector<std::string> values;
-    for (int count = 0; count < 100; ++count) {
-      std::string value(random.below(random.one_in(10) ? 40'000 : 60), static_cast<char>('a' + count % 26));
-      text += fmt::format("{}\r\n{}\n", value.size(), value);
-      values.push_back(std::move(value));
-    }
-    std::vector<std::string> pieces;
-    for (std::size_t at = 0; at < text.size();) {
-      const std::size_t size = 1 + random.below(20'000);
-      pieces.push_back(text.substr(at, size));
-      at += size;
-    }
-    with_reader(pieces, {}, [&values](Reader& reader) -> Task<> {
-      for (const std::string& value : values) {
-        const std::size_t size = std::stoul((co_await reader.line()).value().string());
-        EXPECT_TRUE((co_await reader.exactly(size)).text() == value);
-        EXPECT_EQ((co_await reader.line())->text(), "");
-      }
-      EXPECT_FALSE(co_await reader.line());
-    });
-  }
 }

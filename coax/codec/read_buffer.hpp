@@ -1,0 +1,135 @@
+// ReadBuffer: what Reader and SocketReader have in common. It holds the received bytes that were not consumed yet, and
+// finds lines, delimiters, counts and the events of decoders in them. Pure: no descriptor, no clock.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "coax/base/bytes.hpp"
+#include "coax/base/units.hpp"
+#include "coax/codec/foreign.hpp"
+
+namespace coax {
+
+struct ReaderOptions {
+  std::size_t line_bytes_max = 64_KiB;  // of a line, or up to a delimiter, without its end
+  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and
+  // ForeignProtocolError is thrown. False for programs that read the lines of such a protocol themselves.
+  bool refuse_foreign = true;
+};
+
+// What Reader::next() takes: feed() lends it bytes, next() gives the next event of them or nothing, unread() is what it
+// has not consumed of them, and rest() gives the event that the end of the stream completes. It either keeps a copy of
+// an event's beginning, as FrameDecoder does, or leaves it unread, and gets it again with more behind it.
+template <class D>
+concept PushDecoder = requires(D& decoder, const D& constant, Bytes bytes) {
+  decoder.feed(bytes);
+  { static_cast<bool>(decoder.next()) };
+  { decoder.rest() } -> std::same_as<decltype(decoder.next())>;
+  { constant.unread() } -> std::convertible_to<Bytes>;
+};
+
+// What a step finds in the buffer.
+struct ReadStep {
+  enum class Kind : std::uint8_t {
+    found,         // `bytes`, valid until the next begin() or keep()
+    need_more,     // receive, then repeat the step
+    end,           // the stream has ended, and nothing stands before its end
+    cut_off,       // the stream has ended after `bytes` of `wanted`
+    too_long,      // told once; the line is passed over
+    no_delimiter,  // an empty one was asked for
+  };
+  Kind kind = Kind::need_more;
+  Bytes bytes = {};
+  std::size_t wanted = 0;
+};
+
+// A call of a reader is begin() and then one step, repeated after each receive: keep(), receive, received().
+// The bytes stand in one place: where they were received (lent), or, once more had to be received behind them, in
+// memory of our own. So each byte is copied at most once, and not at all where a line or an event comes whole.
+class ReadBuffer {
+ public:
+  explicit ReadBuffer(const ReaderOptions& options) noexcept : options_(options) {}
+
+  // Consumes what the last step found.
+  void begin() noexcept;
+  ReadStep line();
+  ReadStep until(std::string_view delimiter);
+  ReadStep exactly(std::size_t count);
+  ReadStep some();
+  // The next event; nothing: receive more, unless the stream has ended. Adds the bytes that it consumed to `consumed`.
+  template <PushDecoder D>
+  auto decode(D& decoder, std::size_t& consumed) -> decltype(decoder.next());
+
+  // Copies what is lent: its owner is going to receive into the same memory.
+  void keep();
+  // Borrows the bytes until keep(); empty: the stream has ended. Returns: the foreign protocol that they complete; then
+  // nothing is buffered and the stream counts as ended.
+  ForeignProtocol received(Bytes bytes);
+
+  // What was received and not consumed, without what the last step found.
+  [[nodiscard]] Bytes buffered() const noexcept { return there().from(found_bytes_); }
+  // The stream has ended; bytes may still be buffered.
+  [[nodiscard]] bool ended() const noexcept { return end_ != End::open; }
+  // Throws: for a step that was cut_off, too_long or no_delimiter, what Reader says at its calls.
+  [[noreturn]] void fail(const ReadStep& step, std::string_view peer) const;
+
+ private:
+  enum class End : std::uint8_t { open, ended, refused };
+
+  [[nodiscard]] Bytes there() const noexcept {
+    return lent_ ? lent_ : Bytes(std::string_view(held_).substr(held_begin_));
+  }
+  ReadStep find(std::string_view delimiter, std::size_t bytes_max);
+  ReadStep found(std::size_t count, std::size_t skipped = 0) noexcept;
+  ReadStep cut_off(std::size_t wanted) noexcept;
+  void consume(std::size_t count) noexcept;
+
+  ReaderOptions options_;
+  ForeignDetector detector_;
+  Bytes lent_;
+  std::string held_;  // from held_begin_ on
+  std::size_t held_begin_ = 0;
+  std::size_t found_bytes_ = 0;     // of there(): by the last step
+  std::size_t searched_bytes_ = 0;  // of there(): no delimiter begins in them
+  bool dropping_ = false;           // the rest of a line above the limit
+  End end_ = End::open;
+};
+
+inline void ReadBuffer::consume(std::size_t count) noexcept {
+  if (lent_) [[likely]] {
+    lent_ = lent_.from(count);
+    return;
+  }
+  held_begin_ += count;
+  if (held_begin_ != held_.size()) return;
+  if (!held_.empty()) held_ = {};
+  held_begin_ = 0;
+}
+
+inline void ReadBuffer::begin() noexcept {
+  consume(std::exchange(found_bytes_, 0));
+  searched_bytes_ = 0;
+}
+
+template <PushDecoder D>
+auto ReadBuffer::decode(D& decoder, std::size_t& consumed) -> decltype(decoder.next()) {
+  begin();
+  const Bytes bytes = there();
+  decoder.feed(bytes);
+  auto event = decoder.next();
+  found_bytes_ = bytes.size() - Bytes(decoder.unread()).size();  // the bytes of the event may stand there
+  consumed += found_bytes_;
+  if (!event) [[unlikely]] {
+    begin();
+    if (end_ == End::ended) event = decoder.rest();
+  }
+  return event;
+}
+
+}  // namespace coax

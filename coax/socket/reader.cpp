@@ -1,0 +1,47 @@
+// The buffer fed from the socket.
+#include "coax/socket/reader.hpp"
+
+#include "coax/base/error.hpp"
+
+namespace coax {
+
+void SocketReader::receive(std::optional<TimePoint>& deadline) {
+  buffer_.keep();
+  const ForeignProtocol protocol = buffer_.received(socket_.recv_until(deadline));
+  if (protocol == ForeignProtocol::none) return;
+  socket_.send(foreign_answer(protocol));
+  throw ForeignProtocolError(protocol, socket_.peer_text());
+}
+
+template <class Step>
+std::optional<Bytes> SocketReader::read(Step step) {
+  std::optional<TimePoint> deadline;
+  buffer_.begin();
+  while (true) {
+    const ReadStep found = step();
+    switch (found.kind) {
+      case ReadStep::Kind::found: return found.bytes;
+      case ReadStep::Kind::end: return std::nullopt;
+      case ReadStep::Kind::need_more: receive(deadline); break;
+      default: buffer_.fail(found, socket_.peer_text());
+    }
+  }
+}
+
+std::optional<Bytes> SocketReader::line() {
+  return read([this] { return buffer_.line(); });
+}
+
+std::optional<Bytes> SocketReader::until(std::string_view delimiter) {
+  return read([&] { return buffer_.until(delimiter); });
+}
+
+Bytes SocketReader::exactly(std::size_t count) {
+  return read([&] { return buffer_.exactly(count); }).value();
+}
+
+Bytes SocketReader::some() {
+  return read([this] { return buffer_.some(); }).value();
+}
+
+}  // namespace coax
