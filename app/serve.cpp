@@ -32,6 +32,7 @@ struct HubOptions {
   Duration drain{};
   bool refuses_when_full = false;
   Limits limits;
+  GuardLimits connections;  // of all listeners together
   chat::ChatLimits chat;
 };
 
@@ -53,23 +54,23 @@ std::size_t open_descriptors() {
 }
 
 // Each connection needs a descriptor, beside those that are open, the listeners and some to spare; those in the tables
-// of io_uring are not counted. Each door has its own limit on connections.
-void fit_to_descriptors(Limits& limits, std::size_t listeners, std::size_t doors) {
+// of io_uring are not counted.
+void fit_to_descriptors(GuardLimits& limits, std::size_t listeners) {
   constexpr std::size_t spare = 16;
   const std::size_t limit = raise_descriptor_limit();
   const std::size_t taken = open_descriptors() + listeners + spare;
   std::size_t usable = limit > taken ? limit - taken : 0;
   for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
-  if (limit <= taken || usable / doors == 0) {  // io_uring, too, needs one for the moment of each accept
+  if (limit <= taken || usable == 0) {  // io_uring, too, needs one for the moment of each accept
     throw Error(ErrorKind::overloaded, "open the hub", "",
                 fmt::format("this process may open {} files only, and needs {} before the first connection; raise the "
                             "limit (ulimit -n {})",
                             limit, taken, taken + 1000));
   }
-  if (*limits.connections_max <= usable / doors) return;
-  log::warning("at most {} connections on each port, not {}: this process may open {} files (ulimit -n)",
-               usable / doors, *limits.connections_max, limit);
-  limits.connections_max = usable / doors;
+  if (*limits.connections_max <= usable) return;
+  log::warning("at most {} connections, not {}: this process may open {} files (ulimit -n)", usable,
+               *limits.connections_max, limit);
+  limits.connections_max = usable;
 }
 
 // What a person types to reach the lines there, with and without us.
@@ -109,6 +110,7 @@ class Hub {
 
   HubOptions options_;
   chat::Room room_{"lobby"};
+  std::shared_ptr<Guard> guard_;
   std::vector<Address> lines_at_;
   std::vector<Address> web_at_;
   int ready_ = 0;  // doors
@@ -126,7 +128,8 @@ Task<> Hub::serve_both() {
     ~Ending() { event.set(); }
   } ending{both_ended_};
   const std::size_t listeners = options_.hosts.size() * 2 + options_.paths.size();
-  fit_to_descriptors(options_.limits, listeners, static_cast<std::size_t>(doors()));
+  fit_to_descriptors(options_.connections, listeners);
+  guard_ = std::make_shared<Guard>(options_.connections);
   if (options_.hosts.empty()) co_return co_await serve_lines();
   co_await all(serve_lines(), serve_web());
 }
@@ -155,7 +158,8 @@ ServeOptions Hub::serve_options(std::uint16_t port, const std::vector<std::strin
           .drain = options_.drain,
           .on_listen = [&listening_at](const Address& at) { listening_at.push_back(at); },
           .on_ready = [this] { listening(); },
-          .on_drain = [this] { server_drains(); }};
+          .on_drain = [this] { server_drains(); },
+          .guard = guard_};
 }
 
 Task<> Hub::serve_lines() {
@@ -261,11 +265,11 @@ HubOptions read(const Settings& settings) {
   if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
   const bool same_port = options.port != 0 && options.port == options.web_port && !options.hosts.empty();
   if (same_port) settings.refuse("web-port", "another port than --port");
-  options.limits.connections_max = settings.count("connections-max");
+  options.connections.connections_max = settings.count("connections-max");
   const std::string& when_full = settings.text("when-full");
   if (when_full != "wait" && when_full != "refuse") settings.refuse("when-full", "wait or refuse");
   options.refuses_when_full = when_full == "refuse";
-  options.limits.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
+  options.connections.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
   const bool fits = options.chat.outbox_bytes_max >= 1_KiB && options.chat.outbox_bytes_max <= 256_MiB;
   if (!fits) settings.refuse("outbox-bytes-max", "a size from 1KiB to 256MiB");
@@ -326,7 +330,7 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
   settings->add("drain", "TIME", "10s", "How long a shutdown waits for what is being sent");
   settings->add("connections-max", "N", "8000",
-                "Connections at a time, on each port; then idle ones make room, or more wait");
+                "Connections at a time, on all ports; then idle ones make room, or more wait");
   settings->add("when-full", "WHAT", "wait",
                 "What a newcomer does when none is idle: \"wait\", or \"refuse\" with an answer");
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");

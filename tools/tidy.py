@@ -12,8 +12,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-FLOORS = ["base", "codec", "address", "socket", "loop", "task", "stream", "tls", "server", "http", "bus", "store",
-          "test"]
+FLOORS = ["base", "codec", "address", "socket", "loop", "task", "stream", "tls", "guard", "server", "http", "bus",
+          "store", "test"]
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 120

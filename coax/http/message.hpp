@@ -60,6 +60,12 @@ class Request {
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
+  // Who has sent it: the connection's principal, unless middleware has set one for this request, such as a login of
+  // which a proxy passes many over one connection.
+  [[nodiscard]] const Principal& principal() const noexcept {
+    return principal_ ? *principal_ : connection_.principal();
+  }
+  void set_principal(Principal principal) { principal_ = std::make_unique<Principal>(std::move(principal)); }
 
  private:
   friend struct RequestAccess;
@@ -75,6 +81,7 @@ class Request {
   std::string decoded_;
   std::unique_ptr<std::array<std::string, 2>> with_slashes_;
   Pairs query_;
+  std::unique_ptr<Principal> principal_;
   std::span<const std::string> pattern_;  // the segments of the route's
 };
 

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "coax/address/endpoint.hpp"
+#include "coax/guard/principal.hpp"
 #include "coax/socket/credentials.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
@@ -61,6 +62,9 @@ class Connection {
   // The process at the other end of a Unix socket; nothing for other streams.
   [[nodiscard]] std::optional<Credentials> peer_credentials() const { return top_->peer_credentials(); }
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
+  // Anonymous, until set: by the layer or the handler that has authenticated the peer.
+  [[nodiscard]] const Principal& principal() const noexcept;
+  void set_principal(Principal principal) { principal_ = std::make_unique<Principal>(std::move(principal)); }
 
   // The server drains: finish what is begun, begin nothing new.
   [[nodiscard]] bool draining() const noexcept { return draining_; }
@@ -77,12 +81,13 @@ class Connection {
   [[nodiscard]] CloseReason reason() const noexcept { return reason_; }
 
  private:
-  friend class ServerPart;
+  friend class Shard;
   void drain() noexcept;
   void check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept;
 
   Stream* top_;
   std::unique_ptr<Stream> layers_;  // the last one, which owns those below it
+  std::unique_ptr<Principal> principal_;
   Context* context_;
   std::uint64_t id_;
   Duration idle_max_ = Duration::max();  // that is: none

@@ -1,4 +1,4 @@
-// One listener on the loop of the one who serves, and a part of the server on every loop. Each accepted connection is
+// The listeners on the loop that called serve(), and a shard of the server on every loop. Each accepted connection is
 // handed to the loop that has the fewest; where the handshake of a service is longer than an accept(2), that spreads
 // load more evenly than SO_REUSEPORT does, keeps the counting for limits on one thread, and a second server on the same
 // port is refused by the kernel as it should be.
@@ -16,7 +16,7 @@
 #include "coax/base/log.hpp"
 #include "coax/base/log_throttle.hpp"
 #include "coax/base/text.hpp"
-#include "coax/server/admission_private.hpp"
+#include "coax/server/newcomer_private.hpp"
 #include "coax/socket/accept_error.hpp"
 #include "coax/socket/listen_error.hpp"
 #include "coax/stream/look_up.hpp"
@@ -26,55 +26,6 @@
 namespace coax {
 
 using namespace std::chrono_literals;
-
-std::string_view to_string(CloseReason reason) noexcept {
-  switch (reason) {
-    case CloseReason::finished: return "finished";
-    case CloseReason::disconnected: return "disconnected";
-    case CloseReason::idle: return "idle for too long";
-    case CloseReason::write_timeout: return "did not read for too long";
-    case CloseReason::overflow: return "read too slowly";
-    case CloseReason::protocol: return "broke the protocol";
-    case CloseReason::timed_out: return "timed out";
-    case CloseReason::reclaimed: return "made room for a newcomer";
-    case CloseReason::shutting_down: return "the server shuts down";
-    case CloseReason::failed: return "failed";
-  }
-  return "?";
-}
-
-// --- Connection ---
-
-void Connection::set_busy(bool busy) noexcept {
-  busy_ = busy;
-  has_been_busy_ = has_been_busy_ || busy;
-  if (draining_ && !busy_) top_->end_input();
-}
-
-void Connection::drain() noexcept {
-  draining_ = true;
-  if (!busy_) top_->end_input();
-}
-
-void Connection::set_reason(CloseReason reason) noexcept {
-  if (reason_ == CloseReason::finished) reason_ = reason;
-}
-
-void Connection::end(CloseReason reason) noexcept {
-  set_reason(reason);
-  if (context_ != nullptr) context_->cancel();
-}
-
-// Times are counted in ticks: a pause of the whole process is one tick, however long it was.
-void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept {
-  send_stalled_ = std::min(top_->send_stalled(), send_stalled_ + tick);
-  idle_ = std::min(now - top_->last_active(), idle_ + tick);
-  if (write_timeout && send_stalled_ > *write_timeout) {
-    end(CloseReason::write_timeout);
-  } else if (idle_ > idle_max_) {
-    end(CloseReason::idle);
-  }
-}
 
 namespace {
 
@@ -89,12 +40,11 @@ Task<> read_away(Stream& stream, Duration quiet) {
 
 }  // namespace
 
-// --- a loop's part of the server ---
+// --- a shard: what runs on one loop ---
 
-class ServerPart {
+class Shard {
  public:
-  ServerPart(Loop& loop, const ServeOptions& options, const Handler& handler,
-             std::function<void(const Endpoint&)> on_left)
+  Shard(Loop& loop, const ServeOptions& options, const Handler& handler, std::function<void(const Endpoint&)> on_left)
       : loop_(loop), options_(options), handler_(handler), on_left_(std::move(on_left)) {}
 
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
@@ -103,26 +53,26 @@ class ServerPart {
 
   void take(int native, const Endpoint& peer, std::uint64_t id);
   void stop() noexcept { stopping_.set(); }
-  Task<> find_victim(Victim& best);
+  Task<> find_candidate(Guard::Candidate& best);
   Task<> reclaim(std::uint64_t id);
   Task<> run();
 
  private:
-  struct Live;
-  Task<> begin(Live& live) noexcept;
-  void handler_ended(Live& live);
-  void closed(Live& live) noexcept;
-  static Task<> close(Live& live);
+  struct ConnectionTask;
+  Task<> begin(ConnectionTask& connection) noexcept;
+  void handler_ended(ConnectionTask& connection);
+  void closed(ConnectionTask& connection) noexcept;
+  static Task<> close(ConnectionTask& connection);
   static Task<> flush_or_abort(Stream& stream);
   Task<> sweep();
   template <class Visit>
-  void for_each_live(Visit visit);
+  void for_each_connection(Visit visit);
 
   Loop& loop_;
   const ServeOptions& options_;
   const Handler& handler_;
   std::function<void(const Endpoint&)> on_left_;
-  TaskGroup live_;
+  TaskGroup connections_;
   Event stopping_;
 };
 
@@ -131,33 +81,33 @@ class ServerPart {
 struct HasSocket {
   SocketStream socket;  // before the Connection that refers to it
 };
-struct ServerPart::Live final : TaskGroup::Child, HasSocket, Connection {
-  Live(ServerPart& of, Descriptor descriptor, const Endpoint& from, std::uint64_t number)
+struct Shard::ConnectionTask final : TaskGroup::Child, HasSocket, Connection {
+  ConnectionTask(Shard& of, Descriptor descriptor, const Endpoint& from, std::uint64_t number)
       : Child([](Context& self) noexcept -> std::coroutine_handle<> {
-          auto& live = static_cast<Live&>(self);
-          live.part.handler_ended(live);
+          auto& connection = static_cast<ConnectionTask&>(self);
+          connection.shard.handler_ended(connection);
           return std::noop_coroutine();
         }),
         HasSocket{.socket = SocketStream(descriptor, from)},
         Connection(socket, number, this),
-        part(of),
+        shard(of),
         opened(of.loop_.now()) {}
   static void* operator new(std::size_t size) { return frame_memory::allocate(size); }
   static void operator delete(void* at, std::size_t size) noexcept { frame_memory::release(at, size); }
 
-  [[nodiscard]] Victim::Rank rank(TimePoint now) const noexcept;
+  [[nodiscard]] Guard::Candidate::Rank rank(TimePoint now) const noexcept;
 
-  ServerPart& part;
+  Shard& shard;
   TimePoint opened;
 };
 
 template <class Visit>
-void ServerPart::for_each_live(Visit visit) {
-  live_.for_each([&](TaskGroup::Child& child) { visit(static_cast<Live&>(child)); });
+void Shard::for_each_connection(Visit visit) {
+  connections_.for_each([&](TaskGroup::Child& child) { visit(static_cast<ConnectionTask&>(child)); });
 }
 
-Victim::Rank ServerPart::Live::rank(TimePoint now) const noexcept {
-  using Rank = Victim::Rank;
+Guard::Candidate::Rank Shard::ConnectionTask::rank(TimePoint now) const noexcept {
+  using Rank = Guard::Candidate::Rank;
   const Duration quiet = now - socket.last_active();
   if (busy_ || draining_ || reason_ != CloseReason::finished || quiet < reclaim_silent) return Rank::none;
   if (!socket.has_received() && socket.last_active() - opened <= reclaim_silent) return Rank::silent;
@@ -166,52 +116,56 @@ Victim::Rank ServerPart::Live::rank(TimePoint now) const noexcept {
   return quiet >= reclaim_idle ? Rank::idle : Rank::none;
 }
 
-Task<> ServerPart::find_victim(Victim& best) {
-  for_each_live([&](const Live& live) {
-    best = std::min(best, {.rank = live.rank(loop_.now()), .idle_since = live.socket.last_active(), .id = live.id()});
+Task<> Shard::find_candidate(Guard::Candidate& best) {
+  for_each_connection([&](const ConnectionTask& connection) {
+    best = std::min(
+        best,
+        {.rank = connection.rank(loop_.now()), .idle_since = connection.socket.last_active(), .id = connection.id()});
   });
   co_return;
 }
 
-Task<> ServerPart::reclaim(std::uint64_t id) {
-  for_each_live([&](Live& live) {
-    if (live.id() == id && live.rank(loop_.now()) != Victim::Rank::none) live.end(CloseReason::reclaimed);
+Task<> Shard::reclaim(std::uint64_t id) {
+  for_each_connection([&](ConnectionTask& connection) {
+    const bool is_spare = connection.rank(loop_.now()) != Guard::Candidate::Rank::none;
+    if (connection.id() == id && is_spare) connection.end(CloseReason::reclaimed);
   });
   co_return;
 }
 
-Task<> ServerPart::run() {
+Task<> Shard::run() {
   try {
     co_await race(stopping_.wait(), sweep());
-  } catch (const Cancelled&) {  // another part has failed: what runs here must come to its end all the same
+  } catch (const Cancelled&) {  // another shard has failed: what runs here must come to its end all the same
   }
-  for_each_live([](Connection& connection) { connection.drain(); });
+  for_each_connection([](Connection& connection) { connection.drain(); });
   try {
-    co_await shield(options_.drain, live_.join());
+    co_await shield(options_.drain, connections_.join());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     log::warning("connections were cut: they had not come to their end within {}", format_duration(options_.drain));
   }
 }
 
-Task<> ServerPart::sweep() {
+Task<> Shard::sweep() {
   TimePoint last = loop_.now();
   while (true) {
     co_await sleep(1s);
     const TimePoint now = loop_.now();
     const Duration tick = std::min<Duration>(now - std::exchange(last, now), 2s);
-    for_each_live([&](Connection& connection) { connection.check(now, tick, options_.limits.write_timeout); });
+    for_each_connection([&](Connection& connection) { connection.check(now, tick, options_.limits.write_timeout); });
   }
 }
 
-void ServerPart::take(int native, const Endpoint& peer, std::uint64_t id) {
+void Shard::take(int native, const Endpoint& peer, std::uint64_t id) {
   const auto descriptor = loop_.backend().adopt(native);
   if (!descriptor) return on_left_(peer);
-  Live& live = *new Live(*this, *descriptor, peer, id);  // owned by itself: closed() deletes it
-  live.set_idle_max(options_.limits.idle);
-  if (stopping_.is_set()) live.drain();
-  live.task = begin(live);
-  live_.spawn(live);
+  ConnectionTask& connection =
+      *new ConnectionTask(*this, *descriptor, peer, id);  // owned by itself: closed() deletes it
+  connection.set_idle_max(options_.limits.idle);
+  if (stopping_.is_set()) connection.drain();
+  connection.task = begin(connection);
+  connections_.spawn(connection);
 }
 
 namespace {
@@ -280,38 +234,38 @@ Task<> rethrow(std::exception_ptr error) {
 }  // namespace
 
 // A handler may be a function that throws before there is a task.
-Task<> ServerPart::begin(Live& live) noexcept {
+Task<> Shard::begin(ConnectionTask& connection) noexcept {
   try {
-    return handler_(live);
+    return handler_(connection);
   } catch (...) {
     return rethrow(std::current_exception());
   }
 }
 
-void ServerPart::handler_ended(Live& live) {
-  note_end(live, live.task.error());
-  if (is_beyond_closing(live.reason())) {
-    live.stream().abort();  // not an end that could be taken for a clean one
-    return closed(live);
+void Shard::handler_ended(ConnectionTask& connection) {
+  note_end(connection, connection.task.error());
+  if (is_beyond_closing(connection.reason())) {
+    connection.stream().abort();  // not an end that could be taken for a clean one
+    return closed(connection);
   }
-  if (live.reason() == CloseReason::reclaimed) return closed(live);  // its place is needed now
-  live.ended = [](Context& self) noexcept -> std::coroutine_handle<> {
-    auto& ending = static_cast<Live&>(self);
-    ending.part.closed(ending);
+  if (connection.reason() == CloseReason::reclaimed) return closed(connection);  // its place is needed now
+  connection.ended = [](Context& self) noexcept -> std::coroutine_handle<> {
+    auto& ending = static_cast<ConnectionTask&>(self);
+    ending.shard.closed(ending);
     return std::noop_coroutine();
   };
-  live.task = close(live);
-  live.task.start(live);
+  connection.task = close(connection);
+  connection.task.start(connection);
 }
 
-void ServerPart::closed(Live& live) noexcept {
-  const Endpoint peer = live.peer();
-  live_.leave(live);
-  delete &live;
+void Shard::closed(ConnectionTask& connection) noexcept {
+  const Endpoint peer = connection.peer();
+  connections_.leave(connection);
+  delete &connection;
   on_left_(peer);
 }
 
-Task<> ServerPart::close(Live& connection) {
+Task<> Shard::close(ConnectionTask& connection) {
   // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
   const bool hurry = connection.draining() || connection.reason() == CloseReason::timed_out;
   const Duration quiet = hurry ? Duration(100ms) : Duration(2s);
@@ -328,7 +282,7 @@ Task<> ServerPart::close(Live& connection) {
 }
 
 // Whoever has not got everything must not take the end for a clean one.
-Task<> ServerPart::flush_or_abort(Stream& stream) {
+Task<> Shard::flush_or_abort(Stream& stream) {
   try {
     co_await timeout(500ms, stream.shutdown_send());
   } catch (const Error&) {
@@ -340,35 +294,46 @@ Task<> ServerPart::flush_or_abort(Stream& stream) {
 
 namespace {
 
-class Server {
+class Server final : Guard::Listener {
  public:
   Server(ServeOptions options, Handler handler)
-      : options_(std::move(options)), handler_(std::move(handler)), admission_(options_.limits) {}
+      : options_(std::move(options)), handler_(std::move(handler)), guard_(options_.guard) {
+    const Limits& limits = options_.limits;
+    if (!guard_) {
+      guard_ = std::make_shared<Guard>(GuardLimits{.connections_max = limits.connections_max,
+                                                   .connections_per_host_max = limits.connections_per_host_max});
+    }
+    guard_->require_own_loop();
+    guard_->add(*this);
+  }
+  ~Server() { guard_->remove(*this); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   Task<> run();
 
  private:
+  Task<Guard::Candidate> find_candidate() override;
+  Task<> close_candidate(Guard::Candidate candidate) override;
   Task<> listen();
   Task<> listen_at(std::string where);
   void listen_on(const Address& address);
-  void make_parts();
+  void make_shards();
   Task<> accept_from(SocketListener& listener);
   Task<> accept_from_all();
   void admit(Newcomer& newcomer);
   Task<bool> make_room();
-  Task<bool> reclaim();
   void say_farewell(Newcomer& newcomer);
   Task<> farewell(int native);
   Task<> back_off(int reason, const SocketListener& listener);
 
   ServeOptions options_;
   Handler handler_;
-  Admission admission_;
+  std::shared_ptr<Guard> guard_;
   std::vector<std::uint16_t> ipv4_ports_;  // of 0.0.0.0: [::] beside it is for IPv6 alone
   std::vector<std::unique_ptr<SocketListener>> listeners_;
-  std::vector<std::unique_ptr<ServerPart>> parts_;
+  std::vector<std::unique_ptr<Shard>> shards_;
   std::uint64_t last_id_ = 0;
-  TimePoint no_victim_until_;
   TaskGroup farewells_;
   std::size_t farewells_under_way_ = 0;
   LogThrottle out_of_descriptors_log_;
@@ -378,9 +343,9 @@ class Server {
 
 Task<> Server::run() {
   co_await listen();
-  make_parts();
-  TaskGroup parts;
-  for (auto& part : parts_) parts.spawn(run_on(part->loop(), part->run()));
+  make_shards();
+  TaskGroup shards;
+  for (auto& shard : shards_) shards.spawn(run_on(shard->loop(), shard->run()));
   std::exception_ptr end;
   try {
     co_await accept_from_all();
@@ -391,9 +356,9 @@ Task<> Server::run() {
   farewells_.cancel();
   co_await shield(farewells_.join());
   if (options_.on_drain) options_.on_drain();
-  // Posts to one loop keep their order: each part has taken all that was accepted before it stops.
-  for (auto& part : parts_) part->loop().post([&part] { part->stop(); });
-  co_await shield(parts.join());
+  // Posts to one loop keep their order: each shard has taken all that was accepted before it stops.
+  for (auto& shard : shards_) shard->loop().post([&shard] { shard->stop(); });
+  co_await shield(shards.join());
   if (end) std::rethrow_exception(end);
 }
 
@@ -407,7 +372,7 @@ void Server::listen_on(const Address& address) {
 
 Task<> Server::listen() {
   std::vector<std::string> places;
-  if (options_.limits.connections_max == 0) {
+  if (guard_->limits().connections_max == 0) {
     throw Error(ErrorKind::invalid, "serve", options_.listen, "Limits::connections_max must be at least 1");
   }
   if (trim(options_.listen).empty()) {
@@ -452,17 +417,16 @@ Task<> Server::listen_at(std::string where) {
   }
 }
 
-void Server::make_parts() {
+void Server::make_shards() {
   Loop& home = Loop::current();
   for (Loop* loop : home.together()) {
-    const std::size_t index = parts_.size();
-    parts_.push_back(
-        std::make_unique<ServerPart>(*loop, options_, handler_, [this, &home, index](const Endpoint& peer) {
-          home.post([this, peer, index] {
-            --parts_[index]->count;
-            admission_.leave(peer);
-          });
-        }));
+    const std::size_t index = shards_.size();
+    shards_.push_back(std::make_unique<Shard>(*loop, options_, handler_, [this, &home, index](const Endpoint& peer) {
+      home.post([this, peer, index] {
+        --shards_[index]->count;
+        guard_->leave(peer);
+      });
+    }));
   }
 }
 
@@ -482,58 +446,55 @@ Task<> Server::accept_from(SocketListener& listener) {
     }
     Newcomer newcomer(accepted);
     bool has_room = true;
-    if (admission_.full()) has_room = co_await make_room();
+    if (guard_->is_full()) has_room = co_await make_room();
     has_room ? admit(newcomer) : say_farewell(newcomer);
   }
 }
 
 void Server::admit(Newcomer& newcomer) {
   const Endpoint peer = newcomer.peer();
-  if (!admission_.enter(peer)) {
+  if (guard_->admit(peer) != Admission::admitted) {
     if (per_host_log_.should_log(Loop::current().now())) {
       log::warning("refused {}: {} connections from there are open, the limit", peer.ip(),
-                   *options_.limits.connections_per_host_max);
+                   *guard_->limits().connections_per_host_max);
     }
     return;
   }
-  const auto least = std::ranges::min_element(parts_, {}, [](const auto& part) { return part->count; });
-  ServerPart& part = **least;
-  ++part.count;
-  part.loop().post([&part, native = newcomer.take(), peer, id = ++last_id_] { part.take(native, peer, id); });
+  const auto least = std::ranges::min_element(shards_, {}, [](const auto& shard) { return shard->count; });
+  Shard& shard = **least;
+  ++shard.count;
+  shard.loop().post([&shard, native = newcomer.take(), peer, id = ++last_id_] { shard.take(native, peer, id); });
 }
 
 // False: there is none, and newcomers are not to wait.
 Task<bool> Server::make_room() {
-  while (admission_.full()) {
-    const bool is_coming = co_await reclaim();
+  while (guard_->is_full()) {
+    const bool is_coming = co_await guard_->make_room();
     const bool refuses = !is_coming && !options_.farewell.empty();
     if (!is_coming && full_log_.should_log(Loop::current().now())) {
       log::warning("{} connections are open, the limit, and none is idle: newcomers {}",
-                   *options_.limits.connections_max, refuses ? "are refused" : "wait");
+                   *guard_->limits().connections_max, refuses ? "are refused" : "wait");
     }
     if (refuses) co_return false;
-    co_await race(admission_.wait_for_room(), sleep(250ms));
+    co_await race(guard_->wait_for_room(), sleep(250ms));
   }
   co_return true;
 }
 
-// True: a connection was asked to end.
-Task<bool> Server::reclaim() {
-  const TimePoint now = Loop::current().now();
-  if (now < no_victim_until_) co_return false;
-  Victim best;
-  ServerPart* of = nullptr;
-  for (const auto& part : parts_) {
-    const Victim before = best;
-    co_await run_on(part->loop(), part->find_victim(best));
-    if (best < before) of = part.get();
+Task<Guard::Candidate> Server::find_candidate() {
+  Guard::Candidate best;
+  for (std::size_t shard = 0; shard != shards_.size(); ++shard) {
+    Guard::Candidate candidate;
+    co_await run_on(shards_[shard]->loop(), shards_[shard]->find_candidate(candidate));
+    candidate.shard = shard;
+    best = std::min(best, candidate);
   }
-  if (of == nullptr) {
-    no_victim_until_ = now + 100ms;  // looking through all costs something
-    co_return false;
-  }
-  co_await run_on(of->loop(), of->reclaim(best.id));
-  co_return true;
+  co_return best;
+}
+
+Task<> Server::close_candidate(Guard::Candidate candidate) {
+  Shard& shard = *shards_[candidate.shard];
+  co_await run_on(shard.loop(), shard.reclaim(candidate.id));
 }
 
 void Server::say_farewell(Newcomer& newcomer) {

@@ -2,16 +2,18 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "coax/guard/guard.hpp"
 #include "coax/loop/backend.hpp"
 #include "coax/server/connection.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {
 
-// "No limit" is std::nullopt.
+// "No limit" is std::nullopt. The first two are those of GuardLimits, for a server without ServeOptions::guard.
 struct Limits {
   // Reached: a newcomer takes the place of the connection that has been idle for longest: of those that have never
   // sent a byte (for 1 s, and got a greeting at most); else of those between two requests (1 s); else of those that the
@@ -38,6 +40,9 @@ struct ServeOptions {
   // At connections_max: a newcomer is sent this and closed. Empty: it waits.
   std::string farewell = {};
   ListenOptions socket = {};
+  // Counts the connections of several servers together, by its limits instead of those on connections in `limits`.
+  // Lifetime: shared with the servers that use it. They run on its loop.
+  std::shared_ptr<Guard> guard = {};
 };
 
 // Runs until cancelled (run() does that on SIGINT, SIGTERM and SIGHUP), then drains: it stops listening, ends the input

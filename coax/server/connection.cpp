@@ -1,0 +1,60 @@
+// What a connection knows of its own end: reasons, draining, and the limits that are checked once a second.
+#include "coax/server/connection.hpp"
+
+#include <algorithm>
+
+namespace coax {
+
+std::string_view to_string(CloseReason reason) noexcept {
+  switch (reason) {
+    case CloseReason::finished: return "finished";
+    case CloseReason::disconnected: return "disconnected";
+    case CloseReason::idle: return "idle for too long";
+    case CloseReason::write_timeout: return "did not read for too long";
+    case CloseReason::overflow: return "read too slowly";
+    case CloseReason::protocol: return "broke the protocol";
+    case CloseReason::timed_out: return "timed out";
+    case CloseReason::reclaimed: return "made room for a newcomer";
+    case CloseReason::shutting_down: return "the server shuts down";
+    case CloseReason::failed: return "failed";
+  }
+  return "?";
+}
+
+void Connection::set_busy(bool busy) noexcept {
+  busy_ = busy;
+  has_been_busy_ = has_been_busy_ || busy;
+  if (draining_ && !busy_) top_->end_input();
+}
+
+const Principal& Connection::principal() const noexcept {
+  static const Principal anonymous;
+  return principal_ ? *principal_ : anonymous;
+}
+
+void Connection::drain() noexcept {
+  draining_ = true;
+  if (!busy_) top_->end_input();
+}
+
+void Connection::set_reason(CloseReason reason) noexcept {
+  if (reason_ == CloseReason::finished) reason_ = reason;
+}
+
+void Connection::end(CloseReason reason) noexcept {
+  set_reason(reason);
+  if (context_ != nullptr) context_->cancel();
+}
+
+// Times are counted in ticks: a pause of the whole process is one tick, however long it was.
+void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept {
+  send_stalled_ = std::min(top_->send_stalled(), send_stalled_ + tick);
+  idle_ = std::min(now - top_->last_active(), idle_ + tick);
+  if (write_timeout && send_stalled_ > *write_timeout) {
+    end(CloseReason::write_timeout);
+  } else if (idle_ > idle_max_) {
+    end(CloseReason::idle);
+  }
+}
+
+}  // namespace coax
