@@ -1,0 +1,16 @@
+// websocket_client HOST PORT [TEXT]: sends a text over a WebSocket at / and prints the first message of the answer.
+#include "coax/coax.hpp"
+
+coax::Task<> ask(const coax::Arguments& words) {
+  const std::string where = words.where();
+  const auto stream = co_await coax::connect(where);
+  std::string early = co_await coax::ws::client_handshake(*stream, where, "/");
+  coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, std::move(early));
+  co_await socket.send_text(words.get("TEXT", "Hello!"));
+  const auto answer = co_await coax::timeout(std::chrono::seconds(10), socket.recv());
+  if (answer) coax::print_line("{}", coax::printable(answer.data));
+  co_await socket.close();
+  co_await socket.wait_closed();
+}
+
+int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [TEXT]", ask); }
