@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# The programs of docs/guide/servers.md, http.md, logging.md and programs.md do what these pages show.
+import http.client
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from http_proxy_test import example
+from support import LOCALHOST, WAIT_S
+
+EXAMPLES = pathlib.Path(os.environ["COAX_EXAMPLES"])
+
+
+def run(name: str, *words: str, folder: str | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run([EXAMPLES / name, *words], cwd=folder, capture_output=True, text=True, timeout=WAIT_S,
+                          check=False)
+
+
+def converse(port: int, text: bytes) -> bytes:
+    """What a server answers until its end."""
+    with socket.create_connection((LOCALHOST, port), timeout=WAIT_S) as server:
+        server.sendall(text)
+        server.shutdown(socket.SHUT_WR)
+        return server.makefile("rb").read()
+
+
+class Guides(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="coax-guides-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+
+    def test_shout_server_answers_in_upper_case(self) -> None:
+        with example("shout_server") as (port, _):
+            self.assertEqual(converse(port, b"hello\nworld\n"), b"HELLO\nWORLD\n")
+
+    def test_http_notes_stores_finds_and_deletes(self) -> None:
+        def ask(method: str, path: str, body: str | None = None) -> tuple[int, str]:
+            server.request(method, path, body)
+            response = server.getresponse()
+            return response.status, response.read().decode()
+
+        with example("http_notes") as (port, _):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+            self.assertEqual(ask("POST", "/api/notes", "buy milk"), (201, "1\n"))
+            self.assertEqual(ask("GET", "/api/notes/1"), (200, "buy milk"))
+            self.assertEqual(ask("DELETE", "/api/notes/1"), (204, ""))
+            self.assertEqual(ask("GET", "/api/notes/1")[0], 404)
+            self.assertEqual(ask("PUT", "/api/notes/1")[0], 405)
+            server.close()
+
+    def test_http_events_sends_events(self) -> None:
+        with example("http_events") as (port, _):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+            server.request("GET", "/events")
+            response = server.getresponse()
+            self.assertEqual(response.getheader("Content-Type"), "text/event-stream")
+            self.assertEqual([response.readline() for _ in range(3)], [b"data: 1\n", b"\n", b"data: 2\n"])
+            server.close()
+
+    def test_websocket_client_prints_the_answer(self) -> None:
+        with example("websocket_echo") as (port, _):
+            done = run("websocket_client", LOCALHOST, str(port), "hi there")
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "hi there\n", ""))
+        with example("http_hello") as (port, _):
+            done = run("websocket_client", LOCALHOST, str(port))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("the server answered 404", done.stderr)
+
+    def test_log_to_file_writes_its_log_there(self) -> None:
+        path = pathlib.Path(self.folder) / "log"
+        with example("log_to_file", str(path)) as (port, _):
+            self.assertEqual(converse(port, b"x"), b"x")
+        self.assertRegex(path.read_text(), r"info 127\.0\.0\.1:\d+ connected\n.* disconnected\n")
+
+    def test_save_stores_a_new_file_within_its_limit(self) -> None:
+        def serve() -> None:
+            for _ in range(3):
+                peer, _ = listener.accept()
+                peer.sendall(b"stored\n")
+                peer.close()
+
+        with socket.create_server((LOCALHOST, 0)) as listener:
+            threading.Thread(target=serve, daemon=True).start()
+            where = [LOCALHOST, str(listener.getsockname()[1])]
+            done = run("save", *where, "file", folder=self.folder)
+            self.assertEqual((done.returncode, done.stdout), (0, "stored 7 bytes as file\n"))
+            self.assertIn("File exists", run("save", *where, "file", folder=self.folder).stderr)
+            self.assertIn("sends more than 3B", run("save", *where, "other", "3B", folder=self.folder).stderr)
+        self.assertEqual([path.name for path in pathlib.Path(self.folder).iterdir()], ["file"])
+        done = run("save", LOCALHOST, "9")
+        self.assertEqual((done.returncode, done.stderr.splitlines()[0]), (2, "save: FILE is missing"))
+
+
+if __name__ == "__main__":
+    unittest.main()
