@@ -4,9 +4,14 @@ import os
 import pathlib
 import re
 import subprocess
+import sys
 import unittest
 
 ROOT = pathlib.Path(os.environ.get("COAX_SOURCE", pathlib.Path(__file__).resolve().parent.parent.parent))
+sys.path.insert(0, str(ROOT / "tools"))
+import layers  # noqa: E402
+import tidy  # noqa: E402
+
 COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT), "-x", "c++",
             "-"]
 PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")})
@@ -84,6 +89,22 @@ class Links(unittest.TestCase):
             name = page.relative_to(ROOT / "docs").as_posix()
             if name != "README.md":
                 self.assertIn(f"({name})", index)
+
+
+class Layers(unittest.TestCase):
+    def test_the_table_has_every_folder_in_the_order_that_tidy_tests(self) -> None:
+        table = re.findall(r"^\| `coax/(\w+)` \|", (ROOT / "docs/design.md").read_text(), re.MULTILINE)
+        folders = {path.name for path in (ROOT / "coax").iterdir() if path.is_dir()}
+        self.assertEqual(table, [layer for layer in tidy.FLOORS if layer in folders])
+
+    def test_the_picture_has_the_includes(self) -> None:
+        edges = layers.reduced(layers.includes(ROOT))
+        self.assertEqual(layers.drawn(layers.PICTURE.read_text()), edges, "draw it again: ./dev docs")
+
+    def test_reduced_leaves_out_what_follows_from_other_edges(self) -> None:
+        chain = {("c", "b"), ("b", "a")}
+        self.assertEqual(layers.reduced(chain | {("c", "a")}), chain)
+        self.assertEqual(layers.reduced(chain | {("d", "a")}), chain | {("d", "a")})
 
 
 if __name__ == "__main__":
