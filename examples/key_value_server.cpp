@@ -1,52 +1,55 @@
 // key_value_server PORT [HOST]: what redis-cli and redis-benchmark speak (RESP): PING, GET, SET, DEL, INCR.
 #include <charconv>
+#include <climits>
 #include <unordered_map>
 
 #include "coax/coax.hpp"
 
 std::unordered_map<std::string, std::string> store;  // all clients are on one loop, thus on one thread
 
-long number(std::string_view text) {
+long number(std::string_view text, long most) {
   long value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) throw std::runtime_error("that is no number");
-  return value;
+  const auto [end, failure] = std::from_chars(text.begin(), text.end(), value);
+  if (failure == std::errc() && end == text.end() && value <= most) return value;
+  throw std::runtime_error("value is not an integer or out of range");
 }
 
-std::string bulk(const std::string& text) { return fmt::format("${}\r\n{}\r\n", text.size(), text); }
+// Of "*3" words, of "$5" bytes.
+std::size_t count_of(std::optional<coax::Bytes> line, char kind, long most) {
+  const long count = line && line->text().starts_with(kind) ? number(line->text().substr(1), most) : -1;
+  return count >= 0 ? static_cast<std::size_t>(count) : throw std::runtime_error("this is not RESP");
+}
 
 const std::unordered_map<std::string, std::size_t> words_of{
     {"ping", 1}, {"get", 2}, {"set", 3}, {"del", 2}, {"incr", 2}};
 
-std::string answer(const std::vector<std::string>& words) {
+std::string answer(const std::vector<std::string>& words) try {
   const std::string name = coax::fold_case(words[0]);
   if (!words_of.contains(name)) return fmt::format("-ERR unknown command '{}'\r\n", coax::printable(name));
   if (words.size() != words_of.at(name)) return fmt::format("-ERR wrong number of arguments for '{}'\r\n", name);
   if (name == "ping") return "+PONG\r\n";
-  if (name == "get") return store.contains(words[1]) ? bulk(store[words[1]]) : "$-1\r\n";
   if (name == "set") return store[words[1]] = words[2], "+OK\r\n";
   if (name == "del") return fmt::format(":{}\r\n", store.erase(words[1]));
-  std::string& value = store.try_emplace(words[1], "0").first->second;
-  value = std::to_string(number(value) + 1);
+  const auto found = store.find(words[1]);
+  if (name == "get" && found == store.end()) return "$-1\r\n";
+  if (name == "get") return fmt::format("${}\r\n{}\r\n", found->second.size(), found->second);
+  const long value = found == store.end() ? 1 : number(found->second, LONG_MAX - 1) + 1;
+  store[words[1]] = std::to_string(value);
   return fmt::format(":{}\r\n", value);
+} catch (const std::runtime_error& error) {
+  return fmt::format("-ERR {}\r\n", error.what());
 }
 
 coax::Task<> serve_client(coax::Stream& client) {
   coax::Reader reader(client);
   while (const auto head = co_await reader.line()) {
-    std::vector<std::string> words(static_cast<std::size_t>(std::clamp(number(head->from(1)), 1L, 1024L)));
+    std::vector<std::string> words(count_of(head, '*', 1024));
     for (std::string& word : words) {
-      const long size = number((co_await reader.line()).value_or("").text().substr(1));
-      word = (co_await reader.exactly(static_cast<std::size_t>(std::clamp(size, 0L, 1L << 20)))).text();
+      const auto size = co_await reader.line();
+      word = (co_await reader.exactly(count_of(size, '$', 1 << 20))).text();
       co_await reader.exactly(2);
     }
-    std::string text;
-    try {
-      text = answer(words);
-    } catch (const std::exception& error) {
-      text = fmt::format("-ERR {}\r\n", error.what());
-    }
-    co_await client.send(text);
+    if (!words.empty()) co_await client.send(answer(words));
   }
 }
 

@@ -5,6 +5,7 @@
 import contextlib
 import re
 import select
+import shutil
 import socket
 import subprocess
 import unittest
@@ -54,6 +55,9 @@ ANSWERS: dict[str, tuple[list[bytes], bytes]] = {
                     + b'{"error": "that is no JSON object"}\n' * 2 + b'{"status": "received"}\n'),
     "fixed_length_server": ([padded("one"), padded("two")], padded("one") + padded("two")),
     "framed_server": ([framed(b"one"), framed(b"\xff")], framed(b"one", b"\xff")),
+    "key_value_server": ([b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$2\r\n\r\n\r\n",
+                          b"*2\r\n$3\r\nget\r\n$3\r\nkey\r\n*0\r\n*1\r\n$4\r\nPING\r\n"],
+                         b"+OK\r\n$2\r\n\r\n\r\n+PONG\r\n"),
     "credentials_server": ([framed(b"ada"), framed(b"lovelace")], framed(b"Welcome!")),
 }
 CHATS = ["broadcast_server", "chat_server", "thread_per_client_chat"]
@@ -235,6 +239,53 @@ class Chats(unittest.TestCase):
                 speaker.sendall(lines)
                 self.assertEqual(exactly(reader, len(lines)), lines)
             self.assertLess(len(rest(slow)), 100 * len(lines), "it was ended")
+
+
+def resp(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in words)
+
+
+class KeyValue(unittest.TestCase):
+    def test_both_answer_the_same_bytes_whole_joined_and_byte_by_byte(self) -> None:
+        exchange = [
+            (resp(b"PING"), b"+PONG\r\n"),
+            (resp(b"GET", b"key"), b"$-1\r\n"),
+            (resp(b"SET", b"key", b"a\r\nvalue"), b"+OK\r\n"),
+            (resp(b"get", b"key"), b"$8\r\na\r\nvalue\r\n"),
+            (resp(b"SET", b"empty", b""), b"+OK\r\n"),
+            (resp(b"GET", b"empty"), b"$0\r\n\r\n"),
+            (resp(b"INCR", b"key"), b"-ERR value is not an integer or out of range\r\n"),
+            (resp(b"INCR", b"count") * 2, b":1\r\n:2\r\n"),
+            (resp(b"SET", b"count", b"-1") + resp(b"INCR", b"count"), b"+OK\r\n:0\r\n"),
+            (resp(b"DEL", b"key") * 2, b":1\r\n:0\r\n"),
+            (resp(b"DEL", b"count") + resp(b"DEL", b"empty"), b":1\r\n:1\r\n"),
+            (resp(b"GET"), b"-ERR wrong number of arguments for 'get'\r\n"),
+            (resp(b"NOPE"), b"-ERR unknown command 'nope'\r\n"),
+            (b"*0\r\n" + resp(b"PING"), b"+PONG\r\n"),
+        ]
+        for name in "key_value_server", "key_value_server.py":
+            with serving(name) as server:
+                for cut, segments in cuts(*(asked for asked, _ in exchange)).items():
+                    with self.subTest(name, cut=cut):
+                        self.assertEqual(say(server.port, *segments), b"".join(answer for _, answer in exchange))
+
+    def test_both_close_on_what_is_not_resp(self) -> None:
+        for name in "key_value_server", "key_value_server.py":
+            with serving(name) as server:
+                for wrong in (b"\r\n", b"PING\r\n", b"*1025\r\n", b"*-1\r\n", b"*1\r\n$1048577\r\n", b"*1\r\nx\r\n",
+                              b"*1\r\n$-1\r\n"):
+                    with self.subTest(name, wrong=wrong), connect(server.port) as client:
+                        client.sendall(resp(b"PING") + wrong)
+                        self.assertEqual(rest(client), b"+PONG\r\n")
+
+    @unittest.skipUnless(shutil.which("redis-cli"), "there is no redis-cli here")
+    def test_redis_cli_speaks_with_both(self) -> None:
+        for name in "key_value_server", "key_value_server.py":
+            with self.subTest(name), serving(name) as server:
+                done = subprocess.run(["redis-cli", "-p", str(server.port)], capture_output=True, timeout=WAIT_S,
+                                      text=True, check=False,
+                                      input='PING\nSET key "a value"\nGET key\nINCR n\nINCR n\nDEL key\nGET key\n')
+                self.assertEqual((done.returncode, done.stdout), (0, "PONG\nOK\na value\n1\n2\n1\n\n"))
 
 
 class Rude(unittest.TestCase):
