@@ -33,13 +33,39 @@ using Step = Http1Connection::Step;
   }
 }
 
+// What the peer knows already, or cannot be sent any more.
+bool is_of_peer(const Error& error) noexcept {
+  return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
+         error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
+}
+
 // What the parser and its buffers take is released before another protocol begins, unless its handler asks for the
 // request.
 Task<> speak(coax::Connection& connection, const Site& site) {
   Http1Connection::HandOver over = co_await speak_http(connection, site);
-  if (!over.upgrade) co_return;
+  if (over.upgrade) {
+    connection.set_busy(false);
+    co_await over.upgrade->run(connection, over.early ? std::move(*over.early) : std::string());
+    co_return;
+  }
+  if (over.websocket == nullptr) co_return;
   connection.set_busy(false);
-  co_await over.upgrade->run(connection, std::move(over.early));
+  ws::WebSocket socket(connection.stream(), ws::Role::server, site.options().websocket, std::move(over.early));
+  std::exception_ptr failure;
+  try {
+    co_await over.websocket->function(socket, connection, over.exchange ? &*over.exchange->request : nullptr);
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error& error) {
+    if (is_of_peer(error)) throw;
+    failure = std::current_exception();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  const std::uint16_t code = failure ? 1011 : connection.draining() ? 1001 : 1000;  // RFC 6455, section 7.4.1
+  co_await socket.close(code);
+  co_await socket.wait_closed();
+  if (failure) std::rethrow_exception(failure);
 }
 
 }  // namespace

@@ -216,10 +216,9 @@ Step Http1Connection::refuse_tls() {
 Http1Connection::HandOver Http1Connection::hand_over() {
   HandOver result;
   result.upgrade = std::move(upgrade_);
-  if (!result.upgrade) return result;
-  result.early = unread_.string();
-  const auto* const socket = std::get_if<detail::WebSocketHandler>(&exchange_->route->handler);
-  if (socket != nullptr && socket->keeps_request) result.exchange = std::move(exchange_);
+  result.websocket = websocket_;
+  if (!unread_.empty()) result.early = std::make_unique<std::string>(unread_.text());
+  if (websocket_ != nullptr && websocket_->keeps_request) result.exchange = std::move(exchange_);
   return result;
 }
 

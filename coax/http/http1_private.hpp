@@ -25,9 +25,10 @@ class Http1Connection {
   };
   // What becomes of the connection after a response of status 101.
   struct HandOver {
-    std::optional<Upgrade> upgrade;
-    std::string early;           // what the client sent before it had the response
-    Exchange::Pointer exchange;  // with the request, where the handler asks for it
+    std::unique_ptr<Upgrade> upgrade;               // of a response with one, or
+    detail::WebSocketHandler* websocket = nullptr;  // of a route
+    std::unique_ptr<std::string> early;             // what the client sent before it had the response
+    Exchange::Pointer exchange;                     // with the request, where the handler asks for it
   };
 
   Http1Connection(coax::Connection& connection, const Site& site) : connection_(connection), site_(site) {}
@@ -62,7 +63,7 @@ class Http1Connection {
   Step refuse(http1::Failure failure);
   Step refuse(Response&& response, std::string_view reason);
   Step refuse_tls();
-  Response accept_websocket(Request& request);
+  Response accept_websocket(const Request& request);
   bool reserve_body();
   void release_body() noexcept;
   Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);
@@ -82,7 +83,8 @@ class Http1Connection {
   const Site& site_;
   Exchange::Pointer exchange_;
   Bytes unread_;  // lent until the next recv()
-  std::optional<Upgrade> upgrade_;
+  std::unique_ptr<Upgrade> upgrade_;
+  detail::WebSocketHandler* websocket_ = nullptr;
   std::size_t reserved_ = 0;  // of the site's bodies
   bool ended_ = false;        // nothing more is answered
 };

@@ -131,7 +131,7 @@ Task<> Http1Connection::run_handler() {
       write_failure();
     }
   }
-  if (upgrade_) co_return;
+  if (upgrade_ || websocket_ != nullptr) co_return;
   if (is_whole) {
     end_request();
   } else {
@@ -186,8 +186,10 @@ bool Http1Connection::write(Response&& response) {
 
 // A response of status 101, and the end of HTTP on this connection.
 bool Http1Connection::write_switching(Response&& response) {
-  if (response.status != 101) {
-    throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(), "the status of such a response is 101");
+  const bool has_function = std::get<Upgrade>(response.body).run || exchange_->route->is_websocket();
+  if (response.status != 101 || !has_function) {
+    throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(),
+                "such a response has the status 101 and a function");
   }
   std::vector<http1::Field> fields;
   for (const auto& [name, value] : response.headers) {
@@ -195,7 +197,12 @@ bool Http1Connection::write_switching(Response&& response) {
   }
   fields.insert(fields.begin() + (fields.empty() ? 0 : 1), {"Connection", "Upgrade"});
   http1::append_response_head(exchange_->answers(), 101, fields);
-  upgrade_ = std::move(std::get<Upgrade>(response.body));
+  Upgrade& upgrade = std::get<Upgrade>(response.body);
+  if (upgrade.run) {
+    upgrade_ = std::make_unique<Upgrade>(std::move(upgrade));
+  } else {
+    websocket_ = std::get_if<detail::WebSocketHandler>(&exchange_->route->handler);
+  }
   ended_ = true;
   return true;
 }
@@ -235,38 +242,8 @@ Task<> Http1Connection::send_streamed() {
 
 // --- WebSockets ---
 
-namespace {
-
-// What has been told to the peer, or cannot be told any more.
-bool is_of_peer(const Error& error) noexcept {
-  return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
-         error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
-}
-
-Task<> talk(detail::WebSocketHandler& handler, const ws::Options& options, coax::Connection& connection,
-            Request* request, std::string early) {
-  ws::WebSocket socket(connection.stream(), ws::Role::server, options, std::move(early));
-  std::exception_ptr failure;
-  try {
-    co_await handler.function(socket, connection, request);
-  } catch (const Cancelled&) {
-    throw;
-  } catch (const Error& error) {
-    if (is_of_peer(error)) throw;
-    failure = std::current_exception();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  const std::uint16_t code = failure ? 1011 : connection.draining() ? 1001 : 1000;  // RFC 6455, section 7.4.1
-  co_await socket.close(code);
-  co_await socket.wait_closed();
-  if (failure) std::rethrow_exception(failure);
-}
-
-}  // namespace
-
 // The response to a correct handshake from an origin that may; or why not, and the end.
-Response Http1Connection::accept_websocket(Request& request) {
+Response Http1Connection::accept_websocket(const Request& request) {
   const auto wanted = ws::check_upgrade(exchange_->parser.head());
   if (!is_allowed_origin(request, site_.options().origins)) {
     log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
@@ -275,14 +252,9 @@ Response Http1Connection::accept_websocket(Request& request) {
     return Response::text("this WebSocket is for pages of its own origin\n", 403);
   }
   if (!wanted) return refusal_of(wanted.error());
-  auto& handler = std::get<detail::WebSocketHandler>(exchange_->route->handler);
-  Request* const kept = handler.keeps_request ? &request : nullptr;
-  Response response{.status = 101, .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}}};
-  response.body =
-      Upgrade{[&handler, &options = site_.options().websocket, kept](coax::Connection& connection, std::string early) {
-        return talk(handler, options, connection, kept, std::move(early));
-      }};
-  return response;
+  return {.status = 101,
+          .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}},
+          .body = Upgrade{}};
 }
 
 }  // namespace coax::http

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -37,15 +38,22 @@ Mask random_mask() noexcept { return std::bit_cast<Mask>(random_bytes<4>()); }
 
 }  // namespace
 
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string early) noexcept
-    : stream_(stream),
-      options_(options),
+WebSocket::Milliseconds WebSocket::rounded(Duration duration) noexcept {
+  const auto count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  return Milliseconds(static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, UINT32_MAX)));
+}
+
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::unique_ptr<std::string> early) noexcept
+    : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
+      stream_(stream),
       decoder_(role, options.message_bytes_max),
       early_(std::move(early)),
+      ping_(rounded(options.ping)),
+      silent_(rounded(options.silent)),
       heard_at_(stream.loop().now()),
       role_(role) {
-  decoder_.feed(early_);
-  check_silence_at(heard_at_ + options_.ping);
+  if (early_) decoder_.feed(*early_);
+  check_silence_at(heard_at_ + ping_);
 }
 
 Task<Message> WebSocket::recv() {
@@ -63,12 +71,13 @@ Task<Message> WebSocket::recv() {
       co_await handle(*event);
       continue;
     }
+    early_.reset();
     const Receiving receiving(receiving_);
     const Received bytes = co_await stream_.recv();  // what it throws ends the connection
     if (timed_out_) {
       ended_ = true;
       throw Error(ErrorKind::timed_out, "recv from", stream_.peer_name(),
-                  "it has sent nothing, nor answered a ping, for " + format_duration(options_.silent));
+                  "it has sent nothing, nor answered a ping, for " + format_duration(silent_));
     }
     heard_at_ = stream_.loop().now();
     pinged_ = false;
@@ -97,8 +106,8 @@ Task<> WebSocket::handle(const Event& event) {
 }
 
 void WebSocket::check_silence_at(TimePoint when) noexcept {
-  timer_.due = when;
-  stream_.loop().timers().start(timer_, when);
+  due_ = when;
+  stream_.loop().timers().start(*this, when);
 }
 
 // Silence counts only while the handler receives, and beyond the time of the ping only once the ping is queued: else
@@ -106,20 +115,20 @@ void WebSocket::check_silence_at(TimePoint when) noexcept {
 void WebSocket::check_silence() noexcept {
   if (close_sent_ || ended_) return;
   const TimePoint now = stream_.loop().now();
-  const Duration late = now - timer_.due;
+  const Duration late = now - due_;
   if (late > 1s)
     heard_at_ = std::max(heard_at_,
-                         now - options_.ping);  // the whole process was stopped: the peer must have a chance to answer
+                         now - ping_);  // the whole process was stopped: the peer must have a chance to answer
   if (!receiving_) heard_at_ = now;
   const Duration silence = now - heard_at_;
-  if (silence < options_.ping) return check_silence_at(heard_at_ + options_.ping);
+  if (silence < ping_) return check_silence_at(heard_at_ + ping_);
   if (!pinged_) {
     const auto mask = role_ == Role::client ? std::optional(random_mask()) : std::nullopt;
     pinged_ = stream_.queue(FrameHeader(Opcode::ping, 0, mask).bytes());
-    heard_at_ = now - options_.ping;
-    return check_silence_at(pinged_ ? heard_at_ + std::max(options_.silent, options_.ping + 1ms) : now + 1s);
+    heard_at_ = now - ping_;
+    return check_silence_at(pinged_ ? heard_at_ + std::max<Duration>(silent_, ping_ + 1ms) : now + 1s);
   }
-  if (silence < options_.silent) return check_silence_at(heard_at_ + options_.silent);
+  if (silence < silent_) return check_silence_at(heard_at_ + silent_);
   timed_out_ = true;
   stream_.end_input();
 }
@@ -168,8 +177,8 @@ Task<> WebSocket::send(Opcode opcode, Bytes payload) {
   co_await stream_.send(pieces);
 }
 
-Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                   std::span<const std::string_view> protocols) {
+Task<std::unique_ptr<std::string>> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                                    std::span<const std::string_view> protocols) {
   const std::string key = client_key(random_bytes<16>());
   std::string request;
   append_upgrade_request(request, host, target, key, protocols);
@@ -191,7 +200,7 @@ Task<std::string> client_handshake(Stream& stream, std::string_view host, std::s
   if (const auto accepted = check_accept(response.head(), key, protocols); !accepted) {
     throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
   }
-  co_return bytes.string();
+  co_return bytes.empty() ? nullptr : std::make_unique<std::string>(bytes.text());
 }
 
 }  // namespace coax::ws

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,11 +30,11 @@ struct Message {
 };
 
 // One task receives; several may send. A client masks what it sends (section 5.3).
-class WebSocket {
+class WebSocket : private Timer {
  public:
-  // `early`: bytes that were received together with the handshake.
+  // `early`: bytes that were received together with the handshake; may be null.
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string early = {}) noexcept;
+  WebSocket(Stream& stream, Role role, const Options& options = {}, std::unique_ptr<std::string> early = {}) noexcept;
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 
@@ -60,13 +61,6 @@ class WebSocket {
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
 
  private:
-  struct SilenceTimer : Timer {
-    explicit SilenceTimer(WebSocket& socket) noexcept
-        : Timer([](Timer& self) noexcept { static_cast<SilenceTimer&>(self).of.check_silence(); }), of(socket) {}
-    WebSocket& of;
-    TimePoint due;
-  };
-
   Task<> send(Opcode opcode, Bytes payload);
   Task<> send_close(std::string payload);
   Task<> read_to_close();
@@ -74,11 +68,16 @@ class WebSocket {
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
 
+  // Kept small: a server has one for each client that is connected and silent.
+  using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
+  static Milliseconds rounded(Duration duration) noexcept;
+
   Stream& stream_;
-  Options options_;
   MessageDecoder decoder_;
-  std::string early_;
-  SilenceTimer timer_{*this};
+  std::unique_ptr<std::string> early_;
+  Milliseconds ping_;
+  Milliseconds silent_;
+  TimePoint due_;       // the timer's
   TimePoint heard_at_;  // when the peer last sent something; a pause of this process does not count
   Role role_;
   bool receiving_ = false;
@@ -92,7 +91,7 @@ class WebSocket {
 // Opens a WebSocket on a connected stream: sends the request and reads the response.
 // Returns: the bytes that the server sent after its response, for WebSocket's `early`.
 // Throws: Error(refused) with the server's status; Error(protocol); else as the stream.
-Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                   std::span<const std::string_view> protocols = {});
+Task<std::unique_ptr<std::string>> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                                    std::span<const std::string_view> protocols = {});
 
 }  // namespace coax::ws

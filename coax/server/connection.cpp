@@ -29,7 +29,7 @@ void Connection::set_busy(bool busy) noexcept {
 
 const Principal& Connection::principal() const noexcept {
   static const Principal anonymous;
-  return principal_ ? *principal_ : anonymous;
+  return extras_ ? extras_->principal : anonymous;
 }
 
 void Connection::drain() noexcept {

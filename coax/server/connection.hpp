@@ -50,10 +50,11 @@ class Connection {
   // Returns: the layer, which is the top stream from now on and ends with the connection.
   template <class L, class... Arguments>
   L& add_layer(Arguments&&... arguments) {
-    auto layer = layers_ ? std::make_unique<L>(std::move(layers_), std::forward<Arguments>(arguments)...)
-                         : std::make_unique<L>(*top_, std::forward<Arguments>(arguments)...);
+    std::unique_ptr<Stream>& layers = extras().layers;
+    auto layer = layers ? std::make_unique<L>(std::move(layers), std::forward<Arguments>(arguments)...)
+                        : std::make_unique<L>(*top_, std::forward<Arguments>(arguments)...);
     L& top = *layer;
-    layers_ = std::move(layer);
+    layers = std::move(layer);
     top_ = &top;
     return top;
   }
@@ -64,7 +65,7 @@ class Connection {
   [[nodiscard]] std::uint64_t id() const noexcept { return id_; }  // unique in the server
   // Anonymous, until set: by the layer or the handler that has authenticated the peer.
   [[nodiscard]] const Principal& principal() const noexcept;
-  void set_principal(Principal principal) { principal_ = std::make_unique<Principal>(std::move(principal)); }
+  void set_principal(Principal principal) { extras().principal = std::move(principal); }
 
   // The server drains: finish what is begun, begin nothing new.
   [[nodiscard]] bool draining() const noexcept { return draining_; }
@@ -85,9 +86,18 @@ class Connection {
   void drain() noexcept;
   void check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept;
 
+  // What few connections have.
+  struct Extras {
+    std::unique_ptr<Stream> layers;  // the last one, which owns those below it
+    Principal principal;
+  };
+  Extras& extras() {
+    if (!extras_) extras_ = std::make_unique<Extras>();
+    return *extras_;
+  }
+
   Stream* top_;
-  std::unique_ptr<Stream> layers_;  // the last one, which owns those below it
-  std::unique_ptr<Principal> principal_;
+  std::unique_ptr<Extras> extras_;
   Context* context_;
   std::uint64_t id_;
   Duration idle_max_ = Duration::max();  // that is: none

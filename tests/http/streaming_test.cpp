@@ -464,7 +464,7 @@ TEST_F(HttpStreaming, a_websocket_sees_its_request_and_a_client_masks) {
     });
     const Handler handler = http::handler(std::move(app));
     const auto ask = [&]() -> Task<> {
-      std::string early = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
+      auto early = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
       ws::WebSocket socket(*client, ws::Role::client, {}, std::move(early));
       co_await socket.send_text("hello");
       EXPECT_EQ((co_await socket.recv()).data.text(), "/rooms/of mine of mine a.example");
