@@ -65,10 +65,10 @@ class IncompleteRead : public Error {
   std::string received_;
 };
 
-// A task that is being cancelled: thrown by every await until the scope that was cancelled has ended. Not an Error, so
-// that `catch (const Error&)` never swallows it; let it pass.
-struct Cancelled final : std::exception {
-  [[nodiscard]] const char* what() const noexcept override { return "cancelled"; }
+// Cancellation of a task: thrown by every await until the scope that was cancelled has ended. Let it pass: it has no
+// base class, so that neither `catch (const Error&)` nor `catch (const std::exception&)` swallows it.
+struct Cancelled final {
+  [[nodiscard]] static const char* what() noexcept { return "cancelled"; }
 };
 
 }  // namespace coax

@@ -222,8 +222,6 @@ Task<> Http1Connection::send_streamed() {
   try {
     co_await body.producer(writer);
     co_await writer.finish();
-  } catch (const Cancelled&) {
-    throw;
   } catch (const Error& error) {
     if (error.peer() == peer) throw;  // the client has left
     log::error("the body for {} is cut short: {}", peer, error.what());

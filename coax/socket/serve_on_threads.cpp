@@ -109,6 +109,8 @@ void Guests::serve(Place guest) {
     if (error.kind() != ErrorKind::disconnected) log::warning("{}", error.what());
   } catch (const std::exception& error) {
     log::error("{}: the handler failed: {}", guest->socket.peer_text(), error.what());
+  } catch (const Cancelled&) {  // of a loop that the handler ran
+    log::error("{}: the handler failed: {}", guest->socket.peer_text(), Cancelled::what());
   }
   const std::lock_guard lock(mutex_);
   guest->socket.close();

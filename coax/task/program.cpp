@@ -97,6 +97,9 @@ int program(int argc, char** argv, std::string_view usage, const std::function<i
   } catch (const std::exception& error) {
     print_error(fmt::format("{}: {}", name, error.what()));
     return 1;
+  } catch (const Cancelled&) {
+    print_error(fmt::format("{}: {}", name, Cancelled::what()));
+    return 1;
   } catch (...) {
     print_error(fmt::format("{}: it ended with something that is no exception", name));
     return 1;

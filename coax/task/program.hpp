@@ -100,8 +100,6 @@ bool attempt(Step step) {
   try {
     step();
     return true;
-  } catch (const Cancelled&) {
-    throw;
   } catch (const std::exception& error) {
     detail::tell(error);
     return false;

@@ -26,11 +26,21 @@ Task<> limited(Body& body) {
   co_await timeout(time_limit, body());
 }
 
+// Calls body(). Throws: what it throws; Error(invalid) in place of Cancelled, which no test framework can print.
+template <class Body>
+void without_cancelled(Body body) {
+  try {
+    body();
+  } catch (const Cancelled&) {
+    throw Error(ErrorKind::invalid, "run", "a test", "it ended with Cancelled, though nobody had cancelled it");
+  }
+}
+
 // Runs body(), which returns a Task<>, on one loop of the back-end that COAX_BACKEND names.
-// Throws: what the task throws; Error(timed_out) after time_limit.
+// Throws: what the task throws; Error(timed_out) after time_limit; Error(invalid) when it ends with Cancelled.
 template <class Body>
 void run(Body body) {
-  run_to_end(limited(body));
+  without_cancelled([&] { run_to_end(limited(body)); });
 }
 
 // Awaits it. Returns: "done", "cancelled", or the kind of the Error that it throws, such as "disconnected".

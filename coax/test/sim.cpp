@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "coax/base/error.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
 
@@ -23,6 +24,9 @@ bool run_one(std::uint64_t seed, const Simulation& body, const SimulateOptions& 
     run_to_end(make_sim_backend(network), limited(body, *network, options.limit));
   } catch (const std::exception& error) {
     tell(seed, error.what());
+    throw;
+  } catch (const Cancelled&) {
+    tell(seed, Cancelled::what());
     throw;
   } catch (...) {
     tell(seed, "");

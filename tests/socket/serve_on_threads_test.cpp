@@ -57,9 +57,10 @@ TEST(ServeOnThreads, what_a_handler_throws_ends_its_connection_only) {
     const std::string text = peer.recv().string();
     if (text == "error") throw Error(EPROTO, "understand", "you");
     if (text == "exception") throw std::runtime_error("a fault of ours");
+    if (text == "cancelled") throw Cancelled();
     peer.send(text);
   });
-  for (const std::string_view bad : {"error", "exception"}) {
+  for (const std::string_view bad : {"error", "exception", "cancelled"}) {
     Socket client = server.connect();
     client.send(bad);
     EXPECT_TRUE(client.recv().empty());

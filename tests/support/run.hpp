@@ -18,7 +18,7 @@ namespace coax::test {
 template <class Body>
 void run(Body body, RunOptions options) {
   if (options.threads.value_or(2) > 1) COAX_NEEDS_KERNEL();
-  run_to_end(limited(body), options);
+  without_cancelled([&] { run_to_end(limited(body), options); });
 }
 
 // What the Error that it throws says, or "none".

@@ -99,6 +99,10 @@ TEST(Program, tells_an_error_after_its_name_and_ends_with_1) {
   EXPECT_EQ(outcome({}, "", task), told);
 }
 
+TEST(Program, prints_a_cancelled_that_leaves_its_body) {
+  EXPECT_EQ(outcome({}, "", [](const Arguments&) { throw Cancelled(); }), (Outcome{1, "", "small: cancelled\n"}));
+}
+
 TEST(Program, ends_with_what_its_body_returns_and_with_0_after_a_task) {
   EXPECT_EQ(outcome({}, "", [](const Arguments&) { return 7; }), (Outcome{7, "", ""}));
   const auto task = [](const Arguments&) -> Task<> {

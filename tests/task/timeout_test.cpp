@@ -1,6 +1,7 @@
 // timeout(), shield() and sleep(): what ends when, and who is told.
 #include <gtest/gtest.h>
 
+#include "coax/stream/memory.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
 
@@ -66,6 +67,24 @@ TEST(Timeout, is_an_error_that_names_the_limit) {
       told = error.what();
     }
     EXPECT_EQ(told, "wait: the time limit of 2ms has passed");
+  });
+}
+
+TEST(Timeout, ends_a_loop_that_catches_every_std_exception) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    int caught = 0;
+    const auto receive = [](Stream& stream, int& errors) -> Task<> {
+      while (true) {
+        try {
+          co_await stream.recv();
+        } catch (const std::exception&) {
+          if (++errors == 1000) throw;
+        }
+      }
+    };
+    EXPECT_EQ(co_await outcome(timeout(2ms, receive(*near, caught))), "timed_out");
+    EXPECT_EQ(caught, 0);
   });
 }
 
