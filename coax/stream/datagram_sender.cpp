@@ -22,68 +22,68 @@ bool may_be_for_joining(int reason) noexcept { return reason == EINVAL || reason
 
 }  // namespace
 
-DatagramSender::DatagramSender()
-    : op_(Op::Kind::send_batch,
+DatagramSender::DatagramSender(Reports reports, Loop& loop) noexcept
+    : reports_(reports),
+      loop_(&loop),
+      op_(Op::Kind::send_batch,
           [](Completion& self) noexcept {
             DatagramSender& sender = *static_cast<SendNow&>(self).sender;
             sender.in_flight_ = false;
             sender.note(sender.op_.result);
             sender.push();
-            give_back_if_idle(sender.transport_->sender_);
+            sender.reports_.release_if_idle();
           }),
       end_of_turn_([](Flush& self) noexcept {
         DatagramSender& sender = *static_cast<EndOfTurn&>(self).sender;
         sender.push();
-        give_back_if_idle(sender.transport_->sender_);
+        sender.reports_.release_if_idle();
       }) {
   op_.sender = this;
   end_of_turn_.sender = this;
 }
 
-std::unique_ptr<DatagramSender> DatagramSender::take(DatagramTransport& transport) {
+std::unique_ptr<DatagramSender> DatagramSender::acquire(Reports reports, Loop& loop, Descriptor descriptor,
+                                                        bool can_wait) {
   std::unique_ptr<DatagramSender> sender;
   if (spare_senders().empty()) {
-    sender.reset(new DatagramSender);
+    sender.reset(new DatagramSender(reports, loop));
   } else {
     sender = std::move(spare_senders().back());
     spare_senders().pop_back();
   }
-  sender->transport_ = &transport;
-  sender->op_.descriptor = transport.descriptor_;
+  sender->reports_ = reports;
+  sender->loop_ = &loop;
+  sender->op_.descriptor = descriptor;
   sender->op_.outgoing = &sender->batch_;
-  // Of a Unix socket that is not connected nobody tells when a peer has room again.
-  sender->batch_.set_waits(transport.family_ != Family::local || transport.is_connected());
+  sender->batch_.set_waits(can_wait);
   return sender;
 }
 
-void DatagramSender::give_back_if_idle(std::unique_ptr<DatagramSender>& sender) noexcept {
-  if (sender->in_flight_ || !sender->batch_.empty() || !sender->waits_.empty()) return;
+void DatagramSender::release(std::unique_ptr<DatagramSender> sender) noexcept {
   sender->end_of_turn_.unlink();
-  sender->transport_ = nullptr;
   if (spare_senders().size() < spare_max) spare_senders().push_back(std::move(sender));
-  sender.reset();
 }
 
 bool DatagramSender::start(Send& op) noexcept {
-  if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
-  if (op.what_ != Send::What::flush && waits_.empty() && add(op)) return true;
+  if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
+  if (op.what != Send::What::flush && waits_.empty() && add(op)) return true;
   waits_.push_back(op);
-  if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
+  if (!loop_->backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
 bool DatagramSender::add(const Send& op) noexcept {
-  const auto to = op.to_ != nullptr ? op.to_->native() : std::span<const std::byte>();
-  return batch_.add(op.datagram_, to, op.from_, transport_->join_bytes_max_);
+  const auto to = op.to != nullptr ? op.to->native() : std::span<const std::byte>();
+  return batch_.add(op.datagram, to, op.from, reports_.join_bytes_max());
 }
 
 void DatagramSender::push() noexcept {
   admit();
   while (!in_flight_ && !batch_.empty()) {
     op_.state = Op::State::idle;
-    if (loop().backend().submit(op_)) {
+    if (loop_->backend().submit(op_)) {
       note(op_.result);
     } else {
       in_flight_ = true;
@@ -95,11 +95,11 @@ void DatagramSender::push() noexcept {
 void DatagramSender::admit() noexcept {
   while (!waits_.empty()) {
     Send& op = waits_.front();
-    if (op.what_ == Send::What::flush) {
+    if (op.what == Send::What::flush) {
       if (!batch_.empty()) return;
-      settle(op, std::exchange(transport_->failure_, 0));
+      complete(op, reports_.take_failure());
     } else if (add(op)) {
-      settle(op, 0);
+      complete(op, 0);
     } else {
       return;
     }
@@ -108,7 +108,7 @@ void DatagramSender::admit() noexcept {
 
 void DatagramSender::note(std::int64_t result) noexcept {
   if (result < 0) return note_error(static_cast<int>(-result));
-  if (suspected_join_max_) transport_->join_bytes_max_ = *std::exchange(suspected_join_max_, std::nullopt);
+  if (suspected_join_max_) reports_.lower_join_bytes_max(*std::exchange(suspected_join_max_, std::nullopt));
   tried_again_ = false;
   batch_.pop(static_cast<std::size_t>(result));
 }
@@ -120,38 +120,38 @@ void DatagramSender::note_error(int reason) noexcept {
     batch_.take_apart();
     return;
   }
-  if (transport_->is_connected()) {
-    transport_->note_failure(reason, transport_->peer_);
+  if (reports_.is_connected()) {
+    reports_.record_failure(reason, reports_.peer());
     if (!std::exchange(tried_again_, true)) return;
   } else {
-    transport_->note_failure(reason, Address::from_native(batch_.to()));
+    reports_.record_failure(reason, Address::from_native(batch_.to()));
   }
-  transport_->undelivered_ += batch_.datagrams();
+  reports_.record_undelivered(batch_.datagrams());
   tried_again_ = false;
   batch_.pop(1);
   if (!batch_.is_apart()) suspected_join_max_.reset();
 }
 
-void DatagramSender::settle(Send& op, int error) noexcept {
+void DatagramSender::complete(Send& op, int error) noexcept {
   op.unlink();
-  op.error_ = error;
-  op.settled_ = true;
+  op.error = error;
+  op.state = Send::State::complete;
   if (&op == starting_) {
     starting_ = nullptr;
   } else {
-    loop().finish_later(op);
+    loop_->finish_later(op);
   }
 }
 
 void DatagramSender::cancel(Send& op) noexcept {
-  if (!op.settled_) settle(op, ECANCELED);
+  if (op.state != Send::State::complete) complete(op, ECANCELED);
 }
 
 void DatagramSender::abandon() noexcept {
   op_.unlink();
   in_flight_ = false;
   batch_.clear();
-  while (!waits_.empty()) settle(waits_.front(), EBADF);
+  while (!waits_.empty()) complete(waits_.front(), EBADF);
 }
 
 }  // namespace coax

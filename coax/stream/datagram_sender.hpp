@@ -12,11 +12,14 @@ namespace coax {
 
 class DatagramSender {
  public:
-  using Send = DatagramTransport::Send;
+  using Send = DatagramSendOp;
+  using Reports = DatagramTransport::SendReports;
 
-  static std::unique_ptr<DatagramSender> take(DatagramTransport& transport);
-  // Back to the spare ones, unless it still has something to send.
-  static void give_back_if_idle(std::unique_ptr<DatagramSender>& sender) noexcept;
+  // A spare one, or a new one. can_wait: the kernel says when a full socket has room again.
+  static std::unique_ptr<DatagramSender> acquire(Reports reports, Loop& loop, Descriptor descriptor, bool can_wait);
+  // Returns an idle one to the spare ones.
+  static void release(std::unique_ptr<DatagramSender> sender) noexcept;
+  [[nodiscard]] bool is_idle() const noexcept { return !in_flight_ && batch_.empty() && waits_.empty(); }
 
   // True: done with it (queued, or failed: its error).
   bool start(Send& op) noexcept;
@@ -36,15 +39,15 @@ class DatagramSender {
     DatagramSender* sender = nullptr;
   };
 
-  DatagramSender();
-  [[nodiscard]] Loop& loop() const noexcept { return transport_->loop_; }
+  DatagramSender(Reports reports, Loop& loop) noexcept;
   bool add(const Send& op) noexcept;
   void admit() noexcept;
   void note(std::int64_t result) noexcept;
   void note_error(int reason) noexcept;
-  void settle(Send& op, int error) noexcept;
+  void complete(Send& op, int error) noexcept;
 
-  DatagramTransport* transport_ = nullptr;
+  Reports reports_;
+  Loop* loop_;
   SendNow op_;
   EndOfTurn end_of_turn_;
   List<Send> waits_;          // in the order of the calls

@@ -65,7 +65,7 @@ void DatagramTransport::close() noexcept {
   loop_.backend().close(std::exchange(descriptor_, {}));
   if (sender_) {
     sender_->abandon();
-    DatagramSender::give_back_if_idle(sender_);
+    release_idle_sender();
   }
 }
 
@@ -245,37 +245,45 @@ DatagramTransport::Send::Send(DatagramTransport& transport, What what, Bytes dat
         auto& send = static_cast<Send&>(self);
         if (send.transport_.sender_) send.transport_.sender_->cancel(send);
       }),
-      Completion([](Completion& self) noexcept { static_cast<Send&>(self).resume(); }),
-      transport_(transport),
-      datagram_(datagram),
-      to_(to),
-      from_(from),
-      what_(what) {}
+      DatagramSendOp{Completion([](Completion& self) noexcept { static_cast<Send&>(self).resume(); }),
+                     what,
+                     State::pending,
+                     0,
+                     datagram,
+                     to,
+                     from},
+      transport_(transport) {}
 
-int DatagramTransport::refusal(const Send& op) const noexcept {
+void DatagramTransport::release_idle_sender() noexcept {
+  if (sender_->is_idle()) DatagramSender::release(std::move(sender_));
+}
+
+int DatagramTransport::refusal(const DatagramSendOp& op) const noexcept {
   if (!descriptor_) return EBADF;
-  if (op.what_ == Send::What::flush) return 0;
-  if (op.what_ == Send::What::send && !is_connected()) return EDESTADDRREQ;
-  if (op.what_ == Send::What::send_to && is_connected()) return EISCONN;
-  const Family to = op.to_ != nullptr ? op.to_->family() : family_;
+  if (op.what == Send::What::flush) return 0;
+  if (op.what == Send::What::send && !is_connected()) return EDESTADDRREQ;
+  if (op.what == Send::What::send_to && is_connected()) return EISCONN;
+  const Family to = op.to != nullptr ? op.to->family() : family_;
   if (to != family_ && (to != Family::v4 || family_ != Family::v6)) return EAFNOSUPPORT;
   const std::size_t most = to == Family::v4   ? v4_bytes_max
                            : to == Family::v6 ? v6_bytes_max
                                               : ReceiveBatch::message_bytes_max;
-  return op.datagram_.size() > most ? EMSGSIZE : 0;
+  return op.datagram.size() > most ? EMSGSIZE : 0;
 }
 
 bool DatagramTransport::start(Send& op) noexcept {
   loop_.require_own_thread();
-  op.error_ = refusal(op);
-  if (op.error_ == 0 && failure_ != 0 && op.what_ == Send::What::send) op.error_ = std::exchange(failure_, 0);
-  if (op.error_ != 0) return true;
+  op.error = refusal(op);
+  if (op.error == 0 && failure_ != 0 && op.what == Send::What::send) op.error = std::exchange(failure_, 0);
+  if (op.error != 0) return true;
   if (!sender_) {
-    if (op.what_ == Send::What::flush) {
-      op.error_ = std::exchange(failure_, 0);
+    if (op.what == Send::What::flush) {
+      op.error = std::exchange(failure_, 0);
       return true;
     }
-    sender_ = DatagramSender::take(*this);
+    // Of a Unix socket that is not connected the kernel does not say when a peer has room again.
+    const bool can_wait = family_ != Family::local || is_connected();
+    sender_ = DatagramSender::acquire(SendReports(*this), loop_, descriptor_, can_wait);
   }
   return sender_->start(op);
 }
@@ -288,18 +296,18 @@ void DatagramTransport::note_failure(int reason, const Address& to) noexcept {
 }
 
 void DatagramTransport::Send::fail() const {
-  if (error_ == ECANCELED) throw Cancelled();
-  const Address& to = to_ != nullptr              ? *to_
-                      : transport_.is_connected() ? transport_.peer_
-                      : what_ == What::flush      ? transport_.failed_to_
-                                                  : Address();
-  std::string_view advice = connect_advice(error_, to);
-  if (error_ == EBADF) advice = "it was closed";
-  if (error_ == EDESTADDRREQ) advice = "name the receiver with send_to(), or connect";
-  if (error_ == EISCONN) advice = "it is connected: use send()";
-  if (error_ == EMSGSIZE) advice = "a datagram has at most 65,507 bytes over IPv4, 65,527 over IPv6";
-  if (error_ == EAFNOSUPPORT) advice = "the socket is of another family";
-  throw Error(error_, "send to", to.to_string(), advice);
+  if (error == ECANCELED) throw Cancelled();
+  const Address& receiver = to != nullptr               ? *to
+                            : transport_.is_connected() ? transport_.peer_
+                            : what == What::flush       ? transport_.failed_to_
+                                                        : Address();
+  std::string_view advice = connect_advice(error, receiver);
+  if (error == EBADF) advice = "it was closed";
+  if (error == EDESTADDRREQ) advice = "name the receiver with send_to(), or connect";
+  if (error == EISCONN) advice = "it is connected: use send()";
+  if (error == EMSGSIZE) advice = "a datagram has at most 65,507 bytes over IPv4, 65,527 over IPv6";
+  if (error == EAFNOSUPPORT) advice = "the socket is of another family";
+  throw Error(error, "send to", receiver.to_string(), advice);
 }
 
 }  // namespace coax

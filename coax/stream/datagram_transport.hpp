@@ -20,6 +20,18 @@ namespace coax {
 
 class DatagramSender;
 
+// A datagram to send, or a flush, as a value: the state of DatagramTransport::Send.
+struct DatagramSendOp : Completion {
+  enum class What : std::uint8_t { send_to, send, flush };
+  enum class State : std::uint8_t { pending, complete };
+  What what;
+  State state = State::pending;
+  int error = 0;  // 0, or an errno value
+  Bytes datagram;
+  const Address* to;  // null: to the connected peer
+  Endpoint from;      // of no family: the system chooses
+};
+
 class DatagramTransport {
  public:
   // Bound, on the current loop: "127.0.0.1:5353", "[::]:5353", ":5353" (everybody, as "[::]:5353"), "unix:/path",
@@ -79,8 +91,28 @@ class DatagramTransport {
   // Now. What is queued is tried once more without waiting. Who waits, and further calls, get Error(EBADF).
   void close() noexcept;
 
+  // All that a DatagramSender may ask and tell its transport.
+  class SendReports {
+   public:
+    [[nodiscard]] bool is_connected() const noexcept { return transport_->is_connected(); }
+    [[nodiscard]] const Address& peer() const noexcept { return transport_->peer_; }
+    // Longer datagrams are not joined.
+    [[nodiscard]] std::size_t join_bytes_max() const noexcept { return transport_->join_bytes_max_; }
+    void lower_join_bytes_max(std::size_t bytes) noexcept { transport_->join_bytes_max_ = bytes; }
+    void record_failure(int reason, const Address& to) noexcept { transport_->note_failure(reason, to); }
+    void record_undelivered(std::size_t datagrams) noexcept { transport_->undelivered_ += datagrams; }
+    // The failure to report next, or 0; it is reported once.
+    int take_failure() noexcept { return std::exchange(transport_->failure_, 0); }
+    // The sender's last call.
+    void release_if_idle() noexcept { transport_->release_idle_sender(); }
+
+   private:
+    friend class DatagramTransport;
+    explicit SendReports(DatagramTransport& transport) noexcept : transport_(&transport) {}
+    DatagramTransport* transport_;
+  };
+
  private:
-  friend class DatagramSender;
   DatagramTransport(const Address& at, const Address& peer, const DatagramOptions& options);
 
   // Receiving.
@@ -91,7 +123,8 @@ class DatagramTransport {
   void give_back_batch() noexcept;
   // Sending.
   bool start(Send& op) noexcept;
-  [[nodiscard]] int refusal(const Send& op) const noexcept;
+  [[nodiscard]] int refusal(const DatagramSendOp& op) const noexcept;
+  void release_idle_sender() noexcept;
   void note_failure(int reason, const Address& to) noexcept;
   void apply(int level, int name, std::span<const std::byte> value, const char* operation);
   [[nodiscard]] bool is_connected() const noexcept { return peer_.family() != Family::none; }
@@ -137,28 +170,19 @@ class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Re
 };
 
 class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Send : public Leaf<Send>,
-                                                                                     public Completion {
+                                                                                     public DatagramSendOp {
  public:
-  enum class What : std::uint8_t { send_to, send, flush };
   Send(DatagramTransport& transport, What what, Bytes datagram = {}, const Address* to = nullptr,
        const Endpoint& from = {}) noexcept;
   bool start() noexcept { return transport_.start(*this); }
   void finish() const {
-    if (error_ != 0) fail();
+    if (error != 0) fail();
   }
 
  private:
-  friend class DatagramTransport;
-  friend class DatagramSender;
   [[noreturn]] void fail() const;
 
   DatagramTransport& transport_;
-  Bytes datagram_;
-  const Address* to_;
-  Endpoint from_;
-  int error_ = 0;
-  What what_;
-  bool settled_ = false;
 };
 
 inline DatagramTransport::Recv DatagramTransport::recv_from(std::size_t bytes_max) noexcept {

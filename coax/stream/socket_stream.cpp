@@ -39,7 +39,7 @@ void SocketStream::close() noexcept {
   send_error_ = EBADF;
   if (writer_) {
     writer_->abandon();
-    SocketWriter::give_back_if_idle(writer_);
+    release_idle_writer();
   }
 }
 
@@ -155,6 +155,15 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
   return true;
 }
 
+SocketWriter& SocketStream::writer() {
+  if (!writer_) writer_ = SocketWriter::acquire(SendReports(*this), loop(), descriptor_);
+  return *writer_;
+}
+
+void SocketStream::release_idle_writer() noexcept {
+  if (writer_->is_idle()) SocketWriter::release(std::move(writer_));
+}
+
 bool SocketStream::start(SendOp& op) noexcept {
   if (send_error_ != 0) {
     const bool is_done = send_is_shut_down_ && descriptor_ && op.then != SendOp::Then::nothing;
@@ -162,17 +171,15 @@ bool SocketStream::start(SendOp& op) noexcept {
     return true;
   }
   if (send_at_once(op)) return true;
-  if (!writer_) writer_ = SocketWriter::take(*this);
-  const bool done = writer_->start(op);
-  if (done) SocketWriter::give_back_if_idle(writer_);  // it went out at once
+  const bool done = writer().start(op);
+  if (done) release_idle_writer();  // it went out at once
   return done;
 }
 
 bool SocketStream::queue(Bytes bytes) noexcept {
   if (send_error_ != 0) return false;
-  if (!writer_) writer_ = SocketWriter::take(*this);
-  const bool queued = writer_->queue(std::span(&bytes, 1), bytes.size());
-  SocketWriter::give_back_if_idle(writer_);
+  const bool queued = writer().queue(std::span(&bytes, 1), bytes.size());
+  release_idle_writer();
   return queued;
 }
 

@@ -40,10 +40,26 @@ class SocketStream final : public BufferedStream {
   bool start(SendOp& op) noexcept override;
   void cancel(SendOp& op) noexcept override;
 
+  // All that a SocketWriter may tell its stream.
+  class SendReports {
+   public:
+    void record_sent() noexcept { stream_->record_activity(); }
+    void record_shutdown() noexcept { stream_->send_is_shut_down_ = true; }
+    void record_failure(int reason) noexcept { stream_->fail_sending(reason); }
+    // Its destructor may follow: the writer's last call.
+    void release_if_idle() noexcept { stream_->release_idle_writer(); }
+
+   private:
+    friend class SocketStream;
+    explicit SendReports(SocketStream& stream) noexcept : stream_(&stream) {}
+    SocketStream* stream_;
+  };
+
  private:
-  friend class SocketWriter;
   void record_activity() noexcept;
   bool send_at_once(SendOp& op) noexcept;
+  SocketWriter& writer();
+  void release_idle_writer() noexcept;
   void fail_sending(int reason) noexcept;
 
   Descriptor descriptor_;

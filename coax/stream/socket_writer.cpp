@@ -13,46 +13,47 @@ namespace {
 thread_local FreeList<SocketWriter, 64> spare_writers;
 }  // namespace
 
-SocketWriter::SocketWriter()
-    : op_(Op::Kind::send,
+SocketWriter::SocketWriter(Reports reports, Loop& loop) noexcept
+    : reports_(reports),
+      loop_(&loop),
+      op_(Op::Kind::send,
           [](Completion& self) noexcept {
             SocketWriter& writer = *static_cast<SendNow&>(self).writer;
             writer.in_flight_ = false;
             writer.note_sent(writer.op_.result);
             writer.push();
-            give_back_if_idle(writer.stream_->writer_);
+            writer.reports_.release_if_idle();
           }),
       end_of_turn_([](Flush& self) noexcept {
         SocketWriter& writer = *static_cast<EndOfTurn&>(self).writer;
         writer.push();
-        give_back_if_idle(writer.stream_->writer_);
+        writer.reports_.release_if_idle();
       }) {
   op_.writer = this;
   end_of_turn_.writer = this;
 }
 
-std::unique_ptr<SocketWriter> SocketWriter::take(SocketStream& stream) {
+std::unique_ptr<SocketWriter> SocketWriter::acquire(Reports reports, Loop& loop, Descriptor descriptor) {
   std::unique_ptr<SocketWriter> writer = spare_writers.acquire();
-  if (!writer) writer.reset(new SocketWriter);
-  writer->stream_ = &stream;
-  writer->op_.descriptor = stream.descriptor_;
+  if (!writer) writer.reset(new SocketWriter(reports, loop));
+  writer->reports_ = reports;
+  writer->loop_ = &loop;
+  writer->op_.descriptor = descriptor;
   return writer;
 }
 
-void SocketWriter::give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noexcept {
-  if (writer->in_flight_ || writer->queue_begin_ != writer->queue_end_ || !writer->waits_.empty()) return;
+void SocketWriter::release(std::unique_ptr<SocketWriter> writer) noexcept {
   writer->end_of_turn_.unlink();
   writer->stalled_since_.reset();
-  writer->stream_ = nullptr;
   spare_writers.release(std::move(writer));
 }
 
 bool SocketWriter::start(SendOp& op) noexcept {
   const bool is_small = op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && op.sent == 0;
   if (is_small && queue(op.pieces(), op.total)) return true;
-  if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
+  if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   waits_.push_back(op);
-  if (!loop().backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
+  if (!loop_->backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;
@@ -60,7 +61,7 @@ bool SocketWriter::start(SendOp& op) noexcept {
 
 bool SocketWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept {
   if (!waits_.empty() || total > queue_bytes_max - queue_end_) return false;
-  if (!end_of_turn_.linked()) loop().flush_later(end_of_turn_);
+  if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   for (const Bytes& piece : pieces) {
     queue_end_ += piece.text().copy(queue_.data() + queue_end_, piece.size());
   }
@@ -74,11 +75,11 @@ void SocketWriter::push() noexcept {
     if (count == 0) return;
     op_.gather = {.list = vectors_.data(), .count = count};
     op_.state = Op::State::idle;
-    if (loop().backend().submit(op_)) {
+    if (loop_->backend().submit(op_)) {
       note_sent(op_.result);
     } else {
       in_flight_ = true;
-      if (!stalled_since_) stalled_since_ = loop().now();
+      if (!stalled_since_) stalled_since_ = loop_->now();
     }
   }
 }
@@ -103,7 +104,7 @@ std::size_t SocketWriter::gather() noexcept {
 
 void SocketWriter::note_sent(std::int64_t result) noexcept {
   if (result >= 0) {
-    stream_->record_activity();
+    reports_.record_sent();
     stalled_since_.reset();
     consume(static_cast<std::size_t>(result));
     complete_sent();
@@ -132,8 +133,8 @@ void SocketWriter::complete_sent() noexcept {
       complete(op, 0);
       continue;
     }
-    const int failure = loop().backend().finish(stream_->descriptor_);
-    stream_->send_is_shut_down_ = failure == 0;
+    const int failure = loop_->backend().finish(op_.descriptor);
+    if (failure == 0) reports_.record_shutdown();
     complete(op, failure);
     fail(EPIPE);  // what was to follow
   }
@@ -146,14 +147,14 @@ void SocketWriter::complete(SendOp& op, int error) noexcept {
   if (&op == starting_) {
     starting_ = nullptr;
   } else {
-    loop().finish_later(op);
+    loop_->finish_later(op);
   }
 }
 
 void SocketWriter::cancel(SendOp& op) noexcept {
   if (op.state == SendOp::State::complete) return;
   op.state = SendOp::State::cancelling;
-  if (in_flight_) return loop().backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
+  if (in_flight_) return loop_->backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
   drop_cancelled();
 }
 
@@ -168,7 +169,7 @@ void SocketWriter::drop_cancelled() noexcept {
 }
 
 void SocketWriter::fail(int reason) noexcept {
-  stream_->fail_sending(reason);
+  reports_.record_failure(reason);
   stalled_since_.reset();
   queue_begin_ = queue_end_ = 0;
   while (!waits_.empty()) complete(waits_.front(), reason);

@@ -13,9 +13,13 @@ namespace coax {
 
 class SocketWriter {
  public:
-  static std::unique_ptr<SocketWriter> take(SocketStream& stream);
-  // Back to the spare ones, unless it still has something to send.
-  static void give_back_if_idle(std::unique_ptr<SocketWriter>& writer) noexcept;
+  using Reports = SocketStream::SendReports;
+
+  // A spare one, or a new one. Sends on the descriptor, and reports what became of it.
+  static std::unique_ptr<SocketWriter> acquire(Reports reports, Loop& loop, Descriptor descriptor);
+  // Returns an idle one to the spare ones.
+  static void release(std::unique_ptr<SocketWriter> writer) noexcept;
+  [[nodiscard]] bool is_idle() const noexcept { return !in_flight_ && queue_begin_ == queue_end_ && waits_.empty(); }
 
   // True: done with it (queued, sent, or failed: op.error).
   bool start(SendOp& op) noexcept;
@@ -44,8 +48,7 @@ class SocketWriter {
     SocketWriter* writer = nullptr;
   };
 
-  SocketWriter();
-  [[nodiscard]] Loop& loop() const noexcept { return stream_->loop(); }
+  SocketWriter(Reports reports, Loop& loop) noexcept;
   std::size_t gather() noexcept;
   void note_sent(std::int64_t result) noexcept;
   void consume(std::size_t count) noexcept;
@@ -54,7 +57,8 @@ class SocketWriter {
   void drop_cancelled() noexcept;
   void fail(int reason) noexcept;
 
-  SocketStream* stream_ = nullptr;
+  Reports reports_;
+  Loop* loop_;
   SendNow op_;
   EndOfTurn end_of_turn_;
   List<SendOp> waits_;          // in the order of the calls
