@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax {
 
 struct Principal {
