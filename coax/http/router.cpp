@@ -135,6 +135,21 @@ void RouteTree::add(const Route& route) {
     node = next->get();
   }
   node->routes.push_back(&route);
+  if (route.is_websocket() || std::ranges::any_of(route.segments, is_parameter)) return;
+  std::string path = pattern_of(route);
+  const auto size_of = [](const Exact& exact) { return exact.path.size(); };
+  const auto place = std::ranges::upper_bound(exact_, path.size(), {}, size_of);
+  exact_.insert(place, {std::move(path), &route});
+}
+
+const Route* RouteTree::find_exact(std::string_view method, std::string_view path) const noexcept {
+  const auto size_of = [](const Exact& exact) { return exact.path.size(); };
+  auto exact = exact_.begin();
+  if (exact_.size() > 8) exact = std::ranges::lower_bound(exact_, path.size(), {}, size_of);
+  for (; exact != exact_.end() && exact->path.size() <= path.size(); ++exact) {
+    if (exact->path == path && exact->route->method == method) return exact->route;
+  }
+  return nullptr;
 }
 
 struct RouteTree::Walk {

@@ -57,6 +57,12 @@ const Route* Site::find(Request& request, bool is_upgrade, std::optional<Respons
     refusal = plain(421);
     return nullptr;
   }
+  if (!is_upgrade) {
+    if (const Route* const exact = tree_.find_exact(request.method(), RequestAccess::segments(request))) {
+      RequestAccess::set_route(request, *exact);
+      return exact;
+    }
+  }
   const RouteTree::Found found = tree_.find(request.method(), RequestAccess::segments(request), is_upgrade);
   const Route* const route = is_upgrade && found.websocket != nullptr ? found.websocket : found.route;
   if (route != nullptr) {

@@ -61,6 +61,8 @@ class RouteTree {
   };
   // One walk, which ends at the first route that answers. `path`: with encoded slashes as NULs.
   [[nodiscard]] Found find(std::string_view method, std::string_view path, bool is_upgrade) const;
+  // Where a route without parameters answers, without a walk; else null.
+  [[nodiscard]] const Route* find_exact(std::string_view method, std::string_view path) const noexcept;
 
  private:
   struct Node {
@@ -69,10 +71,16 @@ class RouteTree {
     std::vector<const Route*> routes;  // whose patterns end here
     std::vector<const Route*> rest;    // whose patterns have {name...} here
   };
+  // Of routes without parameters: the most specific ones there can be, and most requests are for them.
+  struct Exact {
+    std::string path;
+    const Route* route;
+  };
   struct Walk;
   static bool visit(const Node& node, std::string_view path, Walk& walk);
   static bool look_at(const std::vector<const Route*>& routes, Walk& walk);
   Node root_;
+  std::vector<Exact> exact_;  // the shortest paths first
 };
 
 class Site {
