@@ -62,7 +62,7 @@ class Verbs(Machine):
         for arguments in [["help"], ["--help"], []]:
             run = self.dev(*arguments)
             self.assertEqual((run.returncode, run.stderr), (0, ""))
-            for verb in ["run", "build", "test", "lint", "bench", "help"]:
+            for verb in ["run", "build", "test", "lint", "bench", "docs", "help"]:
                 self.assertIn(f"\n  {verb} ", run.stdout)
             self.assertNotIn("\x1b", run.stdout)
 
@@ -77,7 +77,20 @@ class Verbs(Machine):
         self.assertIn("there is no preset fast", run.stderr)
 
 
+    def test_docs_takes_no_argument(self) -> None:
+        run = self.dev("docs", "html")
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("docs takes no argument, not html", run.stderr)
+
+
 class Packages(Machine):
+    def test_docs_names_what_it_needs(self) -> None:
+        run = self.dev("docs")
+        self.assertEqual(run.returncode, 1)
+        self.assertRegex(run.stdout, "doxygen +makes the API reference")
+        self.assertRegex(run.stdout, "graphviz +draws the picture")
+        self.assertNotIn("clang", run.stdout)
+
     def test_without_rights_it_prints_the_line_and_stops(self) -> None:
         run = self.dev("build")
         self.assertEqual(run.returncode, 1)
