@@ -18,6 +18,7 @@ PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 # Pages whose every block of C++ is checked here. Other tests have the rest: tests/task/guide_test.cpp,
 # tests/loop/embedding_guide_test.cpp and package_test.py.
 CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("http", "logging", "programs", "servers"))]
+PROGRAMS = [*CHECKED, "docs/guide/tasks.md"]
 HEAD = """
 #include "coax/coax.hpp"
 using namespace coax::literals;
@@ -55,7 +56,7 @@ def anchors(page: pathlib.Path) -> set[str]:
 class Code(unittest.TestCase):
     def test_each_program_is_one_of_the_examples(self) -> None:
         examples = [path.read_text() for path in (ROOT / "examples").glob("*.cpp")]
-        for page in CHECKED:
+        for page in PROGRAMS:
             for line, code in blocks(page):
                 if is_program(code):
                     with self.subTest(f"{page}:{line}"):
