@@ -45,7 +45,7 @@ Task<> speak(coax::Connection& connection, const Site& site) {
   Http1Connection::HandOver over = co_await speak_http(connection, site);
   if (over.upgrade) {
     connection.set_busy(false);
-    co_await over.upgrade->run(connection, over.early ? std::move(*over.early) : std::string());
+    co_await over.upgrade->run(connection, std::move(over.early));
     co_return;
   }
   if (over.websocket == nullptr) co_return;

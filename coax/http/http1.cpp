@@ -217,7 +217,7 @@ Http1Connection::HandOver Http1Connection::hand_over() {
   HandOver result;
   result.upgrade = std::move(upgrade_);
   result.websocket = websocket_;
-  if (!unread_.empty()) result.early = std::make_unique<std::string>(unread_.text());
+  result.early = unread_.string();
   if (websocket_ != nullptr && websocket_->keeps_request) result.exchange = std::move(exchange_);
   return result;
 }

@@ -27,7 +27,7 @@ class Http1Connection {
   struct HandOver {
     std::unique_ptr<Upgrade> upgrade;               // of a response with one, or
     detail::WebSocketHandler* websocket = nullptr;  // of a route
-    std::unique_ptr<std::string> early;             // what the client sent before it had the response
+    std::string early;                              // what the client sent before it had the response
     Exchange::Pointer exchange;                     // with the request, where the handler asks for it
   };
 

@@ -43,11 +43,11 @@ WebSocket::Milliseconds WebSocket::rounded(Duration duration) noexcept {
   return Milliseconds(static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, UINT32_MAX)));
 }
 
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::unique_ptr<std::string> early) noexcept
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string early)
     : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
       stream_(stream),
       decoder_(role, options.message_bytes_max),
-      early_(std::move(early)),
+      early_(early.empty() ? nullptr : std::make_unique<std::string>(std::move(early))),
       ping_(rounded(options.ping)),
       silent_(rounded(options.silent)),
       heard_at_(stream.loop().now()),
@@ -177,8 +177,8 @@ Task<> WebSocket::send(Opcode opcode, Bytes payload) {
   co_await stream_.send(pieces);
 }
 
-Task<std::unique_ptr<std::string>> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                                    std::span<const std::string_view> protocols) {
+Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                   std::span<const std::string_view> protocols) {
   const std::string key = client_key(random_bytes<16>());
   std::string request;
   append_upgrade_request(request, host, target, key, protocols);
@@ -200,7 +200,7 @@ Task<std::unique_ptr<std::string>> client_handshake(Stream& stream, std::string_
   if (const auto accepted = check_accept(response.head(), key, protocols); !accepted) {
     throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
   }
-  co_return bytes.empty() ? nullptr : std::make_unique<std::string>(bytes.text());
+  co_return bytes.string();
 }
 
 }  // namespace coax::ws

@@ -32,9 +32,9 @@ struct Message {
 // One task receives; several may send. A client masks what it sends (section 5.3).
 class WebSocket : private Timer {
  public:
-  // `early`: bytes that were received together with the handshake; may be null.
+  // `early`: bytes that were received together with the handshake.
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, std::unique_ptr<std::string> early = {}) noexcept;
+  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string early = {});
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 
@@ -91,7 +91,7 @@ class WebSocket : private Timer {
 // Opens a WebSocket on a connected stream: sends the request and reads the response.
 // Returns: the bytes that the server sent after its response, for WebSocket's `early`.
 // Throws: Error(refused) with the server's status; Error(protocol); else as the stream.
-Task<std::unique_ptr<std::string>> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                                    std::span<const std::string_view> protocols = {});
+Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                   std::span<const std::string_view> protocols = {});
 
 }  // namespace coax::ws

@@ -5,8 +5,8 @@
 #include <list>
 #include <vector>
 
-#include "tests/chat/client.hpp"
 #include "coax/test/random.hpp"
+#include "tests/chat/client.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax::chat {

@@ -7,8 +7,8 @@
 #include <deque>
 #include <map>
 
-#include "tests/support/allocations.hpp"
 #include "coax/test/random.hpp"
+#include "tests/support/allocations.hpp"
 
 using namespace coax;
 using namespace std::chrono_literals;

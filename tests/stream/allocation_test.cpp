@@ -116,6 +116,9 @@ TEST(Allocations, waiting_makes_none) {
 
 TEST(Allocations, an_echo_makes_none) {
   for (const StreamKind& kind : stream_kinds) {
+    // With a rate it depends on the time how many buffers are lent at once, also after the first round.
+    const std::string_view name = kind.name;
+    if (name.starts_with("limited") || name.starts_with("layered")) continue;
     for (const std::size_t bytes : {64UZ, 3'000UZ, 100'000UZ}) {
       std::size_t counted = 1;
       run([&]() -> Task<> {

@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "coax/task/run.hpp"
-#include "tests/support/captured.hpp"
 #include "coax/test/random.hpp"
+#include "tests/support/captured.hpp"
 #include "tests/support/run.hpp"
 
 using namespace coax;

@@ -9,8 +9,8 @@
 #include "coax/task/channel.hpp"
 #include "coax/task/offload.hpp"
 #include "coax/task/scope.hpp"
-#include "tests/support/ambush.hpp"
 #include "coax/test/random.hpp"
+#include "tests/support/ambush.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
