@@ -165,7 +165,7 @@ bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
   LentBuffer* buffer = buffers().take();
   const ssize_t got = ::recv(slot.fd, buffer->data(), buffer->size(), 0);
   if (got > 0) {
-    op.lent = buffer;
+    op.lent().buffer = buffer;
     const auto count = static_cast<std::size_t>(got);
     if (count == buffer->size()) buffers().filled(*buffer);
     note_read(slot, count, buffer->size());
@@ -173,7 +173,7 @@ bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
   }
   const int reason = errno;
   buffers().give_back(buffer);
-  op.lent = nullptr;
+  op.lent().buffer = nullptr;
   if (got == 0) return finish_now(op, 0);
   if (reason == EAGAIN || reason == EINTR) {
     slot.readable = reason == EINTR;
@@ -183,9 +183,9 @@ bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
-  const ssize_t got = ::recv(slot.fd, op.into.data, op.into.size, 0);
+  const ssize_t got = ::recv(slot.fd, op.into().data, op.into().size, 0);
   if (got >= 0) {
-    note_read(slot, static_cast<std::size_t>(got), op.into.size);
+    note_read(slot, static_cast<std::size_t>(got), op.into().size);
     return finish_now(op, got);
   }
   if (errno == EAGAIN) {
@@ -196,7 +196,7 @@ bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_send(Slot& slot, Op& op) noexcept {
-  const std::int64_t sent = send_on(slot, {op.gather.list, op.gather.count});
+  const std::int64_t sent = send_on(slot, {op.gather().list, op.gather().count});
   return sent != -EAGAIN && finish_now(op, sent);
 }
 
@@ -233,7 +233,7 @@ bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
     socklen_t length = sizeof native.bytes;
     const int fd = ::accept4(slot.fd, native.get(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      if (op.endpoint != nullptr) *op.endpoint = Endpoint::from_native(native.get());
+      if (op.endpoint() != nullptr) *op.endpoint() = Endpoint::from_native(native.get());
       return finish_now(op, fd);
     }
     if (errno == EAGAIN) {
@@ -246,10 +246,10 @@ bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
-  if (op.state != Op::State::waiting) {
+  if (op.state != Op::State::submitted) {
     slot.writable = false;
     slot.drains = false;  // an unconnected socket hangs up as soon as it is registered
-    if (::connect(slot.fd, op.address->get(), static_cast<socklen_t>(op.address->native().size())) == 0) {
+    if (::connect(slot.fd, op.address()->get(), static_cast<socklen_t>(op.address()->native().size())) == 0) {
       slot.writable = true;
       return finish_now(op, 0);
     }
@@ -264,14 +264,14 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_recv_batch(Slot& slot, Op& op) noexcept {
-  const std::int64_t count = receive_batch(slot.fd, op.incoming);
+  const std::int64_t count = receive_batch(slot.fd, op.incoming());
   const bool drained = count == -EAGAIN || (count > 0 && static_cast<std::size_t>(count) < ReceiveBatch::messages_max);
   if (drained) slot.readable = false;
   return count != -EAGAIN && finish_now(op, count);
 }
 
 bool EpollBackend::perform_send_batch(Slot& slot, Op& op) noexcept {
-  const std::int64_t count = send_batch(slot.fd, *op.outgoing);
+  const std::int64_t count = send_batch(slot.fd, *op.outgoing());
   if (count != -EAGAIN) return finish_now(op, count);
   slot.writable = false;
   return false;

@@ -2,8 +2,10 @@
 // holds a pointer to it from submit() until done() is called.
 #pragma once
 
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "coax/base/list.hpp"
 
@@ -33,51 +35,104 @@ struct Descriptor {
   friend bool operator==(const Descriptor&, const Descriptor&) noexcept = default;
 };
 
-struct Op : Completion {
+// The kind says what an operation is, and which payload it has for as long as it lives: the accessor named beside it.
+// Asking for the payload of another kind is a mistake, which debug builds assert.
+//
+// The states, in their order:
+//
+//   state       who has a pointer to it              what ends the state
+//   idle        nobody                               submit(): submitted, or finished at once; submit_later(): deferred
+//   deferred    the loop's list for this turn        the loop submits it; Loop::cancel(): finished, -ECANCELED
+//   submitted   the back-end                         an event: finished; cancel(): cancelling where the kernel has the
+//                                                    operation (io_uring), else finished, -ECANCELED
+//   cancelling  the back-end, and the kernel         the kernel's answer: finished, -ECANCELED or the result
+//   finished    the list of what is finished, until  the owner submits it again
+//               done() is called
+//
+// submit() that returns true has finished the operation, and done() is not called. close() finishes what is submitted
+// or cancelling with -EBADF.
+class Op : public Completion {
+ public:
   enum class Kind : std::uint8_t {
-    recv,       // into a buffer that the loop lends: result = bytes, `lent` holds them; 0 = the peer has finished
-    recv_into,  // into the caller's `into`
-    send,       // gathered from `gather`: result = bytes, at least 1 and perhaps not all
-    accept,     // result = a native descriptor for Backend::adopt(); `endpoint` (may be null) gets the peer,
+    recv,  // into a buffer that the loop lends: result = bytes, lent() has them; 0 = the peer has shut down its side
+    recv_into,  // into the caller's buffer, into()
+    send,       // gathered from gather(): result = bytes, at least 1 and perhaps not all
+    accept,     // result = a native descriptor for Backend::adopt(); *endpoint(), unless null, becomes the peer,
                 // of no family unless it is of IP
-    connect,    // to `address`: result = 0
+    connect,    // to *address(): result = 0
     // Datagrams (datagrams.hpp):
-    recv_batch,  // what there is: result = messages, at least 1; `incoming.lent` holds them
-    send_batch,  // what `outgoing` has next: result = how many messages were taken, at least 1; or -errno of the first
+    recv_batch,  // what has arrived: result = messages, at least 1; incoming().lent has them
+    send_batch,  // the next of *outgoing(): result = how many messages were taken, at least 1; or -errno of the first
   };
-  enum class State : std::uint8_t { idle, deferred, waiting, ending, finished };  // ending: waiting, and asked to end
+  enum class State : std::uint8_t { idle, deferred, submitted, cancelling, finished };
 
-  Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {}
+  struct Lent {
+    LentBuffer* buffer = nullptr;  // null: none, or the stream above lends from elsewhere
+    char* data = nullptr;          // set by the stream above
+  };
+  struct Into {
+    char* data = nullptr;
+    std::size_t size = 0;
+  };
+  struct Gather {
+    const iovec* list = nullptr;
+    std::size_t count = 0;
+  };
+  struct Incoming {
+    ReceiveBatch* lent = nullptr;
+    bool may_be_joined = false;  // several datagrams may come as one message; only over IP
+  };
+
+  Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {
+    switch (which) {
+      case Kind::recv: std::construct_at(&lent_); break;
+      case Kind::recv_into: std::construct_at(&into_); break;
+      case Kind::send: std::construct_at(&gather_); break;
+      case Kind::accept: std::construct_at(&endpoint_, nullptr); break;
+      case Kind::connect: std::construct_at(&address_, nullptr); break;
+      case Kind::recv_batch: std::construct_at(&incoming_); break;
+      case Kind::send_batch: std::construct_at(&outgoing_, nullptr); break;
+    }
+  }
   // A descriptor has at most one that receives and one that sends.
   [[nodiscard]] bool receives() const noexcept {
     return kind != Kind::send && kind != Kind::connect && kind != Kind::send_batch;
   }
 
-  Kind kind;
+  // The payload.
+  [[nodiscard]] Lent& lent() noexcept { return payload_of(Kind::recv, lent_); }
+  [[nodiscard]] Into& into() noexcept { return payload_of(Kind::recv_into, into_); }
+  [[nodiscard]] Gather& gather() noexcept { return payload_of(Kind::send, gather_); }
+  [[nodiscard]] Endpoint*& endpoint() noexcept { return payload_of(Kind::accept, endpoint_); }
+  [[nodiscard]] const Address*& address() noexcept { return payload_of(Kind::connect, address_); }
+  [[nodiscard]] Incoming& incoming() noexcept { return payload_of(Kind::recv_batch, incoming_); }
+  [[nodiscard]] SendBatch*& outgoing() noexcept { return payload_of(Kind::send_batch, outgoing_); }
+  [[nodiscard]] const Lent& lent() const noexcept { return payload_of(Kind::recv, lent_); }
+  [[nodiscard]] const Into& into() const noexcept { return payload_of(Kind::recv_into, into_); }
+
+  const Kind kind;
   State state = State::idle;
   Descriptor descriptor;
   std::int64_t result = 0;  // what the kind says, or -errno; -ECANCELED when it was cancelled: nothing was done then
-  struct Into {
-    char* data;
-    std::size_t size;
-  };
-  struct Gather {
-    const iovec* list;
-    std::size_t count;
-  };
-  struct Incoming {
-    ReceiveBatch* lent;
-    bool may_be_joined;  // several datagrams may come as one message; only over IP
-  };
+
+ private:
+  template <class Payload>
+  Payload& payload_of(Kind which, Payload& payload) const noexcept {
+    assert(kind == which && "the payload of another kind of operation");
+    static_cast<void>(which);
+    return payload;
+  }
+
   union {
-    LentBuffer* lent = nullptr;
-    Into into;
-    Gather gather;
-    Endpoint* endpoint;
-    const Address* address;
-    Incoming incoming;
-    SendBatch* outgoing;
+    Lent lent_;
+    Into into_;
+    Gather gather_;
+    Endpoint* endpoint_;
+    const Address* address_;
+    Incoming incoming_;
+    SendBatch* outgoing_;
   };
 };
+static_assert(sizeof(void*) != 8 || sizeof(Op) == 64, "one cache line, as it is a part of each coroutine that waits");
 
 }  // namespace coax

@@ -21,12 +21,12 @@ class ReadinessBackend : public Backend {
     Op*& waiting = op.receives() ? slot->reader : slot->writer;
     if (waiting != nullptr) return finish_now(op, -EBUSY);
     if (derived().perform(*slot, op)) return true;
-    op.state = Op::State::waiting;
+    op.state = Op::State::submitted;
     waiting = &op;
     return false;
   }
   void cancel(Op& op) noexcept final {
-    if (op.state != Op::State::waiting) return;  // finished: its result is on its way
+    if (op.state != Op::State::submitted) return;  // finished: its result is on its way
     if (Slot* const slot = slots_.find(op.descriptor)) {
       if (slot->reader == &op) slot->reader = nullptr;
       if (slot->writer == &op) slot->writer = nullptr;

@@ -141,12 +141,12 @@ void SimBackend::ready(Descriptor descriptor) noexcept { retry(descriptor, slots
 bool SimBackend::perform(Slot& slot, Op& op) {
   switch (op.kind) {
     case Op::Kind::recv: return perform_recv(slot, op);
-    case Op::Kind::recv_into: return finish_unless_blocked(op, world_.recv(slot.end, {op.into.data, op.into.size}));
+    case Op::Kind::recv_into: return finish_unless_blocked(op, world_.recv(slot.end, {op.into().data, op.into().size}));
     case Op::Kind::accept: return perform_accept(slot, op);
-    case Op::Kind::send: return finish_unless_blocked(op, world_.send(slot.end, {op.gather.list, op.gather.count}));
+    case Op::Kind::send: return finish_unless_blocked(op, world_.send(slot.end, {op.gather().list, op.gather().count}));
     case Op::Kind::connect: return perform_connect(slot, op);
     case Op::Kind::recv_batch: return perform_recv_batch(slot, op);
-    case Op::Kind::send_batch: return finish_unless_blocked(op, world_.send(*slot.datagrams, *op.outgoing));
+    case Op::Kind::send_batch: return finish_unless_blocked(op, world_.send(*slot.datagrams, *op.outgoing()));
   }
   return finish_now(op, -EINVAL);
 }
@@ -154,9 +154,9 @@ bool SimBackend::perform(Slot& slot, Op& op) {
 bool SimBackend::perform_recv(Slot& slot, Op& op) {
   LentBuffer* const buffer = buffers().take();
   const std::int64_t got = world_.recv(slot.end, {buffer->data(), buffer->size()});
-  op.lent = got > 0 ? buffer : nullptr;
+  op.lent().buffer = got > 0 ? buffer : nullptr;
   if (got == static_cast<std::int64_t>(buffer->size())) buffers().filled(*buffer);
-  if (op.lent == nullptr) buffers().give_back(buffer);
+  if (op.lent().buffer == nullptr) buffers().give_back(buffer);
   return finish_unless_blocked(op, got);
 }
 
@@ -172,17 +172,17 @@ bool SimBackend::perform_accept(Slot& slot, Op& op) {
   }
   if (!world_.take_descriptor(queue.front().end().local.host_key())) return finish_now(op, -EMFILE);
   const int native = next_native_++;
-  if (op.endpoint != nullptr) *op.endpoint = world_.address_at(queue.front().end().peer).endpoint();
+  if (op.endpoint() != nullptr) *op.endpoint() = world_.address_at(queue.front().end().peer).endpoint();
   natives_.emplace(native, std::move(queue.front()));
   queue.pop_front();
   return finish_now(op, native);
 }
 
 bool SimBackend::perform_connect(Slot& slot, Op& op) {
-  if (op.state != Op::State::waiting) {
+  if (op.state != Op::State::submitted) {
     if (slot.end || slot.listener != nullptr) return finish_now(op, -EISCONN);
-    Endpoint to = op.address->endpoint().unmapped();
-    if (const auto name = op.address->unix_name()) {
+    Endpoint to = op.address()->endpoint().unmapped();
+    if (const auto name = op.address()->unix_name()) {
       to = world_.place_of(*name);
       if (!world_.has_listener(to)) return finish_now(op, name->is_abstract() ? -ECONNREFUSED : -ENOENT);
     }
@@ -198,7 +198,7 @@ bool SimBackend::perform_connect(Slot& slot, Op& op) {
 bool SimBackend::perform_recv_batch(const Slot& slot, Op& op) {
   ReceiveBatch* const batch = ReceiveBatch::take();
   const std::int64_t count = world_.recv(*slot.datagrams, *batch);
-  op.incoming.lent = count > 0 ? batch : nullptr;
+  op.incoming().lent = count > 0 ? batch : nullptr;
   if (count <= 0) ReceiveBatch::give_back(batch);
   return finish_unless_blocked(op, count);
 }

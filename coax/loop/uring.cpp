@@ -103,7 +103,7 @@ class UringBackend final : public Backend {
   // Whether the request of that lane was asked to end and has not ended yet.
   static bool is_ending(const Slot& slot, Lane lane) noexcept {
     const Op* const op = lane == Lane::send ? slot.writer : slot.reader;
-    const bool is_asked = op != nullptr && op->state == Op::State::ending;
+    const bool is_asked = op != nullptr && op->state == Op::State::cancelling;
     return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
   }
   // One request, one completion; of the other kinds that receive the request stays.
@@ -118,7 +118,7 @@ class UringBackend final : public Backend {
 
   enum class Role : std::uint8_t { connection, listener, datagrams };
   Descriptor take(int native, Role role);
-  void receive(Slot& slot, const Op& op) noexcept;
+  void receive(Slot& slot, Op& op) noexcept;
   void send(Slot& slot, Op& op) noexcept;
   void handle(const io_uring_cqe& completion) noexcept;
   void handle_inbound(Descriptor descriptor, const io_uring_cqe& completion) noexcept;
@@ -156,7 +156,7 @@ bool UringBackend::submit(Op& op) noexcept {
   }
   if (op.kind == Op::Kind::send_batch && move_batch(*slot, op)) return true;
   *waiting = &op;
-  op.state = Op::State::waiting;
+  op.state = Op::State::submitted;
   if (!op.receives()) {
     send(*slot, op);
   } else if (slot->inbound == Inbound::none) {
@@ -165,13 +165,13 @@ bool UringBackend::submit(Op& op) noexcept {
   return false;
 }
 
-void UringBackend::receive(Slot& slot, const Op& op) noexcept {
+void UringBackend::receive(Slot& slot, Op& op) noexcept {
   io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, inbound_lane(slot)));
   slot.inbound = is_single(op) ? Inbound::single : Inbound::multishot;
   if (op.kind == Op::Kind::recv_batch) {
     io_uring_prep_poll_add(request, -1, POLLIN);
   } else if (op.kind == Op::Kind::recv_into) {
-    io_uring_prep_recv(request, -1, op.into.data, op.into.size, 0);
+    io_uring_prep_recv(request, -1, op.into().data, op.into().size, 0);
   } else if (slot.listens) {
     io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
@@ -193,30 +193,30 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
     io_uring_prep_poll_add(request, -1, POLLOUT);
     return aim(request, slot, op.descriptor.index);
   }
-  const bool simple = op.kind == Op::Kind::send && op.gather.count == 1;
+  const bool simple = op.kind == Op::Kind::send && op.gather().count == 1;
   if (!simple) {
     slot.scratch = spare_scratch_.acquire();
     if (!slot.scratch) slot.scratch = std::make_unique<Scratch>();
   }
   if (simple) {
-    io_uring_prep_send(request, -1, op.gather.list->iov_base, op.gather.list->iov_len, MSG_NOSIGNAL);
+    io_uring_prep_send(request, -1, op.gather().list->iov_base, op.gather().list->iov_len, MSG_NOSIGNAL);
   } else if (op.kind == Op::Kind::send) {
     slot.scratch->message = {};
-    slot.scratch->message.msg_iov = const_cast<iovec*>(op.gather.list);
-    slot.scratch->message.msg_iovlen = op.gather.count;
+    slot.scratch->message.msg_iov = const_cast<iovec*>(op.gather().list);
+    slot.scratch->message.msg_iovlen = op.gather().count;
     io_uring_prep_sendmsg(request, -1, &slot.scratch->message, MSG_NOSIGNAL);
   } else {
-    io_uring_prep_connect(request, -1, op.address->get(), static_cast<socklen_t>(op.address->native().size()));
+    io_uring_prep_connect(request, -1, op.address()->get(), static_cast<socklen_t>(op.address()->native().size()));
   }
   aim(request, slot, op.descriptor.index);
 }
 
 void UringBackend::cancel(Op& op) noexcept {
-  if (op.state != Op::State::waiting) return;  // finished: its result is on its way
+  if (op.state != Op::State::submitted) return;  // finished: its result is on its way
   Slot* const slot = slots_.find(op.descriptor);
   if (slot == nullptr) return;
   if (!op.receives() || (is_single(op) && slot->inbound == Inbound::single)) {
-    op.state = Op::State::ending;
+    op.state = Op::State::cancelling;
     return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
   }
   slot->reader = nullptr;  // what comes now is kept for the next one
@@ -254,14 +254,14 @@ void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) n
   if (op == nullptr) return;
   if (slot.scratch) spare_scratch_.release(std::move(slot.scratch));
   const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
-  if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::waiting) return send(slot, *op);
-  if (op->kind == Op::Kind::send_batch && op->state == Op::State::waiting) {
+  if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::submitted) return send(slot, *op);
+  if (op->kind == Op::Kind::send_batch && op->state == Op::State::submitted) {
     if (!move_batch(slot, *op)) return send(slot, *op);
     slot.writer = nullptr;
     return complete(*op);
   }
   slot.writer = nullptr;
-  finish_with(*op, is_undone && op->state == Op::State::ending ? -ECANCELED : completion.res);
+  finish_with(*op, is_undone && op->state == Op::State::cancelling ? -ECANCELED : completion.res);
   complete(*op);
 }
 
@@ -316,14 +316,14 @@ void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what)
 void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
   finish_with(op, what.result);
   if (op.kind == Op::Kind::accept) {
-    if (op.result >= 0 && op.endpoint != nullptr) *op.endpoint = peer_of(static_cast<int>(op.result)).endpoint();
+    if (op.result >= 0 && op.endpoint() != nullptr) *op.endpoint() = peer_of(static_cast<int>(op.result)).endpoint();
   } else if (op.kind == Op::Kind::recv) {
-    op.lent = what.result > 0 ? what.buffer : nullptr;
-    if (op.lent == nullptr) throw_away(what, Lane::receive);
+    op.lent().buffer = what.result > 0 ? what.buffer : nullptr;
+    if (op.lent().buffer == nullptr) throw_away(what, Lane::receive);
   } else if (what.result > 0) {
     const auto count = static_cast<std::size_t>(what.result);
-    const std::size_t taken = std::min(count, op.into.size);
-    std::memcpy(op.into.data, what.buffer->data(), taken);
+    const std::size_t taken = std::min(count, op.into().size);
+    std::memcpy(op.into().data, what.buffer->data(), taken);
     op.result = static_cast<std::int64_t>(taken);
     if (taken == count) return throw_away(what, Lane::receive);
     std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
@@ -338,7 +338,7 @@ void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
 
 bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
   const bool sends = op.kind == Op::Kind::send_batch;
-  const std::int64_t count = sends ? send_batch(slot.fd, *op.outgoing) : receive_batch(slot.fd, op.incoming);
+  const std::int64_t count = sends ? send_batch(slot.fd, *op.outgoing()) : receive_batch(slot.fd, op.incoming());
   if (count == -EAGAIN) return false;
   finish_with(op, count);
   return true;

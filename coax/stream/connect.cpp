@@ -32,7 +32,7 @@ class Connect : public Leaf<Connect>, public Op {
     descriptor = to;
   }
   bool start() noexcept {
-    address = &where_;
+    address() = &where_;
     return Loop::current().submit(*this);
   }
   // 0 or errno.

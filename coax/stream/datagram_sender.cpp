@@ -54,7 +54,7 @@ std::unique_ptr<DatagramSender> DatagramSender::acquire(Reports reports, Loop& l
   sender->reports_ = reports;
   sender->loop_ = &loop;
   sender->op_.descriptor = descriptor;
-  sender->op_.outgoing = &sender->batch_;
+  sender->op_.outgoing() = &sender->batch_;
   sender->batch_.set_waits(can_wait);
   return sender;
 }

@@ -172,7 +172,7 @@ bool DatagramTransport::start(Recv& op) noexcept {
     return true;
   }
   op.descriptor = descriptor_;
-  op.incoming = {.lent = nullptr, .may_be_joined = is_ip(family_)};
+  op.incoming() = {.lent = nullptr, .may_be_joined = is_ip(family_)};
   // After a full batch the others have their turn, and what was answered to it leaves.
   if (was_full && batch_turn_ == loop_.now()) {
     loop_.submit_later(op);
@@ -192,7 +192,7 @@ void DatagramTransport::settle(Recv& op) noexcept {
   }
   if (op.result == -ECANCELED && is_connected() && failure_ != 0) op.result = -std::exchange(failure_, 0);
   if (op.result <= 0) return;
-  batch_ = op.incoming.lent;
+  batch_ = op.incoming().lent;
   messages_ = static_cast<std::size_t>(op.result);
   next_ = 0;
   batch_turn_ = loop_.now();

@@ -140,11 +140,11 @@ void MemoryStream::take_bytes(RecvOp& op) noexcept {
     lent_ = loop().backend().buffers().take();
     to = {lent_->data(), lent_->size()};
   } else {
-    to = {op.into.data, op.into.size};
+    to = {op.into().data, op.into().size};
   }
   const std::size_t count = in_->take(to.first(std::min(to.size(), recv_bytes_max_)));
   op.result = static_cast<std::int64_t>(count);
-  if (op.kind == Op::Kind::recv) op.into = {.data = to.data(), .size = to.size()};
+  if (op.kind == Op::Kind::recv) op.lent() = {.buffer = lent_, .data = to.data()};
   last_active_ = loop().now();
   has_received_ = true;
   if (in_->sender != nullptr) in_->sender->push();

@@ -35,7 +35,7 @@ void RecordingStream::complete(SendOp& op) noexcept {
 
 void RecordingStream::record(const RecvOp& op) noexcept {
   if (op.result > 0) {
-    sink_(Direction::received, Bytes(op.into.data, static_cast<std::size_t>(op.result)));
+    sink_(Direction::received, op.received());
   } else if (op.result == 0 && !std::exchange(recv_ended_, true)) {
     sink_(Direction::received, {});
   }

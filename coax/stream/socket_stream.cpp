@@ -91,7 +91,7 @@ bool SocketStream::start(RecvOp& op) noexcept {
     op.result = 0;
     return true;
   }
-  if (op.kind == Op::Kind::recv) op.lent = nullptr;
+  if (op.kind == Op::Kind::recv) op.lent() = {};
   op.descriptor = descriptor_;
   receiving_ = &op;
   if (!loop().submit(op)) return false;
@@ -111,8 +111,8 @@ void SocketStream::complete(RecvOp& op) noexcept {
   has_received_ = true;
   record_activity();
   if (op.kind != Op::Kind::recv) return;
-  lent_ = op.lent;
-  op.into = {.data = lent_->data(), .size = lent_->size()};
+  lent_ = op.lent().buffer;
+  op.lent().data = lent_->data();
 }
 
 void SocketStream::cancel(RecvOp& op) noexcept { loop().cancel(op); }
@@ -219,7 +219,7 @@ SocketListener::Accept::Accept(SocketListener& listener) noexcept
 }
 
 bool SocketListener::Accept::start() noexcept {
-  endpoint = &peer_;
+  endpoint() = &peer_;
   return loop_.submit(*this);
 }
 

@@ -73,7 +73,7 @@ void SocketWriter::push() noexcept {
   while (!in_flight_) {
     const std::size_t count = gather();
     if (count == 0) return;
-    op_.gather = {.list = vectors_.data(), .count = count};
+    op_.gather() = {.list = vectors_.data(), .count = count};
     op_.state = Op::State::idle;
     if (loop_->backend().submit(op_)) {
       note_sent(op_.result);

@@ -33,10 +33,10 @@ Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept
                recv.resume();
              }),
       stream_(stream) {
-  into = {buffer.data(), buffer.size()};
+  into() = {.data = buffer.data(), .size = buffer.size()};
 }
 
-bool Stream::RecvInto::start() noexcept { return into.size == 0 || stream_.start(*this); }
+bool Stream::RecvInto::start() noexcept { return into().size == 0 || stream_.start(*this); }
 
 std::size_t Stream::RecvInto::finish() const {
   if (result < 0) stream_.fail(static_cast<int>(-result), "recv from");

@@ -39,9 +39,10 @@ inline constexpr int stream_truncated = ENOLINK;
 class RecvOp : public Op {
  public:
   using Op::Op;
-  // Of Kind::recv, after Stream::complete(): `into` is what was lent.
+  // After Stream::complete(), of both kinds that receive.
   [[nodiscard]] Received received() const noexcept {
-    return result > 0 ? Received(std::span(into.data, static_cast<std::size_t>(result))) : Received();
+    if (result <= 0) return {};
+    return Received(std::span(kind == Kind::recv ? lent().data : into().data, static_cast<std::size_t>(result)));
   }
 };
 

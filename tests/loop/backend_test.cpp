@@ -25,7 +25,7 @@ struct Noted : Op {
 };
 
 struct Recv : Noted {
-  explicit Recv(Descriptor of) : Noted(Kind::recv_into, of) { into = {.data = bytes.data(), .size = bytes.size()}; }
+  explicit Recv(Descriptor of) : Noted(Kind::recv_into, of) { into() = {.data = bytes.data(), .size = bytes.size()}; }
   std::array<char, 100> bytes{};
   [[nodiscard]] std::string_view text() const { return {bytes.data(), static_cast<std::size_t>(result)}; }
 };
@@ -33,7 +33,7 @@ struct Recv : Noted {
 struct Send : Noted {
   Send(Descriptor of, std::string_view text)
       : Noted(Kind::send, of), piece{.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()} {
-    gather = {.list = &piece, .count = 1};
+    gather() = {.list = &piece, .count = 1};
   }
   iovec piece;
 };
@@ -61,7 +61,7 @@ class BackendContract : public ::testing::Test {
   Descriptor connect_to(const Address& where) {
     const auto made = backend->open(where.family());
     Noted connect(Op::Kind::connect, made.value());
-    connect.address = &where;
+    connect.address() = &where;
     perform(connect);
     EXPECT_EQ(connect.result, 0);
     return *made;
@@ -76,7 +76,7 @@ class BackendContract : public ::testing::Test {
     pair.near = connect_to(backend->local(listener));
     Endpoint peer;
     Noted accept(Op::Kind::accept, listener);
-    accept.endpoint = &peer;
+    accept.endpoint() = &peer;
     perform(accept);
     EXPECT_EQ(peer, backend->local(pair.near));
     pair.far = backend->adopt(static_cast<int>(accept.result)).value();

@@ -512,7 +512,7 @@ TEST_F(EmbeddedLoop, post_before_a_close_outside_a_turn_stays_visible) {
   } receive(Op::Kind::recv_into, [](Completion& self) noexcept { *static_cast<Receive&>(self).ended = true; });
   receive.ended = &ended;
   receive.descriptor = *descriptor;
-  receive.into = {.data = into.data(), .size = into.size()};
+  receive.into() = {.data = into.data(), .size = into.size()};
   {
     const auto entered = loop.enter();
     ::fcntl(pair.near.get(), F_SETFL, 0);

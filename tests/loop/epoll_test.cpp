@@ -45,7 +45,7 @@ class EpollTest : public ::testing::Test {
   }
   void recv_into(Noted& op, Descriptor from, std::span<char> buffer) {
     op.descriptor = from;
-    op.into = {.data = buffer.data(), .size = buffer.size()};
+    op.into() = {.data = buffer.data(), .size = buffer.size()};
     if (backend->submit(op)) op.is_done = true;
   }
 
@@ -95,7 +95,7 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
     EXPECT_EQ(made->index, old.index);
     EXPECT_NE(made->generation, old.generation);
     connecting.descriptor = *made;
-    connecting.address = &address;
+    connecting.address() = &address;
     EXPECT_FALSE(backend->submit(connecting));
   };
   recv_one.then = [&] {

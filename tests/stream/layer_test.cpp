@@ -34,7 +34,7 @@ class UpperCase final : public Layer {
 
  private:
   static void change(const RecvOp& op) noexcept {
-    for (char& c : std::span(op.into.data, op.result > 0 ? static_cast<std::size_t>(op.result) : 0)) {
+    for (char& c : op.received().writable()) {
       if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
     }
   }
