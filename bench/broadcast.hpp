@@ -117,7 +117,7 @@ class Broadcast {
     }
   }
 
-  // --- before the measuring: everybody is in, and has read away who came ---
+  // --- before the measuring: everybody is in, and has read the joins ---
 
   // Servers differ in what they tell of comings; a probe that has reached all is a place in the stream that all share.
   void synchronise() {

@@ -52,7 +52,7 @@ class DatagramLoop {
     asking_ = false;
     for (const std::uint64_t until = now() + patience; waiting() != 0 && now() < until; turn(10)) {
     }
-    turn(50);  // for what comes once more
+    turn(50);  // for datagrams that arrive once more
     lost_ += waiting();
     if (lost_ * 1000 > answered_) throw std::runtime_error(std::to_string(lost_) + " datagrams were lost");
     meter_.print();

@@ -33,16 +33,16 @@ coax::Task<> echo(coax::Connection& connection) {
 }
 
 // Tells its port through the pipe.
-int serve(int told) {
+int serve(int report) {
   ::setenv("COAX_BACKEND", "uring", 1);
   coax::raise_descriptor_limit();
   coax::ServeOptions options{.listen = "0.0.0.0:0"};
   options.limits.connections_max = std::nullopt;
   options.limits.idle = std::nullopt;
   options.drain = std::chrono::seconds(1);
-  options.on_listen = [told](const coax::Address& at) {
+  options.on_listen = [report](const coax::Address& at) {
     const std::uint16_t port = at.endpoint().port();
-    if (::write(told, &port, sizeof port) != sizeof port) fail("tell the port");
+    if (::write(report, &port, sizeof port) != sizeof port) fail("tell the port");
   };
   return coax::run(coax::serve(std::move(options), echo), {.threads = loops});
 }
@@ -59,8 +59,8 @@ int connect_to(std::uint16_t port, int client) {
   return fd;
 }
 
-// Holds its connections until the pipe `hold` is closed; says with a byte to `told` that messages went over all.
-int hold_connections(std::uint16_t port, int client, int count, int told, int hold) {
+// Holds its connections until the pipe `hold` is closed; says with a byte to `report` that messages went over all.
+int hold_connections(std::uint16_t port, int client, int count, int report, int hold) {
   coax::raise_descriptor_limit();
   std::vector<int> all;
   for (int index = 0; index < count; ++index) all.push_back(connect_to(port, client));
@@ -76,7 +76,7 @@ int hold_connections(std::uint16_t port, int client, int count, int told, int ho
     }
   }
   char byte = 1;
-  if (::write(told, &byte, 1) != 1) fail("tell");
+  if (::write(report, &byte, 1) != 1) fail("tell");
   return ::read(hold, &byte, 1) == 0 ? 0 : 1;
 }
 
@@ -105,28 +105,28 @@ std::size_t resident_bytes(pid_t process) {
 
 int main(int count, char** arguments) {
   const int connections = count > 1 ? std::atoi(arguments[1]) : 50'000;
-  int told[2];
+  int report[2];
   int hold[2];
-  if (::pipe(told) != 0 || ::pipe(hold) != 0) fail("make a pipe");
+  if (::pipe(report) != 0 || ::pipe(hold) != 0) fail("make a pipe");
   const pid_t server = in_child([&] {
     ::close(hold[0]);
     ::close(hold[1]);
-    return serve(told[1]);
+    return serve(report[1]);
   });
   std::uint16_t port = 0;
-  if (::read(told[0], &port, sizeof port) != sizeof port) fail("start the server");
+  if (::read(report[0], &port, sizeof port) != sizeof port) fail("start the server");
   const std::size_t before = resident_bytes(server);
   std::vector<pid_t> clients;
   for (int client = 0; client < loops; ++client) {
     const int share = connections / loops + (client < connections % loops ? 1 : 0);
     clients.push_back(in_child([&] {
       ::close(hold[1]);
-      return hold_connections(port, client, share, told[1], hold[0]);
+      return hold_connections(port, client, share, report[1], hold[0]);
     }));
   }
-  ::close(told[1]);
+  ::close(report[1]);
   int ready = 0;
-  for (char byte = 0; ready < loops && ::read(told[0], &byte, 1) == 1;) ++ready;
+  for (char byte = 0; ready < loops && ::read(report[0], &byte, 1) == 1;) ++ready;
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
   std::printf(

@@ -28,7 +28,7 @@ class Server:
     threads: int = 1
     port: str = "{port}"  # the one to load
     optional: bool = False  # when it fails, it is left out
-    load: tuple[str, ...] = ()  # what its clients are told besides
+    load: tuple[str, ...] = ()  # further arguments of its clients
     datagrams: bool = False  # it answers to UDP
     warm_up: float = 0.1  # seconds before the measuring: more where a compiler runs along
 
@@ -108,7 +108,7 @@ class Running:
         self.port = int(server.port.format(**names))
         self.folder = tempfile.TemporaryDirectory()
         names["folder"] = self.folder.name
-        self.said = tempfile.TemporaryFile(mode="w+")  # a pipe that nobody reads would stop a talkative server
+        self.said = tempfile.TemporaryFile(mode="w+")  # a pipe without a reader would stop a talkative server
         self.process = start([word.format(**names) for word in server.command], cores, shared,
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.said)
 

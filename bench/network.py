@@ -1,4 +1,4 @@
-"""A network of the run's own: nobody else's packets and ports, and one congestion control for everybody's sockets."""
+"""A network of the run's own: packets and ports of no other program, and one congestion control for all sockets."""
 
 import ctypes
 import fcntl
@@ -14,7 +14,7 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 def enter(congestion_control: str) -> str:
     """Moves this process and all that it starts into a new network namespace, which has a loopback interface only.
-    Returns how that went, for the report. Where it is forbidden, as in many containers, all goes on in the system's."""
+    Returns how that went, for the report. Where it is forbidden, as in many containers, the run uses the system's."""
     if not is_possible():
         return f"{in_use()}, the system's default, since no network namespace is permitted"
     move()

@@ -1,5 +1,5 @@
 // raw_chat PORT [HOST]: the limit of a broadcast over TCP: says NICK, takes the first line for a nickname, and sends
-// every later line of anybody verbatim to all, once a turn, from one buffer. No rules, no limits, no news of who comes
+// every later line of anybody verbatim to all, once a turn, from one buffer. No rules, no limits, no messages of joins
 // and goes.
 #include <algorithm>
 

@@ -12,7 +12,7 @@ import subprocess
 BEGIN = "<!-- figures: begin (written by bench/run.py) -->"
 END = "<!-- figures: end -->"
 EVEN = 0.02  # what a quiet machine cannot tell apart
-BUSY = 0.9  # of a core: whoever waits for nothing but it
+BUSY = 0.9  # of a core: a side that waits for nothing but its core
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def limited_by(row: Row) -> str:
 
 
 def columns(table: Table) -> list[tuple[str, list[str]]]:
-    """Headings with their cells; what nobody has is left out."""
+    """Headings with their cells; columns without a value are left out."""
     rows = table.rows
     found = [("server", [f"**{row.title}**" if row.role == "ours" else row.title for row in rows]),
              ("connections", [f"{row.connections:,}" if row.connections else "" for row in rows])]
@@ -264,7 +264,7 @@ def versions(python: str) -> str:
 
 
 def document(tables: list[Table], facts: list[tuple[str, str]], picture: str, again: str) -> str:
-    """What stands between the markers."""
+    """The text between the markers."""
     text = [lost(tables), f"{picture}\n", "## Figures\n", f"{again}\n"]
     text += [markdown(table) for table in tables]
     text += ["### The machine\n", "| | |", "|---|---|"]

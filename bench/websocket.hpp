@@ -74,7 +74,7 @@ inline void mask(char* data, std::size_t size, const char* four) {
   for (; done < size; ++done) data[done] = static_cast<char>(data[done] ^ four[done % 4]);
 }
 
-// A frame as a client sends it. The mask is the same each time: nobody between us could be fooled.
+// A frame as a client sends it. The mask is the same each time: there is no proxy in between.
 inline std::string from_client(unsigned opcode, std::string_view payload) {
   static constexpr std::array<char, 4> four{0x37, 0x5A, 0x21, 0x3D};
   std::string frame;

@@ -1,4 +1,4 @@
-# What stands on the machine already: packages of the system, nothing is downloaded.
+# What the machine has already: packages of the system, nothing is downloaded.
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 set(Boost_USE_STATIC_LIBS OFF)
 find_package(Threads REQUIRED)

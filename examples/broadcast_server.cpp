@@ -1,4 +1,4 @@
-// broadcast_server PORT [HOST]: when somebody comes, all who are connected are told.
+// broadcast_server PORT [HOST]: a new connection is announced to all that are open.
 #include "coax/coax.hpp"
 
 coax::Topic everybody;

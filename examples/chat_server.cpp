@@ -1,4 +1,4 @@
-// chat_server PORT [HOST]: the hub's chat over plain TCP on its own: `NICK`, a nickname that nobody else has, then each
+// chat_server PORT [HOST]: the hub's chat over plain TCP on its own: `NICK`, a nickname that is not taken, then each
 // line goes to everybody.
 #include <set>
 

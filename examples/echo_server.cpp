@@ -1,4 +1,4 @@
-// echo_server PORT [HOST]: sends back what comes in pieces of at most 16 bytes, and prints them.
+// echo_server PORT [HOST]: sends back what it receives, in pieces of at most 16 bytes, and prints them.
 #include <array>
 
 #include "coax/coax.hpp"

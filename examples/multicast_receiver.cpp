@@ -1,4 +1,4 @@
-// multicast_receiver GROUP PORT [INTERFACE]: joins the group, prints what comes and acknowledges it.
+// multicast_receiver GROUP PORT [INTERFACE]: joins the group, prints and acknowledges the datagrams.
 #include "coax/coax.hpp"
 #include "coax/socket/names.hpp"
 

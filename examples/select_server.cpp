@@ -6,7 +6,7 @@
 
 using namespace std::chrono_literals;
 
-// True: it has finished, and was told, or is gone.
+// True: it has finished, and got an answer, or is gone.
 bool has_ended(coax::Socket& client, std::size_t& total) try {
   const coax::Bytes bytes = client.recv();
   total += bytes.size();

@@ -26,7 +26,7 @@ void serve(std::string_view where) {
     for (coax::Socket* ready : coax::select(watched).readable) {
       if (ready == &listener) {
         clients.push_back(listener.accept());
-        clients.back().set_timeout(10s);  // whoever does not read holds the others up no longer
+        clients.back().set_timeout(10s);  // a client that does not read delays the others no longer
         watched.push_back(&clients.back());
       } else if (!answer(*ready)) {
         std::erase(watched, ready);

@@ -7,7 +7,7 @@
 std::mutex mutex;  // of what is below, and of sending
 std::set<coax::Socket*> clients;
 
-// Waits for a reader that is behind, which slows the one who talks; after 5 s without progress the reader is lost.
+// Waits for a reader that is behind, which slows the sender; after 5 s without progress the reader is lost.
 void send_or_end(coax::Socket& client, std::string_view rest) try {
   while (!rest.empty() && !coax::select({}, {&client}, {}, std::chrono::seconds(5)).writable.empty()) {
     rest.remove_prefix(client.send_some(rest, coax::flags::dont_wait));

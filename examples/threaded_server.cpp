@@ -1,4 +1,4 @@
-// threaded_server PORT [HOST]: a thread for each client, which sends back what comes.
+// threaded_server PORT [HOST]: a thread for each client, which sends back what it receives.
 #include "coax/coax.hpp"
 
 void echo(coax::Socket& client) {

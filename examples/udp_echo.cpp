@@ -1,4 +1,4 @@
-// udp_echo PORT [HOST]: gives each datagram back to whoever sent it, on the loop.
+// udp_echo PORT [HOST]: sends each datagram back to its sender, on the loop.
 #include "coax/coax.hpp"
 
 coax::Task<> echo(std::string at) {

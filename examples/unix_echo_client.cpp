@@ -1,4 +1,4 @@
-// unix_echo_client PATH [TEXT]: sends a text over the Unix socket at that path and prints what comes back.
+// unix_echo_client PATH [TEXT]: sends a text over the Unix socket at that path and prints the answer.
 #include "coax/coax.hpp"
 
 void say(const coax::Arguments& given) {

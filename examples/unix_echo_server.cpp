@@ -1,4 +1,4 @@
-// unix_echo_server PATH: sends back what comes over the Unix socket at that path.
+// unix_echo_server PATH: sends back what it receives over the Unix socket at that path.
 #include "coax/coax.hpp"
 
 void echo(coax::Socket& client) {

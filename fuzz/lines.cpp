@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     coax::fuzz::require_same_however_cut(
         input, [&](coax::fuzz::Pieces pieces) { return decode(std::move(pieces), line_bytes_max); });
   }
-  // Without a limit: what comes out, each line with its end, is what went in; only CRs before LFs may be missing.
+  // Without a limit: the lines, each with its end, are the input; only CRs before LFs may be missing.
   std::string joined;
   auto events = decode(coax::fuzz::cut(input, 1), size);
   events.pop_back();

@@ -1,4 +1,4 @@
-// Invariant: UTF-8 is told alike whole and byte by byte, and as utf8proc tells it; what is printable has no controls;
+// Invariant: UTF-8 is checked alike whole and byte by byte, and as utf8proc does; what is printable has no controls;
 // folding twice is folding once.
 #include "coax/base/text.hpp"
 

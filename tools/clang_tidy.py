@@ -93,14 +93,14 @@ def main() -> int:
     sources = Sources()
     passed = {path: cache / key_of(sources, path, common) for path in paths}
     changed = [path for path in paths if not passed[path].exists()]
-    told: set[str] = set()
+    printed: set[str] = set()
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         jobs = {pool.submit(check, path, cache, arguments_for(path, sources.text(path))): path for path in changed}
         for job in concurrent.futures.as_completed(jobs):
             if not job.result():
                 passed[jobs[job]].touch()
-            elif job.result() not in told:
-                told.add(job.result())
+            elif job.result() not in printed:
+                printed.add(job.result())
                 print(job.result(), flush=True)
     for file in set(cache.iterdir()) - set(passed.values()) - {cache / "compile_commands.json"}:
         file.unlink(missing_ok=True)

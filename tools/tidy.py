@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 # The part of the style that a machine can test. Each function named check_... is one rule or a few that belong
 # together; its docstring says why. Prints "path:line: rule: what to do" for each breach; exit code 1 when there is one.
-"""Usage: tools/tidy.py [ROOT], or tools/tidy.py --list SUFFIX... for the files of ours that end so"""
+"""Usage: tools/tidy.py [ROOT]
+       tools/tidy.py --list SUFFIX...       the files of ours that end so
+       tools/tidy.py --wording [FOLDER]...  how many banned words each folder has, or which ones these have"""
 
 import ast
 import dataclasses
@@ -10,7 +12,10 @@ import pathlib
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+
+import wording
 
 FLOORS = ["base", "codec", "address", "socket", "loop", "task", "stream", "tls", "guard", "server", "http", "bus",
           "store", "test"]
@@ -109,7 +114,7 @@ def check_direction(file: File) -> Iterator[Breach]:
 
 
 def check_includes(file: File) -> Iterator[Breach]:
-    """Users parse our public headers, and nobody else's with them; paths from the root read the same everywhere."""
+    """Users parse our public headers, and no other library's; paths from the root read the same everywhere."""
     if not file.is_cpp:
         return
     public = file.parts[0] == "coax" and file.suffix == ".hpp" and not file.path.endswith("_private.hpp")
@@ -154,7 +159,7 @@ def check_opening(file: File) -> Iterator[Breach]:
 
 
 def check_lines(file: File) -> Iterator[Breach]:
-    """White space that nobody sees makes differences that nobody wants; long lines are not read."""
+    """Invisible white space makes differences that mean nothing; long lines are not read."""
     if file.suffix not in TEXT and not file.is_script and file.parts[-1] != "CMakeLists.txt":
         return
     wide_allowed = file.suffix in {".md", ".json", ".txt", ".html"} and file.parts[-1] != "CMakeLists.txt"
@@ -193,7 +198,7 @@ def functions(file: File) -> Iterator[tuple[str, int, int]]:
 
 
 def cpp_functions(bare: str) -> Iterator[tuple[str, int, int]]:
-    """Walks the braces. `head` is what stands before one since the last statement; it tells a namespace or a class,
+    """Walks the braces. `head` is the text before one since the last statement; it tells a namespace or a class,
     which is entered, from the body of a function, which is measured, and from an initialiser, which is skipped."""
     bare = re.sub(r"^[ ]*#(?:[^\n\\]|\\.|\\\n)*", lambda m: re.sub(r"[^\n]", " ", m[0]), bare, flags=re.MULTILINE)
     position = 0
@@ -270,7 +275,7 @@ def check_words(file: File) -> Iterator[Breach]:
             yield file.breach(number, "todo", "do it, or open an issue and write its number: TODO(#12)")
     if file.is_cpp and file.parts[0] == "tests":
         for number, line in enumerate(file.bare.split("\n"), 1):
-            # coax::sleep is an operation, which tests of time limits need; it blocks nobody.
+            # coax::sleep is an operation, which tests of time limits need; it blocks no thread.
             if re.search(r"this_thread::sleep|\b(sleep_for|usleep|nanosleep)\b|(?<![\w.])sleep\s*\(\s*\d+\s*\)", line):
                 yield file.breach(number, "sleep", "wait for the event, or use the virtual clock")
 
@@ -284,7 +289,7 @@ def check_lock(file: File) -> Iterator[Breach]:
 
 
 def check_orphans(files: list[File]) -> Iterator[Breach]:
-    """A header that nobody includes is dead, or a user cannot reach it."""
+    """A header without an includer is dead, or a user cannot reach it."""
     users: dict[str, set[str]] = {}
     for file in files:
         if file.is_cpp:
@@ -294,6 +299,31 @@ def check_orphans(files: list[File]) -> Iterator[Breach]:
         if file.suffix == ".hpp" and file.parts[0] == "coax" and file.path != "coax/coax.hpp":
             if not users.get(file.path, set()) - {file.path.removesuffix(".hpp") + ".cpp"}:
                 yield file.breach(1, "orphan", "nothing includes it: add it to coax/coax.hpp, or remove it")
+
+
+def banned_words(file: File) -> list[tuple[int, str, str]]:
+    """Line, words and advice, in comments, documents and messages."""
+    if file.path in wording.EXEMPT or file.suffix not in TEXT and not file.is_script:
+        return []
+    if file.is_cpp:
+        return sorted(wording.find(wording.prose_of_cpp(file.text, LITERAL_OR_COMMENT)))
+    return sorted(wording.find(wording.prose_of_markdown(file.text) if file.suffix == ".md" else file.text))
+
+
+def check_wording(files: list[File], allowed: dict[str, int]) -> Iterator[Breach]:
+    """A reader who knows Asio, Go or Trio recognises every term. Folders that are not rewritten yet may keep the
+    banned words that they have, and get no new ones."""
+    counts: Counter[str] = Counter()
+    for file in files:
+        folder = wording.folder_of(file.path)
+        for line, words, advice in banned_words(file):
+            counts[folder] += 1
+            if folder not in allowed:
+                yield file.breach(line, "wording", f'"{words}": {advice}')
+    for folder, count in counts.items():
+        if count > allowed.get(folder, count):
+            advice = f"{count} banned words, {allowed[folder]} before: tools/tidy.py --wording {folder} lists them"
+            yield Breach(folder, 1, "wording", advice)
 
 
 PER_FILE = [check_direction, check_includes, check_codec, check_header, check_opening, check_lines, check_length,
@@ -316,21 +346,45 @@ def paths_of(root: pathlib.Path) -> list[str]:
     return sorted(found)
 
 
-def check_tree(root: pathlib.Path) -> tuple[int, list[Breach]]:
-    """The number of files, and what is wrong with them."""
+def files_of(root: pathlib.Path) -> list[File]:
     files = []
     for path in paths_of(root):
         try:
             files.append(File(path, (root / path).read_bytes().decode()))
         except (UnicodeDecodeError, FileNotFoundError):  # a picture; a file that went away while we looked
             continue
+    return files
+
+
+def check_tree(root: pathlib.Path) -> tuple[int, list[Breach]]:
+    """The number of files, and what is wrong with them."""
+    files = files_of(root)
     breaches = [breach for file in files for check in PER_FILE for breach in check(file)]
     breaches += check_orphans(files)
+    breaches += check_wording(files, wording.NOT_YET_REWRITTEN)
     return len(files), sorted(set(breaches))
+
+
+def show_wording(files: list[File], folders: list[str]) -> None:
+    """Each banned word of these folders; without any, how many each folder has and may have."""
+    counts: Counter[str] = Counter()
+    for file in files:
+        folder = wording.folder_of(file.path)
+        for line, words, advice in banned_words(file):
+            counts[folder] += 1
+            if folder in folders:
+                print(f'{file.path}:{line}: "{words}": {advice}')
+    for folder in [] if folders else sorted(counts.keys() | wording.NOT_YET_REWRITTEN.keys()):
+        print(f"{folder:<20} {counts[folder]:>4} of {wording.NOT_YET_REWRITTEN.get(folder, 0)}")
+    if not folders:
+        print(f"{'all':<20} {counts.total():>4}")
 
 
 def main(arguments: list[str]) -> int:
     root = pathlib.Path(__file__).resolve().parent.parent
+    if arguments[:1] == ["--wording"]:
+        show_wording(files_of(root), arguments[1:])
+        return 0
     if arguments[:1] == ["--list"]:
         print(*(path for path in paths_of(root) if path.endswith(tuple(arguments[1:]))), sep="\n")
         return 0

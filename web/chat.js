@@ -245,7 +245,7 @@ class LinkStatus {
   /** state: 'up', 'trying' or 'down'. action: { label, run }. */
   show(state, text, { retryIn, action, rename = false } = {}) {
     document.body.dataset.link = state;
-    if (this.#text.textContent !== text) this.#text.textContent = text; // told once, not at every try
+    if (this.#text.textContent !== text) this.#text.textContent = text; // shown once, not at every try
     byId('send').ariaDisabled = String(state !== 'up');
     if (!action && [this.#action, this.#rename].includes(document.activeElement)) composer.input.focus();
     this.#action.hidden = !action;
@@ -426,7 +426,7 @@ function rejoin() {
   seat.takeAgain(memory.seated);
 }
 
-/** True if it went out. Otherwise the reader is told, and keeps the text. */
+/** True if it went out. Otherwise the page says so, and keeps the text. */
 function send(text) {
   if (!seat.seated) {
     textError('Not sent: there is no connection right now. Your text stays here.');

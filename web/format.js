@@ -81,7 +81,7 @@ function addressOnly(found) {
 }
 
 // What ends an address: blanks, quotation marks, and the punctuation and brackets of Chinese, Japanese and Korean,
-// behind which a sentence goes on without a space. None of it stands in an address as it is.
+// behind which a sentence continues without a space. None of it stands in an address as it is.
 const ends = [
   '\\s<>"`«»“”', '\u3000-\u3003\u3008-\u3011\u3014-\u301f', // 、 。 「 」 【 】
   // ！ （ ， ． ： ； ？ ［ ｛ ｡, and the same small or upright

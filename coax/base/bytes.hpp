@@ -75,8 +75,8 @@ class COAX_POINTER Bytes {
   std::size_t size_ = 0;
 };
 
-// How large a buffer for `count` bytes is to be when `have` of it are full: it grows with what comes, not with what a
-// peer says.
+// How large a buffer for `count` bytes is to be when `have` of it are full: it grows with the bytes received,
+// not with what a peer announces.
 constexpr std::size_t grown_towards(std::size_t count, std::size_t have) noexcept {
   constexpr std::size_t first = std::size_t{64} * 1024;
   return have > count / 2 ? count : std::min(count, std::max(first, 2 * have));

@@ -66,7 +66,7 @@ class Sink {
     write_lines(lines);
   }
   void lose(std::size_t count) noexcept { lost_ += count; }
-  // False: it cannot be told now.
+  // False: it cannot be written now.
   bool tell_lost() noexcept {
     if (lost_ == 0) return true;
     try {

@@ -166,7 +166,7 @@ void write(Level level, std::string_view text) noexcept {
     const std::string escaped = printable(text, characters_max);
     const Record record{.level = level, .time = std::chrono::system_clock::now(), .text = escaped};
     if (!give_to_sink(record)) detail::add_error_line(line_of(record));
-  } catch (...) {  // out of memory, or by the sink: the caller's work goes on
+  } catch (...) {  // out of memory, or by the sink: the caller continues
   }
 }
 

@@ -22,7 +22,7 @@ void abort_misuse(std::string_view message) noexcept {
 }
 
 bool is_debugging() noexcept {
-  const char* const given = std::getenv("COAX_DEBUG");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const given = std::getenv("COAX_DEBUG");  // NOLINT(concurrency-mt-unsafe): the program does not set it
   return given != nullptr && std::string_view(given) == "1";
 }
 

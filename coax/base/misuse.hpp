@@ -1,5 +1,5 @@
 // Misuse of the library that no exception can report: the message says what to do, then the program is aborted, since
-// going on would corrupt memory.
+// it would corrupt memory if it continued.
 #pragma once
 
 #include <string_view>

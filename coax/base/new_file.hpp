@@ -13,7 +13,7 @@ namespace coax {
 bool is_plain_file_name(std::string_view name) noexcept;
 
 // Written without a name (O_TMPFILE), which it gets last: whatever ends the process before leaves nothing behind, and
-// nobody sees half of it. Throws Error; unsupported: the file system has no files without a name.
+// no reader sees half of it. Throws Error; unsupported: the file system has no files without a name.
 class NewFile {
  public:
   explicit NewFile(std::string directory);

@@ -54,7 +54,7 @@ class Quiet {
   termios modes_{};
 };
 
-// Byte by byte: what stands behind it belongs to others.
+// Byte by byte: bytes behind the line belong to others.
 std::string read_line(int from) {
   std::string line;
   char byte = 0;

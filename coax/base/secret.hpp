@@ -1,4 +1,4 @@
-// read_secret(): a password from whoever sits at the terminal, without showing it.
+// read_secret(): a password from the terminal, without showing it.
 #pragma once
 
 #include <string>

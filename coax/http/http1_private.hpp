@@ -14,7 +14,7 @@ namespace coax::http {
 
 class Http1Connection {
  public:
-  // What has to be waited for before it goes on.
+  // What has to be waited for before it continues.
   enum class Step : std::uint8_t {
     request,   // another one
     rest,      // of the request that has begun

@@ -158,7 +158,7 @@ struct RouteTree::Walk {
   Found found;
 };
 
-// True: the walk is over. For an upgrade it goes on to a WebSocket, and other routes are for where there is none.
+// True: the walk is over. For an upgrade it continues to a WebSocket, and other routes are for where there is none.
 bool RouteTree::look_at(const std::vector<const Route*>& routes, Walk& walk) {
   const Route* answers = nullptr;
   for (const Route* route : routes) {

@@ -30,7 +30,7 @@ using namespace std::chrono_literals;
 namespace {
 
 // A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
-// what still comes is read away, until the peer has finished or has been quiet for so long.
+// what still arrives is read and discarded, until the peer has finished or has been quiet for so long.
 Task<> read_away(Stream& stream, Duration quiet) {
   co_await stream.shutdown_send();
   stream.reopen_input();
@@ -190,7 +190,7 @@ bool is_limit(CloseReason reason) noexcept {
          reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
 }
 
-// Why a handler ended: the reason is noted, and what is not the peer's doing is told.
+// Why a handler ended: the reason is noted, and errors that are not the peer's are logged.
 void note_end(Connection& connection, const std::exception_ptr& why) {
   log::Level level = log::Level::info;
   try {
@@ -281,7 +281,7 @@ Task<> Shard::close(ConnectionTask& connection) {
   if (is_cut) co_await shield(flush_or_abort(connection.stream()));
 }
 
-// Whoever has not got everything must not take the end for a clean one.
+// A peer that has not got everything must not take the end for a clean one.
 Task<> Shard::flush_or_abort(Stream& stream) {
   try {
     co_await timeout(500ms, stream.shutdown_send());

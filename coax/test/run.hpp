@@ -32,7 +32,7 @@ void without_cancelled(Body body) {
   try {
     body();
   } catch (const Cancelled&) {
-    throw Error(ErrorKind::invalid, "run", "a test", "it ended with Cancelled, though nobody had cancelled it");
+    throw Error(ErrorKind::invalid, "run", "a test", "it ended with Cancelled, though it had not been cancelled");
   }
 }
 

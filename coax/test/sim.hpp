@@ -22,7 +22,7 @@ using Simulation = std::function<Task<>(SimNetwork&)>;
 
 struct SimulateOptions {
   SimConditions conditions = {};
-  // Of virtual time: a simulation in which everybody waits for ever ends here, at once, with Error(timed_out).
+  // Of virtual time: a simulation in which all tasks wait without an end ends here, at once, with Error(timed_out).
   Duration limit = std::chrono::hours(1);
   // Asked after each simulation that did not throw: for test frameworks whose checks do not throw, such as
   // ::testing::Test::HasFailure.
@@ -30,7 +30,7 @@ struct SimulateOptions {
 };
 
 // Runs the task that the body returns to its end, on one loop of its own. A failure, what the task throws or what
-// has_failed says, is told on standard error together with the seed; what was thrown is thrown on. Returns
+// has_failed says, is printed on standard error together with the seed; what was thrown is thrown on. Returns
 // SimNetwork::trace().
 std::uint64_t simulate(std::uint64_t seed, const Simulation& body, const SimulateOptions& options = {});
 

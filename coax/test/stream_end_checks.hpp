@@ -171,8 +171,8 @@ inline constexpr StreamCheck end_checks[] = {
        EXPECT_TRUE((co_await pair.near->recv()).empty());
        std::array<char, 4> buffer{};
        EXPECT_EQ(co_await pair.near->recv(buffer), 0U);
-       co_await pair.near->send("sending goes on");
-       EXPECT_EQ((co_await pair.far->recv()).text(), "sending goes on");
+       co_await pair.near->send("still sending");
+       EXPECT_EQ((co_await pair.far->recv()).text(), "still sending");
      }},
     {"last_active_follows_received_and_sent_bytes",
      [](StreamPair& pair, const StreamKind&) -> Task<> {

@@ -26,7 +26,7 @@ struct StreamKind {
   Task<StreamPair> (*make)();
   // Whether the peer may still send after shutdown_send(). False: TLS 1.2, a WebSocket.
   bool half_closes = true;
-  // Whether the protocol marks the end of its bytes, so that truncation is told from it. True: TLS.
+  // Whether the protocol marks the end of its bytes, so that truncation is not taken for it. True: TLS.
   bool marks_end = false;
 
   // For GoogleTest.

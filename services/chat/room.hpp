@@ -61,7 +61,7 @@ class Room {
   // Waits while the outbox of any member is behind: await it before Member::say(). See Topic::ready().
   [[nodiscard]] Topic::Publish ready() noexcept { return topic_.ready(); }
 
-  // Shutdown: nobody joins any more. When the last member has retired or left, the room closes: each outbox finishes
+  // Shutdown: later joins are refused. When the last member has retired or left, the room closes: each outbox finishes
   // after everything that was accepted, if it is in no other open room.
   void drain();
   // The same without waiting for those who have not retired.

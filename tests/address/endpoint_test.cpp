@@ -1,4 +1,4 @@
-// Endpoints from and to text, and what is told from an address.
+// Endpoints from and to text, and what an address says.
 #include "coax/address/endpoint.hpp"
 
 #include <gtest/gtest.h>

@@ -179,7 +179,7 @@ TEST_F(LogPipe, printed_errors_keep_their_place) {
   EXPECT_EQ(lines[2].substr(25), "info three");
 }
 
-// Each call would block for ever: nothing is read before the last one has returned.
+// Each call would block without an end: nothing is read before the last one has returned.
 TEST_F(LogPipe, that_is_not_read_holds_up_nobody_and_counts) {
   constexpr int count = 50'000;
   const std::string filler(100, 'x');

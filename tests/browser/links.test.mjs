@@ -8,7 +8,7 @@ const linksIn = (page, text) => page.page.evaluate(async (given) => {
   return [...withLinks(given).querySelectorAll('a')].map((link) => link.textContent);
 }, text);
 
-browserTest('a link ends where the sentence goes on', async ({ open }) => {
+browserTest('a link ends where the sentence continues', async ({ open }) => {
   const page = await open();
   for (const [text, ...links] of [
     ['see http://a.example/b.', 'http://a.example/b'],

@@ -67,7 +67,7 @@ browserTest('http and https addresses become links that tell the other side noth
   ]);
 });
 
-browserTest('a nickname taken or not allowed is told at its field; another one gets in', async ({ hub, open }) => {
+browserTest('a nickname taken or not allowed is reported at its field; another one gets in', async ({ hub, open }) => {
   const bob = await RawClient.join(hub, 'Bob');
   const alice = await open();
   const error = alice.page.locator('#nick-error');

@@ -77,7 +77,7 @@ browserTest('a message that never came back is kept, to be sent again once', asy
   assert.equal(bob.lines.filter((line) => line.includes('did this arrive?')).length, 1);
 });
 
-browserTest('messages that passed while away are told as a gap', async ({ hub, open }) => {
+browserTest('messages that passed while away are shown as a gap', async ({ hub, open }) => {
   let letIn;
   const later = new Promise((resolve) => { letIn = resolve; });
   const alice = await open(between(async (socket, number) => {
@@ -163,7 +163,7 @@ browserTest('closed for a reason (1008): the reason is shown, and the page does 
   assert.equal(await alice.focused(), 'text');
 });
 
-browserTest('each error code is told in words, where it belongs', async ({ open }) => {
+browserTest('each error code is shown in words, where it belongs', async ({ open }) => {
   let answer;
   const alice = await open(between((socket) => {
     socket.onMessage((message) => {
@@ -177,13 +177,13 @@ browserTest('each error code is told in words, where it belongs', async ({ open 
   await alice.shows(alice.page.locator('#nick-error'), 'The hub does not take this nickname');
   await alice.fillNick('alice');
   await alice.shows(alice.status, 'Connected as alice.');
-  const told = {
+  const shown = {
     text_invalid: 'Not sent: it contains characters that the hub does not take.',
     text_too_long: 'Not sent: longer than 4096 bytes.',
     bad_message: 'Not sent: the hub did not understand this page.',
     of_tomorrow: 'The hub says: the moon is full.',
   };
-  for (const [code, words] of Object.entries(told)) {
+  for (const [code, words] of Object.entries(shown)) {
     answer = { code, message: 'the moon is full' };
     await alice.send(`with ${code}`);
     const line = alice.unconfirmed.getByRole('listitem').filter({ hasText: `with ${code}` });
@@ -193,7 +193,7 @@ browserTest('each error code is told in words, where it belongs', async ({ open 
   }
 });
 
-browserTest('a hub that refuses the connection is told at the nickname', async ({ hub, open }) => {
+browserTest('a hub that refuses the connection is reported at the nickname', async ({ hub, open }) => {
   const alice = await open();
   await hub.stop();
   await alice.fillNick('alice');

@@ -90,10 +90,10 @@ TEST(Topic, catching_up_puts_what_was_said_before_what_is_told) {
     Subscription subscription = topic.subscribe(outbox);
     topic.publish_now("said ");
     subscription.catch_up();
-    outbox.push("told");
+    outbox.push("pushed");
     outbox.finish();
     co_await drain_and_finish(outbox, *near);
-    EXPECT_EQ(co_await read_all(*far), "said told");
+    EXPECT_EQ(co_await read_all(*far), "said pushed");
   });
 }
 

@@ -1,4 +1,4 @@
-// Counts what stands allocated, for the promise that an idle decoder holds no memory.
+// Counts the allocated bytes, for the promise that an idle decoder holds no memory.
 #include <malloc.h>
 
 #include <atomic>

@@ -26,7 +26,7 @@ std::string text_of(const FrameEvent& event) {
   return "?";
 }
 
-// Up to the first bad length, which is told for ever.
+// Up to the first bad length, which every later call reports.
 Events frames_of(const Framing& framing, std::string_view input, std::size_t frame_bytes_max = 8) {
   return coax::test::however_it_is_cut(input, [&](coax::test::Pieces pieces) {
     FrameDecoder frames(framing, frame_bytes_max);

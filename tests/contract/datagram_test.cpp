@@ -9,7 +9,7 @@ namespace {
 
 const Address loopback = *Endpoint::parse("127.0.0.1:0");
 
-// A port at which nobody is.
+// A port without a receiver.
 Address nowhere() {
   const DatagramTransport gone(loopback);
   return gone.local();
@@ -321,7 +321,7 @@ TEST(Datagrams, what_cannot_be_sent_to_one_disturbs_no_other_and_is_counted) {
     EXPECT_EQ(got, texts);
     EXPECT_EQ(near.undelivered(), 13U);
     EXPECT_EQ(co_await text_of_error(near.flush()), "send to 127.0.0.1:0: Invalid argument");
-    EXPECT_EQ(co_await outcome(near.flush()), "done") << "it was told";
+    EXPECT_EQ(co_await outcome(near.flush()), "done") << "it was reported";
   });
 }
 

@@ -61,7 +61,7 @@ Task<std::string> read_all(Stream& stream) {
   co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
 }
 
-// What comes back when the client sends this, in pieces of so many bytes, and finishes.
+// The answer when the client sends this, in pieces of so many bytes, and finishes.
 std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http::AppOptions options = {}) {
   std::string result;
   run([&]() -> Task<> {

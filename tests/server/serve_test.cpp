@@ -1,4 +1,5 @@
-// serve(): who comes in, who is sent away, and how it all ends. Clients are plain sockets where they must misbehave.
+// serve(): which connections are accepted and refused, and how they end. Clients are plain sockets where they must
+// misbehave.
 #include "coax/server/serve.hpp"
 
 #include <gtest/gtest.h>

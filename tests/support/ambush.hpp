@@ -1,5 +1,5 @@
 // Cancels a context some turns from now, whatever it waits for by then: nothing yet (0 turns: at once), what it has
-// just begun to wait for, or what has ended and not been told yet.
+// just begun to wait for, or what has ended and not been reported yet.
 #pragma once
 
 #include "coax/loop/loop.hpp"

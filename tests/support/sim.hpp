@@ -9,7 +9,7 @@
 namespace coax::test {
 
 inline bool on_sim() {
-  const char* const name = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const name = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): no test sets it
   return name != nullptr && std::string_view(name) == "sim";
 }
 

@@ -116,7 +116,7 @@ inline Task<StreamPair> layered_unix_pair() {
   co_return pair;
 }
 
-// As TLS 1.2: the end is marked, and there is no half-close. What is marked is told beside the bytes.
+// As TLS 1.2: the end is marked, and there is no half-close. The mark is passed on beside the bytes.
 class EndMarked final : public Layer {
  public:
   struct Marks {

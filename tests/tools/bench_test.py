@@ -103,7 +103,7 @@ class Document(unittest.TestCase):
 
 class Server:
     """Answers on a thread until it is left: answer(number, bytes), for the connection of that number, gives what is
-    sent for what came, which is empty at the end. A delay in seconds passes before the first bytes are read."""
+    sent for the bytes received, none at the end. A delay in seconds passes before the first bytes are read."""
 
     def __init__(self, answer, delay: float = 0, kind: int = socket.SOCK_STREAM) -> None:
         self.answer, self.delay, self.kind = answer, delay, kind

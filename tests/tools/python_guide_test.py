@@ -1,4 +1,4 @@
-# docs/guide/python.md leaves no name of Python's out: what its modules have, seen from this Python, stands there.
+# docs/guide/python.md leaves no name of Python's out: it has what the modules of this Python have.
 
 import asyncio
 import inspect
