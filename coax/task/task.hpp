@@ -118,7 +118,7 @@ template <class T>
 class TaskPromise : public PromiseBase {
  public:
   Task<T> get_return_object() noexcept { return Task<T>(std::coroutine_handle<TaskPromise>::from_promise(*this)); }
-  template <class U>
+  template <class U = T>  // co_return {...}
     requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
     value_.emplace(std::forward<U>(value));

@@ -71,6 +71,7 @@ consume(text());
 const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1));
 co_await race(stream.recv(), event.wait());
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
+const auto empty = []() -> Task<std::vector<int>> { co_return {}; }; (void)(co_await empty());
 int value = co_await future; group.spawn(nothing()); (void)value;
 http::App app; app.get("/", [p = std::make_unique<int>()](http::Request&) { return http::Response{.status = *p}; });
 (void)Handler([own = std::make_unique<std::string>()](Stream& stream) -> Task<> { co_await stream.send(*own); });
