@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# The programs of docs/guide/servers.md, http.md, logging.md and programs.md do what these pages show.
+# The programs that the guides begin with do what these pages show.
 import http.client
 import os
 import pathlib
@@ -70,6 +70,26 @@ class Guides(unittest.TestCase):
             done = run("websocket_client", LOCALHOST, str(port))
             self.assertEqual(done.returncode, 1)
             self.assertIn("the server answered 404", done.stderr)
+
+    def test_http_head_prints_the_head(self) -> None:
+        with example("http_hello") as (port, _):
+            done = run("http_head", LOCALHOST, str(port), "/hello")
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, "HTTP/1.1 200 OK"))
+        self.assertIn("Content-Length: 12\n", done.stdout)
+
+    def test_fastest_takes_the_first_answer(self) -> None:
+        def serve(listener: socket.socket, greeting: bytes) -> None:
+            peer, _ = listener.accept()
+            peer.sendall(greeting)
+            peer.recv(1)  # its end
+
+        with socket.create_server((LOCALHOST, 0)) as first:
+            port = first.getsockname()[1]
+            with socket.create_server(("127.0.0.2", port)) as silent:
+                for listener, greeting in (first, b"hello\n"), (silent, b""):
+                    threading.Thread(target=serve, args=(listener, greeting), daemon=True).start()
+                done = run("fastest", str(port), LOCALHOST, "127.0.0.2")
+        self.assertEqual((done.returncode, done.stdout), (0, f"{LOCALHOST}:{port}: hello\n"))
 
     def test_log_to_file_writes_its_log_there(self) -> None:
         path = pathlib.Path(self.folder) / "log"

@@ -17,7 +17,7 @@ COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-W
 PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")})
 # Pages whose every block of C++ is checked here. Other tests have the rest: tests/task/guide_test.cpp,
 # tests/loop/embedding_guide_test.cpp and package_test.py.
-CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("http", "logging", "programs", "servers"))]
+CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("http", "logging", "programs", "servers", "streams"))]
 PROGRAMS = [*CHECKED, "docs/guide/tasks.md"]
 HEAD = """
 #include "coax/coax.hpp"
