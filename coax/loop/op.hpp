@@ -100,15 +100,15 @@ class Op : public Completion {
   }
 
   // The payload.
-  [[nodiscard]] Lent& lent() noexcept { return payload_of(Kind::recv, lent_); }
-  [[nodiscard]] Into& into() noexcept { return payload_of(Kind::recv_into, into_); }
-  [[nodiscard]] Gather& gather() noexcept { return payload_of(Kind::send, gather_); }
-  [[nodiscard]] Endpoint*& endpoint() noexcept { return payload_of(Kind::accept, endpoint_); }
-  [[nodiscard]] const Address*& address() noexcept { return payload_of(Kind::connect, address_); }
-  [[nodiscard]] Incoming& incoming() noexcept { return payload_of(Kind::recv_batch, incoming_); }
-  [[nodiscard]] SendBatch*& outgoing() noexcept { return payload_of(Kind::send_batch, outgoing_); }
-  [[nodiscard]] const Lent& lent() const noexcept { return payload_of(Kind::recv, lent_); }
-  [[nodiscard]] const Into& into() const noexcept { return payload_of(Kind::recv_into, into_); }
+  [[nodiscard]] Lent& lent() noexcept { return require(Kind::recv), lent_; }
+  [[nodiscard]] Into& into() noexcept { return require(Kind::recv_into), into_; }
+  [[nodiscard]] Gather& gather() noexcept { return require(Kind::send), gather_; }
+  [[nodiscard]] Endpoint*& endpoint() noexcept { return require(Kind::accept), endpoint_; }
+  [[nodiscard]] const Address*& address() noexcept { return require(Kind::connect), address_; }
+  [[nodiscard]] Incoming& incoming() noexcept { return require(Kind::recv_batch), incoming_; }
+  [[nodiscard]] SendBatch*& outgoing() noexcept { return require(Kind::send_batch), outgoing_; }
+  [[nodiscard]] const Lent& lent() const noexcept { return require(Kind::recv), lent_; }
+  [[nodiscard]] const Into& into() const noexcept { return require(Kind::recv_into), into_; }
 
   const Kind kind;
   State state = State::idle;
@@ -116,11 +116,8 @@ class Op : public Completion {
   std::int64_t result = 0;  // what the kind says, or -errno; -ECANCELED when it was cancelled: nothing was done then
 
  private:
-  template <class Payload>
-  Payload& payload_of(Kind which, Payload& payload) const noexcept {
+  void require([[maybe_unused]] Kind which) const noexcept {
     assert(kind == which && "the payload of another kind of operation");
-    static_cast<void>(which);
-    return payload;
   }
 
   union {
