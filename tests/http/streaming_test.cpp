@@ -344,6 +344,9 @@ TEST_F(HttpMiddleware, runs_from_the_outside_in_and_sees_what_no_route_answers) 
   EXPECT_EQ(marks_of(get(make(), "/inner/x")), "cba");
   EXPECT_EQ(marks_of(get(make(), "/none")), "ba");
   EXPECT_TRUE(get(make(), "/none").starts_with("HTTP/1.1 404 "));
+  const std::string text = answer(make(), "POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 404 ")) << "the body is not read";
+  EXPECT_EQ(marks_of(text), "ba");
 }
 
 TEST_F(HttpMiddleware, may_answer_by_itself_also_instead_of_a_websocket) {
