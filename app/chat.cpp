@@ -512,7 +512,7 @@ std::optional<std::string> read_server(const std::string& given) {
   return fmt::format("{}:{}", is_v6 ? "[" + target->host + "]" : target->host, target->port.value_or(default_port));
 }
 
-struct Given {
+struct Options {
   std::vector<std::string> server;  // one word, or a host and a port
   std::string nick;
   bool reconnect = false;
@@ -529,7 +529,7 @@ int refuse(std::string_view text) {
   return usage;
 }
 
-int chat_with(const Given& given) {
+int chat_with(const Options& given) {
   std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
   if (given.server.size() == 2) server_text = host_and_port(server_text, given.server.back());
   const auto server = read_server(server_text);
@@ -556,36 +556,44 @@ int chat_with(const Given& given) {
   }
 }
 
-}  // namespace
-
-void add_chat(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("chat", "Join a hub's chat, from a terminal or in a pipe");
-  auto given = std::make_shared<Given>();
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
   command
-      ->add_option("server", given->server,
-                   "Where the hub is: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
+      .add_option("server", given->server,
+                  "Where the hub is: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
       ->type_name("HOST[:PORT]")
       ->expected(1, 2);
-  command->add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
+  command.add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
       ->type_name("NAME");
-  command->add_flag("--reconnect", given->reconnect,
-                    "Connect again when the connection is lost, after 0.5 s to 30 s, under the same nickname; the "
-                    "default at a terminal");
-  command->add_flag("--no-reconnect", given->no_reconnect, "Do not; the default in a pipe");
-  command->footer(
-      "At a terminal: lines are edited, with a history; a paste of several lines is sent when you press Enter;\n"
-      "/help lists the commands, Ctrl-D leaves.\n"
-      "In a pipe: each line is sent, without colours and with tabs as blanks, above 4096 bytes in parts; at the end "
-      "it\n"
-      "waits until the last has come back. What is said in the chat comes out, a line each, for as long as the input "
-      "is\n"
-      "open.\n\n"
-      "Exit codes: 0 you left, or all lines came back; 1 the connection was lost or closed by the hub, or a line did "
-      "not\n"
-      "come back; 2 wrong arguments; 3 nobody answers.\n\n"
-      "Examples:\n  coax chat --nick alice\n  coax chat 192.168.1.5:7000 --nick alice\n"
-      "  make 2>&1 | coax chat --nick builder\n  sleep infinity | coax chat --reconnect --nick logger > chat.log");
-  command->callback([given, &chosen] { chosen = [given] { return chat_with(*given); }; });
+  command.add_flag("--reconnect", given->reconnect,
+                   "Connect again when the connection is lost, after 0.5 s to 30 s, under the same nickname; the "
+                   "default at a terminal");
+  command.add_flag("--no-reconnect", given->no_reconnect, "Do not; the default in a pipe");
+  return [given] { return chat_with(*given); };
 }
+
+}  // namespace
+
+const Command chat_command{
+    .name = "chat",
+    .summary = "Join a hub's chat, from a terminal or in a pipe",
+    .details =
+        "At a terminal: lines are edited, with a history; a paste of several lines is sent when you press Enter;\n"
+        "/help lists the commands, Ctrl-D leaves.\n"
+        "In a pipe: each line is sent, without colours and with tabs as blanks, above 4096 bytes in parts; at the end "
+        "it\n"
+        "waits until the last has come back. What is said in the chat comes out, a line each, for as long as the input "
+        "is\n"
+        "open.\n\n"
+        "Exit codes: 0 you left, or all lines came back; 1 the connection was lost or closed by the hub, or a line did "
+        "not\n"
+        "come back; 2 wrong arguments; 3 nobody answers.\n\n",
+    .examples =
+        "  coax chat --nick alice\n"
+        "  coax chat 192.168.1.5:7000 --nick alice\n"
+        "  make 2>&1 | coax chat --nick builder\n"
+        "  sleep infinity | coax chat --reconnect --nick logger > chat.log",
+    .configure = configure,
+};
 
 }  // namespace coax::app

@@ -1,4 +1,4 @@
-// The program's commands, one file each. A command adds itself to the command line; what it returns is the exit code.
+// The program's commands, one file each. Each defines its Command; main.cpp has the table of them.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -14,16 +14,27 @@ enum Exit : int {
   unavailable = 3,  // a name is not found, the address cannot be listened on, or nobody answers at it
 };
 
-// Adds the command; `chosen` is set to what it does when it was the one given.
-using Chosen = std::function<int()>;
-void add_serve(CLI::App& program, Chosen& chosen);
-void add_chat(CLI::App& program, Chosen& chosen);
-void add_doctor(CLI::App& program, Chosen& chosen);
-void add_echo(CLI::App& program, Chosen& chosen);
-void add_connect(CLI::App& program, Chosen& chosen);
-void add_listen(CLI::App& program, Chosen& chosen);
-void add_ports(CLI::App& program, Chosen& chosen);
-void add_resolve(CLI::App& program, Chosen& chosen);
-void add_ip(CLI::App& program, Chosen& chosen);
+// What a command does once its options are read. Returns: the exit code.
+using Run = std::function<int()>;
+
+// A command of the program, defined in the file of its name. main() makes the command line of them.
+struct Command {
+  const char* name;
+  const char* summary;   // in the list of commands
+  const char* details;   // below the options: what is to be known, and the exit codes; empty, or ends with a blank line
+  const char* examples;  // one on each line
+  // Adds its options, and returns what runs when it is the command that was given.
+  Run (*configure)(CLI::App& command);
+};
+
+extern const Command serve_command;
+extern const Command chat_command;
+extern const Command echo_command;
+extern const Command connect_command;
+extern const Command listen_command;
+extern const Command ports_command;
+extern const Command resolve_command;
+extern const Command ip_command;
+extern const Command doctor_command;
 
 }  // namespace coax::app

@@ -6,7 +6,7 @@
 #include "app/check.hpp"
 #include "app/commands.hpp"
 #include "app/datagrams.hpp"
-#include "app/exchange.hpp"
+#include "app/relay.hpp"
 #include "app/report.hpp"
 #include "app/signals.hpp"
 #include "app/target.hpp"
@@ -19,7 +19,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> target;
   std::string timeout;
   std::string reconnect;
@@ -29,7 +29,7 @@ struct Given {
 
 class Client {
  public:
-  Client(Target target, const ExchangeOptions& options, Duration limit, std::optional<Duration> reconnect)
+  Client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect)
       : target_(std::move(target)),
         options_(options),
         limit_(limit),
@@ -44,7 +44,7 @@ class Client {
   Task<> keep_connecting();
 
   Target target_;
-  ExchangeOptions options_;
+  RelayOptions options_;
   Duration limit_;
   std::optional<Duration> reconnect_;
   StandardInput input_;
@@ -91,13 +91,14 @@ Task<bool> Client::connect_once() {
 }
 
 // UDP: nothing is connected that could be refused at once; that nobody is there is told when something was sent.
-Task<> run_datagrams(Target target, const ExchangeOptions& options, Duration limit, int& code) {
+Task<> run_datagrams(Target target, const RelayOptions& options, Duration limit, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
   DatagramPeer peer;
   try {
     peer = co_await DatagramPeer::find(target, limit);
-    const Outcome outcome = co_await converse("connect", peer, input, transcript, options);
+    DatagramRelay relay("connect", peer, input, transcript, options);
+    const Outcome outcome = co_await converse("connect", relay, transcript);
     code = outcome.code;
   } catch (const Error& error) {
     complain("connect", error.what());
@@ -107,14 +108,14 @@ Task<> run_datagrams(Target target, const ExchangeOptions& options, Duration lim
   }
 }
 
-Task<> run_client(Target target, const ExchangeOptions& options, Duration limit, std::optional<Duration> reconnect,
+Task<> run_client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect,
                   int& code) {
   Client client(std::move(target), options, limit, reconnect);
   co_await client.run();
   code = client.code();
 }
 
-int connect_with(const Given& given, const ExchangeFlags& flags) {
+int connect_with(const Options& given, const RelayFlags& flags) {
   using namespace std::chrono_literals;
   const Target target =
       target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
@@ -126,7 +127,7 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
         "--udp is for HOST:PORT, without --check and --reconnect: nothing tells whether a UDP port is listened on "
         "but an answer (coax echo --udp asks for one)"};
   }
-  ExchangeOptions options = flags.options();
+  RelayOptions options = flags.options();
   const Duration usual = given.check ? 3s : 30s;
   const Duration limit = given.timeout.empty() ? usual : duration_of("--timeout", given.timeout);
   std::optional<Duration> reconnect;
@@ -144,49 +145,52 @@ int connect_with(const Given& given, const ExchangeFlags& flags) {
   return ran != 0 ? ran : code;
 }
 
-}  // namespace
-
-void add_connect(CLI::App& program, Chosen& chosen) {
-  CLI::App* command =
-      program.add_subcommand("connect", "Standard input and output over a connection; which ports answer");
-  auto given = std::make_shared<Given>();
-  command->add_option("target", given->target, "Where to: HOST:PORT, HOST PORT, PORT of this machine, or unix:PATH")
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
+  command.add_option("target", given->target, "Where to: HOST:PORT, HOST PORT, PORT of this machine, or unix:PATH")
       ->type_name("TARGET")
       ->expected(1, 2)
       ->required();
-  command->add_option("--timeout", given->timeout, "How long to try, a name that is looked up included [30s]")
+  command.add_option("--timeout", given->timeout, "How long to try, a name that is looked up included [30s]")
       ->type_name("TIME");
   command
-      ->add_option("--reconnect", given->reconnect,
-                   "When it fails or ends, connect again after so long, until the "
-                   "input has ended")
+      .add_option("--reconnect", given->reconnect,
+                  "When it fails or ends, connect again after so long, until the input has ended")
       ->type_name("TIME");
-  command->add_flag("--check", given->check,
-                    "Send nothing: tell which ports of a range answer, each within --timeout "
-                    "[3s]");
-  command->add_flag("-u,--udp", given->udp,
-                    "Datagrams: over when the input has ended and nothing came for --wait [1s]");
-  auto flags = std::make_shared<ExchangeFlags>(*command);
-  command->footer(
-      "The end: when standard input ends, our side is finished (half-close), what the peer still sends is printed, "
-      "and\n"
-      "when the peer has finished, too, it is over. At a terminal the peer's end is the end at once. What comes is\n"
-      "written as it is, to a terminal without control characters.\n\n"
-      "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection broke, or was given up, "
-      "or\n"
-      "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 nobody answers. With --reconnect or --no-input, "
-      "Ctrl-C\n"
-      "is the usual end: 0.\n\n"
-      "Examples:\n  coax connect 192.168.1.5:7000                     talk to a server\n"
-      "  printf 'GET / HTTP/1.0\\n\\n' | coax connect --crlf example.org:http\n"
-      "  coax connect backup.example 7000 < disk.img       send a file\n"
-      "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and what comes back\n"
-      "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
-      "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
-      "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000");
-  command->callback([given, flags, &chosen] {
-    chosen = [given, flags] { return reported("connect", unavailable, [&] { return connect_with(*given, *flags); }); };
-  });
+  command.add_flag("--check", given->check,
+                   "Send nothing: tell which ports of a range answer, each within --timeout "
+                   "[3s]");
+  command.add_flag("-u,--udp", given->udp, "Datagrams: over when the input has ended and nothing came for --wait [1s]");
+  auto flags = std::make_shared<RelayFlags>(command);
+  return [given, flags] { return reported("connect", unavailable, [&] { return connect_with(*given, *flags); }); };
 }
+
+}  // namespace
+
+const Command connect_command{
+    .name = "connect",
+    .summary = "Standard input and output over a connection; which ports answer",
+    .details =
+        "The end: when standard input ends, our side is finished (half-close), what the peer still sends is printed, "
+        "and\n"
+        "when the peer has finished, too, it is over. At a terminal the peer's end is the end at once. What comes is\n"
+        "written as it is, to a terminal without control characters.\n"
+        "\n"
+        "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection broke, or was given up, "
+        "or\n"
+        "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 nobody answers. With --reconnect or --no-input, "
+        "Ctrl-C\n"
+        "is the usual end: 0.\n"
+        "\n",
+    .examples =
+        "  coax connect 192.168.1.5:7000                     talk to a server\n"
+        "  printf 'GET / HTTP/1.0\\n\\n' | coax connect --crlf example.org:http\n"
+        "  coax connect backup.example 7000 < disk.img       send a file\n"
+        "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and what comes back\n"
+        "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
+        "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
+        "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",
+    .configure = configure,
+};
 
 }  // namespace coax::app

@@ -54,87 +54,77 @@ bool DatagramPeer::go_on() {
   return true;
 }
 
-// --- DatagramExchange ---
+// --- DatagramRelay ---
 
-DatagramExchange::DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input,
-                                   Transcript& transcript, const ExchangeOptions& options) noexcept
-    : command_(command),
-      transport_(&transport),
-      input_(input),
-      transcript_(transcript),
-      options_(options),
-      blocks_(options.crlf) {}
+DatagramRelay::DatagramRelay(std::string_view command, DatagramTransport& transport, StandardInput& input,
+                             Transcript& transcript, const RelayOptions& options) noexcept
+    : Relay(input, transcript, options), command_(command), transport_(&transport) {}
 
-DatagramExchange::DatagramExchange(std::string_view command, DatagramPeer& peer, StandardInput& input,
-                                   Transcript& transcript, const ExchangeOptions& options) noexcept
-    : DatagramExchange(command, peer.transport(), input, transcript, options) {
+DatagramRelay::DatagramRelay(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
+                             const RelayOptions& options) noexcept
+    : DatagramRelay(command, peer.transport(), input, transcript, options) {
   alternatives_ = &peer;
 }
 
-Task<ExchangeEnd> DatagramExchange::run() {
-  if (connected()) {
-    peer_ = transport_->peer();
-    has_peer_.set();
-    co_await transcript_.connected(peer_.to_string());
-  }
-  co_await race(send_all(), recv_all(), watch());
-  co_return end_;
+std::string DatagramRelay::complaint_about(RelayEnd end) const {
+  if (end != RelayEnd::idle) return {};
+  return fmt::format("nothing came or went for {} (--idle)", format_duration(*options_.idle));
 }
 
-Task<> DatagramExchange::send_all() {
-  Event never;
-  if (!options_.input) co_await never.wait();
-  co_await has_peer_.wait();
-  while (true) {
-    const Bytes piece = co_await input_.next();
-    if (piece.empty()) break;
-    const Bytes bytes = options_.lines ? blocks_.feed(piece) : piece;
-    co_await send(bytes);
-  }
-  const Bytes rest = blocks_.rest(true);
-  co_await send(rest);
-  is_sending_ = true;
+Exit DatagramRelay::code_of(RelayEnd end) const noexcept {
+  if (refused_) return unavailable;
+  return end == RelayEnd::idle ? failed : done;
+}
+
+Task<> DatagramRelay::begin() {
+  if (!connected()) co_return;
+  peer_ = transport_->peer();
+  has_peer_.set();
+  co_await transcript_.connected(peer_.to_string());
+}
+
+Task<> DatagramRelay::wait_for_peer() { co_await has_peer_.wait(); }
+
+Task<bool> DatagramRelay::finish_sending() {
+  sending_ = true;
   co_await transport_->flush();
-  is_sending_ = false;
-  co_await transcript_.we_finished();
-  we_finished_ = true;
-  last_active_ = Clock::now();
-  changed_.set();
-  co_await never.wait();
+  sending_ = false;
+  co_return true;
 }
 
 // By lines, each is a datagram.
-Task<> DatagramExchange::send(Bytes bytes) {
+Task<bool> DatagramRelay::send(Bytes bytes) {
   while (!bytes.empty()) {
     const std::size_t end = options_.lines ? bytes.text().find('\n') : std::string_view::npos;
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
     Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
     keep_for_next_address(datagram);
-    is_sending_ = true;
+    sending_ = true;
     co_await send_one(datagram);
-    is_sending_ = false;
+    sending_ = false;
     last_active_ = Clock::now();
     co_await transcript_.sent_datagram(datagram);
     bytes = bytes.from(datagram.size());
   }
+  co_return true;
 }
 
-// All that was sent has to be sent again to the next address. Above the limit the exchange stays at this one.
-void DatagramExchange::keep_for_next_address(Bytes datagram) {
+// All that was sent has to be sent again to the next address. Above the limit the relay stays at this one.
+void DatagramRelay::keep_for_next_address(Bytes datagram) {
   if (alternatives_ == nullptr) return;
   unanswered_bytes_ += datagram.size();
   if (unanswered_bytes_ > unanswered_bytes_max) return stay();
   unanswered_.push_back(datagram.string());
 }
 
-void DatagramExchange::stay() noexcept {
+void DatagramRelay::stay() noexcept {
   alternatives_ = nullptr;
   unanswered_.clear();
 }
 
 // send() on a connected UDP socket fails with ECONNREFUSED when an earlier datagram was refused: send again.
-Task<> DatagramExchange::send_one(Bytes datagram) {
+Task<> DatagramRelay::send_one(Bytes datagram) {
   const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
   std::string refusal;
   for (int tries = 0; tries != refusals_max; ++tries) {
@@ -149,16 +139,16 @@ Task<> DatagramExchange::send_one(Bytes datagram) {
   }
 }
 
-Task<> DatagramExchange::note_refusal(std::string text) {
+Task<> DatagramRelay::note_refusal(std::string text) {
   if (std::exchange(refused_, true)) co_return;
   complain(command_, text);
   co_await transcript_.failed(text);
 }
 
 // Sends everything again to the peer's next address. Not while the other task uses the transport.
-Task<bool> DatagramExchange::go_on() {
+Task<bool> DatagramRelay::go_on() {
   try {
-    if (alternatives_ == nullptr || is_sending_ || !alternatives_->go_on()) co_return false;
+    if (alternatives_ == nullptr || sending_ || !alternatives_->go_on()) co_return false;
   } catch (const Error&) {  // no route to that address: the caller reports the refusal
     co_return false;
   }
@@ -170,7 +160,7 @@ Task<bool> DatagramExchange::go_on() {
   co_return true;
 }
 
-Task<> DatagramExchange::recv_all() {
+Task<> DatagramRelay::recv_all() {
   while (true) {
     Datagram datagram;
     std::string refusal;
@@ -197,7 +187,7 @@ Task<> DatagramExchange::recv_all() {
 }
 
 // Whether it is the peer, who may become it.
-Task<bool> DatagramExchange::accept_from(const Address& from) {
+Task<bool> DatagramRelay::accept_from(const Address& from) {
   if (connected() || from == peer_) co_return true;
   if (has_peer_.is_set() && !options_.for_the_next) co_return false;
   peer_ = from;
@@ -206,13 +196,13 @@ Task<bool> DatagramExchange::accept_from(const Address& from) {
   co_return true;
 }
 
-Task<> DatagramExchange::show(Bytes datagram) {
+Task<> DatagramRelay::show(Bytes datagram) {
   const bool lacks_end = options_.form == Form::verbatim && options_.lines && !datagram.text().ends_with('\n');
   co_await transcript_.received_datagram(datagram);
   if (lacks_end) co_await transcript_.received("\n");
 }
 
-std::optional<TimePoint> DatagramExchange::due() const {
+std::optional<TimePoint> DatagramRelay::due() const {
   std::optional<TimePoint> first;
   if (!has_peer_.is_set()) return first;
   const TimePoint last_active = std::max(last_active_, transcript_.last_busy());
@@ -222,60 +212,6 @@ std::optional<TimePoint> DatagramExchange::due() const {
     first = std::min(first.value_or(until), until);
   }
   return first;
-}
-
-Task<> DatagramExchange::watch() {
-  while (true) {
-    const auto until = due();
-    if (until && *until <= Clock::now()) break;
-    changed_.clear();
-    if (until) {
-      co_await race(sleep_until(*until), changed_.wait());
-    } else {
-      co_await changed_.wait();
-    }
-  }
-  if (!we_finished_) end_ = ExchangeEnd::idle;
-}
-
-namespace {
-
-Task<Outcome> converse(std::string_view command, DatagramExchange& exchange, Transcript& transcript,
-                       const ExchangeOptions& options) {
-  Outcome outcome;
-  std::string complaint;
-  try {
-    const ExchangeEnd end = co_await exchange.run();
-    if (end == ExchangeEnd::idle) {
-      complaint = fmt::format("nothing came or went for {} (--idle)", format_duration(*options.idle));
-      outcome.code = failed;
-    }
-    if (exchange.refused()) outcome.code = unavailable;
-    co_await transcript.closed(to_string(end));
-  } catch (const Error& error) {
-    complaint = error.what();
-    outcome.code = failed;
-    outcome.may_go_on = false;
-  }
-  if (!complaint.empty()) {
-    complain(command, complaint);
-    if (outcome.may_go_on) co_await transcript.failed(complaint);
-  }
-  co_return outcome;
-}
-
-}  // namespace
-
-Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
-                       Transcript& transcript, const ExchangeOptions& options) {
-  DatagramExchange exchange(command, transport, input, transcript, options);
-  co_return co_await converse(command, exchange, transcript, options);
-}
-
-Task<Outcome> converse(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
-                       const ExchangeOptions& options) {
-  DatagramExchange exchange(command, peer, input, transcript, options);
-  co_return co_await converse(command, exchange, transcript, options);
 }
 
 std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses) {
@@ -290,7 +226,7 @@ std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, cons
   throw Error(ErrorKind::address, "receive at", {}, "the name has no address");
 }
 
-ExchangeOptions for_datagrams(ExchangeOptions options) {
+RelayOptions for_datagrams(RelayOptions options) {
   if (options.wait_is_failure) options.wait = std::chrono::seconds(1);
   options.wait_is_failure = false;
   return options;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "app/exchange.hpp"
+#include "app/relay.hpp"
 #include "app/target.hpp"
 #include "coax/stream/datagram_transport.hpp"
 
@@ -27,68 +27,57 @@ class DatagramPeer {
   std::unique_ptr<DatagramTransport> transport_;
 };
 
-class DatagramExchange {
+// Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
+// about once, until something is received.
+class DatagramRelay final : public Relay {
  public:
-  // All must live as long as the exchange. Not connected: the first who sends something is the peer, or, with
+  // All must live as long as the relay. Not connected: the first who sends something is the peer, or, with
   // options.for_the_next, whoever did last.
-  DatagramExchange(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
-                   const ExchangeOptions& options) noexcept;
+  DatagramRelay(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+                const RelayOptions& options) noexcept;
   // Tries the next address of the peer on ECONNREFUSED, until the first answer.
-  DatagramExchange(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
-                   const ExchangeOptions& options) noexcept;
+  DatagramRelay(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
+                const RelayOptions& options) noexcept;
 
-  // Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
-  // about once, until something is received.
-  Task<ExchangeEnd> run();
-  // Whether nothing has been received since the last refusal.
-  [[nodiscard]] bool refused() const noexcept { return refused_; }
+  void close() noexcept override { transport_->close(); }
+  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
+  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override;
 
  private:
-  Task<> send_all();
-  Task<> send(Bytes bytes);
+  Task<> begin() override;
+  Task<> wait_for_peer() override;
+  Task<bool> send(Bytes bytes) override;
+  Task<bool> finish_sending() override;
+  Task<> recv_all() override;
+  [[nodiscard]] std::optional<TimePoint> due() const override;
+  [[nodiscard]] RelayEnd end_when_due() const noexcept override {
+    return we_finished_ ? RelayEnd::finished : RelayEnd::idle;
+  }
   Task<> send_one(Bytes datagram);
   void keep_for_next_address(Bytes datagram);
   void stay() noexcept;
   Task<> note_refusal(std::string text);
   Task<bool> go_on();
-  Task<> recv_all();
   Task<bool> accept_from(const Address& from);
   Task<> show(Bytes datagram);
-  Task<> watch();
-  [[nodiscard]] std::optional<TimePoint> due() const;
   [[nodiscard]] bool connected() const noexcept { return transport_->peer().family() != Family::none; }
 
   std::string_view command_;
   DatagramPeer* alternatives_ = nullptr;
   DatagramTransport* transport_;
-  StandardInput& input_;
-  Transcript& transcript_;
-  const ExchangeOptions& options_;
-  LineBlocks blocks_;
   Address peer_;
   std::vector<std::string> unanswered_;  // for the next address, until something was received
   std::size_t unanswered_bytes_ = 0;
-  bool is_sending_ = false;
   Endpoint reached_;  // the address of ours that it sent to
   Event has_peer_;
-  Event changed_;  // for the watch
-  TimePoint last_active_ = Clock::now();
-  bool we_finished_ = false;
-  bool refused_ = false;
-  ExchangeEnd end_ = ExchangeEnd::finished;
+  bool refused_ = false;  // nothing has been received since the last refusal
 };
-
-// Runs an exchange and tells how it went, as converse() does for streams.
-Task<Outcome> converse(std::string_view command, DatagramTransport& transport, StandardInput& input,
-                       Transcript& transcript, const ExchangeOptions& options);
-Task<Outcome> converse(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
-                       const ExchangeOptions& options);
 
 // Receives at the first address that this machine has; those before it are complained about. Throws Error when there
 // is none.
 std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses);
 
 // The options as they are for datagrams: they wait for 1 s unless --wait says something else, which is no failure.
-ExchangeOptions for_datagrams(ExchangeOptions options);
+RelayOptions for_datagrams(RelayOptions options);
 
 }  // namespace coax::app

@@ -169,24 +169,31 @@ void print_findings_as_json(const std::vector<Finding>& findings) {
   print_json(boost::json::object{{"version", COAX_VERSION}, {"findings", std::move(all)}});
 }
 
+Run configure(CLI::App& command) {
+  auto json = std::make_shared<bool>(false);
+  command.add_flag("--json", *json, "For machines: one object, with an advice where there is one");
+  return [json] {
+    const auto findings = examine();
+    *json ? print_findings_as_json(findings) : print_findings(findings);
+    const bool can_run = std::ranges::none_of(
+        findings, [](const Finding& finding) { return finding.name == "back-end" && !finding.advice.empty(); });
+    return can_run ? done : failed;
+  };
+}
+
 }  // namespace
 
-void add_doctor(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("doctor", "What this machine allows, and what to change for more");
-  auto json = std::make_shared<bool>(false);
-  command->add_flag("--json", *json, "For machines: one object, with an advice where there is one");
-  command->footer(
-      "Exit codes: 0 the report is complete, 1 no event loop can be made here: nothing of Coax will run.\n\n"
-      "Examples:\n  coax doctor\n  COAX_BACKEND=auto coax doctor\n  coax doctor --json");
-  command->callback([json, &chosen] {
-    chosen = [json] {
-      const auto findings = examine();
-      *json ? print_findings_as_json(findings) : print_findings(findings);
-      const bool can_run = std::ranges::none_of(
-          findings, [](const Finding& finding) { return finding.name == "back-end" && !finding.advice.empty(); });
-      return can_run ? done : failed;
-    };
-  });
-}
+const Command doctor_command{
+    .name = "doctor",
+    .summary = "What this machine allows, and what to change for more",
+    .details =
+        "Exit codes: 0 the report is complete, 1 no event loop can be made here: nothing of Coax will run.\n"
+        "\n",
+    .examples =
+        "  coax doctor\n"
+        "  COAX_BACKEND=auto coax doctor\n"
+        "  coax doctor --json",
+    .configure = configure,
+};
 
 }  // namespace coax::app

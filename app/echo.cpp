@@ -25,7 +25,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> words;
   std::string count_text = "1000";
   unsigned count = 0;  // of count_text, once it was read
@@ -42,8 +42,8 @@ constexpr std::size_t datagram_bytes_max = 65'507;  // over IPv4
 constexpr std::size_t sequence_bytes = 8;
 constexpr unsigned count_max = 10'000'000;
 
-void check_is_ip(const Target& target, const Given& given) {
-  if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for HOST:PORT"};
+void check_is_ip(const Target& target, const Options& options) {
+  if (options.udp && target.is_unix()) throw WrongUsage{"--udp is for HOST:PORT"};
 }
 
 // --- the server ---
@@ -90,23 +90,23 @@ Task<> serve_datagrams(std::vector<Address> addresses, bool json, int& code) {
   }
 }
 
-int listen_with(const Given& given) {
-  std::vector<std::string> where(given.words.begin() + 1, given.words.end());
+int listen_with(const Options& options) {
+  std::vector<std::string> where(options.words.begin() + 1, options.words.end());
   if (where.empty()) where = {"7777"};
-  const Target target = target_of(where, given.transport(), Ports::one_or_any);
-  check_is_ip(target, given);
+  const Target target = target_of(where, options.transport(), Ports::one_or_any);
+  check_is_ip(target, options);
   ignore_stray_signals();
   int code = done;
-  const int ran = given.udp ? run(serve_datagrams(addresses_to_listen_on(target), given.json, code))
-                            : run(serve_streams(target, given.json, code));
+  const int ran = options.udp ? run(serve_datagrams(addresses_to_listen_on(target), options.json, code))
+                              : run(serve_streams(target, options.json, code));
   return ran != 0 ? ran : code;
 }
 
 // --- the client ---
 
-Duration time_limit(const Given& given) {
-  if (given.timeout.empty()) return std::chrono::seconds(given.udp ? 1 : 5);
-  return duration_of("--timeout", given.timeout);
+Duration time_limit(const Options& options) {
+  if (options.timeout.empty()) return std::chrono::seconds(options.udp ? 1 : 5);
+  return duration_of("--timeout", options.timeout);
 }
 
 // What there is to say at the end.
@@ -124,14 +124,14 @@ double percentile(const std::vector<Duration>& sorted, std::size_t percent) {
   return microseconds(sorted[std::max<std::size_t>(rank, 1) - 1]);
 }
 
-void tell(const Target& target, const Given& given, Figures& figures) {
+void tell(const Target& target, const Options& options, Figures& figures) {
   std::ranges::sort(figures.round_trips);
-  const std::size_t size = size_of("--size", given.size);
+  const std::size_t size = size_of("--size", options.size);
   const double seconds = std::chrono::duration<double>(figures.took).count();
   const auto back = figures.round_trips.size();
   const double rate = seconds > 0 ? static_cast<double>(back) / seconds : 0;
   const std::size_t lost = figures.sent - back;
-  if (given.json) {
+  if (options.json) {
     boost::json::object object{
         {"target", target.text()}, {"sent", figures.sent}, {"unchanged", back}, {"lost", lost}, {"size", size},
         {"seconds", seconds}};
@@ -187,12 +187,12 @@ Task<> send_and_compare(Stream& stream, Bytes message) {
   co_await all(stream.send(message), compare());
 }
 
-Task<> talk_over_stream(const Target& target, const Given& given, Figures& figures) {
-  const Duration limit = time_limit(given);
-  const Messages messages(size_of("--size", given.size));
+Task<> talk_over_stream(const Target& target, const Options& options, Figures& figures) {
+  const Duration limit = time_limit(options);
+  const Messages messages(size_of("--size", options.size));
   const auto stream = co_await connect(target.text(), {.limit = limit});
   const TimePoint began = Clock::now();
-  while (figures.sent != given.count) {
+  while (figures.sent != options.count) {
     const TimePoint sent = Clock::now();
     const Bytes message = messages.at(figures.sent++);
     co_await within(limit, "recv the echo from", stream->peer_name(), send_and_compare(*stream, message));
@@ -242,15 +242,15 @@ Task<Answer> ask(DatagramTransport& transport, const std::string& message, Durat
   }
 }
 
-Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& figures) {
-  const Duration limit = time_limit(given);
-  const Messages messages(size_of("--size", given.size));
+Task<> talk_over_datagrams(const Target& target, const Options& options, Figures& figures) {
+  const Duration limit = time_limit(options);
+  const Messages messages(size_of("--size", options.size));
   DatagramPeer peer = co_await DatagramPeer::find(target, limit);
   constexpr unsigned refused_max = 10;
   constexpr Duration refused_pause = std::chrono::milliseconds(100);
   unsigned refused_in_a_row = 0;
   const TimePoint began = Clock::now();
-  while (figures.sent != given.count) {
+  while (figures.sent != options.count) {
     const TimePoint sent = Clock::now();
     const std::string message = numbered(messages.at(figures.sent), figures.sent);
     ++figures.sent;
@@ -263,19 +263,19 @@ Task<> talk_over_datagrams(const Target& target, const Given& given, Figures& fi
     }
     if (answer == Answer::came) figures.round_trips.push_back(Clock::now() - sent);
     refused_in_a_row = answer == Answer::refused ? refused_in_a_row + 1 : 0;
-    const bool refused_all = refused_in_a_row == given.count;
+    const bool refused_all = refused_in_a_row == options.count;
     if (refused_in_a_row == refused_max || refused_all) {
       throw Error(ErrorKind::refused, "recv the echo from", peer.transport().peer().to_string(),
                   fmt::format("no server listens there: {} datagrams in a row were refused", refused_in_a_row));
     }
-    if (answer == Answer::refused && figures.sent != given.count) co_await sleep(std::min(limit, refused_pause));
+    if (answer == Answer::refused && figures.sent != options.count) co_await sleep(std::min(limit, refused_pause));
   }
 }
 
-Task<> talk(const Target& target, const Given& given, int& code) {
+Task<> talk(const Target& target, const Options& options, int& code) {
   Figures figures;
   try {
-    co_await (given.udp ? talk_over_datagrams(target, given, figures) : talk_over_stream(target, given, figures));
+    co_await (options.udp ? talk_over_datagrams(target, options, figures) : talk_over_stream(target, options, figures));
     if (figures.round_trips.size() != figures.sent) code = failed;
   } catch (const Error& error) {
     complain("echo", error.what());
@@ -283,57 +283,66 @@ Task<> talk(const Target& target, const Given& given, int& code) {
   } catch (const Cancelled&) {
     code = failed;
   }
-  if (figures.sent != 0) tell(target, given, figures);
+  if (figures.sent != 0) tell(target, options, figures);
 }
 
-int talk_with(Given given) {
-  given.count = count_of("--count", given.count_text, count_max);
-  const Target target = target_of(given.words, given.transport(), Ports::one);
-  check_is_ip(target, given);
-  const std::size_t size = size_of("--size", given.size);
-  const std::size_t least = given.udp ? sequence_bytes : 1;
-  const std::size_t most = given.udp ? datagram_bytes_max : size_max;
+int talk_with(Options options) {
+  options.count = count_of("--count", options.count_text, count_max);
+  const Target target = target_of(options.words, options.transport(), Ports::one);
+  check_is_ip(target, options);
+  const std::size_t size = size_of("--size", options.size);
+  const std::size_t least = options.udp ? sequence_bytes : 1;
+  const std::size_t most = options.udp ? datagram_bytes_max : size_max;
   if (size < least || size > most) {
-    throw WrongUsage{fmt::format("--size {}: give {} to {}", given.size, format_size(least), format_size(most))};
+    throw WrongUsage{fmt::format("--size {}: give {} to {}", options.size, format_size(least), format_size(most))};
   }
-  time_limit(given);
+  time_limit(options);
   int code = done;
-  const int ran = run(talk(target, given, code));
+  const int ran = run(talk(target, options, code));
   return ran != 0 ? ran : code;
+}
+
+Run configure(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command
+      .add_option("where", options->words,
+                  "\"listen\" and where [7777 on this machine], or whom to ask: HOST:PORT, PORT or unix:PATH")
+      ->type_name("[listen] TARGET")
+      ->expected(1, 3)
+      ->required();
+  command.add_option("--count", options->count_text, "How many messages are sent, one after the other [1000]")
+      ->type_name("N");
+  command.add_option("--size", options->size, "How long each is [64B]")->type_name("SIZE");
+  command.add_option("--timeout", options->timeout, "How long connecting, and each message, may take [5s; --udp: 1s]")
+      ->type_name("TIME");
+  command.add_flag("-u,--udp", options->udp, "Datagrams; one that is not back in time is lost");
+  command.add_flag("--json", options->json, "For machines: one object");
+  return [options] {
+    return reported("echo", unavailable,
+                    [&] { return options->words.front() == "listen" ? listen_with(*options) : talk_with(*options); });
+  };
 }
 
 }  // namespace
 
-void add_echo(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("echo", "Give back what comes; check that somebody does, and how fast");
-  auto given = std::make_shared<Given>();
-  command
-      ->add_option("where", given->words,
-                   "\"listen\" and where [7777 on this machine], or whom to ask: HOST:PORT, PORT or unix:PATH")
-      ->type_name("[listen] TARGET")
-      ->expected(1, 3)
-      ->required();
-  command->add_option("--count", given->count_text, "How many messages are sent, one after the other [1000]")
-      ->type_name("N");
-  command->add_option("--size", given->size, "How long each is [64B]")->type_name("SIZE");
-  command->add_option("--timeout", given->timeout, "How long connecting, and each message, may take [5s; --udp: 1s]")
-      ->type_name("TIME");
-  command->add_flag("-u,--udp", given->udp, "Datagrams; one that is not back in time is lost");
-  command->add_flag("--json", given->json, "For machines: one object");
-  command->footer(
-      "The next message is sent when the last is back, so that the times are those of one round trip.\n\n"
-      "Exit codes: 0 all came back unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the connection\n"
-      "broke; 2 wrong arguments; 3 nobody answers, or the address cannot be listened on.\n\n"
-      "Examples:\n  coax echo listen                   a server at 127.0.0.1:7777\n"
-      "  coax echo listen :7000             for everybody\n  coax echo 7777\n"
-      "  coax echo --udp 192.168.1.5:7000   how many are lost?\n"
-      "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n  coax echo unix:/tmp/echo.sock --json");
-  command->callback([given, &chosen] {
-    chosen = [given] {
-      return reported("echo", unavailable,
-                      [&] { return given->words.front() == "listen" ? listen_with(*given) : talk_with(*given); });
-    };
-  });
-}
+const Command echo_command{
+    .name = "echo",
+    .summary = "Give back what comes; check that somebody does, and how fast",
+    .details =
+        "The next message is sent when the last is back, so that the times are those of one round trip.\n"
+        "\n"
+        "Exit codes: 0 all came back unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the "
+        "connection\n"
+        "broke; 2 wrong arguments; 3 nobody answers, or the address cannot be listened on.\n"
+        "\n",
+    .examples =
+        "  coax echo listen                   a server at 127.0.0.1:7777\n"
+        "  coax echo listen :7000             for everybody\n"
+        "  coax echo 7777\n"
+        "  coax echo --udp 192.168.1.5:7000   how many are lost?\n"
+        "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n"
+        "  coax echo unix:/tmp/echo.sock --json",
+    .configure = configure,
+};
 
 }  // namespace coax::app

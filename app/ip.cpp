@@ -19,7 +19,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> what;
   std::vector<std::string> contains;
   bool json = false;
@@ -181,15 +181,15 @@ Endpoint ip_of(const std::string& text) {
 
 // --- what contains what ---
 
-int tell_contained(const Given& given) {
+int tell_contained(const Options& options) {
   bool all = true;
-  for (const std::string& each : given.what) {
+  for (const std::string& each : options.what) {
     const Network network = network_of(each);
-    for (const std::string& text : given.contains) {
+    for (const std::string& text : options.contains) {
       const Network part = network_of(text);
       const bool contained = network.contains(part);
       all = all && contained;
-      if (given.json) {
+      if (options.json) {
         print_json(boost::json::object{{"network", network.to_string()}, {"part", text}, {"contained", contained}});
       } else {
         print("{} {} {}\n", network.to_string(), contained ? "contains" : "does not contain", text);
@@ -247,41 +247,46 @@ int tell_interfaces(bool json) {
   return done;
 }
 
-int tell(const Given& given) {
-  if (!given.contains.empty()) {
-    if (given.what.empty()) throw WrongUsage{"--contains: give the network, such as 10.0.0.0/8"};
-    return tell_contained(given);
+int tell(const Options& options) {
+  if (!options.contains.empty()) {
+    if (options.what.empty()) throw WrongUsage{"--contains: give the network, such as 10.0.0.0/8"};
+    return tell_contained(options);
   }
-  if (given.what.empty()) return tell_interfaces(given.json);
-  for (const std::string& text : given.what) {
+  if (options.what.empty()) return tell_interfaces(options.json);
+  for (const std::string& text : options.what) {
     if (text.contains('/')) {
-      tell_network(network_of(text), given.json);
+      tell_network(network_of(text), options.json);
     } else {
-      tell_address(ip_of(text), given.json);
+      tell_address(ip_of(text), options.json);
     }
   }
   return done;
 }
 
+Run configure(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("what", options->what, "Addresses and networks; none: the interfaces of this machine")
+      ->type_name("ADDRESS|NETWORK");
+  command.add_option("--contains", options->contains, "Whether the networks contain these")
+      ->type_name("ADDRESS|NETWORK");
+  command.add_flag("--json", options->json, "For machines: one object on each line");
+  return [options] { return reported("ip", failed, [&] { return tell(*options); }); };
+}
+
 }  // namespace
 
-void add_ip(CLI::App& program, Chosen& chosen) {
-  CLI::App* command =
-      program.add_subcommand("ip", "What an address or a network is for; the addresses of this machine");
-  auto given = std::make_shared<Given>();
-  command->add_option("what", given->what, "Addresses and networks; none: the interfaces of this machine")
-      ->type_name("ADDRESS|NETWORK");
-  command->add_option("--contains", given->contains, "Whether the networks contain these")
-      ->type_name("ADDRESS|NETWORK");
-  command->add_flag("--json", given->json, "For machines: one object on each line");
-  command->footer(
-      "Exit codes: 0 told, contained; 1 --contains: not contained; 2 it is no address and no network.\n\n"
-      "Examples:\n  coax ip                                    the interfaces and addresses of this machine\n"
-      "  coax ip 192.168.1.5 fe80::1                what they are for, and their names for reverse lookups\n"
-      "  coax ip 10.0.0.0/22                        range, mask and count\n"
-      "  coax ip 10.0.0.0/8 --contains 10.1.2.3");
-  command->callback(
-      [given, &chosen] { chosen = [given] { return reported("ip", failed, [&] { return tell(*given); }); }; });
-}
+const Command ip_command{
+    .name = "ip",
+    .summary = "What an address or a network is for; the addresses of this machine",
+    .details =
+        "Exit codes: 0 told, contained; 1 --contains: not contained; 2 it is no address and no network.\n"
+        "\n",
+    .examples =
+        "  coax ip                                    the interfaces and addresses of this machine\n"
+        "  coax ip 192.168.1.5 fe80::1                what they are for, and their names for reverse lookups\n"
+        "  coax ip 10.0.0.0/22                        range, mask and count\n"
+        "  coax ip 10.0.0.0/8 --contains 10.1.2.3",
+    .configure = configure,
+};
 
 }  // namespace coax::app

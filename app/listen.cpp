@@ -6,7 +6,7 @@
 
 #include "app/commands.hpp"
 #include "app/datagrams.hpp"
-#include "app/exchange.hpp"
+#include "app/relay.hpp"
 #include "app/report.hpp"
 #include "app/signals.hpp"
 #include "app/target.hpp"
@@ -21,7 +21,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> target;
   bool keep_open = false;
   bool udp = false;
@@ -29,7 +29,7 @@ struct Given {
 
 class Server {
  public:
-  Server(const ExchangeOptions& options, bool keep_open)
+  Server(const RelayOptions& options, bool keep_open)
       : options_(options), keep_open_(keep_open), transcript_(options.form, options.lines) {}
 
   // What cannot be listened on throws Error.
@@ -43,7 +43,7 @@ class Server {
   void refuse_others() noexcept;
   Task<> serve();
 
-  ExchangeOptions options_;
+  RelayOptions options_;
   bool keep_open_;
   StandardInput input_;
   Transcript transcript_;
@@ -133,7 +133,7 @@ void Server::refuse_others() noexcept {
 }
 
 // UDP: whoever sends the first datagram is the peer; with --keep-open whoever sent the last.
-Task<> run_datagrams(const std::vector<Address>& addresses, const ExchangeOptions& options, int& code) {
+Task<> run_datagrams(const std::vector<Address>& addresses, const RelayOptions& options, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
   try {
@@ -142,7 +142,8 @@ Task<> run_datagrams(const std::vector<Address>& addresses, const ExchangeOption
     const std::string where = transport.local().to_string();
     complain("listen", "listening on " + where);
     co_await transcript.listening(where);
-    const Outcome outcome = co_await converse("listen", transport, input, transcript, options);
+    DatagramRelay relay("listen", transport, input, transcript, options);
+    const Outcome outcome = co_await converse("listen", relay, transcript);
     code = outcome.code;
   } catch (const Error& error) {
     complain("listen", error.what());
@@ -152,7 +153,7 @@ Task<> run_datagrams(const std::vector<Address>& addresses, const ExchangeOption
   }
 }
 
-Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& options, bool keep_open, int& code) {
+Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& options, bool keep_open, int& code) {
   Server server(options, keep_open);
   try {
     co_await server.run(addresses);
@@ -163,10 +164,10 @@ Task<> run_server(const std::vector<Address>& addresses, const ExchangeOptions& 
   }
 }
 
-int listen_with(const Given& given, const ExchangeFlags& flags) {
+int listen_with(const Options& given, const RelayFlags& flags) {
   const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
   if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
-  ExchangeOptions options = flags.options();
+  RelayOptions options = flags.options();
   options.for_the_next = given.keep_open;
   const std::vector<Address> addresses = addresses_to_listen_on(target);
   ignore_stray_signals();
@@ -180,41 +181,46 @@ int listen_with(const Given& given, const ExchangeFlags& flags) {
   return ran != 0 ? ran : code;
 }
 
-}  // namespace
-
-void add_listen(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("listen", "Wait for a connection, and be its other side");
-  auto given = std::make_shared<Given>();
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
   command
-      ->add_option("target", given->target,
-                   "Where: PORT on this machine alone, ADDRESS:PORT, :PORT for everybody, or unix:PATH; port 0: any")
+      .add_option("target", given->target,
+                  "Where: PORT on this machine alone, ADDRESS:PORT, :PORT for everybody, or unix:PATH; port 0: any")
       ->type_name("TARGET")
       ->expected(1, 2)
       ->required();
-  command->add_flag("--keep-open", given->keep_open,
-                    "After a client the next one, until Ctrl-C; the input goes on with the one that is there");
-  command->add_flag(
-      "-u,--udp", given->udp,
-      "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
-      "and nothing came for --wait [1s]");
-  auto flags = std::make_shared<ExchangeFlags>(*command);
-  command->footer(
-      "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "
-      "and\n"
-      "when the client has finished, too, it is over. At a terminal the client's end is the end at once. One client "
-      "at\n"
-      "a time: without --keep-open others are refused once it is there, with it they wait.\n\n"
-      "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong arguments; "
-      "3\n"
-      "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n\n"
-      "Examples:\n  coax listen 7000                            talk to whoever comes, from this machine\n"
-      "  coax listen :7000 > disk.img                receive a file from anywhere\n"
-      "  coax listen :7000 < disk.img                give one to whoever comes\n"
-      "  coax listen --keep-open --no-input --json 7000 >> events\n"
-      "  coax listen --hex unix:/tmp/debug.sock");
-  command->callback([given, flags, &chosen] {
-    chosen = [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
-  });
+  command.add_flag("--keep-open", given->keep_open,
+                   "After a client the next one, until Ctrl-C; the input goes on with the one that is there");
+  command.add_flag("-u,--udp", given->udp,
+                   "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
+                   "and nothing came for --wait [1s]");
+  auto flags = std::make_shared<RelayFlags>(command);
+  return [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
 }
+
+}  // namespace
+
+const Command listen_command{
+    .name = "listen",
+    .summary = "Wait for a connection, and be its other side",
+    .details =
+        "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "
+        "and\n"
+        "when the client has finished, too, it is over. At a terminal the client's end is the end at once. One client "
+        "at\n"
+        "a time: without --keep-open others are refused once it is there, with it they wait.\n"
+        "\n"
+        "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong "
+        "arguments; 3\n"
+        "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n"
+        "\n",
+    .examples =
+        "  coax listen 7000                            talk to whoever comes, from this machine\n"
+        "  coax listen :7000 > disk.img                receive a file from anywhere\n"
+        "  coax listen :7000 < disk.img                give one to whoever comes\n"
+        "  coax listen --keep-open --no-input --json 7000 >> events\n"
+        "  coax listen --hex unix:/tmp/debug.sock",
+    .configure = configure,
+};
 
 }  // namespace coax::app

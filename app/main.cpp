@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <csignal>
 
 #include "app/command_line.hpp"
@@ -26,7 +27,20 @@ void open_missing_standard_descriptors() {
   }
 }
 
-void add_commands(CLI::App& program, Chosen& chosen) {
+// In the order of the help.
+constexpr std::array commands{
+    &serve_command, &chat_command,    &echo_command, &connect_command, &listen_command,
+    &ports_command, &resolve_command, &ip_command,   &doctor_command,
+};
+
+// `run` becomes what the command that is given does.
+void add_command(CLI::App& program, const Command& command, Run& run) {
+  CLI::App& added = *program.add_subcommand(command.name, command.summary);
+  added.footer(fmt::format("{}Examples:\n{}", command.details, command.examples));
+  added.callback([&run, configured = command.configure(added)] { run = configured; });
+}
+
+void add_commands(CLI::App& program, Run& run) {
   program.set_help_flag("-h,--help", "Print this help");
   program.set_version_flag("-V,--version", COAX_VERSION, "Print the version");
   program.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
@@ -42,15 +56,7 @@ void add_commands(CLI::App& program, Chosen& chosen) {
       "  coax resolve example.org        its addresses; coax ip tells what they are for\n"
       "  coax doctor                     what this machine allows\n"
       "  coax help serve                 everything about one command");
-  add_serve(program, chosen);
-  add_chat(program, chosen);
-  add_echo(program, chosen);
-  add_connect(program, chosen);
-  add_listen(program, chosen);
-  add_ports(program, chosen);
-  add_resolve(program, chosen);
-  add_ip(program, chosen);
-  add_doctor(program, chosen);
+  for (const Command* command : commands) add_command(program, *command, run);
 }
 
 int refuse(const CLI::App* command, std::string_view text) {
@@ -69,8 +75,8 @@ int run_program(int argc, char** argv) {
     return refuse(nullptr, error.what());
   }
   CLI::App program("Sockets for people: a hub where a Python script, nc, a terminal and a browser meet.", "coax");
-  Chosen chosen;
-  add_commands(program, chosen);
+  Run run;
+  add_commands(program, run);
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const Request request = request_of(program, words);
   switch (request.kind) {
@@ -84,7 +90,7 @@ int run_program(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return refuse(request.command, error.what());
   }
-  return chosen();
+  return run();
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> ports;
   std::string address;
   std::string free_text;  // of --free; empty: not given
@@ -78,11 +78,11 @@ boost::json::object json_of(const PortHolder& holder, unsigned unprivileged_from
 
 // --- the list ---
 
-int list(const Given& given) {
+int list(const Options& options) {
   const unsigned unprivileged_from = unprivileged_port_start();
   std::vector<PortHolder> all =
-      port_holders([&](const PortHolder& holder) { return holder.listening && given.wants(holder.transport); });
-  if (given.json) {
+      port_holders([&](const PortHolder& holder) { return holder.listening && options.wants(holder.transport); });
+  if (options.json) {
     boost::json::array listening;
     for (const PortHolder& holder : all) listening.push_back(json_of(holder, unprivileged_from));
     print_json(boost::json::object{{"listening", std::move(listening)}});
@@ -108,11 +108,11 @@ int list(const Given& given) {
 // --- what is asked for ---
 
 // The address to try; without one all of this machine.
-Endpoint address_of(const Given& given) {
-  if (given.address.empty()) return Endpoint::any(0);
-  const auto address = Endpoint::from_ip(given.address, 0);
+Endpoint address_of(const Options& options) {
+  if (options.address.empty()) return Endpoint::any(0);
+  const auto address = Endpoint::from_ip(options.address, 0);
   if (!address) {
-    throw WrongUsage{fmt::format("--address \"{}\" is no IP address, such as 127.0.0.1 or ::1", given.address)};
+    throw WrongUsage{fmt::format("--address \"{}\" is no IP address, such as 127.0.0.1 or ::1", options.address)};
   }
   return *address;
 }
@@ -189,20 +189,20 @@ void print_answer(const Answer& answer, unsigned unprivileged_from, bool json) {
   }
 }
 
-int check(const Given& given) {
-  const Endpoint address = address_of(given);
+int check(const Options& options) {
+  const Endpoint address = address_of(options);
   const unsigned unprivileged_from = unprivileged_port_start();
   std::vector<PortRange> ranges;
-  for (const std::string& text : given.ports) ranges.push_back(range_of(text));
+  for (const std::string& text : options.ports) ranges.push_back(range_of(text));
   const auto all = port_holders([&](const PortHolder& holder) {
-    return given.wants(holder.transport) && collide(address, holder.local) &&
+    return options.wants(holder.transport) && collide(address, holder.local) &&
            std::ranges::any_of(ranges, [&](const PortRange& range) { return range.contains(holder.local.port()); });
   });
   bool all_free = true;
   for (const PortRange& range : ranges) {
     for (unsigned port = range.first; port <= range.last; ++port) {
       for (const Transport transport : {Transport::tcp, Transport::udp}) {
-        if (!given.wants(transport)) continue;
+        if (!options.wants(transport)) continue;
         const auto number = static_cast<std::uint16_t>(port);
         Answer answer{transport, number, probe_port(transport, with_port(address, number)), {}};
         std::ranges::copy_if(all, std::back_inserter(answer.holders), [&](const PortHolder& holder) {
@@ -213,7 +213,7 @@ int check(const Given& given) {
           std::erase_if(answer.holders, [](const PortHolder& holder) { return !holder.listening; });
         }
         all_free = all_free && answer.state == PortState::free;
-        print_answer(answer, unprivileged_from, given.json);
+        print_answer(answer, unprivileged_from, options.json);
       }
     }
   }
@@ -237,16 +237,16 @@ std::vector<std::uint16_t> free_of_kernel(Transport transport, const Endpoint& a
   return ports;
 }
 
-std::vector<std::uint16_t> free_in(const Given& given, const Endpoint& address) {
+std::vector<std::uint16_t> free_in(const Options& options, const Endpoint& address) {
   std::vector<std::uint16_t> ports;
   const auto is_free = [&](std::uint16_t port) {
     return std::ranges::all_of(std::array{Transport::tcp, Transport::udp}, [&](Transport transport) {
-      return !given.wants(transport) || probe_port(transport, with_port(address, port)) == PortState::free;
+      return !options.wants(transport) || probe_port(transport, with_port(address, port)) == PortState::free;
     });
   };
-  for (const std::string& text : given.ports) {
+  for (const std::string& text : options.ports) {
     const PortRange range = range_of(text);
-    for (unsigned port = range.first; port <= range.last && ports.size() < given.free; ++port) {
+    for (unsigned port = range.first; port <= range.last && ports.size() < options.free; ++port) {
       const auto number = static_cast<std::uint16_t>(port);
       if (is_free(number) && std::ranges::find(ports, number) == ports.end()) ports.push_back(number);
     }
@@ -254,60 +254,68 @@ std::vector<std::uint16_t> free_in(const Given& given, const Endpoint& address) 
   return ports;
 }
 
-int find_free(const Given& given) {
-  if (given.tcp && given.udp && given.ports.empty()) {
+int find_free(const Options& options) {
+  if (options.tcp && options.udp && options.ports.empty()) {
     throw WrongUsage{"--free for --tcp and --udp at once needs a range to look in, such as 8000-8100"};
   }
-  const Endpoint address = address_of(given);
-  const Transport transport = given.wants(Transport::tcp) ? Transport::tcp : Transport::udp;
-  const auto ports = given.ports.empty() ? free_of_kernel(transport, address, given.free) : free_in(given, address);
-  if (given.json) {
+  const Endpoint address = address_of(options);
+  const Transport transport = options.wants(Transport::tcp) ? Transport::tcp : Transport::udp;
+  const auto ports =
+      options.ports.empty() ? free_of_kernel(transport, address, options.free) : free_in(options, address);
+  if (options.json) {
     print_json(boost::json::object{{"free", boost::json::array(ports.begin(), ports.end())}});
   } else {
     for (const std::uint16_t port : ports) print("{}\n", port);
   }
-  if (ports.size() == given.free) return done;
-  complain("ports", fmt::format("{} of these ports are free, not {}", ports.size(), given.free));
+  if (ports.size() == options.free) return done;
+  complain("ports", fmt::format("{} of these ports are free, not {}", ports.size(), options.free));
   return failed;
+}
+
+Run configure(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("ports", options->ports, "Ports to check: numbers, ranges, names of services; none: list")
+      ->type_name("PORT|FIRST-LAST|SERVICE");
+  command.add_option("--free", options->free_text, "Find so many free ports: among those given, or any")
+      ->type_name("N");
+  command.add_option("--address", options->address, "Check on this address of the machine [all of them]")
+      ->type_name("ADDRESS");
+  command.add_flag("--tcp", options->tcp, "TCP; the default when ports are given");
+  command.add_flag("--udp", options->udp, "UDP; with --tcp both, which is the default of the list");
+  command.add_flag("--json", options->json, "For machines: the list as one object, checks as one object each");
+  return [options] {
+    return reported("ports", unavailable, [&] {
+      if (!options->free_text.empty()) {
+        options->free = count_of("--free", options->free_text, free_ports_max);
+        return find_free(*options);
+      }
+      return options->ports.empty() ? list(*options) : check(*options);
+    });
+  };
 }
 
 }  // namespace
 
-void add_ports(CLI::App& program, Chosen& chosen) {
-  CLI::App* command =
-      program.add_subcommand("ports", "What listens here; which ports are free, and who has the others");
-  auto given = std::make_shared<Given>();
-  command->add_option("ports", given->ports, "Ports to check: numbers, ranges, names of services; none: list")
-      ->type_name("PORT|FIRST-LAST|SERVICE");
-  command->add_option("--free", given->free_text, "Find so many free ports: among those given, or any")->type_name("N");
-  command->add_option("--address", given->address, "Check on this address of the machine [all of them]")
-      ->type_name("ADDRESS");
-  command->add_flag("--tcp", given->tcp, "TCP; the default when ports are given");
-  command->add_flag("--udp", given->udp, "UDP; with --tcp both, which is the default of the list");
-  command->add_flag("--json", given->json, "For machines: the list as one object, checks as one object each");
-  command->footer(
-      "A port is checked by binding it for a moment, which disturbs nobody who has it. Classes (RFC 6335): privileged\n"
-      "(the machine asks for rights), well-known (up to 1023), registered (up to 49151), dynamic (the rest).\n"
-      "Whose process has a port is told for your own ones; root sees all.\n\n"
-      "Exit codes: 0 listed, or all that were asked for are free; 1 one is held or not permitted, or fewer than "
-      "--free\n"
-      "were found; 2 wrong arguments; 3 the address is none of this machine.\n\n"
-      "Examples:\n  coax ports                          what listens here (as: ss -tulpn)\n"
-      "  coax ports 8080 8000-8010           free, or held by whom?\n"
-      "  coax ports --udp 53 --address 127.0.0.1\n"
-      "  port=$(coax ports --free 1)         one that is free\n"
-      "  coax ports 8000-8100 --free 3 --json");
-  command->callback([given, &chosen] {
-    chosen = [given] {
-      return reported("ports", unavailable, [&] {
-        if (!given->free_text.empty()) {
-          given->free = count_of("--free", given->free_text, free_ports_max);
-          return find_free(*given);
-        }
-        return given->ports.empty() ? list(*given) : check(*given);
-      });
-    };
-  });
-}
+const Command ports_command{
+    .name = "ports",
+    .summary = "What listens here; which ports are free, and who has the others",
+    .details =
+        "A port is checked by binding it for a moment, which disturbs nobody who has it. Classes (RFC 6335): "
+        "privileged\n"
+        "(the machine asks for rights), well-known (up to 1023), registered (up to 49151), dynamic (the rest).\n"
+        "Whose process has a port is told for your own ones; root sees all.\n"
+        "\n"
+        "Exit codes: 0 listed, or all that were asked for are free; 1 one is held or not permitted, or fewer than "
+        "--free\n"
+        "were found; 2 wrong arguments; 3 the address is none of this machine.\n"
+        "\n",
+    .examples =
+        "  coax ports                          what listens here (as: ss -tulpn)\n"
+        "  coax ports 8080 8000-8010           free, or held by whom?\n"
+        "  coax ports --udp 53 --address 127.0.0.1\n"
+        "  port=$(coax ports --free 1)         one that is free\n"
+        "  coax ports 8000-8100 --free 3 --json",
+    .configure = configure,
+};
 
 }  // namespace coax::app

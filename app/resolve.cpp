@@ -17,7 +17,7 @@ namespace coax::app {
 
 namespace {
 
-struct Given {
+struct Options {
   std::vector<std::string> names;
   bool reverse = false;
   bool json = false;
@@ -140,36 +140,44 @@ int backward(const std::string& text, bool json) {
   return done;
 }
 
-int resolve_all(const Given& given) {
+int resolve_all(const Options& options) {
   int worst = done;
-  for (const std::string& name : given.names) {
-    worst = std::max(worst, given.reverse ? backward(name, given.json) : forward(name, given.json));
+  for (const std::string& name : options.names) {
+    worst = std::max(worst, options.reverse ? backward(name, options.json) : forward(name, options.json));
   }
   return worst;
 }
 
-}  // namespace
-
-void add_resolve(CLI::App& program, Chosen& chosen) {
-  CLI::App* command = program.add_subcommand("resolve", "The addresses of a name, or the names of an address");
-  auto given = std::make_shared<Given>();
-  command->add_option("names", given->names, "What to look up; with --reverse: addresses")
+Run configure(CLI::App& command) {
+  auto options = std::make_shared<Options>();
+  command.add_option("names", options->names, "What to look up; with --reverse: addresses")
       ->type_name("NAME[:PORT|:SERVICE]")
       ->required();
-  command->add_flag("--reverse", given->reverse, "The names of addresses");
-  command->add_flag("--json", given->json, "For machines: one object on each line, a failure too");
-  command->footer(
-      "Asks as every program of this machine does: /etc/hosts, then the name servers. The addresses come in the order "
-      "in\n"
-      "which connecting tries them: the families in turn (RFC 8305).\n\n"
-      "Exit codes: 0 all found; 2 wrong arguments, a service of no port included; 3 one was not found: the resolver's "
-      "reason\n"
-      "is told.\n\n"
-      "Examples:\n  coax resolve localhost\n  coax resolve example.org:https\n  coax resolve --reverse 127.0.0.1\n"
-      "  coax resolve --json a.example b.example");
-  command->callback([given, &chosen] {
-    chosen = [given] { return reported("resolve", failed, [&] { return resolve_all(*given); }); };
-  });
+  command.add_flag("--reverse", options->reverse, "The names of addresses");
+  command.add_flag("--json", options->json, "For machines: one object on each line, a failure too");
+  return [options] { return reported("resolve", failed, [&] { return resolve_all(*options); }); };
 }
+
+}  // namespace
+
+const Command resolve_command{
+    .name = "resolve",
+    .summary = "The addresses of a name, or the names of an address",
+    .details =
+        "Asks as every program of this machine does: /etc/hosts, then the name servers. The addresses come in the "
+        "order in\n"
+        "which connecting tries them: the families in turn (RFC 8305).\n"
+        "\n"
+        "Exit codes: 0 all found; 2 wrong arguments, a service of no port included; 3 one was not found: the "
+        "resolver's reason\n"
+        "is told.\n"
+        "\n",
+    .examples =
+        "  coax resolve localhost\n"
+        "  coax resolve example.org:https\n"
+        "  coax resolve --reverse 127.0.0.1\n"
+        "  coax resolve --json a.example b.example",
+    .configure = configure,
+};
 
 }  // namespace coax::app

@@ -315,12 +315,8 @@ int serve_hub(Settings& settings) {
   return code != done ? code : ran;
 }
 
-}  // namespace
-
-void add_serve(CLI::App& program, Chosen& chosen) {
-  CLI::App* command =
-      program.add_subcommand("serve", "Open the hub: a chat room for nc, Python, terminals and browsers");
-  auto settings = std::make_shared<Settings>(*command);
+Run configure(CLI::App& command) {
+  auto settings = std::make_shared<Settings>(command);
   settings->add("listen", "ADDRESS,...", "127.0.0.1",
                 "Where to listen: an address of this machine, 0.0.0.0 or :: for all; unix:PATH for nc -U and Python\n"
                 "beside it, or alone, and then nothing for browsers");
@@ -339,12 +335,24 @@ void add_serve(CLI::App& program, Chosen& chosen) {
   settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),
                 "What goes to standard error: debug, info, warning, error, off; COAX_LOG sets the default");
   settings->add("log-format", "FORMAT", "text", "How it is written: text, or json for JSON Lines");
-  command->footer(
-      "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
-      "web_port, ...). Flags beat the environment, which beats the file.\n\nExamples:\n  coax serve\n"
-      "  coax serve --listen 0.0.0.0 --port 7000\n  coax serve --listen 127.0.0.1,unix:/run/hub.sock\n  coax serve "
-      "--config hub.toml");
-  command->callback([settings, &chosen] { chosen = [settings] { return serve_hub(*settings); }; });
+  return [settings] { return serve_hub(*settings); };
 }
+
+}  // namespace
+
+const Command serve_command{
+    .name = "serve",
+    .summary = "Open the hub: a chat room for nc, Python, terminals and browsers",
+    .details =
+        "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
+        "web_port, ...). Flags beat the environment, which beats the file.\n"
+        "\n",
+    .examples =
+        "  coax serve\n"
+        "  coax serve --listen 0.0.0.0 --port 7000\n"
+        "  coax serve --listen 127.0.0.1,unix:/run/hub.sock\n"
+        "  coax serve --config hub.toml",
+    .configure = configure,
+};
 
 }  // namespace coax::app

@@ -1,6 +1,6 @@
 // Two tasks, one for each direction, each of which reads on only when what it read is written: a reader that is slow,
 // here or there, holds up the writer behind it, and nothing is stored but a piece each way. A third watches the clock.
-#include "app/exchange.hpp"
+#include "app/relay.hpp"
 
 #include <fmt/core.h>
 #include <unistd.h>
@@ -24,38 +24,36 @@ constexpr Duration last_words_time_max = 1s;
 
 }  // namespace
 
-std::string_view to_string(ExchangeEnd end) noexcept {
+std::string_view to_string(RelayEnd end) noexcept {
   switch (end) {
-    case ExchangeEnd::finished: return "finished";
-    case ExchangeEnd::peer_silent: return "silent";
-    case ExchangeEnd::peer_stuck: return "stuck";
-    case ExchangeEnd::idle: return "idle";
+    case RelayEnd::finished: return "finished";
+    case RelayEnd::peer_silent: return "silent";
+    case RelayEnd::peer_stuck: return "stuck";
+    case RelayEnd::idle: return "idle";
   }
   return "";
 }
 
-Exchange::Exchange(Stream& stream, StandardInput& input, Transcript& transcript,
-                   const ExchangeOptions& options) noexcept
-    : stream_(stream),
-      input_(input),
-      transcript_(transcript),
-      options_(options),
-      at_terminal_(::isatty(STDIN_FILENO) == 1),
-      blocks_(options.crlf) {}
+// --- Relay ---
 
-Task<ExchangeEnd> Exchange::run() {
+Relay::Relay(StandardInput& input, Transcript& transcript, const RelayOptions& options) noexcept
+    : input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
+
+Task<RelayEnd> Relay::run() {
+  co_await begin();
   co_await race(both_ways(), watch(), enough_.wait());
   if (broken_) std::rethrow_exception(broken_);
   co_return end_;
 }
 
-Task<> Exchange::both_ways() { co_await all(send_all(), recv_all()); }
+Task<> Relay::both_ways() { co_await all(send_all(), recv_all()); }
 
-Task<> Exchange::send_all() {
+Task<> Relay::send_all() {
   if (!options_.input) {
     Event never;
     co_await never.wait();
   }
+  co_await wait_for_peer();
   while (true) {
     const Bytes piece = co_await input_.next();
     if (piece.empty()) break;
@@ -66,21 +64,87 @@ Task<> Exchange::send_all() {
   const Bytes rest = blocks_.rest(true);
   const bool is_sent = co_await send(rest);
   if (!is_sent) co_return;
-  const bool has_finished = co_await finish();
+  const bool has_finished = co_await finish_sending();
   if (!has_finished) co_return;
   co_await transcript_.we_finished();
-  side_finished(we_finished_);
+  record_finished(we_finished_);
 }
 
-// False: the connection is broken.
-Task<bool> Exchange::send(Bytes bytes) {
+void Relay::record_finished(bool& side) noexcept {
+  side = true;
+  last_active_ = Clock::now();
+  changed_.set();
+}
+
+Task<> Relay::watch() {
+  while (true) {
+    const auto until = due();
+    if (until && *until <= Clock::now()) break;
+    changed_.clear();
+    if (until) {
+      co_await race(sleep_until(*until), changed_.wait());
+    } else {
+      co_await changed_.wait();
+    }
+  }
+  end_ = end_when_due();
+}
+
+// --- over a stream ---
+
+namespace {
+
+class StreamRelay final : public Relay {
+ public:
+  StreamRelay(std::unique_ptr<Stream> stream, StandardInput& input, Transcript& transcript, const RelayOptions& options)
+      : Relay(input, transcript, options),
+        stream_(std::move(stream)),
+        peer_(stream_->peer_name()),
+        at_terminal_(::isatty(STDIN_FILENO) == 1) {}
+
+  void close() noexcept override { stream_->close(); }
+  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
+  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override {
+    const bool is_failure = end == RelayEnd::idle || (end != RelayEnd::finished && options_.wait_is_failure);
+    return is_failure ? failed : done;
+  }
+
+ private:
+  Task<> begin() override { co_await transcript_.connected(peer_); }
+  Task<> wait_for_peer() override { co_return; }
+  Task<bool> send(Bytes bytes) override;
+  Task<bool> finish_sending() override;
+  Task<> recv_all() override;
+  [[nodiscard]] std::optional<TimePoint> due() const override;
+  [[nodiscard]] RelayEnd end_when_due() const noexcept override;
+
+  std::unique_ptr<Stream> stream_;
+  std::string peer_;
+  bool at_terminal_;
+  bool peer_finished_ = false;
+};
+
+std::string StreamRelay::complaint_about(RelayEnd end) const {
+  if (end == RelayEnd::finished) return {};
+  if (end == RelayEnd::idle) {
+    return fmt::format("{}: nothing came or went for {} (--idle)", peer_, format_duration(*options_.idle));
+  }
+  if (end == RelayEnd::peer_stuck) {
+    return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer_,
+                       format_duration(options_.wait));
+  }
+  return fmt::format("{}: the peer was silent for {} after our end and has not finished (--wait)", peer_,
+                     format_duration(options_.wait));
+}
+
+Task<bool> StreamRelay::send(Bytes bytes) {
   if (bytes.empty()) co_return true;
   sending_ = true;
   try {
-    co_await stream_.send(bytes);
+    co_await stream_->send(bytes);
   } catch (const Error&) {
     broken_ = std::current_exception();
-    side_finished(we_finished_);
+    record_finished(we_finished_);
     co_return false;
   }
   sending_ = false;
@@ -89,38 +153,31 @@ Task<bool> Exchange::send(Bytes bytes) {
   co_return true;
 }
 
-Task<bool> Exchange::finish() {
+Task<bool> StreamRelay::finish_sending() {
   try {
-    co_await stream_.shutdown_send();
+    co_await stream_->shutdown_send();
   } catch (const Error&) {
     broken_ = std::current_exception();
-    side_finished(we_finished_);
+    record_finished(we_finished_);
     co_return false;
   }
   co_return true;
 }
 
-Task<> Exchange::recv_all() {
-  while (const Bytes bytes = co_await stream_.recv()) {
+Task<> StreamRelay::recv_all() {
+  while (const Bytes bytes = co_await stream_->recv()) {
     last_active_ = Clock::now();
     co_await transcript_.received(bytes);
   }
   co_await transcript_.peer_finished();
   if (!options_.input || (at_terminal_ && !we_finished_)) enough_.set();
-  side_finished(peer_finished_);
+  record_finished(peer_finished_);
 }
 
-void Exchange::side_finished(bool& side) noexcept {
-  side = true;
-  last_active_ = Clock::now();
-  side_finished_.set();
-}
-
-// When it will have been quiet for too long, or is to be looked at again; nothing: it may be quiet.
-std::optional<TimePoint> Exchange::due() const {
+std::optional<TimePoint> StreamRelay::due() const {
   std::optional<TimePoint> first;
   // A peer that takes a part of what is sent is not silent, nor is one whose bytes wait for our own reader.
-  const TimePoint last_active = std::max({last_active_, stream_.last_active(), transcript_.last_busy()});
+  const TimePoint last_active = std::max({last_active_, stream_->last_active(), transcript_.last_busy()});
   if (options_.idle) first = later(last_active, *options_.idle);
   const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
   if (we_finished_ || peer_finished_) at(later(last_active, options_.wait));
@@ -128,40 +185,16 @@ std::optional<TimePoint> Exchange::due() const {
   return first;
 }
 
-Task<> Exchange::watch() {
-  while (true) {
-    const auto until = due();
-    if (until && *until <= Clock::now()) break;
-    side_finished_.clear();
-    if (until) {
-      co_await race(sleep_until(*until), side_finished_.wait());
-    } else {
-      co_await side_finished_.wait();
-    }
-  }
+RelayEnd StreamRelay::end_when_due() const noexcept {
   const bool is_shared = !we_finished_ && !peer_finished_;
   const bool is_idle = options_.idle && (is_shared || *options_.idle < options_.wait);
-  if (peer_finished_ && !sending_) co_return;
-  end_ = is_idle ? ExchangeEnd::idle : peer_finished_ ? ExchangeEnd::peer_stuck : ExchangeEnd::peer_silent;
+  if (peer_finished_ && !sending_) return RelayEnd::finished;
+  return is_idle ? RelayEnd::idle : peer_finished_ ? RelayEnd::peer_stuck : RelayEnd::peer_silent;
 }
 
-// --- a connection from its beginning to its end ---
-
-namespace {
+// --- a relay from its beginning to its end ---
 
 bool is_of_standard_io(const Error& error) { return error.peer().starts_with("standard "); }
-
-std::string complaint_about(ExchangeEnd end, const std::string& peer, const ExchangeOptions& options) {
-  if (end == ExchangeEnd::idle) {
-    return fmt::format("{}: nothing came or went for {} (--idle)", peer, format_duration(*options.idle));
-  }
-  if (end == ExchangeEnd::peer_stuck) {
-    return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer,
-                       format_duration(options.wait));
-  }
-  return fmt::format("{}: the peer was silent for {} after our end and has not finished (--wait)", peer,
-                     format_duration(options.wait));
-}
 
 Task<> last_words(Transcript& transcript, std::string complaint, std::string why) {
   try {
@@ -173,23 +206,16 @@ Task<> last_words(Transcript& transcript, std::string complaint, std::string why
 
 }  // namespace
 
-Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
-                       Transcript& transcript, const ExchangeOptions& options) {
-  const std::string peer = stream->peer_name();
+Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& transcript) {
   Outcome outcome;
   std::string why = "interrupted";
   std::string complaint;
   bool interrupted = false;
   try {
-    co_await transcript.connected(peer);
-    Exchange exchange(*stream, input, transcript, options);
-    const ExchangeEnd end = co_await exchange.run();
+    const RelayEnd end = co_await relay.run();
     why = to_string(end);
-    if (end != ExchangeEnd::finished) {
-      complaint = complaint_about(end, peer, options);
-      const bool is_failure = end == ExchangeEnd::idle || options.wait_is_failure;
-      outcome.code = is_failure ? failed : done;
-    }
+    complaint = relay.complaint_about(end);
+    outcome.code = relay.code_of(end);
   } catch (const Cancelled&) {
     interrupted = true;
   } catch (const Error& error) {
@@ -197,16 +223,22 @@ Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream,
     complaint = error.what();
     outcome = {.code = failed, .may_go_on = !is_of_standard_io(error)};
   }
-  stream->close();
-  if (outcome.code != done) complain(command, complaint);
+  relay.close();
+  if (outcome.code != done && !complaint.empty()) complain(command, complaint);
   if (outcome.may_go_on) co_await shield(last_words_time_max, last_words(transcript, complaint, why));
   if (interrupted) throw Cancelled();
   co_return outcome;
 }
 
+Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
+                       Transcript& transcript, const RelayOptions& options) {
+  StreamRelay relay(std::move(stream), input, transcript, options);
+  co_return co_await converse(command, relay, transcript);
+}
+
 // --- options ---
 
-ExchangeFlags::ExchangeFlags(CLI::App& command) {
+RelayFlags::RelayFlags(CLI::App& command) {
   command.add_flag("--hex", hex_, "Show both directions as a hex dump, instead of what comes as it is");
   command.add_flag("--json", json_, "Show every event, one JSON object on each line");
   command.add_flag("--line", lines_, "Line by line, both ways; the last line gets the end that it lacks");
@@ -221,11 +253,11 @@ ExchangeFlags::ExchangeFlags(CLI::App& command) {
       ->type_name("TIME");
 }
 
-bool ExchangeFlags::any_but_json() const noexcept {
+bool RelayFlags::any_but_json() const noexcept {
   return hex_ || lines_ || crlf_ || no_input_ || !idle_.empty() || wait_option_->count() != 0;
 }
 
-ExchangeOptions ExchangeFlags::options() const {
+RelayOptions RelayFlags::options() const {
   if (hex_ && json_) throw WrongUsage{"--hex and --json are two ways to show the same: give one of them"};
   return {.form = hex_    ? Form::hex
                   : json_ ? Form::json
