@@ -236,6 +236,7 @@ Task<> Transcript::peer_finished() {
 }
 
 Task<> Transcript::closed(std::string_view why) {
+  if (peer_.empty()) co_return;  // no datagram came: there was no connection
   co_await show_cut(in_);
   co_await show_cut(out_);
   const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();

@@ -121,6 +121,16 @@ class Udp(unittest.TestCase):
             listening.send_signal(signal.SIGINT)
             self.assertEqual(listening.wait(), 0)
 
+    def test_closed_is_printed_after_ctrl_c_where_there_was_a_peer(self) -> None:
+        for has_peer in False, True:
+            with self.subTest(has_peer), Listening("--udp", "--json") as listening:
+                if has_peer:
+                    self.server().sendto(b"x", (LOCALHOST, listening.port))
+                    listening.output.wait_for('"received"')
+                listening.send_signal(signal.SIGINT)
+                self.assertEqual(listening.wait(), 1)
+                self.assertEqual('"closed"' in listening.output.wait_for_end(), has_peer)
+
     @unittest.skipUnless(shutil.which("nc"), "nc is not installed")
     def test_nc(self) -> None:
         with Listening("--udp") as listening, Program("nc", "-u", LOCALHOST, str(listening.port)) as nc:
