@@ -2,6 +2,7 @@
 // come, in both directions, so that any length takes the same memory and the slower side sets the pace. WebSockets, and
 // whatever else a server switches to, are tunnelled. One connection to the server for each request.
 #include "coax/coax.hpp"
+#include "coax/codec/url.hpp"
 
 using coax::Bytes;
 using coax::Task;
@@ -16,13 +17,27 @@ namespace {
 // Fields about one connection, and those that framing writes anew (RFC 9110, section 7.6.1).
 bool is_hop_by_hop(std::string_view name, const Fields& fields) {
   for (const char* own : {"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding",
-                          "Upgrade", "Content-Length", "Expect"}) {
+                          "Upgrade", "Content-Length", "Expect", "Host"}) {
     if (coax::equal_ignoring_case(name, own)) return true;
   }
   return fields.has_token("Connection", name);
 }
 
-bool expects_continue(const Request& request) { return request.fields().has_token("Expect", "100-continue"); }
+// HTTP/1.0 has neither (RFC 9110, sections 7.8 and 10.1.1).
+bool expects_continue(const Request& request) {
+  return request.protocol() != "HTTP/1.0" && request.fields().has_token("Expect", "100-continue");
+}
+std::string_view wanted_protocol(const Request& request) {
+  const bool is_upgrade = request.protocol() != "HTTP/1.0" && request.fields().has_token("Connection", "upgrade");
+  return is_upgrade ? request.header("Upgrade") : "";
+}
+
+// "/x?y" of "http://host/x?y" (RFC 9112, section 3.2.2); its host is that of the request.
+std::string origin_form(std::string_view target) {
+  const auto absolute = coax::parse_absolute_target(target);
+  if (!absolute) return std::string(target);
+  return (absolute->rest.starts_with('/') ? "" : "/") + std::string(absolute->rest);
+}
 
 // One exchange with the server.
 class Upstream {
@@ -40,9 +55,9 @@ class Upstream {
     }
     const std::string peer = request.peer().ip();
     const std::string length = std::to_string(body.length().value_or(0));
-    const bool is_upgrade = request.fields().has_token("Connection", "upgrade");
-    const std::string upgrade(is_upgrade ? request.header("Upgrade") : "");
-    if (!request.fields().find("Host")) fields.push_back({"Host", "localhost"});  // of HTTP/1.0
+    const std::string upgrade(wanted_protocol(request));
+    const std::string host(request.host().empty() ? "localhost" : request.host());  // HTTP/1.0 may have none
+    fields.push_back({"Host", host});
     if (expects_continue(request)) fields.push_back({"Expect", "100-continue"});
     fields.push_back({"X-Forwarded-For", peer});
     fields.push_back({"Via", "1.1 coax"});
@@ -52,7 +67,7 @@ class Upstream {
     is_chunked_ = !body.length() && !body.at_end();
     if (is_chunked_) fields.push_back({"Transfer-Encoding", "chunked"});
     std::string head;
-    coax::http1::append_request_head(head, request.method(), request.target(), fields);
+    coax::http1::append_request_head(head, request.method(), origin_form(request.target()), fields);
     co_await stream_->send(head);
   }
   Task<> send_body(BodyReader& body) {
@@ -75,6 +90,7 @@ class Upstream {
     do co_await recv_any_head();
     while (is_interim());
   }
+  bool has_head() const { return parser_.head_done(); }
   bool is_interim() const { return parser_.head().status / 100 == 1 && parser_.head().status != 101; }
   // A part of its body; empty: the end.
   Task<std::string> recv_body() {
@@ -148,9 +164,13 @@ Task<Response> response_of(std::shared_ptr<Upstream> server) {
 // has a minute to answer.
 Task<> exchange(Upstream& server, const Request& request, BodyReader& body) {
   co_await server.send_request(request, body);
-  if (expects_continue(request)) {  // whether the body is wanted, the server decides
-    co_await coax::timeout(std::chrono::seconds(60), server.recv_any_head());
-    if (!server.is_interim()) co_return;
+  if (expects_continue(request)) {  // the server decides whether it wants the body; one that says nothing gets it
+    const auto decide = [&]() -> Task<> {
+      do co_await server.recv_any_head();
+      while (server.is_interim() && server.head().status != 100);
+    };
+    co_await coax::race(decide(), coax::sleep(std::chrono::seconds(1)));
+    if (server.has_head() && !server.is_interim()) co_return;
   }
   const auto send = [&]() -> Task<> {
     co_await server.send_body(body);
@@ -170,6 +190,11 @@ Task<Response> forward(std::string_view upstream, const Request& request, BodyRe
     coax::log::warning("{}", error.what());
     const bool is_late = error.kind() == coax::ErrorKind::timed_out;
     co_return Response::text(is_late ? "504 Gateway Timeout\n" : "502 Bad Gateway\n", is_late ? 504 : 502);
+  }
+  const bool is_upgrade = server->head().status == 101;
+  if (is_upgrade &&
+      !coax::equal_ignoring_case(server->head().find("Upgrade").value_or("?"), wanted_protocol(request))) {
+    co_return Response::text("502 Bad Gateway: the server switches to another protocol than the one asked for\n", 502);
   }
   Response response = co_await response_of(server);
   co_return response;

@@ -36,8 +36,8 @@ class BodyWriter {
   // Throws: Error(disconnected) when the client is gone; Error(invalid) above an announced length.
   // Lifetime: `bytes` must live until it returns.
   virtual Task<> send(Bytes bytes) = 0;
-  // Waits until the client has closed the connection: to end what has nothing to send for a long time. A client that
-  // sends its next request meanwhile is still there.
+  // Waits until the client has closed the connection, or shut down its side: to end what has nothing to send for a long
+  // time. Requests that it sends meanwhile wait; above 64 KiB of them it returns, too.
   virtual Task<> wait_disconnected() = 0;
 
  protected:

@@ -82,7 +82,8 @@ class Http1Connection {
   coax::Connection& connection_;
   const Site& site_;
   Exchange::Pointer exchange_;
-  Bytes unread_;  // lent until the next recv()
+  Bytes unread_;       // lent until the next recv(), or
+  std::string ahead_;  // kept while a response was waited for
   std::unique_ptr<Upgrade> upgrade_;
   detail::WebSocketHandler* websocket_ = nullptr;
   std::size_t reserved_ = 0;  // of the site's bodies

@@ -24,6 +24,7 @@ class Http1Connection::Reader final : public BodyReader {
       if (http_.exchange_->failure) fail();
       if (parser.done()) co_return Bytes();
       if (http_.ended_) {
+        is_cut_short_ = true;
         throw Error(ErrorKind::disconnected, "read the body from", peer(), "the connection ended in the middle of it");
       }
       if (parser.expects_continue() && !std::exchange(continued_, true)) {
@@ -39,6 +40,8 @@ class Http1Connection::Reader final : public BodyReader {
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
     return http_.exchange_->parser.head().content_length;
   }
+  // The client has left in the middle of it.
+  [[nodiscard]] bool is_cut_short() const noexcept { return is_cut_short_; }
   [[nodiscard]] bool at_end() const noexcept override {
     return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
   }
@@ -54,6 +57,7 @@ class Http1Connection::Reader final : public BodyReader {
   Http1Connection& http_;
   std::string part_;
   bool continued_ = false;
+  bool is_cut_short_ = false;
 };
 
 // --- the body of a response ---
@@ -83,13 +87,25 @@ class Http1Connection::Writer final : public BodyWriter {
     co_await http_.connection_.stream().send(pieces);
   }
 
-  // What arrives may be the next request: it waits, no more is read, and the end is not seen before it is answered.
+  // What arrives meanwhile belongs to the next requests: it is kept, so that the end behind it is seen.
   Task<> wait_disconnected() override {
-    Event never;
-    if (!http_.unread_.empty() || !http_.exchange_->parser.done()) co_await never.wait();
+    constexpr std::size_t ahead_bytes_max = 64 * 1024;
     http_.exchange_->parser.keep();
-    http_.unread_ = co_await http_.connection_.stream().recv();
-    if (!http_.unread_.empty()) co_await never.wait();
+    http_.ahead_ = http_.unread_.string();
+    http_.unread_ = {};
+    const struct Restore {
+      Http1Connection& http;
+      ~Restore() { http.unread_ = http.ahead_; }
+    } restore{http_};
+    const bool is_of_body = !http_.exchange_->parser.done();  // which is not read any more
+    try {
+      while (http_.ahead_.size() < ahead_bytes_max) {
+        const Bytes bytes = co_await http_.connection_.stream().recv();
+        if (bytes.empty()) co_return;
+        if (!is_of_body) http_.ahead_.append(bytes.text());
+      }
+    } catch (const Error&) {  // a reset
+    }
   }
 
   // The end of the body.
@@ -126,7 +142,7 @@ Task<> Http1Connection::run_handler() {
     if (exchange_->failure) {
       refuse(*exchange_->failure);  // of the body: that is the answer, whatever the handler made of it
     } else {
-      if (ended_ && !exchange_->parser.done()) throw;  // the client has left
+      if (reader.is_cut_short()) throw;
       ended_ = ended_ || !exchange_->parser.done();
       write_failure();
     }
@@ -171,6 +187,9 @@ bool Http1Connection::write(Response&& response) {
       ended_ = ended_ || equal_ignoring_case(trim(value), "close");
     }
   }
+  if (streamed != nullptr && !streamed->producer) {
+    throw Error(ErrorKind::invalid, "send a body to", connection_.peer_name(), "its producer is an empty function");
+  }
   if (streamed != nullptr && !streamed->length && is_old) ended_ = true;  // the end of the connection is its end
   const bool closes = ended_ || !keeps_alive();
   const std::string_view connection = closes && has_upgrade ? "Connection: close, Upgrade\r\n"
@@ -186,6 +205,9 @@ bool Http1Connection::write(Response&& response) {
 
 // A response of status 101, and the end of HTTP on this connection.
 bool Http1Connection::write_switching(Response&& response) {
+  if (!exchange_->parser.done()) {  // RFC 9110, section 7.8: the new protocol begins behind the request
+    throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(), "the body of the request has not been read");
+  }
   const bool has_function = std::get<Upgrade>(response.body).run || exchange_->route->is_websocket();
   if (response.status != 101 || !has_function) {
     throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(),

@@ -41,11 +41,15 @@ std::vector<std::string> split_pattern(std::string_view pattern) {
 void check_pattern(std::string_view pattern, const std::vector<std::string>& segments) {
   for (auto segment = segments.begin(); segment != segments.end(); ++segment) {
     if (*segment == "." || *segment == "..") refuse(pattern, "clients resolve . and .. before they ask");
+    if (segment->empty() && segment + 1 != segments.end()) refuse(pattern, "empty segments are left out of a path");
     if (is_parameter(*segment)) {
       const auto has_this_name = [&](const std::string& other) {
         return is_parameter(other) && parameter_name(other) == parameter_name(*segment);
       };
-      if (parameter_name(*segment).empty()) refuse(pattern, "a parameter has a name");
+      const std::string_view name = parameter_name(*segment);
+      if (name.empty()) refuse(pattern, "a parameter has a name");
+      if (name.find_first_of("{}") != std::string_view::npos)
+        refuse(pattern, "a parameter is a whole segment: /of/{name}");
       if (std::ranges::count_if(segments, has_this_name) > 1) refuse(pattern, "two parameters have the same name");
       if (is_rest(*segment) && segment + 1 != segments.end()) refuse(pattern, "{name...} is the last segment");
     } else if (segment->find_first_of("{}") != std::string::npos) {
@@ -106,6 +110,7 @@ Router& Router::use(Middleware middleware) {
 }
 
 Router& Router::mount(std::string_view prefix, Router router) {
+  if (prefix == "*") refuse(prefix, "a prefix begins with a slash");
   std::vector<std::string> before = split_pattern(prefix);
   if (before.back().empty()) before.pop_back();  // "/" and "/api/" mean "" and "/api"
   for (auto& route : router.routes_->list) {

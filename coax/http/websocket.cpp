@@ -185,15 +185,16 @@ Task<std::string> client_handshake(Stream& stream, std::string_view host, std::s
   co_await stream.send(request);
   http1::ResponseParser response("GET");
   Bytes bytes;
-  while (!response.head_done()) {
-    bytes = co_await stream.recv();
+  while (!response.head_done() || (response.head().status / 100 == 1 && response.head().status != 101)) {
+    if (response.head_done()) response.reset("GET");  // an interim response (RFC 9110, section 15.2)
+    if (bytes.empty()) bytes = co_await stream.recv();
     if (!bytes) throw Error(ErrorKind::disconnected, "open a WebSocket to", stream.peer_name(), "it sent no response");
     const auto taken = response.feed(bytes);
     if (!taken) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), taken.error().reason);
     bytes = bytes.from(*taken);
   }
   const int status = response.head().status;
-  if (status != 101) {
+  if (status != 101 || response.head().version_minor == 0) {
     throw Error(ErrorKind::refused, "open a WebSocket to", stream.peer_name(),
                 fmt::format("the server answered {} {}", status, response.head().reason));
   }

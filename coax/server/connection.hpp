@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "coax/address/endpoint.hpp"
 #include "coax/guard/principal.hpp"
@@ -48,13 +49,12 @@ class Connection {
   // Puts a layer (layer.hpp) over the top stream, as STARTTLS or the PROXY protocol do: `L layer(below, arguments...)`.
   // No operation may be in progress on the stream, and no bytes of the new layer may be in a Reader's buffer.
   // Returns: the layer, which is the top stream from now on and ends with the connection.
+  // Throws: what the layer's constructor throws; then nothing has changed.
   template <class L, class... Arguments>
   L& add_layer(Arguments&&... arguments) {
-    std::unique_ptr<Stream>& layers = extras().layers;
-    auto layer = layers ? std::make_unique<L>(std::move(layers), std::forward<Arguments>(arguments)...)
-                        : std::make_unique<L>(*top_, std::forward<Arguments>(arguments)...);
+    auto layer = std::make_unique<L>(*top_, std::forward<Arguments>(arguments)...);
     L& top = *layer;
-    layers = std::move(layer);
+    extras().layers.push_back(std::move(layer));
     top_ = &top;
     return top;
   }
@@ -88,7 +88,10 @@ class Connection {
 
   // What few connections have.
   struct Extras {
-    std::unique_ptr<Stream> layers;  // the last one, which owns those below it
+    ~Extras() {
+      while (!layers.empty()) layers.pop_back();  // the top one first
+    }
+    std::vector<std::unique_ptr<Stream>> layers;
     Principal principal;
   };
   Extras& extras() {

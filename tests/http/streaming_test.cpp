@@ -308,6 +308,83 @@ TEST_F(HttpStreaming, a_producer_can_wait_until_the_client_has_left) {
   });
 }
 
+TEST_F(HttpStreaming, a_client_that_has_left_is_noticed_behind_its_next_request) {
+  for (const std::string_view more : {"G", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"}) {
+    for (const bool is_reset : {false, true}) {
+      run([&]() -> Task<> {
+        auto [server, client] = memory_stream_pair();
+        int ended = 0;
+        App app = bare();
+        app.get("/wait", [&](Request&) {
+          return Response::stream(Response::text_type, [&](BodyWriter& body) -> Task<> {
+            co_await body.send("x");
+            co_await body.wait_disconnected();
+            ++ended;
+          });
+        });
+        const Handler handler = http::handler(std::move(app));
+        const auto ask = [&]() -> Task<> {
+          co_await client->send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(more));
+          for (int turn = 0; turn < 20; ++turn) co_await next_turn();
+          EXPECT_EQ(ended, 0);
+          is_reset ? client->abort() : client->close();
+        };
+        co_await all(serve_one(*server, handler), ask());
+        EXPECT_EQ(ended, 1);
+      });
+    }
+  }
+}
+
+TEST_F(HttpStreaming, requests_that_arrive_while_a_producer_waits_are_answered_after_it) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    App app = bare();
+    app.get("/wait", [&](Request&) {
+      return Response::stream(Response::text_type, [&](BodyWriter& body) -> Task<> {
+        co_await race(body.wait_disconnected(), sleep(5ms));
+        co_await body.send("x");
+      });
+    });
+    app.get("/hello", [](Request&) { return Response::text("hello"); });
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      co_await client->send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\nGET /he");
+      for (int turn = 0; turn < 20; ++turn) co_await next_turn();
+      co_await client->send("llo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      const std::string text = co_await read_all(*client);
+      EXPECT_NE(text.find("1\r\nx\r\n0\r\n\r\nHTTP/1.1 200 OK"), std::string::npos) << text;
+      EXPECT_TRUE(text.ends_with("hello")) << text;
+    };
+    co_await all(serve_one(*server, handler), ask());
+  });
+}
+
+TEST_F(HttpStreaming, a_body_without_a_producer_is_500) {
+  App app = bare();
+  app.get("/", [](Request&) { return Response{.body = http::StreamedBody{}}; });
+  EXPECT_TRUE(get(std::move(app), "/").starts_with("HTTP/1.1 500 "));
+}
+
+TEST_F(HttpStreaming, an_upgrade_needs_the_whole_request) {
+  const auto make = [] {
+    App app = bare();
+    app.post("/up", [](Request&, BodyReader&) -> Task<Response> {
+      Response response{.status = 101, .headers = {{"Upgrade", "shout"}}};
+      response.body = http::Upgrade{[](Connection& connection, std::string early) -> Task<> {
+        const std::string text = early + "!";
+        co_await connection.stream().send(text);
+      }};
+      co_return response;
+    });
+    return app;
+  };
+  const std::string head = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+  EXPECT_TRUE(answer(make(), head + "5\r\n\r\nhe").starts_with("HTTP/1.1 500 "));
+  EXPECT_EQ(answer(make(), head + "0\r\n\r\nhe"),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: shout\r\nConnection: Upgrade\r\n\r\nhe!");
+}
+
 // --- middleware ---
 
 namespace {
@@ -440,7 +517,7 @@ TEST_F(HttpRouter, mounts_below_a_prefix) {
 
 TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
   const auto say = [](Request&) { return Response::text("x"); };
-  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}"}) {
+  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}"}) {
     Router router;
     EXPECT_THROW(router.get(pattern, say), Error) << pattern;
   }
@@ -448,6 +525,7 @@ TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
   router.get("/of/{name}", say);
   EXPECT_THROW(router.get("/of/{other}", say), Error);
   EXPECT_THROW(router.use(http::Middleware()), Error);
+  EXPECT_THROW(router.mount("*", Router()), Error);
   Router other;
   other.get("/{x}", say);
   EXPECT_THROW(router.mount("/of", std::move(other)), Error);

@@ -115,6 +115,17 @@ TEST(Layer, replaces_the_top_stream_of_a_live_server_connection) {
   });
 }
 
+TEST(Layer, that_cannot_be_made_leaves_the_connection_as_it_is) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Connection connection(*near, 1);
+    connection.add_layer<UpperCase>();
+    EXPECT_THROW(connection.add_layer<LimitedStream>(StreamRates{.send_bytes_per_second = 0}), Error);
+    co_await far->send("x");
+    EXPECT_EQ((co_await connection.stream().recv()).text(), "X");
+  });
+}
+
 TEST(Layer, of_a_live_connection_ends_its_input_when_the_server_drains) {
   run([]() -> Task<> {
     Server server({}, Handler(upgradeable_echo));
