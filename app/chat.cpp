@@ -587,7 +587,7 @@ const Command chat_command{
         "open.\n\n"
         "Exit codes: 0 you left, or all lines came back; 1 the connection was lost or closed by the hub, or a line did "
         "not\n"
-        "come back; 2 wrong arguments; 3 nobody answers.\n\n",
+        "come back; 2 wrong arguments; 3 no answer.\n\n",
     .examples =
         "  coax chat --nick alice\n"
         "  coax chat 192.168.1.5:7000 --nick alice\n"

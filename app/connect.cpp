@@ -90,7 +90,7 @@ Task<bool> Client::connect_once() {
   co_return reconnect_&& outcome.may_go_on && !input_.ended();
 }
 
-// UDP: nothing is connected that could be refused at once; that nobody is there is told when something was sent.
+// UDP has no connection that could be refused: an error is reported only after a datagram was sent.
 Task<> run_datagrams(Target target, const RelayOptions& options, Duration limit, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
@@ -178,7 +178,7 @@ const Command connect_command{
         "\n"
         "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection broke, or was given up, "
         "or\n"
-        "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 nobody answers. With --reconnect or --no-input, "
+        "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 no answer. With --reconnect or --no-input, "
         "Ctrl-C\n"
         "is the usual end: 0.\n"
         "\n",

@@ -333,7 +333,7 @@ const Command echo_command{
         "\n"
         "Exit codes: 0 all came back unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the "
         "connection\n"
-        "broke; 2 wrong arguments; 3 nobody answers, or the address cannot be listened on.\n"
+        "broke; 2 wrong arguments; 3 no answer, or the address cannot be listened on.\n"
         "\n",
     .examples =
         "  coax echo listen                   a server at 127.0.0.1:7777\n"

@@ -132,7 +132,7 @@ void Server::refuse_others() noexcept {
   accepted_.clear();
 }
 
-// UDP: whoever sends the first datagram is the peer; with --keep-open whoever sent the last.
+// UDP: the sender of the first datagram is the peer; with --keep-open the sender of the last.
 Task<> run_datagrams(const std::vector<Address>& addresses, const RelayOptions& options, int& code) {
   StandardInput input;
   Transcript transcript(options.form, false);
@@ -190,7 +190,7 @@ Run configure(CLI::App& command) {
       ->expected(1, 2)
       ->required();
   command.add_flag("--keep-open", given->keep_open,
-                   "After a client the next one, until Ctrl-C; the input goes on with the one that is there");
+                   "After a client the next one, until Ctrl-C; the input is sent to the present client");
   command.add_flag("-u,--udp", given->udp,
                    "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
                    "and nothing came for --wait [1s]");
@@ -215,9 +215,9 @@ const Command listen_command{
         "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n"
         "\n",
     .examples =
-        "  coax listen 7000                            talk to whoever comes, from this machine\n"
+        "  coax listen 7000                            talk to the first client, from this machine\n"
         "  coax listen :7000 > disk.img                receive a file from anywhere\n"
-        "  coax listen :7000 < disk.img                give one to whoever comes\n"
+        "  coax listen :7000 < disk.img                send a file to the first client\n"
         "  coax listen --keep-open --no-input --json 7000 >> events\n"
         "  coax listen --hex unix:/tmp/debug.sock",
     .configure = configure,

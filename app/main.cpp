@@ -47,7 +47,7 @@ void add_commands(CLI::App& program, Run& run) {
   program.require_subcommand(1);
   program.footer(
       "Exit codes: 0 done; 1 failed, or output was lost; 2 wrong options or configuration; 3 a name is not found, an\n"
-      "address cannot be listened on, or nobody answers.\n\n"
+      "address cannot be listened on, or there is no answer.\n\n"
       "Examples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
       "  coax connect 192.168.1.5:7000   talk to a server, as nc does; coax listen is the other side\n"

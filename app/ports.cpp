@@ -300,10 +300,10 @@ const Command ports_command{
     .name = "ports",
     .summary = "What listens here; which ports are free, and who has the others",
     .details =
-        "A port is checked by binding it for a moment, which disturbs nobody who has it. Classes (RFC 6335): "
+        "A port is checked by binding it for a moment, which does not disturb its owner. Classes (RFC 6335): "
         "privileged\n"
         "(the machine asks for rights), well-known (up to 1023), registered (up to 49151), dynamic (the rest).\n"
-        "Whose process has a port is told for your own ones; root sees all.\n"
+        "The process that has a port is shown for your own ones; root sees all.\n"
         "\n"
         "Exit codes: 0 listed, or all that were asked for are free; 1 one is held or not permitted, or fewer than "
         "--free\n"

@@ -339,10 +339,11 @@ TEST_F(HttpStreaming, a_client_that_has_left_is_noticed_behind_its_next_request)
 TEST_F(HttpStreaming, requests_that_arrive_while_a_producer_waits_are_answered_after_it) {
   run([]() -> Task<> {
     auto [server, client] = memory_stream_pair();
+    Event has_sent;
     App app = bare();
     app.get("/wait", [&](Request&) {
       return Response::stream(Response::text_type, [&](BodyWriter& body) -> Task<> {
-        co_await race(body.wait_disconnected(), sleep(5ms));
+        co_await race(body.wait_disconnected(), has_sent.wait());
         co_await body.send("x");
       });
     });
@@ -352,6 +353,8 @@ TEST_F(HttpStreaming, requests_that_arrive_while_a_producer_waits_are_answered_a
       co_await client->send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\nGET /he");
       for (int turn = 0; turn < 20; ++turn) co_await next_turn();
       co_await client->send("llo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      for (int turn = 0; turn < 20; ++turn) co_await next_turn();
+      has_sent.set();
       const std::string text = co_await read_all(*client);
       EXPECT_NE(text.find("1\r\nx\r\n0\r\n\r\nHTTP/1.1 200 OK"), std::string::npos) << text;
       EXPECT_TRUE(text.ends_with("hello")) << text;
