@@ -7,8 +7,8 @@
 #include <csignal>
 
 #include "app/command_line.hpp"
-#include "app/commands.hpp"
-#include "app/report.hpp"
+#include "app/commands/commands.hpp"
+#include "app/console/report.hpp"
 #include "app/version.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"

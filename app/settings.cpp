@@ -11,9 +11,9 @@
 #include <fstream>
 
 #include "app/command_line.hpp"
-#include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
+#include "coax/net/endpoint.hpp"
 
 namespace coax::app {
 

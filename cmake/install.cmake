@@ -1,10 +1,10 @@
-# What `cmake --install` puts where: the library, its headers under include/coax, and what find_package(Coax) and
-# pkg-config read.
+# What `cmake --install` puts where: the components of the library, their headers under include/coax, and what
+# find_package(Coax) and pkg-config read.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(
-  TARGETS coax-library
+  TARGETS coax-core-library coax-http-library
   EXPORT CoaxTargets
   COMPONENT library
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -17,16 +17,18 @@ install(FILES ${PROJECT_BINARY_DIR}/CoaxConfig.cmake ${PROJECT_BINARY_DIR}/CoaxC
         DESTINATION ${package_dir} COMPONENT library)
 install(EXPORT CoaxTargets NAMESPACE Coax:: DESTINATION ${package_dir} COMPONENT library)
 
-# A static library brings the libraries it uses to the link; a shared one has them inside its own list.
-set(pc_link_requires "libssl libcrypto libutf8proc libidn2 liburing")
-if(BUILD_SHARED_LIBS)
-  set(pc_requires "fmt")
-  set(pc_libs "-lcoax")
-else()
-  set(pc_requires "fmt ${pc_link_requires}")
-  set(pc_libs "-lcoax -pthread")
-endif()
+# One file for each component. A static library brings the libraries it uses to the link; a shared one has them inside
+# its own list.
 set(pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH pc_to_prefix /prefix/${pc_dir} /prefix)
-configure_file(${PROJECT_SOURCE_DIR}/cmake/coax.pc.in ${PROJECT_BINARY_DIR}/coax.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/coax.pc DESTINATION ${pc_dir} COMPONENT library)
+function(coax_pkg_config pc_name pc_requires pc_requires_static)
+  set(pc_libs "-l${pc_name}")
+  if(NOT BUILD_SHARED_LIBS)
+    string(APPEND pc_requires " ${pc_requires_static}")
+    string(APPEND pc_libs " -pthread")
+  endif()
+  configure_file(${PROJECT_SOURCE_DIR}/cmake/coax.pc.in ${PROJECT_BINARY_DIR}/${pc_name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${pc_name}.pc DESTINATION ${pc_dir} COMPONENT library)
+endfunction()
+coax_pkg_config(coax "fmt" "libutf8proc libidn2 liburing")
+coax_pkg_config(coax-http "coax = ${PROJECT_VERSION}" "libcrypto")

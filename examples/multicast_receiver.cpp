@@ -1,6 +1,6 @@
 // multicast_receiver GROUP PORT [INTERFACE]: joins the group, prints and acknowledges the datagrams.
 #include "coax/coax.hpp"
-#include "coax/socket/names.hpp"
+#include "coax/net/names.hpp"
 
 void receive(const coax::Arguments& given) {
   coax::UdpSocket socket;

@@ -1,6 +1,6 @@
 // multicast_sender GROUP PORT [TEXT] [INTERFACE]: sends to all who have joined, and prints who answers within a second.
 #include "coax/coax.hpp"
-#include "coax/socket/names.hpp"
+#include "coax/net/names.hpp"
 
 void send(const coax::Arguments& given) {
   coax::UdpSocket socket;

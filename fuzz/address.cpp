@@ -2,8 +2,8 @@
 // contains its first and its last address.
 #include <string>
 
-#include "coax/address/endpoint.hpp"
-#include "coax/address/network.hpp"
+#include "coax/net/endpoint.hpp"
+#include "coax/net/network.hpp"
 #include "fuzz/input.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

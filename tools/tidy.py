@@ -17,8 +17,30 @@ from collections.abc import Iterator
 
 import wording
 
-FLOORS = ["base", "codec", "address", "socket", "loop", "task", "stream", "tls", "guard", "server", "http", "bus",
-          "store", "test"]
+# The folders of coax/, and of app/, and what each may include; what those may include, it may, too.
+LAYERS: dict[str, set[str]] = {
+    "base": set(),
+    "codec": {"base"},
+    "net": {"base"},
+    "socket": {"net", "codec"},
+    "loop": {"socket"},
+    "sim": {"loop"},
+    "task": {"loop"},
+    "stream": {"task"},
+    "datagram": {"stream"},
+    "file": {"stream"},
+    "tls": {"stream"},
+    "guard": {"task"},
+    "server": {"guard", "stream"},
+    "http": {"server"},
+    "bus": {"stream"},
+    "store": {"task"},
+    "program": {"task"},
+    "clients": {"tls"},
+    "test": {"sim", "stream"},
+    "app/console": {"http", "datagram", "bus", "program"},
+    "app/commands": {"app/console"},
+}
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 120
@@ -83,18 +105,26 @@ def blank(text: str) -> str:
     return LITERAL_OR_COMMENT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), text)
 
 
-def floor_of(path: str) -> str | None:
+def layer_of(path: str) -> str | None:
     parts = path.split("/")
-    return parts[1] if len(parts) > 2 and parts[0] == "coax" else None
+    if len(parts) < 3 or parts[0] not in {"coax", "app"}:
+        return None
+    return parts[1] if parts[0] == "coax" else f"app/{parts[1]}"
+
+
+def below(layer: str, layers: dict[str, set[str]] | None = None) -> set[str]:
+    """All that a layer may include besides itself. Of a graph without circles."""
+    layers = LAYERS if layers is None else layers
+    return layers[layer].union(*(below(other, layers) for other in layers[layer]))
 
 
 def check_direction(file: File) -> Iterator[Breach]:
-    """A floor that knows only those below it can be read, tested and replaced alone."""
-    if not file.is_cpp or file.parts[0] not in {"coax", "services"}:
+    """A layer that knows only those below it can be read, tested and replaced alone."""
+    if not file.is_cpp or file.parts[0] not in {"coax", "services", "app"}:
         return
-    own = floor_of(file.path)
-    if own and own not in FLOORS:
-        yield file.breach(1, "floor", f"coax/{own}/ is no floor; put the file on one of {', '.join(FLOORS)}")
+    own = layer_of(file.path)
+    if own and own not in LAYERS:
+        yield file.breach(1, "layer", f"{own} is no layer; put the file into one of {', '.join(LAYERS)}")
         return
     for line, path, quoted in file.includes():
         if not quoted:
@@ -104,12 +134,12 @@ def check_direction(file: File) -> Iterator[Breach]:
             sibling = top == "services" and path.split("/")[1] != file.parts[1]
             if sibling or top in {"app", "tests", "bench", "examples"}:
                 yield file.breach(line, "direction", f"a service stands alone: do not include {path}")
-        elif top != "coax" and "/" in path:
+        elif file.parts[0] == "coax" and top != "coax" and "/" in path:
             yield file.breach(line, "direction", f'coax/ includes only coax/: do not include "{path}"')
-        elif own and path == "coax/coax.hpp":
+        elif own and file.parts[0] == "coax" and path == "coax/coax.hpp":
             yield file.breach(line, "direction", "coax.hpp is for users; include the header you need")
-        elif own and floor_of(path) in FLOORS and FLOORS.index(floor_of(path)) > FLOORS.index(own):
-            advice = f"{own} stands below {floor_of(path)}: move what both need down, or the including code up"
+        elif own and layer_of(path) in LAYERS and layer_of(path) not in {own} | below(own):
+            advice = f"{own} may not include {layer_of(path)}: move what both need down, or the including code up"
             yield file.breach(line, "direction", advice)
 
 
@@ -129,7 +159,7 @@ def check_includes(file: File) -> Iterator[Breach]:
 
 def check_codec(file: File) -> Iterator[Breach]:
     """Codecs are pure: bytes in, events out; so blocking code, coroutines, tests and fuzzers share them."""
-    if not file.is_cpp or floor_of(file.path) != "codec":
+    if not file.is_cpp or layer_of(file.path) != "codec":
         return
     for line, path, _ in file.includes():
         if re.match(r"sys/(?!types)|unistd\.h|poll\.h|netinet/|time\.h|ctime|thread|coroutine$", path):

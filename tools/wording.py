@@ -20,17 +20,24 @@ BANNED = {
 # Folders and files that are not rewritten yet, with the number of banned words that they may have. Lower the number
 # when you have rewritten some, and remove the line at zero: tools/tidy.py --wording shows what is left.
 NOT_YET_REWRITTEN: dict[str, int] = {
-    "app": 42,
+    "app": 28,
     "coax/codec": 15,
-    "coax/loop": 60,
-    "coax/socket": 41,
-    "coax/stream": 31,
-    "coax/task": 37,
+    "coax/datagram": 12,
+    "coax/loop": 33,
+    "coax/net": 16,
+    "coax/program": 5,
+    "coax/sim": 27,
+    "coax/socket": 25,
+    "coax/stream": 19,
+    "coax/task": 32,
+    "tests/datagram": 7,
     "tests/interop": 136,
     "tests/loop": 6,
+    "tests/net": 2,
     "tests/sim": 8,
-    "tests/socket": 10,
-    "tests/stream": 13,
+    "tests/socket": 6,
+    "tests/stream": 6,
+    "tests/support": 2,
     "tests/task": 14,
 }
 

@@ -11,8 +11,8 @@
 
 #include "coax/base/bytes.hpp"
 #include "coax/base/list.hpp"
+#include "coax/bus/outbox.hpp"
 #include "coax/loop/loop.hpp"
-#include "coax/server/outbox.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {

@@ -8,9 +8,9 @@
 #include <tuple>
 #include <vector>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/loop.hpp"
+#include "coax/net/endpoint.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/task/task.hpp"
 

@@ -34,9 +34,9 @@
 #include "coax/base/units.hpp"
 #include "coax/loop/buffers.hpp"
 #include "coax/loop/op.hpp"
-#include "coax/socket/address.hpp"
-#include "coax/socket/datagram_options.hpp"
-#include "coax/socket/listen_options.hpp"
+#include "coax/net/address.hpp"
+#include "coax/net/datagram_options.hpp"
+#include "coax/net/listen_options.hpp"
 
 namespace coax {
 
@@ -146,11 +146,12 @@ class Backend {
 // All throw Error when the kernel does not give it.
 std::unique_ptr<Backend> make_epoll_backend();
 std::unique_ptr<Backend> make_uring_backend();
+// On a simulated network of its own, whose seed is the variable COAX_SEED, or 1; defined in sim/.
+std::unique_ptr<Backend> make_sim_backend();
 // Why there can be no io_uring here, as text; empty: there can.
 std::string uring_refusal();
 // The one that the variable COAX_BACKEND names: "epoll", "uring", "auto" for io_uring where this system allows it and
-// epoll elsewhere, or "sim" (see sim.hpp; each has a network of its own, whose seed is COAX_SEED, or 1). epoll when it
-// names none.
+// epoll elsewhere, or "sim". epoll when it names none.
 std::unique_ptr<Backend> make_backend();
 
 }  // namespace coax

@@ -24,9 +24,9 @@
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/op.hpp"
-#include "coax/socket/address.hpp"
-#include "coax/socket/datagram_options.hpp"
-#include "coax/socket/packet_info.hpp"
+#include "coax/net/address.hpp"
+#include "coax/net/datagram_options.hpp"
+#include "coax/net/packet_info.hpp"
 
 namespace coax {
 

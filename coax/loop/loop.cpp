@@ -12,7 +12,6 @@
 #include "coax/base/log.hpp"
 #include "coax/base/misuse.hpp"
 #include "coax/base/text.hpp"
-#include "coax/loop/sim.hpp"
 
 namespace coax {
 
@@ -64,7 +63,7 @@ std::unique_ptr<Backend> make_backend() {
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
   if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
-  return make_sim_backend(std::make_shared<SimNetwork>(seed_from_environment().value_or(1)));
+  return make_sim_backend();
 }
 
 // --- COAX_DEBUG=1 ---

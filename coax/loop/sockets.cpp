@@ -10,8 +10,8 @@
 #include <optional>
 
 #include "coax/base/error.hpp"
+#include "coax/net/unix_path.hpp"
 #include "coax/socket/socket.hpp"
-#include "coax/socket/unix_path.hpp"
 
 namespace coax {
 

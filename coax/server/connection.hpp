@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/guard/principal.hpp"
-#include "coax/socket/credentials.hpp"
+#include "coax/net/credentials.hpp"
+#include "coax/net/endpoint.hpp"
 #include "coax/stream/stream.hpp"
 #include "coax/task/task.hpp"
 

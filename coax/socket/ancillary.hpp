@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "coax/base/bytes.hpp"
-#include "coax/socket/address.hpp"
-#include "coax/socket/credentials.hpp"
-#include "coax/socket/file_descriptor.hpp"
+#include "coax/net/address.hpp"
+#include "coax/net/credentials.hpp"
+#include "coax/net/file_descriptor.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {

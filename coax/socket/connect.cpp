@@ -9,10 +9,10 @@
 #include <cerrno>
 #include <chrono>
 
-#include "coax/socket/accept_error.hpp"
+#include "coax/net/accept_error.hpp"
+#include "coax/net/unix_path.hpp"
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
-#include "coax/socket/unix_path.hpp"
 
 namespace coax {
 

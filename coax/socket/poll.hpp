@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "coax/base/units.hpp"
-#include "coax/socket/file_descriptor.hpp"
+#include "coax/net/file_descriptor.hpp"
 #include "coax/socket/socket.hpp"
 
 namespace coax {

@@ -12,7 +12,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
-#include "coax/socket/accept_error.hpp"
+#include "coax/net/accept_error.hpp"
 
 namespace coax {
 

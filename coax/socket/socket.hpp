@@ -22,20 +22,14 @@
 #include "coax/base/bytes.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/units.hpp"
-#include "coax/socket/address.hpp"
-#include "coax/socket/file_descriptor.hpp"
-#include "coax/socket/listen_options.hpp"
-#include "coax/socket/options.hpp"
+#include "coax/net/address.hpp"
+#include "coax/net/file_descriptor.hpp"
+#include "coax/net/listen_options.hpp"
+#include "coax/net/options.hpp"
 
 struct msghdr;
 
 namespace coax {
-
-// The kernel's numbers; others can be cast to it. `stream | SocketType::non_blocking` makes a socket non-blocking.
-enum class SocketType : int { stream = 1, datagram = 2, raw = 3, seqpacket = 5, non_blocking = 0x800 };
-constexpr SocketType operator|(SocketType left, SocketType right) noexcept {
-  return static_cast<SocketType>(static_cast<int>(left) | static_cast<int>(right));
-}
 
 enum class Shutdown : int { receiving = 0, sending = 1, both = 2 };
 

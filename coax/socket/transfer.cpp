@@ -13,7 +13,7 @@
 #include <limits>
 #include <memory>
 
-#include "coax/socket/packet_info.hpp"
+#include "coax/net/packet_info.hpp"
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
 

@@ -1,8 +1,8 @@
 // Multicast of blocking sockets.
 #include "coax/socket/udp.hpp"
 
-#include "coax/socket/multicast.hpp"
-#include "coax/socket/packet_info.hpp"
+#include "coax/net/multicast.hpp"
+#include "coax/net/packet_info.hpp"
 
 namespace coax {
 

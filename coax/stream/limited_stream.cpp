@@ -63,13 +63,22 @@ bool LimitedStream::start(RecvOp& op) noexcept {
   return true;
 }
 
-void LimitedStream::end_recv_delay() noexcept {
-  recv_timer_.unlink();
+bool LimitedStream::start_delayed() noexcept {
   RecvOp* const op = std::exchange(delayed_, nullptr);
-  if (op == nullptr || !Layer::start(*op)) return;
+  if (op == nullptr || !Layer::start(*op)) return false;
   if (op->result > 0) recv_.charge(static_cast<std::size_t>(op->result), loop().now());
   complete_ = op;
-  loop().finish_later(*op);
+  return true;
+}
+
+// The caller gets its bytes at once: one that is cancelled after the stream below has given them would lose them.
+void LimitedStream::recv_delay_is_over() noexcept {
+  if (start_delayed()) complete_->done(*complete_);
+}
+
+void LimitedStream::interrupt_recv() noexcept {
+  recv_timer_.unlink();
+  if (start_delayed()) loop().finish_later(*complete_);
 }
 
 void LimitedStream::complete(RecvOp& op) noexcept {
@@ -93,7 +102,7 @@ void LimitedStream::cancel(RecvOp& op) noexcept {
 
 void LimitedStream::end_input() noexcept {
   Layer::end_input();
-  end_recv_delay();
+  interrupt_recv();
 }
 
 // --- sending ---
@@ -205,7 +214,7 @@ void LimitedStream::cancel(SendOp& op) noexcept {
 // --- the end ---
 
 void LimitedStream::interrupt() noexcept {
-  end_recv_delay();
+  interrupt_recv();
   send_timer_.unlink();
   while (!sends_.empty()) complete_send(sends_.front(), EBADF);
 }

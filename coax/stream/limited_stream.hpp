@@ -53,7 +53,9 @@ class LimitedStream final : public Layer {
     LimitedStream* of = nullptr;
   };
 
-  void end_recv_delay() noexcept;
+  [[nodiscard]] bool start_delayed() noexcept;  // true: complete_ is what is complete
+  void recv_delay_is_over() noexcept;
+  void interrupt_recv() noexcept;  // there are no more bytes: the input has ended, or the stream is closed
   void pump() noexcept;
   bool start_piece(SendOp& op) noexcept;
   void piece_is_complete() noexcept;
@@ -66,7 +68,7 @@ class LimitedStream final : public Layer {
   Rate send_;
   RecvOp* delayed_ = nullptr;   // waits for the rate
   RecvOp* complete_ = nullptr;  // is complete already when the loop calls it
-  OwnTimer<&LimitedStream::end_recv_delay> recv_timer_{*this};
+  OwnTimer<&LimitedStream::recv_delay_is_over> recv_timer_{*this};
   OwnTimer<&LimitedStream::pump> send_timer_{*this};
   List<SendOp> sends_;          // in the order of the calls
   SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "coax/address/endpoint.hpp"
+#include "coax/net/endpoint.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {

@@ -10,7 +10,7 @@
 #include <climits>
 
 #include "coax/base/error.hpp"
-#include "coax/socket/address.hpp"
+#include "coax/net/address.hpp"
 #include "coax/stream/socket_writer.hpp"
 
 namespace coax {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "coax/loop/loop.hpp"
-#include "coax/socket/credentials.hpp"
-#include "coax/socket/unix_path.hpp"
+#include "coax/net/credentials.hpp"
+#include "coax/net/unix_path.hpp"
 #include "coax/stream/stream.hpp"
 
 namespace coax {

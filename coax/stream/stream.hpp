@@ -11,12 +11,12 @@
 #include <string>
 #include <utility>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/base/bytes.hpp"
 #include "coax/base/units.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/loop/op.hpp"
-#include "coax/socket/credentials.hpp"
+#include "coax/net/credentials.hpp"
+#include "coax/net/endpoint.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {

@@ -12,7 +12,7 @@
 #include <memory>
 #include <string_view>
 
-#include "coax/loop/sim.hpp"
+#include "coax/sim/sim.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/task.hpp"
 

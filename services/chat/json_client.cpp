@@ -3,8 +3,8 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/bus/outbox.hpp"
 #include "coax/http/websocket.hpp"
-#include "coax/server/outbox.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
 #include "services/chat/json_wire.hpp"

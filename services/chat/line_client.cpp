@@ -4,7 +4,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
-#include "coax/server/outbox.hpp"
+#include "coax/bus/outbox.hpp"
 #include "coax/stream/lines.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"

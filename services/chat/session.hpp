@@ -8,7 +8,7 @@
 #include <string>
 
 #include "coax/base/units.hpp"
-#include "coax/server/outbox.hpp"
+#include "coax/bus/outbox.hpp"
 #include "services/chat/room.hpp"
 
 namespace coax::chat {

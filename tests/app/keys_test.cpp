@@ -1,5 +1,5 @@
 // Bytes as terminals send them, and the keys that they are: whatever is no key of the editor leaves nothing behind.
-#include "app/keys.hpp"
+#include "app/console/keys.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "app/display.hpp"
-#include "app/line_editor.hpp"
+#include "app/console/display.hpp"
+#include "app/console/line_editor.hpp"
 
 namespace coax::app {
 namespace {

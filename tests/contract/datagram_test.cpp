@@ -1,5 +1,5 @@
 // What transports for datagrams promise on every back-end.
-#include "coax/socket/names.hpp"
+#include "coax/net/names.hpp"
 #include "tests/support/datagrams.hpp"
 
 using namespace coax;

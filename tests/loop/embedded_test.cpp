@@ -6,8 +6,8 @@
 #include <string>
 #include <thread>
 
-#include "coax/loop/sim.hpp"
 #include "coax/server/serve.hpp"
+#include "coax/sim/sim.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/loop_tasks.hpp"
 #include "coax/task/offload.hpp"

@@ -5,6 +5,7 @@
 #include "coax/stream/memory.hpp"
 #include "coax/test/sim.hpp"
 #include "tests/support/run.hpp"
+#include "tests/support/stream_pairs.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -91,6 +92,31 @@ TEST(LimitedStream, a_cancelled_recv_that_waits_for_the_rate_loses_nothing) {
     co_await far->send("next");
     EXPECT_EQ(co_await outcome(timeout(500ms, limited.recv())), "timed_out");
     EXPECT_EQ((co_await limited.recv()).text(), "next");
+  });
+}
+
+// The rate allows the next byte at the very moment at which the task is cancelled, by a timer that runs before that of
+// the rate, or after it.
+TEST(LimitedStream, a_recv_that_is_cancelled_when_the_rate_allows_it_loses_nothing) {
+  on([](SimNetwork&) -> Task<> {
+    const StreamPair pair = co_await tcp_pair();
+    LimitedStream limited(*pair.near, {.recv_bytes_per_second = 100});
+    const auto recv = [&]() -> Task<std::string> { co_return (co_await limited.recv()).string(); };
+    std::string got;
+    std::string sent;
+    for (int round = 0; round < 100; ++round) {
+      sent += static_cast<char>('a' + round % 26);
+      co_await pair.far->send(sent.substr(sent.size() - 1));
+      if (round % 2 == 0) {
+        const auto result = co_await race(sleep(10ms), recv());
+        if (result.index() == 1) got += std::get<1>(result);
+      } else {
+        const auto result = co_await race(recv(), sleep(10ms));
+        if (result.index() == 0) got += std::get<0>(result);
+      }
+    }
+    while (got.size() < sent.size()) got += co_await timeout(10s, recv());
+    EXPECT_EQ(got, sent);
   });
 }
 

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <thread>
 
-#include "coax/loop/sim.hpp"
+#include "coax/sim/sim.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/channel.hpp"
 #include "coax/task/offload.hpp"

@@ -1,7 +1,7 @@
 // Connecting: to those who answer, who refuse and who say nothing; and again.
 #include <sys/socket.h>
 
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 #include "tests/support/sockets.hpp"
 
 using namespace coax;

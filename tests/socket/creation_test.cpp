@@ -7,7 +7,7 @@
 #include <memory>
 #include <type_traits>
 
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

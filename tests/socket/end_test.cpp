@@ -2,7 +2,7 @@
 #include <thread>
 
 #include "coax/socket/line_reader.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -10,7 +10,7 @@
 
 #include "coax/socket/line_reader.hpp"
 #include "coax/socket/udp.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -5,7 +5,7 @@
 
 #include "coax/socket/json_messages.hpp"
 #include "coax/socket/line_reader.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -1,5 +1,5 @@
 // Listening and accepting.
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

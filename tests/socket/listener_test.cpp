@@ -1,8 +1,8 @@
 // Listeners and connections made in one step: IPv6 and IPv4 together, and names with several addresses.
 #include <array>
 
-#include "coax/socket/names.hpp"
-#include "tests/socket/support.hpp"
+#include "coax/net/names.hpp"
+#include "tests/support/blocking.hpp"
 #include "tests/support/sockets.hpp"
 
 using namespace coax;

@@ -10,7 +10,7 @@
 #include <csignal>
 #include <thread>
 
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

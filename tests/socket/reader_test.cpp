@@ -7,7 +7,7 @@
 
 #include "coax/socket/json_messages.hpp"
 #include "coax/socket/line_reader.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 #include "tests/support/mixed_session.hpp"
 
 using namespace coax;

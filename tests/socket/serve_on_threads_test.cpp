@@ -5,7 +5,7 @@
 #include <future>
 #include <thread>
 
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -3,7 +3,7 @@
 
 #include <system_error>
 
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

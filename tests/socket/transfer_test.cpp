@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "coax/socket/ancillary.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -3,9 +3,9 @@
 
 #include <array>
 
+#include "coax/net/names.hpp"
 #include "coax/socket/ancillary.hpp"
-#include "coax/socket/names.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 
 using namespace coax;
 using namespace coax::test;

@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "coax/socket/ancillary.hpp"
-#include "tests/socket/support.hpp"
+#include "tests/support/blocking.hpp"
 #include "tests/support/folder.hpp"
 
 using namespace coax;

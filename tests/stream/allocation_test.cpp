@@ -2,7 +2,7 @@
 // and whatever else they wait for.
 #include <gtest/gtest.h>
 
-#include "coax/stream/datagram_transport.hpp"
+#include "coax/datagram/transport.hpp"
 #include "coax/stream/frames.hpp"
 #include "coax/stream/lines.hpp"
 #include "coax/stream/reader.hpp"

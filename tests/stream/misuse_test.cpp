@@ -6,8 +6,8 @@
 #include <array>
 #include <vector>
 
+#include "coax/datagram/transport.hpp"
 #include "coax/loop/buffers.hpp"
-#include "coax/stream/datagram_transport.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"

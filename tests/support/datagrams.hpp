@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "coax/stream/datagram_transport.hpp"
+#include "coax/datagram/transport.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax::test {

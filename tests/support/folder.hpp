@@ -7,7 +7,7 @@
 #include <string>
 
 #include "coax/base/error.hpp"
-#include "coax/socket/address.hpp"
+#include "coax/net/address.hpp"
 
 namespace coax::test {
 

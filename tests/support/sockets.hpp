@@ -12,8 +12,8 @@
 #include <cstddef>
 #include <utility>
 
-#include "coax/address/endpoint.hpp"
 #include "coax/base/error.hpp"
+#include "coax/net/endpoint.hpp"
 
 namespace coax::test {
 

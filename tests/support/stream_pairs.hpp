@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-#include "coax/loop/sim.hpp"
+#include "coax/sim/sim.hpp"
 #include "coax/stream/layer.hpp"
 #include "coax/stream/limited_stream.hpp"
 #include "coax/stream/memory.hpp"

@@ -7,8 +7,8 @@
 #include <thread>
 
 #include "coax/base/log.hpp"
+#include "coax/bus/outbox.hpp"
 #include "coax/bus/topic.hpp"
-#include "coax/server/outbox.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/future.hpp"

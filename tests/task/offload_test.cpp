@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "coax/loop/sim.hpp"
+#include "coax/sim/sim.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/test/random.hpp"
 #include "tests/support/run.hpp"

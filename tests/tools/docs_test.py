@@ -96,7 +96,7 @@ class Layers(unittest.TestCase):
     def test_the_table_has_every_folder_in_the_order_that_tidy_tests(self) -> None:
         table = re.findall(r"^\| `coax/(\w+)` \|", (ROOT / "docs/design.md").read_text(), re.MULTILINE)
         folders = {path.name for path in (ROOT / "coax").iterdir() if path.is_dir()}
-        self.assertEqual(table, [layer for layer in tidy.FLOORS if layer in folders])
+        self.assertEqual(table, [layer for layer in tidy.LAYERS if layer in folders])
 
     def test_the_picture_has_the_includes(self) -> None:
         edges = layers.reduced(layers.includes(ROOT))

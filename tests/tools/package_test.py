@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # A program outside this tree uses the installed library, found by CMake and by pkg-config; its source includes every
-# public header. And CMake refuses the compiler that miscompiles.
+# public header. Who uses the core alone does not link what HTTP needs. And CMake refuses the compiler that miscompiles.
 import os
 import pathlib
 import re
@@ -66,12 +66,36 @@ class Installed(unittest.TestCase):
         run("cmake", "--build", build)
         self.assert_runs(build / "consumer")
 
-    def test_found_by_pkg_config(self) -> None:
+    def flags(self, component: str) -> list[str]:
         path = next(self.prefix.rglob("coax.pc")).parent
-        flags = run("pkg-config", "--cflags", "--libs", "coax", env=os.environ | {"PKG_CONFIG_PATH": str(path)})
+        return run("pkg-config", "--cflags", "--libs", component,
+                   env=os.environ | {"PKG_CONFIG_PATH": str(path)}).stdout.split()
+
+    def test_found_by_pkg_config(self) -> None:
         program = self.root / "consumer-pkg-config"
-        run(COMPILER, "-std=c++23", self.root / "consumer.cpp", "-o", program, *flags.stdout.split())
+        run(COMPILER, "-std=c++23", self.root / "consumer.cpp", "-o", program, *self.flags("coax"))
         self.assert_runs(program)
+
+    def test_a_program_with_http_uses_the_component_of_that_name(self) -> None:
+        program = self.root / "hello"
+        run(COMPILER, "-std=c++23", ROOT / "examples/http_hello.cpp", "-o", program, *self.flags("coax-http"))
+        self.assertIn("libcrypto", run("ldd", program).stdout)
+
+    def test_the_core_does_not_link_what_http_needs(self) -> None:
+        program = self.root / "core"
+        run(COMPILER, "-std=c++23", ROOT / "examples/echo_server.cpp", "-o", program, *self.flags("coax"))
+        self.assertNotIn("libcrypto", run("ldd", program).stdout)
+
+    def test_a_component_that_does_not_exist_is_an_error(self) -> None:
+        folder = self.root / "mistaken"
+        folder.mkdir()
+        lists = CMAKE_LISTS.replace("Coax REQUIRED", "Coax REQUIRED COMPONENTS htpp")
+        (folder / "CMakeLists.txt").write_text(lists)
+        done = subprocess.run(["cmake", "-G", "Ninja", "-S", folder, "-B", folder / "build",
+                               f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}"],
+                              capture_output=True, text=True, check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("no component htpp; it has coax, http", " ".join(done.stderr.split()))
 
     def test_the_guide_to_the_stream_contract_is_a_program_that_passes(self) -> None:
         guide = (ROOT / "docs/guide/stream-contract.md").read_text()

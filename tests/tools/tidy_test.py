@@ -41,16 +41,29 @@ class Tree(unittest.TestCase):
 
 
 class Direction(Tree):
-    def test_a_floor_includes_itself_and_those_below(self) -> None:
+    def test_a_layer_includes_itself_and_those_below(self) -> None:
         text = SOURCE + '#include "coax/loop/b.hpp"\n#include "coax/base/a.hpp"\n'
         self.assert_clean({"coax/loop/x.cpp": text, "coax/base/a.hpp": HEADER, "coax/loop/b.hpp": HEADER})
 
-    def test_a_floor_does_not_include_those_above(self) -> None:
+    def test_a_layer_does_not_include_those_above(self) -> None:
         files = {"coax/base/x.cpp": SOURCE + '#include "coax/loop/b.hpp"\n', "coax/loop/b.hpp": HEADER}
         self.assert_breach("coax/base/x.cpp:2: direction", files)
 
-    def test_every_folder_of_the_library_is_a_floor(self) -> None:
-        self.assert_breach("coax/misc/x.cpp:1: floor", {"coax/misc/x.cpp": SOURCE})
+    def test_every_folder_of_the_library_is_a_layer(self) -> None:
+        self.assert_breach("coax/misc/x.cpp:1: layer", {"coax/misc/x.cpp": SOURCE})
+
+    def test_a_layer_does_not_include_one_beside_it(self) -> None:
+        files = {"coax/loop/x.cpp": SOURCE + '#include "coax/sim/b.hpp"\n', "coax/sim/b.hpp": HEADER,
+                 "coax/guard/x.cpp": SOURCE + '#include "coax/stream/b.hpp"\n', "coax/stream/b.hpp": HEADER}
+        self.assertEqual(self.tidy(files), ["coax/guard/x.cpp:2: direction", "coax/loop/x.cpp:2: direction"])
+
+    def test_the_folders_of_the_program_are_layers(self) -> None:
+        files = {"app/console/x.cpp": SOURCE + '#include "app/commands/b.hpp"\n', "app/commands/b.hpp": HEADER}
+        self.assert_breach("app/console/x.cpp:2: direction", files)
+
+    def test_the_layers_have_no_circle(self) -> None:
+        for layer in tidy.LAYERS:  # below() would not end
+            self.assertNotIn(layer, tidy.below(layer))
 
     def test_the_library_does_not_include_what_is_made_of_it(self) -> None:
         for path in ["services/chat/room.hpp", "app/config.hpp", "web/pages.hpp"]:

@@ -1,0 +1,599 @@
+// coax chat: the hub's plain TCP protocol for a person at a terminal, and for programs in a pipe. What was said and did
+// not come back is kept: after a reconnection it is sent again. So a message may come twice, and none is lost.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <deque>
+#include <memory>
+#include <random>
+
+#include "app/command_line.hpp"
+#include "app/commands/chat_wire.hpp"
+#include "app/commands/commands.hpp"
+#include "app/console/report.hpp"
+#include "app/console/terminal.hpp"
+#include "app/signals.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/net/endpoint.hpp"
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/run.hpp"
+#include "coax/task/scope.hpp"
+#include "services/chat/message_text.hpp"
+#include "services/chat/nickname.hpp"
+
+namespace coax::app {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint16_t default_port = 12345;
+constexpr Duration connect_time_max = 10s;
+constexpr Duration first_answer_time = 1500ms;  // after the nickname; a tutorial's server may have none
+constexpr Duration echo_time_max = 2s;          // in a pipe: for the next of our messages to come back
+constexpr Duration leave_time_max = 1s;
+constexpr Duration reconnect_time_min = 500ms;
+constexpr Duration reconnect_time_max = 30s;
+constexpr std::size_t unanswered_max = 64;  // in a pipe: messages under way
+constexpr std::size_t remembered_max =
+    1000;  // at a terminal: messages that did not come back; a server may return none
+
+// --- what a person sees ---
+
+// The same colour for the same name, in every terminal; red is for errors.
+std::string_view colour_of(std::string_view nick) {
+  static constexpr std::array colours{"\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[35m", "\x1b[36m",
+                                      "\x1b[92m", "\x1b[93m", "\x1b[94m", "\x1b[95m", "\x1b[96m"};
+  std::uint32_t hash = 0x811c9dc5;  // FNV-1a
+  for (const char c : nick) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193;
+  return colours[hash % colours.size()];
+}
+
+std::string coloured(std::string_view message) {
+  constexpr std::string_view red = "\x1b[31m";
+  constexpr std::string_view dim = "\x1b[2m";
+  constexpr std::string_view plain = "\x1b[0m";
+  if (is_error(message)) return fmt::format("{}{}{}", red, message, plain);
+  const std::size_t colon = message.find(": ");
+  if (colon == std::string_view::npos) return fmt::format("{}{}{}", dim, message, plain);
+  const std::string_view nick = message.substr(0, colon);
+  return fmt::format("{}{}{}{}", colour_of(nick), nick, plain, message.substr(colon));
+}
+
+// --- the chat ---
+
+struct ChatOptions {
+  std::string nick;
+  std::string server;             // "host:port" or "unix:/path"
+  std::optional<bool> reconnect;  // nothing: at a terminal
+};
+
+class Chat {
+ public:
+  explicit Chat(ChatOptions options)
+      : nick_(std::move(options.nick)), server_(std::move(options.server)), reconnect_option_(options.reconnect) {}
+
+  // Errors are written to standard error.
+  Task<> run();
+  [[nodiscard]] Exit code() const noexcept { return code_; }
+
+ private:
+  using Typed = Terminal::Typed;
+  using Messages = std::vector<Message>;
+
+  Task<> converse_to_end(std::optional<Failure>& failure);
+  Task<> flush_terminal();
+  Task<> converse();
+  Task<bool> choose_nick(std::string question, std::string suggestion);
+  Task<std::shared_ptr<Wire>> connect_to_server();
+  Task<bool> enter();
+  Task<std::optional<Messages>> first_answer(Wire& wire);
+  Task<bool> choose_another_nick();
+  Task<> stay();
+  Task<std::string> listen();
+  Task<> talk() { return terminal_->interactive() ? talk_typed() : talk_piped(); }
+  Task<> talk_typed();
+  bool obey(std::string& line);
+  Task<> talk_piped();
+  Task<> until_unanswered(std::size_t count);
+  Task<> say(std::string text);
+  Task<> send(std::string text);
+  Task<> leave();
+
+  Task<> connect_again(std::string why);
+  Task<bool> try_again();
+  Task<> send_again();
+
+  void show(const Messages& messages);
+  void show(const std::string& text);
+  void print(const std::string& text);
+  void compare_with_sent(const Message& message);
+  [[nodiscard]] std::size_t unanswered() const noexcept { return sent_.size() - std::min(refused_, sent_.size()); }
+  [[nodiscard]] bool reconnects() const { return reconnect_option_.value_or(terminal_->interactive()); }
+  void fail(std::string_view text, Exit code = failed);
+  void complain_once(bool& done_before, std::string_view text);
+
+  std::string nick_;
+  std::string server_;
+  std::optional<bool> reconnect_option_;
+  std::optional<Terminal> terminal_;
+  std::shared_ptr<Wire> wire_;  // a send may outlive its connection
+  std::string lost_;            // why there is no connection any more; empty: there is one
+  Event broken_;                // sending failed
+  Exit code_ = done;
+
+  // What was said and has not come back yet, in order. Of these refused_ were refused; the server does not say which.
+  struct Sent {
+    std::string text;
+    std::string echo;           // as it comes back
+    bool is_under_way = false;  // on the connection of now, or on one before
+  };
+  std::deque<Sent> sent_;
+  std::size_t refused_ = 0;
+  bool echoes_ = false;  // the server returns what it gets
+  std::size_t sent_count_ = 0;
+  std::size_t lost_count_ = 0;
+  Event progress_;
+  bool told_plain_ = false;
+  bool told_bytes_ = false;
+  bool told_split_ = false;
+};
+
+Task<> Chat::run() {
+  terminal_.emplace();
+  const bool is_pipe = !terminal_->interactive();
+  std::optional<Failure> failure;
+  try {
+    co_await race(converse_to_end(failure), terminal_->work());
+  } catch (const Cancelled&) {    // Ctrl-C: a way to leave
+  } catch (const Error& error) {  // of standard input or output
+    failure = Failure{error.what()};
+  }
+  terminal_.reset();  // before anything else is written, and before a second Ctrl-C
+  if (failure) fail(failure->text, failure->code);
+  if (!lost_.empty() && !failure) fail("not connected: " + lost_);
+  if (is_pipe) lost_count_ += sent_.size();
+  if (lost_count_ != 0) fail(fmt::format("{} of {} messages did not come back", lost_count_, sent_count_));
+  const auto is_unsent = [](const Sent& sent) { return !sent.is_under_way; };
+  const auto unsent = std::ranges::count_if(sent_, is_unsent);
+  if (!is_pipe && unsent != 0) fail(fmt::format("{} messages were not sent", unsent));
+  if (wire_ && lost_.empty()) co_await leave();
+}
+
+void Chat::fail(std::string_view text, Exit code) {
+  complain("chat", text);
+  code_ = code;
+}
+
+void Chat::complain_once(bool& done_before, std::string_view text) {
+  if (!std::exchange(done_before, true)) complain("chat", text);
+}
+
+Task<> Chat::leave() {
+  try {
+    co_await shield(leave_time_max, wire_->leave());
+  } catch (const Error&) {  // gone already, or slow to close, which we do not wait for
+  }
+}
+
+Task<> Chat::converse_to_end(std::optional<Failure>& failure) {
+  try {
+    co_await converse();
+  } catch (const Error& error) {
+    failure = Failure{error.what()};
+  } catch (const Failure& known) {
+    failure = known;
+  }
+  co_await flush_terminal();
+}
+
+// A pipe gets all; a terminal that takes nothing is not waited for.
+Task<> Chat::flush_terminal() {
+  if (!terminal_->interactive()) co_return co_await terminal_->flush();
+  try {
+    co_await timeout(leave_time_max, terminal_->flush());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+  }
+}
+
+Task<> Chat::converse() {
+  if (nick_.empty()) {
+    if (!terminal_->interactive()) throw Failure{"who are you? give --nick NAME", usage};
+    const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+    const auto suggestion = chat::check_nick(user != nullptr ? std::string_view(user) : std::string_view());
+    if (!co_await choose_nick("nickname", suggestion.value_or(""))) co_return;
+  }
+  wire_ = co_await connect_to_server();
+  co_await wire_->expect_question();
+  if (co_await enter()) co_await race(stay(), talk());
+}
+
+// False: the person does not choose.
+Task<bool> Chat::choose_nick(std::string question, std::string suggestion) {
+  const std::string prompt = suggestion.empty() ? question + ": " : fmt::format("{} [{}]: ", question, suggestion);
+  while (true) {
+    const auto typed = co_await terminal_->next_line(prompt, Typed::stays);
+    if (!typed) co_return false;
+    const auto nick = chat::check_nick(typed->empty() ? suggestion : *typed);
+    if (!nick) {
+      show("error: " + nick.error().text);
+      continue;
+    }
+    nick_ = *nick;
+    co_return true;
+  }
+}
+
+Task<std::shared_ptr<Wire>> Chat::connect_to_server() {
+  const ConnectOptions options{.limit = connect_time_max};
+  try {
+    co_return std::make_shared<Wire>(co_await connect(server_, options));
+  } catch (const Error& error) {
+    const bool is_path = server_.starts_with("unix:");
+    const bool is_absent = error.kind() == ErrorKind::refused || (is_path && error.kind() == ErrorKind::address);
+    if (!is_absent) throw Failure{error.what(), exit_code_of(error)};
+    std::string how = "coax serve";
+    if (is_path) {
+      how += " --listen " + server_;
+    } else if (const auto port = parse_host_port(server_)->port; *port != default_port) {
+      how += fmt::format(" --port {}", *port);
+    }
+    throw Failure{fmt::format("{}; is the hub running? start it with: {}", error.what(), how), unavailable};
+  }
+}
+
+// True: in the room.
+Task<bool> Chat::enter() {
+  for (int attempt = 1;; ++attempt) {
+    co_await wire_->send(nick_);
+    const auto answer = co_await first_answer(*wire_);
+    if (!answer) co_return true;
+    if (answer->empty()) throw Failure{"the server closed the connection"};
+    if (!is_error(answer->front().text)) {
+      show(*answer);
+      co_return true;
+    }
+    if (!terminal_->interactive() || attempt == 2) throw Failure{without_error(answer->front().text)};
+    show(*answer);
+    if (!co_await choose_another_nick()) co_return false;
+  }
+}
+
+// Nothing: it has said nothing, as a tutorial's server may.
+Task<std::optional<Chat::Messages>> Chat::first_answer(Wire& wire) {
+  try {
+    co_return co_await timeout(first_answer_time, wire.next());
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+  }
+  co_return std::nullopt;
+}
+
+Task<bool> Chat::choose_another_nick() {
+  auto first = co_await race(choose_nick("another nickname", ""), wire_->next());
+  if (const bool* const chosen = std::get_if<bool>(&first)) co_return *chosen;
+  const auto& messages = std::get<Messages>(first);
+  throw Failure{messages.empty() ? "the server closed the connection" : without_error(messages.front().text)};
+}
+
+// Shows what is said. Throws Failure when the connection ends for good.
+Task<> Chat::stay() {
+  while (true) {
+    broken_.clear();
+    const auto first = co_await race(listen(), broken_.wait());
+    const std::string* const why = std::get_if<std::string>(&first);
+    lost_ = why != nullptr ? *why : "sending failed";
+    if (!reconnects()) throw Failure{lost_};
+    co_await connect_again(lost_);
+  }
+}
+
+// Returns why the connection has ended.
+Task<std::string> Chat::listen() {
+  try {
+    while (true) {
+      co_await terminal_->has_room();
+      const Messages messages = co_await wire_->next();
+      if (messages.empty()) co_return "the server closed the connection";
+      show(messages);
+    }
+  } catch (const Error& error) {
+    co_return error.what();
+  }
+}
+
+void Chat::show(const Messages& messages) {
+  for (const Message& message : messages) {
+    compare_with_sent(message);
+    if (!terminal_->interactive() && is_error(message.text)) {
+      complain("chat", without_error(message.text));
+    } else {
+      print(message.text);
+    }
+  }
+}
+
+// What we say ourselves: in a pipe it is no part of the chat.
+void Chat::show(const std::string& text) {
+  if (terminal_->interactive()) return print(text);
+  complain("chat", without_error(text));
+}
+
+void Chat::print(const std::string& text) { terminal_->print((terminal_->coloured() ? coloured(text) : text) + "\n"); }
+
+// A message may be overtaken by the refusal of a later one.
+void Chat::compare_with_sent(const Message& message) {
+  if (is_error(message.text)) {
+    if (!sent_.empty()) ++refused_;
+  } else {
+    const auto found = std::ranges::find_if(sent_, [&](const Sent& sent) {
+      return message.is_line ? message.text == sent.echo : message.text.find(sent.echo) != std::string::npos;
+    });
+    if (found == sent_.end()) return;
+    echoes_ = true;
+    const auto passed_over = static_cast<std::size_t>(found - sent_.begin());
+    lost_count_ += terminal_->interactive() ? 0 : passed_over;
+    refused_ -= std::min(refused_, passed_over);
+    sent_.erase(sent_.begin(), found + 1);
+  }
+  progress_.set();
+}
+
+// --- saying something ---
+
+// While there is no connection it waits to be sent.
+Task<> Chat::say(std::string text) {
+  const std::string own = nick_ + ": ";
+  sent_.push_back({.text = text, .echo = printable(own + text, SIZE_MAX)});
+  ++sent_count_;
+  if (terminal_->interactive() && sent_.size() > remembered_max) sent_.pop_front();
+  if (!lost_.empty()) co_return;
+  sent_.back().is_under_way = true;
+  co_await send(std::move(text));
+}
+
+Task<> Chat::send(std::string text) {
+  const std::shared_ptr<Wire> wire = wire_;
+  try {
+    co_await wire->send_text(nick_, text);
+  } catch (const Error&) {
+    if (!reconnects()) throw;
+    if (wire == wire_) broken_.set();
+  }
+}
+
+Task<> Chat::talk_typed() {
+  show(fmt::format("you are in the chat as {}; /help tells what you can do, Ctrl-D leaves", nick_));
+  while (auto line = co_await terminal_->next_line(nick_ + "> ", Typed::vanishes)) {
+    if (*line == "/quit") co_return;
+    if (obey(*line) || trim(*line).empty()) continue;
+    for (std::string& part : split_text(*line, chat::text_bytes_max)) co_await say(std::move(part));
+  }
+}
+
+// True: it was a command, or no line to be sent. `//` becomes `/`.
+bool Chat::obey(std::string& line) {
+  if (line.starts_with("//")) {
+    line.erase(0, 1);
+    return false;
+  }
+  if (!line.starts_with('/')) return false;
+  if (line == "/help") {
+    show("What you type goes to everybody in the chat. /quit or Ctrl-D leaves; //text sends /text.");
+  } else {
+    const std::string word = line.substr(0, line.find(' '));
+    const std::string text = suggest(fmt::format("error: there is no {}", printable(word)), word, {"/help", "/quit"});
+    show(text + "; /help tells what there is, and //text sends /text");
+  }
+  return true;
+}
+
+// Each line is made fit for the hub: what it would refuse is replaced, and what is too long is split.
+Task<> Chat::talk_piped() {
+  const std::string own = nick_ + ": ";
+  while (const auto line = co_await terminal_->next_line("", Typed::stays)) {
+    PlainLine plain = plain_line(*line);
+    if (!is_utf8(*line)) {
+      complain_once(told_bytes_, "the input has bytes that are not UTF-8: each becomes \xEF\xBF\xBD (U+FFFD)");
+    } else if (plain.changed) {
+      complain_once(told_plain_, "the input has tabs, colours or other controls: they are expanded or left out");
+    }
+    if (plain.text.starts_with(own)) plain.text.erase(0, own.size());  // as the hub does
+    if (plain.text.empty()) continue;
+    const auto parts = split_text(plain.text, chat::text_bytes_max);
+    if (parts.size() > 1) {
+      complain_once(told_split_,
+                    fmt::format("the input has lines above {} bytes: they are split", chat::text_bytes_max));
+    }
+    for (const std::string& part : parts) {
+      co_await until_unanswered(wire_->by_lines() ? unanswered_max - 1 : 0);
+      co_await say(part);
+    }
+  }
+  co_await until_unanswered(0);
+}
+
+// Time without a connection, and time in which our reader takes nothing, is not the server's.
+Task<> Chat::until_unanswered(std::size_t count) {
+  while (unanswered() > count) {
+    progress_.clear();
+    try {
+      co_await timeout(echo_time_max, progress_.wait());
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::timed_out) throw;
+      if (!lost_.empty() || terminal_->is_full()) continue;
+      throw Failure{fmt::format("{} has not answered for {}", server_, format_duration(echo_time_max))};
+    }
+  }
+}
+
+// --- connecting again ---
+
+// Exponential back-off with jitter, so that those whom a hub lost do not come back in one moment.
+Duration pause_before(int attempt) {
+  static std::minstd_rand random{std::random_device{}()};
+  const Duration most = std::min(reconnect_time_max, reconnect_time_min * (1 << std::min(attempt, 10)));
+  std::uniform_int_distribution<Duration::rep> pause(most.count() / 2, most.count());
+  return Duration(pause(random));
+}
+
+Task<> Chat::connect_again(std::string why) {
+  for (int attempt = 0;; ++attempt) {
+    const Duration pause = pause_before(attempt);
+    const double seconds = std::chrono::duration<double>(pause).count();
+    show(fmt::format("error: {}; connecting again in {:.1f} s", why, seconds));
+    co_await sleep(pause);
+    try {
+      if (co_await try_again()) co_return;
+      why = lost_;
+    } catch (const Error& error) {
+      why = error.what();
+    } catch (const Failure& failure) {
+      why = failure.text;
+    }
+    lost_ = why;
+  }
+}
+
+// False: lost_ says why not.
+Task<bool> Chat::try_again() {
+  const auto wire = std::make_shared<Wire>(co_await connect(server_, {.limit = connect_time_max}));
+  co_await wire->expect_question();
+  co_await wire->send(nick_);
+  const auto answer = co_await first_answer(*wire);
+  if (answer && (answer->empty() || is_error(answer->front().text))) {
+    lost_ = answer->empty() ? "the server closed the connection" : without_error(answer->front().text);
+    co_return false;
+  }
+  wire_ = wire;
+  show(fmt::format("connected again as {}", nick_));
+  if (answer) show(*answer);
+  co_await send_again();
+  co_return true;
+}
+
+// What had been refused, and what went to a server that returns nothing, is not sent again.
+Task<> Chat::send_again() {
+  const std::size_t refused = std::min(std::exchange(refused_, 0), sent_.size());
+  lost_count_ += terminal_->interactive() ? 0 : refused;
+  sent_.erase(sent_.begin(), sent_.begin() + static_cast<std::ptrdiff_t>(refused));
+  if (!echoes_) std::erase_if(sent_, [](const Sent& sent) { return sent.is_under_way; });
+  std::vector<std::string> texts;
+  for (Sent& sent : sent_) {
+    texts.push_back(sent.text);
+    sent.is_under_way = true;
+  }
+  lost_.clear();  // what is said from now on goes behind
+  progress_.set();
+  for (std::string& text : texts) co_await send(std::move(text));
+}
+
+// --- the command ---
+
+// Everything that belongs to the loop ends before it does.
+Task<> chat_on_loop(ChatOptions options, Exit& code) {
+  Chat chat(std::move(options));
+  co_await chat.run();
+  code = chat.code();
+}
+
+// Nothing: it is none.
+std::optional<std::string> read_server(const std::string& given) {
+  if (given.starts_with("unix:")) return given;
+  if (given.contains("://")) return std::nullopt;
+  if (const auto port = parse_port(given); port && *port != 0) return fmt::format("127.0.0.1:{}", *port);
+  const auto target = parse_host_port(given);
+  if (!target || target->host.empty() || target->port == 0) return std::nullopt;
+  const bool is_v6 = target->host.contains(':');
+  return fmt::format("{}:{}", is_v6 ? "[" + target->host + "]" : target->host, target->port.value_or(default_port));
+}
+
+struct Options {
+  std::vector<std::string> server;  // one word, or a host and a port
+  std::string nick;
+  bool reconnect = false;
+  bool no_reconnect = false;
+};
+
+std::string host_and_port(const std::string& host, const std::string& port) {
+  const bool is_v6 = host.contains(':') && !host.starts_with('[');
+  return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
+}
+
+int refuse(std::string_view text) {
+  complain("chat", text);
+  return usage;
+}
+
+int chat_with(const Options& given) {
+  std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
+  if (given.server.size() == 2) server_text = host_and_port(server_text, given.server.back());
+  const auto server = read_server(server_text);
+  if (!server) {
+    return refuse(fmt::format(
+        "\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH", server_text));
+  }
+  if (given.reconnect && given.no_reconnect) return refuse("--reconnect and --no-reconnect: give one of them");
+  ChatOptions options{.nick = {}, .server = *server, .reconnect = std::nullopt};
+  if (given.reconnect || given.no_reconnect) options.reconnect = given.reconnect;
+  if (!given.nick.empty()) {
+    const auto checked = chat::check_nick(given.nick);
+    if (!checked) return refuse("--nick: " + checked.error().text);
+    options.nick = *checked;
+  }
+  ignore_stray_signals();
+  try {
+    Exit code = done;
+    const int ran = run(chat_on_loop(std::move(options), code));
+    return ran != 0 ? ran : code;
+  } catch (const Error& error) {
+    complain("chat", error.what());
+    return exit_code_of(error);
+  }
+}
+
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
+  command
+      .add_option("server", given->server,
+                  "Where the hub is: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
+      ->type_name("HOST[:PORT]")
+      ->expected(1, 2);
+  command.add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
+      ->type_name("NAME");
+  command.add_flag("--reconnect", given->reconnect,
+                   "Connect again when the connection is lost, after 0.5 s to 30 s, under the same nickname; the "
+                   "default at a terminal");
+  command.add_flag("--no-reconnect", given->no_reconnect, "Do not; the default in a pipe");
+  return [given] { return chat_with(*given); };
+}
+
+}  // namespace
+
+const Command chat_command{
+    .name = "chat",
+    .summary = "Join a hub's chat, from a terminal or in a pipe",
+    .details =
+        "At a terminal: lines are edited, with a history; a paste of several lines is sent when you press Enter;\n"
+        "/help lists the commands, Ctrl-D leaves.\n"
+        "In a pipe: each line is sent, without colours and with tabs as blanks, above 4096 bytes in parts; at the end "
+        "it\n"
+        "waits until the last has come back. What is said in the chat comes out, a line each, for as long as the input "
+        "is\n"
+        "open.\n\n"
+        "Exit codes: 0 you left, or all lines came back; 1 the connection was lost or closed by the hub, or a line did "
+        "not\n"
+        "come back; 2 wrong arguments; 3 no answer.\n\n",
+    .examples =
+        "  coax chat --nick alice\n"
+        "  coax chat 192.168.1.5:7000 --nick alice\n"
+        "  make 2>&1 | coax chat --nick builder\n"
+        "  sleep infinity | coax chat --reconnect --nick logger > chat.log",
+    .configure = configure,
+};
+
+}  // namespace coax::app

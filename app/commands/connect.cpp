@@ -1,0 +1,196 @@
+// coax connect: standard input and output over a connection, as nc and socat do it; and which ports of a host answer.
+#include <fmt/core.h>
+
+#include <memory>
+
+#include "app/commands/check.hpp"
+#include "app/commands/commands.hpp"
+#include "app/console/datagrams.hpp"
+#include "app/console/relay.hpp"
+#include "app/console/report.hpp"
+#include "app/console/target.hpp"
+#include "app/signals.hpp"
+#include "coax/base/error.hpp"
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/run.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> target;
+  std::string timeout;
+  std::string reconnect;
+  bool check = false;
+  bool udp = false;
+};
+
+class Client {
+ public:
+  Client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect)
+      : target_(std::move(target)),
+        options_(options),
+        limit_(limit),
+        reconnect_(reconnect),
+        transcript_(options.form, options.lines) {}
+
+  Task<> run();
+  [[nodiscard]] int code() const noexcept { return code_; }
+
+ private:
+  Task<bool> connect_once();
+  Task<> keep_connecting();
+
+  Target target_;
+  RelayOptions options_;
+  Duration limit_;
+  std::optional<Duration> reconnect_;
+  StandardInput input_;
+  Transcript transcript_;
+  int code_ = done;
+};
+
+Task<> Client::run() {
+  try {
+    co_await keep_connecting();
+  } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
+    code_ = reconnect_ || !options_.input ? done : failed;
+  }
+}
+
+Task<> Client::keep_connecting() {
+  while (true) {
+    const bool again = co_await connect_once();
+    if (!again) co_return;
+    co_await sleep(*reconnect_);
+  }
+}
+
+// True: there is more to come, on another connection.
+Task<bool> Client::connect_once() {
+  std::unique_ptr<SocketStream> stream;
+  std::string failure;
+  Exit failure_code = unavailable;
+  try {
+    stream = co_await connect(target_.text(), {.limit = limit_});
+  } catch (const Error& error) {
+    failure = error.what();
+    failure_code = exit_code_of(error);
+  }
+  if (!stream) {
+    complain("connect", failure);
+    co_await transcript_.failed(failure);
+    code_ = failure_code;
+    co_return reconnect_.has_value();
+  }
+  const Outcome outcome = co_await converse("connect", std::move(stream), input_, transcript_, options_);
+  code_ = outcome.code;
+  co_return reconnect_&& outcome.may_go_on && !input_.ended();
+}
+
+// UDP has no connection that could be refused: an error is reported only after a datagram was sent.
+Task<> run_datagrams(Target target, const RelayOptions& options, Duration limit, int& code) {
+  StandardInput input;
+  Transcript transcript(options.form, false);
+  DatagramPeer peer;
+  try {
+    peer = co_await DatagramPeer::find(target, limit);
+    DatagramRelay relay("connect", peer, input, transcript, options);
+    const Outcome outcome = co_await converse("connect", relay, transcript);
+    code = outcome.code;
+  } catch (const Error& error) {
+    complain("connect", error.what());
+    code = exit_code_of(error);
+  } catch (const Cancelled&) {
+    code = options.input ? failed : done;
+  }
+}
+
+Task<> run_client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect,
+                  int& code) {
+  Client client(std::move(target), options, limit, reconnect);
+  co_await client.run();
+  code = client.code();
+}
+
+int connect_with(const Options& given, const RelayFlags& flags) {
+  using namespace std::chrono_literals;
+  const Target target =
+      target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
+  if (given.check && (!given.reconnect.empty() || flags.any_but_json())) {
+    throw WrongUsage{"--check only connects: of the other options it takes --json and --timeout"};
+  }
+  if (given.udp && (given.check || !given.reconnect.empty() || target.is_unix())) {
+    throw WrongUsage{
+        "--udp is for HOST:PORT, without --check and --reconnect: nothing tells whether a UDP port is listened on "
+        "but an answer (coax echo --udp asks for one)"};
+  }
+  RelayOptions options = flags.options();
+  const Duration usual = given.check ? 3s : 30s;
+  const Duration limit = given.timeout.empty() ? usual : duration_of("--timeout", given.timeout);
+  std::optional<Duration> reconnect;
+  if (!given.reconnect.empty()) reconnect = duration_of("--reconnect", given.reconnect);
+  options.for_the_next = reconnect.has_value();
+  if (given.check) return check_ports(target, limit, options.form == Form::json);
+  if (reconnect) ignore_stray_signals();
+  int code = failed;
+  if (given.udp) {
+    options = for_datagrams(options);
+    const int ran = run(run_datagrams(target, options, limit, code));
+    return ran != 0 ? ran : code;
+  }
+  const int ran = run(run_client(target, options, limit, reconnect, code));
+  return ran != 0 ? ran : code;
+}
+
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
+  command.add_option("target", given->target, "Where to: HOST:PORT, HOST PORT, PORT of this machine, or unix:PATH")
+      ->type_name("TARGET")
+      ->expected(1, 2)
+      ->required();
+  command.add_option("--timeout", given->timeout, "How long to try, a name that is looked up included [30s]")
+      ->type_name("TIME");
+  command
+      .add_option("--reconnect", given->reconnect,
+                  "When it fails or ends, connect again after so long, until the input has ended")
+      ->type_name("TIME");
+  command.add_flag("--check", given->check,
+                   "Send nothing: tell which ports of a range answer, each within --timeout "
+                   "[3s]");
+  command.add_flag("-u,--udp", given->udp, "Datagrams: over when the input has ended and nothing came for --wait [1s]");
+  auto flags = std::make_shared<RelayFlags>(command);
+  return [given, flags] { return reported("connect", unavailable, [&] { return connect_with(*given, *flags); }); };
+}
+
+}  // namespace
+
+const Command connect_command{
+    .name = "connect",
+    .summary = "Standard input and output over a connection; which ports answer",
+    .details =
+        "The end: when standard input ends, our side is finished (half-close), what the peer still sends is printed, "
+        "and\n"
+        "when the peer has finished, too, it is over. At a terminal the peer's end is the end at once. What comes is\n"
+        "written as it is, to a terminal without control characters.\n"
+        "\n"
+        "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection broke, or was given up, "
+        "or\n"
+        "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 no answer. With --reconnect or --no-input, "
+        "Ctrl-C\n"
+        "is the usual end: 0.\n"
+        "\n",
+    .examples =
+        "  coax connect 192.168.1.5:7000                     talk to a server\n"
+        "  printf 'GET / HTTP/1.0\\n\\n' | coax connect --crlf example.org:http\n"
+        "  coax connect backup.example 7000 < disk.img       send a file\n"
+        "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and what comes back\n"
+        "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
+        "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
+        "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",
+    .configure = configure,
+};
+
+}  // namespace coax::app

@@ -1,0 +1,226 @@
+// coax listen: waits for somebody to connect; then it is coax connect from the other side.
+#include <fmt/core.h>
+
+#include <deque>
+#include <memory>
+
+#include "app/commands/commands.hpp"
+#include "app/console/datagrams.hpp"
+#include "app/console/relay.hpp"
+#include "app/console/report.hpp"
+#include "app/console/target.hpp"
+#include "app/signals.hpp"
+#include "coax/base/error.hpp"
+#include "coax/net/accept_error.hpp"
+#include "coax/net/listen_error.hpp"
+#include "coax/stream/socket_stream.hpp"
+#include "coax/task/run.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+struct Options {
+  std::vector<std::string> target;
+  bool keep_open = false;
+  bool udp = false;
+};
+
+class Server {
+ public:
+  Server(const RelayOptions& options, bool keep_open)
+      : options_(options), keep_open_(keep_open), transcript_(options.form, options.lines) {}
+
+  // What cannot be listened on throws Error.
+  Task<> run(const std::vector<Address>& addresses);
+  [[nodiscard]] int code() const noexcept { return code_; }
+
+ private:
+  Task<> listen_on(const std::vector<Address>& addresses);
+  Task<std::unique_ptr<Stream>> accept();
+  Task<> accept_at(SocketListener& listener);
+  void refuse_others() noexcept;
+  Task<> serve();
+
+  RelayOptions options_;
+  bool keep_open_;
+  StandardInput input_;
+  Transcript transcript_;
+  std::deque<SocketListener> listeners_;
+  std::deque<std::unique_ptr<SocketStream>> accepted_;
+  Event arrived_;
+  bool is_exhausted_ = false;  // the last accept failed
+  int code_ = done;
+};
+
+Task<> Server::run(const std::vector<Address>& addresses) {
+  co_await listen_on(addresses);
+  try {
+    co_await serve();
+  } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
+    code_ = keep_open_ || !options_.input ? done : failed;
+  }
+}
+
+Task<> Server::listen_on(const std::vector<Address>& addresses) {
+  std::uint16_t port = 0;  // all addresses of a name: one port
+  for (const Address& address : addresses) {
+    const Endpoint endpoint = address.endpoint();
+    const bool chosen = endpoint.family() != Endpoint::Family::none && endpoint.port() == 0 && port != 0;
+    const Address at = chosen ? Address(*Endpoint::from_ip(endpoint.ip(), port)) : address;
+    try {
+      listeners_.emplace_back(at);
+    } catch (const Error& error) {
+      const bool is_last = listeners_.empty() && &address == &addresses.back();
+      if (is_last || !lacks_address(error.code().value())) throw;
+      complain("listen", fmt::format("{}; without it", error.what()));
+      continue;
+    }
+    port = listeners_.back().local().port();
+    const std::string where = listeners_.back().address().to_string();
+    complain("listen", "listening on " + where);
+    co_await transcript_.listening(where);
+  }
+}
+
+Task<> Server::serve() {
+  do {
+    std::unique_ptr<Stream> stream = co_await accept();
+    if (!keep_open_) refuse_others();
+    const Outcome outcome = co_await converse("listen", std::move(stream), input_, transcript_, options_);
+    code_ = outcome.code;
+    if (!outcome.may_go_on) co_return;
+  } while (keep_open_);
+}
+
+// The next client of any of the addresses.
+Task<std::unique_ptr<Stream>> Server::accept() {
+  if (accepted_.empty()) {
+    TaskGroup group;
+    for (SocketListener& listener : listeners_) group.spawn(accept_at(listener));
+    arrived_.clear();
+    if (accepted_.empty()) co_await race(arrived_.wait(), group.join());
+    group.cancel();
+    co_await group.join();
+  }
+  auto stream = std::move(accepted_.front());
+  accepted_.pop_front();
+  co_return stream;
+}
+
+Task<> Server::accept_at(SocketListener& listener) {
+  while (true) {
+    const SocketListener::Accepted accepted = co_await listener.accept();
+    if (accepted.error == 0) {
+      accepted_.push_back(SocketStream::adopt(accepted.native));
+      arrived_.set();
+      is_exhausted_ = false;
+      co_return;
+    }
+    const Error error(accepted.error, "accept on", listener.address().to_string());
+    if (classify_accept_error(accepted.error) == AcceptError::fatal) throw Error(error);
+    if (!std::exchange(is_exhausted_, true)) complain("listen", fmt::format("{}; clients wait", error.what()));
+    co_await sleep(std::chrono::milliseconds(100));
+  }
+}
+
+// As the kernel does with those in the backlog: one that was accepted in the same moment on another address, too.
+void Server::refuse_others() noexcept {
+  listeners_.clear();
+  for (const auto& other : accepted_) other->abort();
+  accepted_.clear();
+}
+
+// UDP: the sender of the first datagram is the peer; with --keep-open the sender of the last.
+Task<> run_datagrams(const std::vector<Address>& addresses, const RelayOptions& options, int& code) {
+  StandardInput input;
+  Transcript transcript(options.form, false);
+  try {
+    const auto at_any = receive_at_any("listen", addresses);
+    DatagramTransport& transport = *at_any;
+    const std::string where = transport.local().to_string();
+    complain("listen", "listening on " + where);
+    co_await transcript.listening(where);
+    DatagramRelay relay("listen", transport, input, transcript, options);
+    const Outcome outcome = co_await converse("listen", relay, transcript);
+    code = outcome.code;
+  } catch (const Error& error) {
+    complain("listen", error.what());
+    code = exit_code_of(error);
+  } catch (const Cancelled&) {
+    code = options.for_the_next || !options.input ? done : failed;
+  }
+}
+
+Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& options, bool keep_open, int& code) {
+  Server server(options, keep_open);
+  try {
+    co_await server.run(addresses);
+    code = server.code();
+  } catch (const Error& error) {
+    complain("listen", error.what());
+    code = exit_code_of(error);
+  }
+}
+
+int listen_with(const Options& given, const RelayFlags& flags) {
+  const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
+  if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
+  RelayOptions options = flags.options();
+  options.for_the_next = given.keep_open;
+  const std::vector<Address> addresses = addresses_to_listen_on(target);
+  ignore_stray_signals();
+  int code = failed;
+  if (given.udp) {
+    options = for_datagrams(options);
+    const int ran = run(run_datagrams(addresses, options, code));
+    return ran != 0 ? ran : code;
+  }
+  const int ran = run(run_server(addresses, options, given.keep_open, code));
+  return ran != 0 ? ran : code;
+}
+
+Run configure(CLI::App& command) {
+  auto given = std::make_shared<Options>();
+  command
+      .add_option("target", given->target,
+                  "Where: PORT on this machine alone, ADDRESS:PORT, :PORT for everybody, or unix:PATH; port 0: any")
+      ->type_name("TARGET")
+      ->expected(1, 2)
+      ->required();
+  command.add_flag("--keep-open", given->keep_open,
+                   "After a client the next one, until Ctrl-C; the input is sent to the present client");
+  command.add_flag("-u,--udp", given->udp,
+                   "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
+                   "and nothing came for --wait [1s]");
+  auto flags = std::make_shared<RelayFlags>(command);
+  return [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
+}
+
+}  // namespace
+
+const Command listen_command{
+    .name = "listen",
+    .summary = "Wait for a connection, and be its other side",
+    .details =
+        "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "
+        "and\n"
+        "when the client has finished, too, it is over. At a terminal the client's end is the end at once. One client "
+        "at\n"
+        "a time: without --keep-open others are refused once it is there, with it they wait.\n"
+        "\n"
+        "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong "
+        "arguments; 3\n"
+        "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n"
+        "\n",
+    .examples =
+        "  coax listen 7000                            talk to the first client, from this machine\n"
+        "  coax listen :7000 > disk.img                receive a file from anywhere\n"
+        "  coax listen :7000 < disk.img                send a file to the first client\n"
+        "  coax listen --keep-open --no-input --json 7000 >> events\n"
+        "  coax listen --hex unix:/tmp/debug.sock",
+    .configure = configure,
+};
+
+}  // namespace coax::app

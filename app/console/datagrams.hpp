@@ -1,0 +1,83 @@
+// Standard input and output over datagrams: what coax connect --udp and coax listen --udp do. A datagram has no end of
+// its own: the exchange is over when the input has ended and nothing has come for a while.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "app/console/relay.hpp"
+#include "app/console/target.hpp"
+#include "coax/datagram/transport.hpp"
+
+namespace coax::app {
+
+// The addresses of a name, one after the other: over UDP only a refusal, or an answer, tells whether somebody is there.
+class DatagramPeer {
+ public:
+  // Looks the name up and connects to the first address to which there is a way. Throws Error when there is none.
+  static Task<DatagramPeer> find(Target target, Duration limit);
+  [[nodiscard]] DatagramTransport& transport() noexcept { return *transport_; }
+  // Connects to the next address, and ends the transport of the last one. False: there is no other.
+  bool go_on();
+
+ private:
+  std::vector<Endpoint> others_;
+  std::unique_ptr<DatagramTransport> transport_;
+};
+
+// Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
+// about once, until something is received.
+class DatagramRelay final : public Relay {
+ public:
+  // All must live as long as the relay. Not connected: the first who sends something is the peer, or, with
+  // options.for_the_next, whoever did last.
+  DatagramRelay(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
+                const RelayOptions& options) noexcept;
+  // Tries the next address of the peer on ECONNREFUSED, until the first answer.
+  DatagramRelay(std::string_view command, DatagramPeer& peer, StandardInput& input, Transcript& transcript,
+                const RelayOptions& options) noexcept;
+
+  void close() noexcept override { transport_->close(); }
+  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
+  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override;
+
+ private:
+  Task<> begin() override;
+  Task<> wait_for_peer() override;
+  Task<bool> send(Bytes bytes) override;
+  Task<bool> finish_sending() override;
+  Task<> recv_all() override;
+  [[nodiscard]] std::optional<TimePoint> due() const override;
+  [[nodiscard]] RelayEnd end_when_due() const noexcept override {
+    return we_finished_ ? RelayEnd::finished : RelayEnd::idle;
+  }
+  Task<> send_one(Bytes datagram);
+  void keep_for_next_address(Bytes datagram);
+  void stay() noexcept;
+  Task<> note_refusal(std::string text);
+  Task<bool> go_on();
+  Task<bool> accept_from(const Address& from);
+  Task<> show(Bytes datagram);
+  [[nodiscard]] bool connected() const noexcept { return transport_->peer().family() != Family::none; }
+
+  std::string_view command_;
+  DatagramPeer* alternatives_ = nullptr;
+  DatagramTransport* transport_;
+  Address peer_;
+  std::vector<std::string> unanswered_;  // for the next address, until something was received
+  std::size_t unanswered_bytes_ = 0;
+  Endpoint reached_;  // the address of ours that it sent to
+  Event has_peer_;
+  bool refused_ = false;  // nothing has been received since the last refusal
+};
+
+// Receives at the first address that this machine has; those before it are complained about. Throws Error when there
+// is none.
+std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses);
+
+// The options as they are for datagrams: they wait for 1 s unless --wait says something else, which is no failure.
+RelayOptions for_datagrams(RelayOptions options);
+
+}  // namespace coax::app

@@ -1,0 +1,273 @@
+// Two tasks, one for each direction, each of which reads on only when what it read is written: a reader that is slow,
+// here or there, holds up the writer behind it, and nothing is stored but a piece each way. A third watches the clock.
+#include "app/console/relay.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <algorithm>
+
+#include "app/console/report.hpp"
+#include "coax/base/error.hpp"
+#include "coax/loop/timers.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration input_pause = 500ms;
+constexpr Duration last_words_time_max = 1s;
+
+}  // namespace
+
+std::string_view to_string(RelayEnd end) noexcept {
+  switch (end) {
+    case RelayEnd::finished: return "finished";
+    case RelayEnd::peer_silent: return "silent";
+    case RelayEnd::peer_stuck: return "stuck";
+    case RelayEnd::idle: return "idle";
+  }
+  return "";
+}
+
+// --- Relay ---
+
+Relay::Relay(StandardInput& input, Transcript& transcript, const RelayOptions& options) noexcept
+    : input_(input), transcript_(transcript), options_(options), blocks_(options.crlf) {}
+
+Task<RelayEnd> Relay::run() {
+  co_await begin();
+  co_await race(both_ways(), watch(), enough_.wait());
+  if (broken_) std::rethrow_exception(broken_);
+  co_return end_;
+}
+
+Task<> Relay::both_ways() { co_await all(send_all(), recv_all()); }
+
+Task<> Relay::send_all() {
+  if (!options_.input) {
+    Event never;
+    co_await never.wait();
+  }
+  co_await wait_for_peer();
+  while (true) {
+    const Bytes piece = co_await input_.next();
+    if (piece.empty()) break;
+    const Bytes bytes = options_.lines ? blocks_.feed(piece) : piece;
+    const bool is_sent = co_await send(bytes);
+    if (!is_sent) co_return;
+  }
+  const Bytes rest = blocks_.rest(true);
+  const bool is_sent = co_await send(rest);
+  if (!is_sent) co_return;
+  const bool has_finished = co_await finish_sending();
+  if (!has_finished) co_return;
+  co_await transcript_.we_finished();
+  record_finished(we_finished_);
+}
+
+void Relay::record_finished(bool& side) noexcept {
+  side = true;
+  last_active_ = Clock::now();
+  changed_.set();
+}
+
+Task<> Relay::watch() {
+  while (true) {
+    const auto until = due();
+    if (until && *until <= Clock::now()) break;
+    changed_.clear();
+    if (until) {
+      co_await race(sleep_until(*until), changed_.wait());
+    } else {
+      co_await changed_.wait();
+    }
+  }
+  end_ = end_when_due();
+}
+
+// --- over a stream ---
+
+namespace {
+
+class StreamRelay final : public Relay {
+ public:
+  StreamRelay(std::unique_ptr<Stream> stream, StandardInput& input, Transcript& transcript, const RelayOptions& options)
+      : Relay(input, transcript, options),
+        stream_(std::move(stream)),
+        peer_(stream_->peer_name()),
+        at_terminal_(::isatty(STDIN_FILENO) == 1) {}
+
+  void close() noexcept override { stream_->close(); }
+  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
+  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override {
+    const bool is_failure = end == RelayEnd::idle || (end != RelayEnd::finished && options_.wait_is_failure);
+    return is_failure ? failed : done;
+  }
+
+ private:
+  Task<> begin() override { co_await transcript_.connected(peer_); }
+  Task<> wait_for_peer() override { co_return; }
+  Task<bool> send(Bytes bytes) override;
+  Task<bool> finish_sending() override;
+  Task<> recv_all() override;
+  [[nodiscard]] std::optional<TimePoint> due() const override;
+  [[nodiscard]] RelayEnd end_when_due() const noexcept override;
+
+  std::unique_ptr<Stream> stream_;
+  std::string peer_;
+  bool at_terminal_;
+  bool peer_finished_ = false;
+};
+
+std::string StreamRelay::complaint_about(RelayEnd end) const {
+  if (end == RelayEnd::finished) return {};
+  if (end == RelayEnd::idle) {
+    return fmt::format("{}: nothing came or went for {} (--idle)", peer_, format_duration(*options_.idle));
+  }
+  if (end == RelayEnd::peer_stuck) {
+    return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer_,
+                       format_duration(options_.wait));
+  }
+  return fmt::format("{}: the peer was silent for {} after our end and has not finished (--wait)", peer_,
+                     format_duration(options_.wait));
+}
+
+Task<bool> StreamRelay::send(Bytes bytes) {
+  if (bytes.empty()) co_return true;
+  sending_ = true;
+  try {
+    co_await stream_->send(bytes);
+  } catch (const Error&) {
+    broken_ = std::current_exception();
+    record_finished(we_finished_);
+    co_return false;
+  }
+  sending_ = false;
+  last_active_ = Clock::now();
+  co_await transcript_.sent(bytes);
+  co_return true;
+}
+
+Task<bool> StreamRelay::finish_sending() {
+  try {
+    co_await stream_->shutdown_send();
+  } catch (const Error&) {
+    broken_ = std::current_exception();
+    record_finished(we_finished_);
+    co_return false;
+  }
+  co_return true;
+}
+
+Task<> StreamRelay::recv_all() {
+  while (const Bytes bytes = co_await stream_->recv()) {
+    last_active_ = Clock::now();
+    co_await transcript_.received(bytes);
+  }
+  co_await transcript_.peer_finished();
+  if (!options_.input || (at_terminal_ && !we_finished_)) enough_.set();
+  record_finished(peer_finished_);
+}
+
+std::optional<TimePoint> StreamRelay::due() const {
+  std::optional<TimePoint> first;
+  // A peer that takes a part of what is sent is not silent, nor is one whose bytes wait for our own reader.
+  const TimePoint last_active = std::max({last_active_, stream_->last_active(), transcript_.last_busy()});
+  if (options_.idle) first = later(last_active, *options_.idle);
+  const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
+  if (we_finished_ || peer_finished_) at(later(last_active, options_.wait));
+  if (peer_finished_ && options_.for_the_next) at((sending_ ? Clock::now() : last_active_) + input_pause);
+  return first;
+}
+
+RelayEnd StreamRelay::end_when_due() const noexcept {
+  const bool is_shared = !we_finished_ && !peer_finished_;
+  const bool is_idle = options_.idle && (is_shared || *options_.idle < options_.wait);
+  if (peer_finished_ && !sending_) return RelayEnd::finished;
+  return is_idle ? RelayEnd::idle : peer_finished_ ? RelayEnd::peer_stuck : RelayEnd::peer_silent;
+}
+
+// --- a relay from its beginning to its end ---
+
+bool is_of_standard_io(const Error& error) { return error.peer().starts_with("standard "); }
+
+Task<> last_words(Transcript& transcript, std::string complaint, std::string why) {
+  try {
+    if (!complaint.empty()) co_await transcript.failed(complaint);
+    co_await transcript.closed(why);
+  } catch (const Error&) {  // nobody reads it
+  }
+}
+
+}  // namespace
+
+Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& transcript) {
+  Outcome outcome;
+  std::string why = "interrupted";
+  std::string complaint;
+  bool interrupted = false;
+  try {
+    const RelayEnd end = co_await relay.run();
+    why = to_string(end);
+    complaint = relay.complaint_about(end);
+    outcome.code = relay.code_of(end);
+  } catch (const Cancelled&) {
+    interrupted = true;
+  } catch (const Error& error) {
+    why = "failed";
+    complaint = error.what();
+    outcome = {.code = failed, .may_go_on = !is_of_standard_io(error)};
+  }
+  relay.close();
+  if (outcome.code != done && !complaint.empty()) complain(command, complaint);
+  if (outcome.may_go_on) co_await shield(last_words_time_max, last_words(transcript, complaint, why));
+  if (interrupted) throw Cancelled();
+  co_return outcome;
+}
+
+Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
+                       Transcript& transcript, const RelayOptions& options) {
+  StreamRelay relay(std::move(stream), input, transcript, options);
+  co_return co_await converse(command, relay, transcript);
+}
+
+// --- options ---
+
+RelayFlags::RelayFlags(CLI::App& command) {
+  command.add_flag("--hex", hex_, "Show both directions as a hex dump, instead of what comes as it is");
+  command.add_flag("--json", json_, "Show every event, one JSON object on each line");
+  command.add_flag("--line", lines_, "Line by line, both ways; the last line gets the end that it lacks");
+  command.add_flag("--crlf", crlf_, "As --line, and the lines that are sent end with CRLF");
+  command.add_flag("--no-input", no_input_, "Do not read standard input; our side stays open until the peer finishes");
+  wait_option_ = command
+                     .add_option("--wait", wait_,
+                                 "How long the other side may be silent once one has finished [30s]; when it is "
+                                 "given, that the peer did not finish is no failure")
+                     ->type_name("TIME");
+  command.add_option("--idle", idle_, "Give a connection up on which nothing came or went for so long [no limit]")
+      ->type_name("TIME");
+}
+
+bool RelayFlags::any_but_json() const noexcept {
+  return hex_ || lines_ || crlf_ || no_input_ || !idle_.empty() || wait_option_->count() != 0;
+}
+
+RelayOptions RelayFlags::options() const {
+  if (hex_ && json_) throw WrongUsage{"--hex and --json are two ways to show the same: give one of them"};
+  return {.form = hex_    ? Form::hex
+                  : json_ ? Form::json
+                          : Form::verbatim,
+          .lines = lines_ || crlf_,
+          .crlf = crlf_,
+          .input = !no_input_,
+          .wait = duration_of("--wait", wait_),
+          .wait_is_failure = wait_option_->count() == 0,
+          .idle = idle_.empty() ? std::nullopt : std::optional(duration_of("--idle", idle_))};
+}
+
+}  // namespace coax::app

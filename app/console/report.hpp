@@ -1,0 +1,93 @@
+// How commands answer: results go to standard output, as text or as JSON; an error is one line on standard error with
+// the exit code that belongs to it. Names of peers, processes and files are escaped here, once.
+#pragma once
+
+#include <fmt/core.h>
+
+#include <boost/json/value.hpp>
+#include <concepts>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "app/console/exit.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/base/units.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax::app {
+
+// An argument that is wrong: nothing was tried.
+struct WrongUsage {
+  std::string text;
+};
+
+// --- standard output ---
+
+// Writes to standard output, buffered. A failure is recorded and decides the exit code: see finish_output(). Thread:
+// one at a time.
+void print_text(std::string_view text) noexcept;
+// A text among the values becomes printable(); others stay as they are.
+template <class T>
+decltype(auto) safe(const T& value) {
+  if constexpr (std::convertible_to<const T&, std::string_view>) {
+    return printable(std::string_view(value), 2000);
+  } else {
+    return (value);
+  }
+}
+template <class... T>
+std::string safe_text(fmt::format_string<T...> format, const T&... values) {
+  return
+      [format](const auto&... each) { return fmt::vformat(format, fmt::make_format_args(each...)); }(safe(values)...);
+}
+// Formats, with what safe() makes of the values.
+template <class... T>
+void print(fmt::format_string<T...> format, const T&... values) {
+  print_text(safe_text<T...>(format, values...));
+}
+// Records a failure of other writes to standard output in the same way.
+void record_output_failure(int errno_value) noexcept;
+// Writes the buffer out, so that a reader of a pipe has it at once. Returns false when anything was lost so far.
+bool flush_output() noexcept;
+// At the end of main(). Returns `code`, or `failed` when something that was printed was lost; the reason goes to
+// standard error, except that the reader of a pipe has gone.
+int finish_output(int code);
+
+// JSON (RFC 8259) whose numbers have no exponent, at most six decimal places, and whose strings have controls, those of
+// Unicode too, as \uNNNN.
+std::string json_text(const boost::json::value& value);
+// One line on standard output, flushed.
+void print_json(const boost::json::value& value);
+
+// --- errors ---
+
+// "coax NAME: text" on standard error; nothing when the text is that the reader of standard output has gone.
+void complain(std::string_view command, std::string_view text);
+// What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are written to standard error.
+int reported(std::string_view command, int otherwise, const std::function<int()>& body);
+// The exit code of an attempt to reach a peer: `unavailable`, `failed` when this process lacked descriptors or memory,
+// `usage` when the address was no address.
+Exit exit_code_of(const Error& error) noexcept;
+
+// timeout(), whose error names the operation and the peer. Throws Error(timed_out).
+template <class T>
+Task<T> within(Duration limit, std::string operation, std::string peer, Task<T> task) {
+  try {
+    co_return co_await timeout(limit, std::move(task));
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out || error.operation() != "wait") throw;
+  }
+  throw Error(ErrorKind::timed_out, operation, peer, fmt::format("no answer within {}", format_duration(limit)));
+}
+
+// --- arguments ---
+
+// Of the option `name`; throws WrongUsage that says how it is written.
+Duration duration_of(std::string_view name, const std::string& text);
+std::size_t size_of(std::string_view name, const std::string& text);
+unsigned count_of(std::string_view name, const std::string& text, unsigned most);
+
+}  // namespace coax::app

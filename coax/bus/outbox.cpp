@@ -1,0 +1,285 @@
+// The outbox, the task that drains it, and the judgement of a peer that is behind.
+#include "coax/bus/outbox.hpp"
+
+#include <algorithm>
+
+#include "coax/base/error.hpp"
+#include "coax/base/misuse.hpp"
+#include "coax/loop/loop.hpp"
+#include "coax/task/scope.hpp"
+
+namespace coax {
+
+namespace {
+
+constexpr std::size_t piece_overhead_bytes = 64;   // what a piece costs beside its bytes
+constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is seen between two
+constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
+constexpr std::size_t memory_bytes_max = 16_MiB;   // for a peer that publishers do not wait for
+constexpr std::size_t memory_factor = 4;           // or so many times bytes_max
+constexpr int ticks_slow = 5;
+constexpr int ticks_stalled_max = 10;
+
+}  // namespace
+
+// Judges a peer that is behind. It counts its own ticks instead of comparing times: while the whole process is stopped
+// there are none, and no peer is blamed for that.
+class Outbox::Behind : private Timer {
+ public:
+  explicit Behind(Outbox& outbox) noexcept
+      : Timer([](Timer& self) noexcept { static_cast<Behind&>(self).tick(); }), outbox_(outbox) {
+    start();
+  }
+  Behind(const Behind&) = delete;
+  Behind& operator=(const Behind&) = delete;
+  ~Behind() { Timers::stop(*this); }
+  void sent(std::size_t count) noexcept { sent_ += count; }
+  [[nodiscard]] bool slow() const noexcept { return slow_; }
+
+ private:
+  [[nodiscard]] Duration tick_duration() const noexcept { return outbox_.options_.stalled_max / ticks_stalled_max; }
+  void start() noexcept {
+    Loop& loop = Loop::current();
+    loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
+  }
+  void tick() noexcept {
+    if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
+      ticks_without_ = 0;  // a part of what send() has got may be under way
+    } else if (++ticks_without_ == ticks_stalled_max) {
+      outbox_.stalled_ = true;
+      return outbox_.overflow();  // destroys this
+    }
+    if (sent_ >= outbox_.options_.bytes_max / 4) {
+      sent_ = 0;
+      ticks_ = 0;
+      slow_ = false;
+    } else if (++ticks_ == ticks_slow) {
+      sent_ = 0;
+      ticks_ = 0;
+      slow_ = true;
+      run_all(outbox_.reliefs_);
+    }
+    start();
+  }
+
+  Outbox& outbox_;
+  std::size_t sent_ = 0;  // in the ticks that are counted here:
+  int ticks_ = 0;
+  int ticks_without_ = 0;  // in which the peer took nothing
+  bool slow_ = false;
+};
+
+class Outbox::Wait : public Leaf<Wait>, public Completion {
+ public:
+  explicit Wait(Outbox& outbox) noexcept
+      : Leaf([](Waiting& self) noexcept { static_cast<Wait&>(self).outbox_.wake(); }),
+        Completion([](Completion& self) noexcept { static_cast<Wait&>(self).resume(); }),
+        outbox_(outbox) {}
+  bool start() noexcept {
+    if (outbox_.first_.block || outbox_.finished_ || outbox_.overflowed_) return true;
+    outbox_.wait_ = this;
+    return false;
+  }
+  void finish() const noexcept {}
+
+ private:
+  Outbox& outbox_;
+};
+
+Outbox::Outbox(OutboxOptions options) noexcept
+    : options_(options), part_max_(std::clamp<std::size_t>(options.bytes_max / 4, 1, send_bytes_max)) {}
+
+Outbox::~Outbox() {
+  if (drainer_ != nullptr) [[unlikely]] {
+    abort_misuse("an Outbox is destroyed while drain() sends from it; end that task first: cancel and await it");
+  }
+  if (subscriptions_ != 0) [[unlikely]] {
+    abort_misuse(
+        "an Outbox is destroyed while a Subscription refers to it; declare the Outbox before the Subscription");
+  }
+  relieve();
+}
+
+std::size_t Outbox::memory_max() const noexcept {
+  return std::max(memory_bytes_max, memory_factor * options_.bytes_max);
+}
+
+std::size_t Outbox::cost() const noexcept { return bytes_ + (more_.size() + 1) * piece_overhead_bytes; }
+
+void Outbox::wake() noexcept {
+  if (wait_ != nullptr) Loop::current().finish_later(*std::exchange(wait_, nullptr));
+}
+
+void Outbox::push(const Shared& block, std::size_t offset) {
+  const Bytes bytes = block.bytes().from(offset);
+  if (bytes.empty() || finished_ || overflowed_) return;
+  bytes_ += bytes.size();
+  if (first_.block) {
+    more_.push_back({block, bytes});
+  } else {
+    first_ = {block, bytes};
+  }
+  wake();
+  if (cost() <= options_.bytes_max) return;
+  if (behind_ == nullptr) behind_ = std::make_unique<Behind>(*this);
+  if (cost() > memory_max()) overflow();
+}
+
+// Moves out what one call of send() gets. Returns the count of bytes.
+inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
+  const std::size_t size = first_.bytes.size();
+  if (size > part_max_ || !more_.empty()) return take_some(first, more);
+  first = std::move(first_);
+  return size;
+}
+
+// Of several blocks, or of one that is large and goes in parts.
+std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
+  const std::size_t limit = part_max_;
+  if (first_.bytes.size() > limit) {
+    first = {first_.block, first_.bytes.first(limit)};
+    first_.bytes = first_.bytes.from(limit);
+    return limit;
+  }
+  std::size_t total = first_.bytes.size();
+  first = std::move(first_);
+  auto next = more_.begin();
+  for (; next != more_.end() && total + next->bytes.size() <= limit; ++next) {
+    total += next->bytes.size();
+    more.push_back(std::move(*next));
+  }
+  if (next != more_.end()) first_ = std::move(*next++);
+  more_.erase(more_.begin(), next);
+  return total;
+}
+
+void Outbox::sent(std::size_t count) noexcept {
+  bytes_ -= count;
+  if (behind_ == nullptr) return;
+  behind_->sent(count);
+  if (cost() <= options_.bytes_max / 2 || !first_.block) relieve();
+}
+
+void Outbox::drop() noexcept {
+  first_ = {};
+  more_ = {};
+}
+
+bool Outbox::delays_publishers() const noexcept { return behind_ != nullptr && !behind_->slow(); }
+
+void Outbox::run_all(List<Relief>& reliefs) noexcept {
+  while (!reliefs.empty()) {
+    Relief& relief = reliefs.pop_front();
+    relief.run(relief);
+  }
+}
+
+void Outbox::relieve() noexcept {
+  behind_.reset();
+  run_all(reliefs_);
+  run_all(readies_);
+}
+
+void Outbox::overflow() noexcept {
+  overflowed_ = true;
+  drop();
+  relieve();
+  wake();
+  if (drainer_ != nullptr) drainer_->cancel();
+}
+
+std::string Outbox::overflow_reason() const {
+  return "it reads too slowly: " + format_size(bytes_) + " waited for it" +
+         (stalled_ ? ", and it took nothing for " + format_duration(options_.stalled_max) : "");
+}
+
+void Outbox::finish() noexcept {
+  finished_ = true;
+  wake();
+}
+
+// Nothing more comes from any topic, and something came to an end.
+void Outbox::finish_if_ended() noexcept {
+  if (ended_subscriptions_ != 0 && ended_subscriptions_ == subscriptions_) finish();
+}
+
+void Outbox::abandon() noexcept {
+  drop();
+  finish();
+  relieve();
+}
+
+Outbox::Ready::Ready(Outbox& outbox) noexcept
+    : Leaf([](Waiting& self) noexcept {
+        auto& ready = static_cast<Ready&>(self);
+        if (!ready.linked()) return;  // on its way
+        ready.unlink();
+        ready.woken_.cancelled = true;
+        ready.wake();
+      }),
+      Relief([](Relief& self) noexcept { static_cast<Ready&>(self).wake(); }),
+      outbox_(outbox),
+      woken_([](Completion& self) noexcept { static_cast<Woken&>(self).ready->resume(); }) {}
+
+bool Outbox::Ready::start() noexcept {
+  if (!outbox_.behind()) return true;
+  outbox_.readies_.push_back(*this);
+  return false;
+}
+
+void Outbox::Ready::wake() noexcept {
+  woken_.ready = this;
+  Loop::current().finish_later(woken_);
+}
+
+void Outbox::Ready::finish() const {
+  if (woken_.cancelled) throw Cancelled();
+}
+
+Task<> drain(Outbox& outbox, Stream& stream) {
+  if (outbox.drainer_ != nullptr) {
+    throw Error(ErrorKind::invalid, "drain", "an outbox", "another task already drains it");
+  }
+  const struct Drainer {
+    Drainer(Outbox& of, Context& context, Stream& stream) noexcept : outbox(of) {
+      outbox.drainer_ = &context;
+      outbox.stream_ = &stream;
+    }
+    Drainer(const Drainer&) = delete;
+    Drainer& operator=(const Drainer&) = delete;
+    ~Drainer() {
+      outbox.drainer_ = nullptr;
+      outbox.stream_ = nullptr;
+    }
+    Outbox& outbox;
+  } drainer(outbox, co_await this_context(), stream);
+  stream.limit_unsent(unsent_bytes_max);
+  std::vector<Outbox::Piece> more;
+  std::vector<Bytes> pieces;
+  try {
+    while (true) {
+      co_await Outbox::Wait(outbox);
+      if (outbox.overflowed_) throw Cancelled();
+      if (!outbox.first_.block) {
+        if (outbox.finished_) break;
+        continue;  // woken to be cancelled: the next wait throws
+      }
+      Outbox::Piece first;
+      const std::size_t total = outbox.take(first, more);
+      std::span<const Bytes> all(&first.bytes, 1);
+      if (!more.empty()) {
+        pieces.assign(1, first.bytes);
+        for (const Outbox::Piece& piece : more) pieces.push_back(piece.bytes);
+        all = pieces;
+      }
+      co_await stream.send(all);
+      outbox.sent(total);
+      more.clear();
+    }
+  } catch (const Cancelled&) {
+    if (!outbox.overflowed_) throw;
+    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), outbox.overflow_reason());
+  }
+}
+
+}  // namespace coax

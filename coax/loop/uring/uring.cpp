@@ -1,0 +1,453 @@
+// The io_uring back-end: operations are handed to the kernel in batches, once per turn, and come back as completions.
+//
+// Theory of operation. One request for receiving stays with the kernel for as long as somebody receives (multishot): it
+// brings one completion after the other, each with a buffer of the kernel's ring, which becomes the one that is lent.
+// So does the one for accepting. What comes while nobody waits is kept (`early`), and the request is asked to end, so
+// that the kernel's buffers and the peer's window bound what one connection holds, not we. Rules:
+// - A tag names slot, generation and lane; a completion of a slot that was released is thrown away with what it brings.
+// - What a waiting request points to must live until its completion: a cancelled send, connect or recv_into is awaited.
+//   close() waits for that itself; a multishot one points to nothing of ours.
+// - A queued request names its descriptor by number: close() submits what is queued before the number is free again.
+// - A descriptor with O_NONBLOCK is answered with EAGAIN instead of being waited for: ours are blocking.
+// - Batches of datagrams are the kernel's own calls, made when a poll request says that they can: a request that stays
+//   with the kernel has no batches, and one for each datagram costs more than the calls do.
+// - Where the kernel can, a connection's descriptor moves to the ring's own table, which the limit on open files does
+//   not count; for what has no request, such as shutdown(2), it is borrowed back.
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "coax/base/error.hpp"
+#include "coax/base/free_list.hpp"
+#include "coax/loop/backend.hpp"
+#include "coax/loop/datagrams.hpp"
+#include "coax/loop/slots.hpp"
+#include "coax/loop/sockets.hpp"
+#include "coax/loop/uring/uring_private.hpp"
+#include "coax/net/accept_error.hpp"
+
+namespace coax {
+
+namespace {
+
+class UringBackend final : public Backend {
+ public:
+  UringBackend() : ring_(buffers()) {}
+  ~UringBackend() override {
+    slots_.for_each([this](Descriptor descriptor) { close(descriptor); });
+  }
+
+  bool submit(Op& op) noexcept override;
+  void cancel(Op& op) noexcept override;
+  bool poll(std::optional<TimePoint> until) noexcept override;
+  void wake() noexcept override { ring_.wake(); }
+  std::expected<int, int> poll_descriptor() noexcept override { return ring_.poll_descriptor(); }
+  void prepare_wait() noexcept override { ring_.prepare_wait(); }
+
+  std::expected<Descriptor, int> open(Family family) override;
+  std::expected<Descriptor, int> open_datagrams(const Address& at, const Address& peer,
+                                                const DatagramOptions& options) override;
+  std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
+  std::expected<Descriptor, int> adopt(int native) override;
+  void close(Descriptor descriptor) noexcept override;
+  int finish(Descriptor descriptor) noexcept override;
+  int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
+  int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
+  [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
+  [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
+  [[nodiscard]] std::size_t uncounted_max() const noexcept override { return ring_.table_size(); }
+
+ private:
+  using Lane = Ring::Lane;
+  // What some requests point to while they are in flight.
+  struct Scratch {
+    msghdr message{};
+    NativeAddress address;
+  };
+  // What came while nobody waited for it: bytes, the end, an error, or an accepted connection.
+  struct Early {
+    std::int64_t result;
+    LentBuffer* buffer;
+  };
+  // The request for receiving: into the op's own memory, or once or again and again into the ring's buffers.
+  enum class Inbound : std::uint8_t { none, single, once, multishot, stopping };
+  // A multishot request goes on while we process what came, and so reads far ahead of us where much comes: it is for
+  // those from whom so many receives in a row were short.
+  static constexpr std::uint8_t short_receives_min = 16;
+  static constexpr std::int32_t short_bytes_max = 16 * 1024;
+  struct Slot {
+    std::uint32_t generation = 0;
+    bool open = false;
+    bool fixed = false;  // it stands in the ring's table under the slot's index
+    bool listens = false;
+    Inbound inbound = Inbound::none;
+    std::uint8_t short_receives = 0;   // in a row
+    std::uint8_t accept_failures = 0;  // in a row, of those to retry at once
+    int fd = -1;
+    Op* reader = nullptr;
+    Op* writer = nullptr;
+    std::unique_ptr<Scratch> scratch;  // of the writer
+    std::vector<Early> early;
+  };
+
+  static std::uint64_t tag_of(Descriptor descriptor, Lane lane) noexcept {
+    return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 2 |
+           static_cast<std::uint64_t>(lane);
+  }
+  // Whether the request of that lane was asked to end and has not ended yet.
+  static bool is_ending(const Slot& slot, Lane lane) noexcept {
+    const Op* const op = lane == Lane::send ? slot.writer : slot.reader;
+    const bool is_asked = op != nullptr && op->state == Op::State::cancelling;
+    return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
+  }
+  // One request, one completion; of the other kinds that receive the request stays.
+  static bool is_single(const Op& op) noexcept {
+    return op.kind == Op::Kind::recv_into || op.kind == Op::Kind::recv_batch;
+  }
+  static Lane inbound_lane(const Slot& slot) noexcept { return slot.listens ? Lane::accept : Lane::receive; }
+  static void aim(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
+    request->fd = slot.fixed ? static_cast<int>(index) : slot.fd;
+    if (slot.fixed) request->flags |= IOSQE_FIXED_FILE;
+  }
+
+  enum class Role : std::uint8_t { connection, listener, datagrams };
+  Descriptor take(int native, Role role);
+  void receive(Slot& slot, Op& op) noexcept;
+  void send(Slot& slot, Op& op) noexcept;
+  void handle(const io_uring_cqe& completion) noexcept;
+  void handle_inbound(Descriptor descriptor, const io_uring_cqe& completion) noexcept;
+  void handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept;
+  void deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept;
+  void fill(Slot& slot, Op& op, const Early& what) noexcept;
+  void throw_away(const Early& what, Lane lane) noexcept;
+  bool move_batch(const Slot& slot, Op& op) noexcept;  // false: not now
+  void finish_with(Op& op, std::int64_t result) noexcept {
+    op.result = result;
+    op.state = Op::State::finished;
+  }
+  template <class Call>
+  auto with_native(Descriptor descriptor, Call call) const;
+
+  mutable Ring ring_;  // to borrow a descriptor for a question changes nothing that the one who asks can see
+  Slots<Slot> slots_;
+  FreeList<Scratch, 256> spare_scratch_;
+};
+
+// --- starting and cancelling ---
+
+bool UringBackend::submit(Op& op) noexcept {
+  Slot* const slot = slots_.find(op.descriptor);
+  Op** const waiting = slot == nullptr ? nullptr : op.receives() ? &slot->reader : &slot->writer;
+  if (waiting == nullptr || *waiting != nullptr) {
+    finish_with(op, waiting == nullptr ? -EBADF : -EBUSY);
+    return true;
+  }
+  if (op.receives() && !slot->early.empty()) {
+    const Early first = slot->early.front();
+    slot->early.erase(slot->early.begin());
+    fill(*slot, op, first);
+    return true;
+  }
+  if (op.kind == Op::Kind::send_batch && move_batch(*slot, op)) return true;
+  *waiting = &op;
+  op.state = Op::State::submitted;
+  if (!op.receives()) {
+    send(*slot, op);
+  } else if (slot->inbound == Inbound::none) {
+    receive(*slot, op);
+  }
+  return false;
+}
+
+void UringBackend::receive(Slot& slot, Op& op) noexcept {
+  io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, inbound_lane(slot)));
+  slot.inbound = is_single(op) ? Inbound::single : Inbound::multishot;
+  if (op.kind == Op::Kind::recv_batch) {
+    io_uring_prep_poll_add(request, -1, POLLIN);
+  } else if (op.kind == Op::Kind::recv_into) {
+    io_uring_prep_recv(request, -1, op.into().data, op.into().size, 0);
+  } else if (slot.listens) {
+    io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
+  } else {
+    if (slot.short_receives != short_receives_min) {
+      slot.inbound = Inbound::once;
+      io_uring_prep_recv(request, -1, nullptr, 0, 0);
+    } else {
+      io_uring_prep_recv_multishot(request, -1, nullptr, 0, 0);
+    }
+    request->flags |= IOSQE_BUFFER_SELECT;
+    request->buf_group = Ring::buffer_group;
+  }
+  aim(request, slot, op.descriptor.index);
+}
+
+void UringBackend::send(Slot& slot, Op& op) noexcept {
+  io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, Lane::send));
+  if (op.kind == Op::Kind::send_batch) {
+    io_uring_prep_poll_add(request, -1, POLLOUT);
+    return aim(request, slot, op.descriptor.index);
+  }
+  const bool simple = op.kind == Op::Kind::send && op.gather().count == 1;
+  if (!simple) {
+    slot.scratch = spare_scratch_.acquire();
+    if (!slot.scratch) slot.scratch = std::make_unique<Scratch>();
+  }
+  if (simple) {
+    io_uring_prep_send(request, -1, op.gather().list->iov_base, op.gather().list->iov_len, MSG_NOSIGNAL);
+  } else if (op.kind == Op::Kind::send) {
+    slot.scratch->message = {};
+    slot.scratch->message.msg_iov = const_cast<iovec*>(op.gather().list);
+    slot.scratch->message.msg_iovlen = op.gather().count;
+    io_uring_prep_sendmsg(request, -1, &slot.scratch->message, MSG_NOSIGNAL);
+  } else {
+    io_uring_prep_connect(request, -1, op.address()->get(), static_cast<socklen_t>(op.address()->native().size()));
+  }
+  aim(request, slot, op.descriptor.index);
+}
+
+void UringBackend::cancel(Op& op) noexcept {
+  if (op.state != Op::State::submitted) return;  // finished: its result is on its way
+  Slot* const slot = slots_.find(op.descriptor);
+  if (slot == nullptr) return;
+  if (!op.receives() || (is_single(op) && slot->inbound == Inbound::single)) {
+    op.state = Op::State::cancelling;
+    return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
+  }
+  slot->reader = nullptr;  // what comes now is kept for the next one
+  finish_undone(op, ECANCELED);
+}
+
+// --- completions ---
+
+bool UringBackend::poll(std::optional<TimePoint> until) noexcept {
+  ring_.wait(until);
+  note_turn();
+  return ring_.take_completions([this](const io_uring_cqe& completion) { handle(completion); });
+}
+
+void UringBackend::handle(const io_uring_cqe& completion) noexcept {
+  const Lane lane = Ring::lane_of(completion.user_data);
+  const bool missed = Ring::missed(completion.user_data);
+  const std::uint64_t tag = Ring::target_of(completion.user_data);
+  const Descriptor descriptor{.index = static_cast<std::uint32_t>(tag) >> 2,
+                              .generation = static_cast<std::uint32_t>(tag >> 32)};
+  Slot* const slot = slots_.find(descriptor);
+  if (missed) {
+    if (slot != nullptr && is_ending(*slot, lane)) ring_.cancel(tag);
+  } else if (slot == nullptr) {  // closed since
+    throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
+  } else if (lane == Lane::send) {
+    handle_outbound(*slot, completion);
+  } else {
+    handle_inbound(descriptor, completion);
+  }
+}
+
+void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept {
+  Op* const op = slot.writer;
+  if (op == nullptr) return;
+  if (slot.scratch) spare_scratch_.release(std::move(slot.scratch));
+  const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
+  if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::submitted) return send(slot, *op);
+  if (op->kind == Op::Kind::send_batch && op->state == Op::State::submitted) {
+    if (!move_batch(slot, *op)) return send(slot, *op);
+    slot.writer = nullptr;
+    return complete(*op);
+  }
+  slot.writer = nullptr;
+  finish_with(*op, is_undone && op->state == Op::State::cancelling ? -ECANCELED : completion.res);
+  complete(*op);
+}
+
+void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& completion) noexcept {
+  Slot* slot = slots_.find(descriptor);
+  const Inbound before = slot->inbound;
+  if ((completion.flags & IORING_CQE_F_MORE) == 0) slot->inbound = Inbound::none;
+  const Early what{.result = completion.res, .buffer = ring_.take_buffer(completion)};
+  const bool is_passing =
+      slot->listens && what.result < 0 && classify_accept_error(static_cast<int>(-what.result)) == AcceptError::retry;
+  slot->accept_failures = is_passing ? static_cast<std::uint8_t>((slot->accept_failures + 1) % accept_attempts_max) : 0;
+  // More were ready than the ring has buffers, or a signal came, or we asked a multishot request to end.
+  const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
+  const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
+                          (what.result == -ECANCELED && before != Inbound::single) || slot->accept_failures != 0;
+  if (what.result > short_bytes_max) {
+    slot->short_receives = 0;
+  } else if (what.result > 0 && slot->short_receives != short_receives_min) {
+    ++slot->short_receives;
+  }
+  if (is_nothing) {
+    throw_away(what, Lane::receive);
+  } else if (before == Inbound::single && slot->reader->kind == Op::Kind::recv_batch && !is_asked) {
+    Op& op = *slot->reader;
+    if (move_batch(*slot, op)) {
+      slot->reader = nullptr;
+      complete(op);
+    }
+  } else if (before == Inbound::single) {
+    Op& op = *std::exchange(slot->reader, nullptr);
+    const bool is_undone = what.result == -EINTR || op.kind == Op::Kind::recv_batch;
+    finish_with(op, is_undone ? -ECANCELED : what.result);
+    complete(op);
+  } else {
+    deliver(*slot, descriptor, what);
+  }
+  slot = slots_.find(descriptor);  // again: whoever was resumed may have closed it
+  if (slot != nullptr && slot->reader != nullptr && slot->inbound == Inbound::none) receive(*slot, *slot->reader);
+}
+
+void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept {
+  Op* const op = std::exchange(slot.reader, nullptr);
+  if (slot.inbound == Inbound::multishot && (op == nullptr || (slot.short_receives == 0 && !slot.listens))) {
+    ring_.cancel(tag_of(descriptor, inbound_lane(slot)));
+    slot.inbound = Inbound::stopping;
+  }
+  if (op == nullptr) return slot.early.push_back(what);
+  fill(slot, *op, what);
+  complete(*op);
+}
+
+void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
+  finish_with(op, what.result);
+  if (op.kind == Op::Kind::accept) {
+    if (op.result >= 0 && op.endpoint() != nullptr) *op.endpoint() = peer_of(static_cast<int>(op.result)).endpoint();
+  } else if (op.kind == Op::Kind::recv) {
+    op.lent().buffer = what.result > 0 ? what.buffer : nullptr;
+    if (op.lent().buffer == nullptr) throw_away(what, Lane::receive);
+  } else if (what.result > 0) {
+    const auto count = static_cast<std::size_t>(what.result);
+    const std::size_t taken = std::min(count, op.into().size);
+    std::memcpy(op.into().data, what.buffer->data(), taken);
+    op.result = static_cast<std::int64_t>(taken);
+    if (taken == count) return throw_away(what, Lane::receive);
+    std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
+    slot.early.insert(slot.early.begin(), {.result = static_cast<std::int64_t>(count - taken), .buffer = what.buffer});
+  }
+}
+
+void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
+  if (what.buffer != nullptr) buffers().give_back(what.buffer);
+  if (lane == Lane::accept && what.result >= 0) ::close(static_cast<int>(what.result));
+}
+
+bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
+  const bool sends = op.kind == Op::Kind::send_batch;
+  const std::int64_t count = sends ? send_batch(slot.fd, *op.outgoing()) : receive_batch(slot.fd, op.incoming());
+  if (count == -EAGAIN) return false;
+  finish_with(op, count);
+  return true;
+}
+
+// --- descriptors ---
+
+std::expected<Descriptor, int> UringBackend::open(Family family) {
+  const auto native = make_socket(family, 0);
+  if (!native) return std::unexpected(native.error());
+  return take(*native, Role::connection);
+}
+
+std::expected<Descriptor, int> UringBackend::open_datagrams(const Address& at, const Address& peer,
+                                                            const DatagramOptions& options) {
+  const auto native = make_datagram_socket(at, peer, options, 0);
+  if (!native) return std::unexpected(native.error());
+  return take(*native, Role::datagrams);
+}
+
+std::expected<Descriptor, int> UringBackend::listen(const Address& at, const ListenOptions& options) {
+  const auto native = make_listener(at, options, 0);
+  if (!native) return std::unexpected(native.error());
+  return take(*native, Role::listener);
+}
+
+std::expected<Descriptor, int> UringBackend::adopt(int native) {
+  const int flags = fcntl(native, F_GETFL);
+  int listens = 0;
+  socklen_t length = sizeof listens;
+  if (flags < 0 || getsockopt(native, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0) {
+    const int reason = errno;
+    ::close(native);
+    return std::unexpected(reason);
+  }
+  if ((flags & O_NONBLOCK) != 0) fcntl(native, F_SETFL, flags & ~O_NONBLOCK);
+  return take(native, listens != 0 ? Role::listener : Role::connection);
+}
+
+Descriptor UringBackend::take(int native, Role role) {
+  const Descriptor descriptor = slots_.take();
+  Slot& slot = *slots_.find(descriptor);
+  slot.listens = role == Role::listener;
+  slot.fd = native;
+  if (role == Role::connection && descriptor.index < ring_.table_size() && ring_.put(descriptor.index, native) == 0) {
+    ::close(std::exchange(slot.fd, -1));
+    slot.fixed = true;
+  }
+  return descriptor;
+}
+
+void UringBackend::close(Descriptor descriptor) noexcept {
+  Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr) return;
+  if (slot->writer != nullptr) ring_.end(tag_of(descriptor, Lane::send));
+  if (slot->inbound == Inbound::single || (slot->inbound != Inbound::none && slot->listens)) {
+    ring_.end(tag_of(descriptor, inbound_lane(*slot)));
+  } else if (slot->inbound != Inbound::none) {
+    ring_.submit();
+    ring_.cancel(tag_of(descriptor, Lane::receive));
+  }
+  if (slot->fixed) {
+    ring_.remove(descriptor.index);
+  } else {
+    ::close(slot->fd);
+  }
+  for (const Early& what : slot->early) throw_away(what, inbound_lane(*slot));
+  if (slot->scratch) spare_scratch_.release(std::move(slot->scratch));
+  for (Op* op : {slot->reader, slot->writer}) {
+    if (op != nullptr) finish_undone(*op, EBADF);
+  }
+  slots_.release(descriptor);
+}
+
+template <class Call>
+auto UringBackend::with_native(Descriptor descriptor, Call call) const {
+  const Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr || !slot->fixed) return call(slot == nullptr ? -1 : slot->fd);
+  const int borrowed = ring_.borrow(descriptor.index);
+  const auto result = call(borrowed);
+  if (borrowed >= 0) ::close(borrowed);
+  return result;
+}
+
+int UringBackend::finish(Descriptor descriptor) noexcept { return with_native(descriptor, shut_down_sending); }
+
+int UringBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
+  return with_native(descriptor, [&](int native) { return set_option_of(native, option); });
+}
+
+int UringBackend::get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept {
+  return with_native(descriptor, [&](int native) { return get_option_of(native, level, name, value); });
+}
+
+Address UringBackend::local(Descriptor descriptor) const noexcept { return with_native(descriptor, local_of); }
+Address UringBackend::peer(Descriptor descriptor) const noexcept { return with_native(descriptor, peer_of); }
+
+}  // namespace
+
+std::unique_ptr<Backend> make_uring_backend() { return std::make_unique<UringBackend>(); }
+
+std::string uring_refusal() {
+  try {
+    Buffers buffers;
+    const Ring ring(buffers);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return {};
+}
+
+}  // namespace coax
