@@ -7,5 +7,5 @@ coax::Task<> respond(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, respond); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.address()}, respond); });
 }

@@ -3,7 +3,7 @@
 
 void send(const coax::Arguments& given) {
   const std::string data(given.size("SIZE", 64 << 20), 'x');
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::minutes(1)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::minutes(1)});
   server.send(data);
   coax::print_line("Sent {} bytes", data.size());
   server.shutdown_send();

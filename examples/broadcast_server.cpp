@@ -15,5 +15,5 @@ coax::Task<> welcome(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, welcome); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.address()}, welcome); });
 }

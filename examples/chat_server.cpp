@@ -53,5 +53,5 @@ coax::Task<> chat(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, chat); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.address()}, chat); });
 }

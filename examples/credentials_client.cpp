@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(10)});
   coax::SocketFrames frames(server, coax::Framing::length_prefixed());
   frames.send(given["USER"]);
   frames.send(coax::read_secret("Password: "));

@@ -13,9 +13,9 @@ void check(coax::Socket& client) {
   const auto known = passwords.find(user);
   const bool right = known != passwords.end() && known->second == password;
   coax::print_line("{}: {}", coax::printable(user), right ? "welcome" : "refused");
-  frames.send(right ? coax::Bytes("Welcome!") : "Wrong user or password.");
+  frames.send(right ? coax::BytesView("Welcome!") : "Wrong user or password.");
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { coax::serve_on_threads(a.where(), check); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { coax::serve_on_threads(a.address(), check); });
 }

@@ -6,5 +6,5 @@ coax::Task<> echo(coax::Stream& peer) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, echo); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.address()}, echo); });
 }

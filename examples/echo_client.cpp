@@ -4,12 +4,12 @@
 #include "coax/coax.hpp"
 
 void say(const coax::Arguments& given) {
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(10)});
   const std::string_view text = given.get("TEXT", "This is the message. It will be repeated.");
   coax::print_line("sending \"{}\"", coax::printable(text));
   server.send(text);
   for (std::size_t left = text.size(); left > 0;) {
-    const coax::Bytes piece = server.recv(std::min<std::size_t>(left, 16));
+    const coax::BytesView piece = server.recv(std::min<std::size_t>(left, 16));
     if (!piece) throw std::runtime_error(fmt::format("{} bytes did not come back", left));
     coax::print_line("received \"{}\"", coax::printable(piece));
     left -= piece.size();

@@ -4,7 +4,7 @@
 using coax::print_line;
 
 int say(const coax::Arguments& given) try {
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(5)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(5)});
   server.send("Hello");
   return print_line("Received: {}", coax::printable(server.recv())), 0;
 } catch (const coax::ResolveError&) {

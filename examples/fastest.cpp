@@ -11,7 +11,7 @@ coax::Task<std::string> first_line(std::string where) {
 }
 
 coax::Task<> ask(const coax::Arguments& words) {
-  auto both = coax::race(first_line(words.where("HOST")), first_line(words.where("OTHER")));
+  auto both = coax::race(first_line(words.address("HOST")), first_line(words.address("OTHER")));
   const auto answer = co_await coax::timeout(5s, std::move(both));
   std::visit([](const std::string& text) { coax::print_line("{}", coax::printable(text)); }, answer);
 }

@@ -10,5 +10,5 @@ coax::Task<> repeat(coax::Stream& client) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.where()}, repeat); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { return coax::serve({.listen = a.address()}, repeat); });
 }

@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(10)});
   server.send(given.get("TEXT", "All that I have to say"));
   server.send(", and no more.");
   server.shutdown_send();

@@ -27,7 +27,7 @@ coax::Task<> serve(const coax::Arguments& words) {
   app.get("/", [](Request&) { return Response::html(std::string(page)); });
   app.get("/events",
           [](Request&) { return Response::stream("text/event-stream", events).header("Cache-Control", "no-store"); });
-  return coax::serve({.listen = words.where()}, coax::http::handler(std::move(app)));
+  return coax::serve({.listen = words.address()}, coax::http::handler(std::move(app)));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

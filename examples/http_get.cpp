@@ -7,7 +7,7 @@
 #include "coax/codec/http1.hpp"
 
 int get(const coax::Arguments& given) {
-  const std::string host = given.where();
+  const std::string host = given.address();
   auto server = coax::Socket::connect_to(host, {.timeout = std::chrono::seconds(10)});
   const std::array<coax::http1::Field, 2> fields{{{"Host", host}, {"Connection", "close"}}};
   std::string request;

@@ -4,7 +4,7 @@
 using namespace std::chrono_literals;
 
 coax::Task<> head(const coax::Arguments& words) {
-  const std::string where = words.where();
+  const std::string where = words.address();
   const auto server = co_await coax::connect(where, {.limit = 10s});
   const std::string request =
       fmt::format("HEAD {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", words.get("PATH", "/"), where);

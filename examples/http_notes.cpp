@@ -50,6 +50,6 @@ coax::http::App app() {
 
 int main(int argc, char** argv) {
   return coax::program(argc, argv, "PORT [HOST]", [](const coax::Arguments& words) {
-    return coax::serve({.listen = words.where()}, coax::http::handler(app()));
+    return coax::serve({.listen = words.address()}, coax::http::handler(app()));
   });
 }

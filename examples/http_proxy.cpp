@@ -4,7 +4,7 @@
 #include "coax/coax.hpp"
 #include "coax/codec/url.hpp"
 
-using coax::Bytes;
+using coax::BytesView;
 using coax::Task;
 using coax::http::BodyReader;
 using coax::http::BodyWriter;
@@ -71,9 +71,9 @@ class Upstream {
     co_await stream_->send(head);
   }
   Task<> send_body(BodyReader& body) {
-    while (const Bytes part = co_await body.recv()) {
+    while (const BytesView part = co_await body.recv()) {
       const std::string size = fmt::format("{:x}\r\n", part.size());
-      const std::array<Bytes, 3> chunk{size, part, "\r\n"};
+      const std::array<BytesView, 3> chunk{size, part, "\r\n"};
       co_await (is_chunked_ ? stream_->send(chunk) : stream_->send(part));
     }
     if (is_chunked_) co_await stream_->send("0\r\n\r\n");
@@ -120,12 +120,12 @@ class Upstream {
   std::string method_;
   std::unique_ptr<coax::SocketStream> stream_;
   coax::http1::ResponseParser parser_;
-  Bytes unread_;
+  BytesView unread_;
   bool is_chunked_ = false;
 };
 
 Task<> pump(coax::Stream& from, coax::Stream& to) {
-  while (const Bytes bytes = co_await from.recv()) co_await to.send(bytes);
+  while (const BytesView bytes = co_await from.recv()) co_await to.send(bytes);
   co_await to.shutdown_send();
 }
 Task<> tunnel(coax::Stream& client, std::string from_client, std::shared_ptr<Upstream> server) {
@@ -215,6 +215,6 @@ coax::http::App proxy(std::string upstream) {
 int main(int argc, char** argv) {
   return coax::program(argc, argv, "PORT UPSTREAM [HOST]", [](const coax::Arguments& given) {
     auto app = proxy(std::string(given["UPSTREAM"]));
-    return coax::serve({.listen = given.where()}, coax::http::handler(std::move(app)));
+    return coax::serve({.listen = given.address()}, coax::http::handler(std::move(app)));
   });
 }

@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(10)});
   coax::SocketJsonMessages messages(server);
   messages.send(given.get("JSON", R"({"name": "Ada", "languages": ["C++", "Python"]})"));
   coax::print_line("Received dictionary: {}", coax::printable(messages.recv().value_or("nothing")));

@@ -15,7 +15,7 @@ long number(std::string_view text, long most) {
 }
 
 // Of "*3" words, of "$5" bytes.
-std::size_t count_of(std::optional<coax::Bytes> line, char kind, long most) {
+std::size_t count_of(std::optional<coax::BytesView> line, char kind, long most) {
   const long count = line && line->text().starts_with(kind) ? number(line->text().substr(1), most) : -1;
   return count >= 0 ? static_cast<std::size_t>(count) : throw std::runtime_error("this is not RESP");
 }
@@ -55,5 +55,5 @@ coax::Task<> serve_client(coax::Stream& client) {
 
 int main(int argc, char** argv) {
   return coax::program(argc, argv, "PORT [HOST]",
-                       [](auto a) { return coax::serve({.listen = a.where()}, serve_client); });
+                       [](auto a) { return coax::serve({.listen = a.address()}, serve_client); });
 }

@@ -31,7 +31,7 @@ coax::Task<> process(coax::Stream& client, coax::Duration patience) {
 
 coax::Task<> serve(const coax::Arguments& given) {
   const coax::Duration patience = given.duration("PATIENCE", std::chrono::seconds(30));
-  return coax::serve({.listen = given.where()}, [=](coax::Stream& client) { return process(client, patience); });
+  return coax::serve({.listen = given.address()}, [=](coax::Stream& client) { return process(client, patience); });
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST] [PATIENCE]", serve); }

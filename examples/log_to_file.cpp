@@ -21,7 +21,7 @@ void log_to(const std::string& path) {
 
 coax::Task<> serve(const coax::Arguments& words) {
   log_to(std::string(words["FILE"]));
-  return coax::serve({.listen = words.where()}, echo);
+  return coax::serve({.listen = words.address()}, echo);
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT FILE [HOST]", serve); }

@@ -6,7 +6,7 @@ void send(const coax::Arguments& given) {
   coax::UdpSocket socket;
   socket.set_timeout(std::chrono::seconds(1));
   if (!given["INTERFACE"].empty()) socket.set_multicast_interface(coax::interface_index(given["INTERFACE"]));
-  socket.send_to(given.get("TEXT", "very important data"), given.where("GROUP"));
+  socket.send_to(given.get("TEXT", "very important data"), given.address("GROUP"));
   try {
     while (true) {
       const coax::Datagram answer = socket.recv_from();

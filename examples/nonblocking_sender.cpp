@@ -3,9 +3,9 @@
 
 void send(const coax::Arguments& given) {
   const std::string data(given.size("SIZE", 64 << 20), 'x');
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(10)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(10)});
   server.set_blocking(false);
-  for (coax::Bytes left = data; left;) {
+  for (coax::BytesView left = data; left;) {
     coax::select({}, {&server});
     left = left.from(server.send_some(left));
   }

@@ -8,7 +8,7 @@
 std::string read_header(coax::Socket& sender) {
   std::string header;
   for (bool more = true; more && !header.ends_with('\n') && header.size() < 300;) {
-    const coax::Bytes byte = sender.recv(1);
+    const coax::BytesView byte = sender.recv(1);
     header += byte.text();
     more = byte && coax::wait_for(sender, coax::Events::readable, std::chrono::milliseconds(500)) != coax::Events::none;
   }
@@ -25,7 +25,7 @@ void receive(coax::Socket& sender, const std::string& folder) {
   coax::NewFile file(folder);
   sender.send("OK");
   for (std::size_t left = *bytes_max; left > 0;) {
-    const coax::Bytes bytes = sender.recv(std::min(left, std::size_t{64} << 10));
+    const coax::BytesView bytes = sender.recv(std::min(left, std::size_t{64} << 10));
     if (!bytes) throw std::runtime_error("the file is cut off");
     file.write(bytes);
     left -= bytes.size();
@@ -37,7 +37,7 @@ void receive(coax::Socket& sender, const std::string& folder) {
 
 void serve(const coax::Arguments& given) {
   const std::string folder(given["FOLDER"]);
-  coax::serve_on_threads(given.where(), [&](coax::Socket& sender) {
+  coax::serve_on_threads(given.address(), [&](coax::Socket& sender) {
     try {
       receive(sender, folder);
     } catch (const std::system_error& error) {

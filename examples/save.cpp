@@ -6,10 +6,10 @@ using namespace std::chrono_literals;
 
 void save(const coax::Arguments& words) {
   const std::size_t bytes_max = words.size("BYTES", 64_MiB);
-  auto server = coax::Socket::connect_to(words.where(), {.timeout = words.duration("TIME", 10s)});
+  auto server = coax::Socket::connect_to(words.address(), {.timeout = words.duration("TIME", 10s)});
   coax::NewFile file(".");
   std::size_t received = 0;
-  while (const coax::Bytes bytes = server.recv()) {
+  while (const coax::BytesView bytes = server.recv()) {
     received += bytes.size();
     if (received > bytes_max) throw std::runtime_error("the server sends more than " + coax::format_size(bytes_max));
     file.write(bytes);

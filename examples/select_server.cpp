@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 // True: it has finished, and got an answer, or is gone.
 bool has_ended(coax::Socket& client, std::size_t& total) try {
-  const coax::Bytes bytes = client.recv();
+  const coax::BytesView bytes = client.recv();
   total += bytes.size();
   if (!bytes) client.send(fmt::format("Received {} bytes", total), coax::flags::dont_wait);
   return bytes.empty();
@@ -17,7 +17,7 @@ bool has_ended(coax::Socket& client, std::size_t& total) try {
 }
 
 void serve(const coax::Arguments& given) {
-  coax::Listener listener(given.where());
+  coax::Listener listener(given.address());
   std::list<std::pair<coax::Socket, std::size_t>> clients;  // and how much each has sent
   bool pause = false;                                       // no descriptor is left: look again a little later
   while (true) {

@@ -12,7 +12,7 @@ void send(const coax::Arguments& given) {
   const coax::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) throw coax::Error(errno, "open", path.string());
   const std::uint64_t size = std::filesystem::file_size(path);
-  auto server = coax::Socket::connect_to(given.where(), {.timeout = std::chrono::seconds(30)});
+  auto server = coax::Socket::connect_to(given.address(), {.timeout = std::chrono::seconds(30)});
   server.send(fmt::format("{}:{}\n", path.filename().string(), size));
   const std::string answer = server.recv_exactly(2);
   if (answer != "OK") throw std::runtime_error("the receiver said " + coax::printable(answer + server.recv().string()));

@@ -18,7 +18,7 @@ coax::Task<> shout(coax::Connection& client) {
 
 void serve(const coax::Arguments& words) {
   coax::ServeOptions options{
-      .listen = words.where(),
+      .listen = words.address(),
       .limits = {.connections_max = 1'000, .idle = 1min},
       .drain = 5s,
       .on_listen = [](const coax::Address& at) { coax::print_line("listening on {}", at.to_string()); },

@@ -8,7 +8,7 @@ using namespace std::chrono_literals;
 
 // False: it has finished, or is gone.
 bool answer(coax::Socket& peer) try {
-  const coax::Bytes bytes = peer.recv();
+  const coax::BytesView bytes = peer.recv();
   if (bytes) peer.send(bytes);
   return !bytes.empty();
 } catch (const coax::Error&) {

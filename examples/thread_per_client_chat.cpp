@@ -35,7 +35,7 @@ void join(coax::Socket& client) {
 }
 
 void serve(const coax::Arguments& given) {
-  coax::serve_on_threads(given.where(), join, {.timeout = std::chrono::minutes(10)});
+  coax::serve_on_threads(given.address(), join, {.timeout = std::chrono::minutes(10)});
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

@@ -6,5 +6,5 @@ void echo(coax::Socket& client) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { coax::serve_on_threads(a.where(), echo); });
+  return coax::program(argc, argv, "PORT [HOST]", [](auto a) { coax::serve_on_threads(a.address(), echo); });
 }

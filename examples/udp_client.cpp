@@ -4,7 +4,7 @@
 void ask(const coax::Arguments& given) {
   coax::UdpSocket socket;
   socket.set_timeout(std::chrono::seconds(5));
-  socket.connect(given.where());  // datagrams of others are dropped; refusals are errors
+  socket.connect(given.address());  // datagrams of others are dropped; refusals are errors
   socket.send(given.get("TEXT", "Hello from the client!"));
   coax::print_line("Received: {}", coax::printable(socket.recv()));
 }

@@ -10,5 +10,5 @@ coax::Task<> echo(std::string at) {
 }
 
 int main(int argc, char** argv) {
-  return coax::program(argc, argv, "PORT [HOST]", [](const coax::Arguments& given) { return echo(given.where()); });
+  return coax::program(argc, argv, "PORT [HOST]", [](const coax::Arguments& given) { return echo(given.address()); });
 }

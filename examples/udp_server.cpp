@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 void serve(const coax::Arguments& given) {
-  coax::UdpSocket socket(given.where());
+  coax::UdpSocket socket(given.address());
   coax::forever([&] {
     const coax::Datagram datagram = socket.recv_from();
     coax::print_line("Received: {}", coax::printable(datagram.bytes));

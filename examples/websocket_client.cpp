@@ -2,7 +2,7 @@
 #include "coax/coax.hpp"
 
 coax::Task<> ask(const coax::Arguments& words) {
-  const std::string where = words.where();
+  const std::string where = words.address();
   const auto stream = co_await coax::connect(where);
   std::string early = co_await coax::ws::client_handshake(*stream, where, "/");
   coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, std::move(early));

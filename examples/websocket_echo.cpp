@@ -8,7 +8,7 @@ coax::Task<> echo(coax::ws::WebSocket& socket) {
 coax::Task<> serve(const coax::Arguments& given) {
   coax::http::App app;
   app.websocket("/", echo);
-  return coax::serve({.listen = given.where()}, coax::http::handler(std::move(app)));
+  return coax::serve({.listen = given.address()}, coax::http::handler(std::move(app)));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

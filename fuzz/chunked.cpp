@@ -24,7 +24,7 @@ Body decode(const coax::fuzz::Pieces& pieces) {
   coax::http1::ChunkedDecoder decoder;
   Body body{.data = "", .end = "cut off", .taken_bytes = 0};
   for (const auto& piece : pieces) {
-    for (coax::Bytes rest = std::span(piece); rest;) {
+    for (coax::BytesView rest = std::span(piece); rest;) {
       const std::size_t before = rest.size();
       const auto data = decoder.next(rest);
       body.taken_bytes += before - rest.size();

@@ -45,7 +45,7 @@ std::vector<std::string> decode(coax::fuzz::Pieces pieces, Parser& parser, auto 
   std::vector<std::string> messages;
   const bool lent = pieces.size() == 1;
   for (auto& piece : pieces) {
-    for (coax::Bytes rest = std::span(piece); rest;) {
+    for (coax::BytesView rest = std::span(piece); rest;) {
       const auto taken = lent ? parser.feed_lent(rest) : parser.feed(rest);
       if (!taken) {
         messages.push_back(std::to_string(taken.error().status) + std::string(taken.error().reason));

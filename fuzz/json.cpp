@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using coax::fuzz::require;
   const std::vector<char> block =
       size == 0 ? std::vector<char>() : coax::fuzz::cut(coax::fuzz::text_of(data, size), size)[0];
-  const coax::Bytes text = std::span(block);
+  const coax::BytesView text = std::span(block);
   const auto fault = check_json(text, 20);
   if (fault) {
     require(fault->at <= size && !fault->reason.empty());

@@ -41,7 +41,7 @@ Task<std::vector<Message>> Wire::next() {
       if (const auto event = decoder_.rest()) take(*event, false, messages);
     }
     if (!messages.empty() || ended_) co_return messages;
-    const Bytes bytes = co_await recv_until_pause();
+    const BytesView bytes = co_await recv_until_pause();
     ended_ = bytes.empty() && !paused_;
     unfinished_ = true;
     decoder_.feed(bytes);
@@ -50,18 +50,18 @@ Task<std::vector<Message>> Wire::next() {
 
 // Empty: the stream has ended, or paused_ says that it only paused. Between lines the pause is long, so that no line of
 // a slow network is cut; there is one all the same for a tutorial's server that passed on somebody else's line end.
-Task<Bytes> Wire::recv_until_pause() {
+Task<BytesView> Wire::recv_until_pause() {
   if (unfinished_) {
     try {
-      const Bytes bytes = co_await timeout(by_lines() ? Duration(1s) : Duration(50ms), stream_->recv());
+      const BytesView bytes = co_await timeout(by_lines() ? Duration(1s) : Duration(50ms), stream_->recv());
       co_return bytes;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::timed_out) throw;
       paused_ = true;
     }
-    co_return Bytes();
+    co_return BytesView();
   }
-  const Bytes bytes = co_await stream_->recv();
+  const BytesView bytes = co_await stream_->recv();
   co_return bytes;
 }
 
@@ -81,7 +81,7 @@ Task<> Wire::send(std::string message) {
 
 Task<> Wire::leave() {
   co_await stream_->shutdown_send();
-  while (const Bytes bytes = co_await stream_->recv()) {
+  while (const BytesView bytes = co_await stream_->recv()) {
   }
 }
 

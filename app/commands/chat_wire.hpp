@@ -55,7 +55,7 @@ class Wire {
  private:
   static constexpr std::size_t line_bytes_max = 64 << 10;
 
-  Task<Bytes> recv_until_pause();
+  Task<BytesView> recv_until_pause();
   static void take(const LineEvent& event, bool is_line, std::vector<Message>& messages);
 
   std::unique_ptr<Stream> stream_;

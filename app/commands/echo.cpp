@@ -54,7 +54,7 @@ std::string listening_text(const std::string& address, bool json) {
 }
 
 Task<> give_back(Stream& peer) {
-  while (const Bytes bytes = co_await peer.recv()) co_await peer.send(bytes);
+  while (const BytesView bytes = co_await peer.recv()) co_await peer.send(bytes);
 }
 
 Task<> serve_streams(Target target, bool json, int& code) {
@@ -157,7 +157,7 @@ class Messages {
     std::minstd_rand random(1);
     for (char& byte : block_) byte = static_cast<char>(random() >> 8);
   }
-  [[nodiscard]] Bytes at(unsigned index) const noexcept { return {block_.data() + index % different_max, size_}; }
+  [[nodiscard]] BytesView at(unsigned index) const noexcept { return {block_.data() + index % different_max, size_}; }
 
  private:
   static constexpr std::size_t different_max = 251;
@@ -165,11 +165,11 @@ class Messages {
   std::string block_;
 };
 
-Task<> send_and_compare(Stream& stream, Bytes message) {
+Task<> send_and_compare(Stream& stream, BytesView message) {
   std::size_t have = 0;
   const auto compare = [&]() -> Task<> {
     while (have != message.size()) {
-      const Bytes bytes = co_await stream.recv();
+      const BytesView bytes = co_await stream.recv();
       if (bytes.empty()) {
         throw Error(ErrorKind::disconnected, "recv the echo from", stream.peer_name(),
                     fmt::format("it finished after {} of {} bytes of a message", have, message.size()));
@@ -194,7 +194,7 @@ Task<> talk_over_stream(const Target& target, const Options& options, Figures& f
   const TimePoint began = Clock::now();
   while (figures.sent != options.count) {
     const TimePoint sent = Clock::now();
-    const Bytes message = messages.at(figures.sent++);
+    const BytesView message = messages.at(figures.sent++);
     co_await within(limit, "recv the echo from", stream->peer_name(), send_and_compare(*stream, message));
     const TimePoint now = Clock::now();
     figures.round_trips.push_back(now - sent);
@@ -203,14 +203,14 @@ Task<> talk_over_stream(const Target& target, const Options& options, Figures& f
 }
 
 // The number of a message, in front of it: one that comes late is not taken for its successor.
-std::string numbered(Bytes message, std::uint64_t number) {
+std::string numbered(BytesView message, std::uint64_t number) {
   std::string text = message.string();
   std::memcpy(text.data(), &number, sequence_bytes);
   return text;
 }
 
 // False: another answer, of one that was given up.
-bool is_answer(Bytes answer, const std::string& message, const std::string& peer) {
+bool is_answer(BytesView answer, const std::string& message, const std::string& peer) {
   if (answer.text() == message) return true;
   const bool is_other = answer.size() == message.size() &&
                         answer.text().substr(0, sequence_bytes) != std::string_view(message).substr(0, sequence_bytes);

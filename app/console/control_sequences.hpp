@@ -35,7 +35,7 @@ class ControlSequences {
 
   explicit ControlSequences(Source source) noexcept : source_(source) {}
 
-  void feed(Bytes bytes) { input_.append(bytes); }
+  void feed(BytesView bytes) { input_.append(bytes); }
   // Nothing: more bytes are needed.
   std::optional<Token> next();
   // Something has begun and is not complete: a sequence, or a character.

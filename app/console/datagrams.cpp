@@ -93,11 +93,11 @@ Task<bool> DatagramRelay::finish_sending() {
 }
 
 // By lines, each is a datagram.
-Task<bool> DatagramRelay::send(Bytes bytes) {
+Task<bool> DatagramRelay::send(BytesView bytes) {
   while (!bytes.empty()) {
     const std::size_t end = options_.lines ? bytes.text().find('\n') : std::string_view::npos;
     const std::size_t size = end == std::string_view::npos ? bytes.size() : end + 1;
-    Bytes datagram = bytes.first(std::min(size, datagram_bytes_max));
+    BytesView datagram = bytes.first(std::min(size, datagram_bytes_max));
     if (datagram.size() < size) datagram = datagram.first(datagram.size() - cut_character_bytes(datagram));
     keep_for_next_address(datagram);
     sending_ = true;
@@ -111,7 +111,7 @@ Task<bool> DatagramRelay::send(Bytes bytes) {
 }
 
 // All that was sent has to be sent again to the next address. Above the limit the relay stays at this one.
-void DatagramRelay::keep_for_next_address(Bytes datagram) {
+void DatagramRelay::keep_for_next_address(BytesView datagram) {
   if (alternatives_ == nullptr) return;
   unanswered_bytes_ += datagram.size();
   if (unanswered_bytes_ > unanswered_bytes_max) return stay();
@@ -124,7 +124,7 @@ void DatagramRelay::stay() noexcept {
 }
 
 // send() on a connected UDP socket fails with ECONNREFUSED when an earlier datagram was refused: send again.
-Task<> DatagramRelay::send_one(Bytes datagram) {
+Task<> DatagramRelay::send_one(BytesView datagram) {
   const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
   std::string refusal;
   for (int tries = 0; tries != refusals_max; ++tries) {
@@ -196,7 +196,7 @@ Task<bool> DatagramRelay::accept_from(const Address& from) {
   co_return true;
 }
 
-Task<> DatagramRelay::show(Bytes datagram) {
+Task<> DatagramRelay::show(BytesView datagram) {
   const bool lacks_end = options_.form == Form::verbatim && options_.lines && !datagram.text().ends_with('\n');
   co_await transcript_.received_datagram(datagram);
   if (lacks_end) co_await transcript_.received("\n");

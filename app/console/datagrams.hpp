@@ -46,20 +46,20 @@ class DatagramRelay final : public Relay {
  private:
   Task<> begin() override;
   Task<> wait_for_peer() override;
-  Task<bool> send(Bytes bytes) override;
+  Task<bool> send(BytesView bytes) override;
   Task<bool> finish_sending() override;
   Task<> recv_all() override;
   [[nodiscard]] std::optional<TimePoint> due() const override;
   [[nodiscard]] RelayEnd end_when_due() const noexcept override {
     return we_finished_ ? RelayEnd::finished : RelayEnd::idle;
   }
-  Task<> send_one(Bytes datagram);
-  void keep_for_next_address(Bytes datagram);
+  Task<> send_one(BytesView datagram);
+  void keep_for_next_address(BytesView datagram);
   void stay() noexcept;
   Task<> note_refusal(std::string text);
   Task<bool> go_on();
   Task<bool> accept_from(const Address& from);
-  Task<> show(Bytes datagram);
+  Task<> show(BytesView datagram);
   [[nodiscard]] bool connected() const noexcept { return transport_->peer().family() != Family::none; }
 
   std::string_view command_;

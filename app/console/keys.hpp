@@ -39,7 +39,7 @@ struct Key {
 
 class Keys {
  public:
-  void feed(Bytes bytes) { sequences_.feed(bytes); }
+  void feed(BytesView bytes) { sequences_.feed(bytes); }
   // Nothing: more bytes are needed.
   std::optional<Key> next();
   // How long to wait for the rest of what has begun, before pause(); nothing: it is complete.

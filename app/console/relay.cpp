@@ -55,13 +55,13 @@ Task<> Relay::send_all() {
   }
   co_await wait_for_peer();
   while (true) {
-    const Bytes piece = co_await input_.next();
+    const BytesView piece = co_await input_.next();
     if (piece.empty()) break;
-    const Bytes bytes = options_.lines ? blocks_.feed(piece) : piece;
+    const BytesView bytes = options_.lines ? blocks_.feed(piece) : piece;
     const bool is_sent = co_await send(bytes);
     if (!is_sent) co_return;
   }
-  const Bytes rest = blocks_.rest(true);
+  const BytesView rest = blocks_.rest(true);
   const bool is_sent = co_await send(rest);
   if (!is_sent) co_return;
   const bool has_finished = co_await finish_sending();
@@ -112,7 +112,7 @@ class StreamRelay final : public Relay {
  private:
   Task<> begin() override { co_await transcript_.connected(peer_); }
   Task<> wait_for_peer() override { co_return; }
-  Task<bool> send(Bytes bytes) override;
+  Task<bool> send(BytesView bytes) override;
   Task<bool> finish_sending() override;
   Task<> recv_all() override;
   [[nodiscard]] std::optional<TimePoint> due() const override;
@@ -137,7 +137,7 @@ std::string StreamRelay::complaint_about(RelayEnd end) const {
                      format_duration(options_.wait));
 }
 
-Task<bool> StreamRelay::send(Bytes bytes) {
+Task<bool> StreamRelay::send(BytesView bytes) {
   if (bytes.empty()) co_return true;
   sending_ = true;
   try {
@@ -165,7 +165,7 @@ Task<bool> StreamRelay::finish_sending() {
 }
 
 Task<> StreamRelay::recv_all() {
-  while (const Bytes bytes = co_await stream_->recv()) {
+  while (const BytesView bytes = co_await stream_->recv()) {
     last_active_ = Clock::now();
     co_await transcript_.received(bytes);
   }

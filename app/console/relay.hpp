@@ -68,7 +68,7 @@ class Relay {
   virtual Task<> begin() = 0;
   virtual Task<> wait_for_peer() = 0;
   // False: the connection is broken, and no more is sent.
-  virtual Task<bool> send(Bytes bytes) = 0;
+  virtual Task<bool> send(BytesView bytes) = 0;
   virtual Task<bool> finish_sending() = 0;
   virtual Task<> recv_all() = 0;
   // When it will have been quiet for too long, or is to be looked at again; nothing: it may be quiet.

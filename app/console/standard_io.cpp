@@ -55,8 +55,8 @@ bool wait_for(int descriptor, short events, const Wake& wake, const std::stop_to
 
 // --- input ---
 
-Task<Bytes> StandardInput::next() {
-  if (ended_) co_return Bytes();
+Task<BytesView> StandardInput::next() {
+  if (ended_) co_return BytesView();
   if (!piece_) {
     const auto read_piece = [this](const std::stop_token& stop) { return read(stop); };
     co_await offload(read_piece);
@@ -65,7 +65,7 @@ Task<Bytes> StandardInput::next() {
   if (context.cancelled()) throw Cancelled();  // what was read waits for the next call
   const std::size_t size = *std::exchange(piece_, std::nullopt);
   ended_ = size == 0;
-  co_return Bytes(buffer_.data(), size);
+  co_return BytesView(buffer_.data(), size);
 }
 
 std::size_t StandardInput::read(const std::stop_token& stop) {
@@ -93,7 +93,7 @@ StandardOutput::StandardOutput() : descriptor_(STDOUT_FILENO), write_bytes_max_(
   if (own_ || is_file_) write_bytes_max_ = SIZE_MAX;
 }
 
-Task<> StandardOutput::write(Bytes bytes) {
+Task<> StandardOutput::write(BytesView bytes) {
   while (busy_) co_await idle_.wait();
   const struct Turn {
     explicit Turn(StandardOutput& of) : output(of) {
@@ -120,7 +120,7 @@ Task<> StandardOutput::write(Bytes bytes) {
   }
 }
 
-void StandardOutput::write_now(Bytes bytes) const noexcept {
+void StandardOutput::write_now(BytesView bytes) const noexcept {
   while (!bytes.empty() && ready()) {
     const auto written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_bytes_max_));
     if (written <= 0) return;
@@ -137,7 +137,7 @@ void StandardOutput::wait(const std::stop_token& stop) const {
   static_cast<void>(wait_for(descriptor_, POLLOUT, wake_, stop));
 }
 
-std::size_t StandardOutput::write_some(Bytes bytes) const {
+std::size_t StandardOutput::write_some(BytesView bytes) const {
   const auto written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), write_bytes_max_));
   if (written >= 0) return static_cast<std::size_t>(written);
   if (errno == EINTR || errno == EAGAIN) return 0;

@@ -40,7 +40,7 @@ class StandardInput {
  public:
   // What there is, at least one byte; empty: the end, now and at every further call. Lent until the next call. One call
   // at a time. Throws Error when it cannot be read. Cancelled: nothing is lost.
-  Task<Bytes> next();
+  Task<BytesView> next();
   [[nodiscard]] bool ended() const noexcept { return ended_; }
 
  private:
@@ -59,14 +59,14 @@ class StandardOutput {
 
   // All of it; several calls at a time have their turn one after the other. Throws Error(disconnected) when the reader
   // of a pipe is gone: SIGPIPE must be ignored. Cancelled: a part may have been written.
-  Task<> write(Bytes bytes);
+  Task<> write(BytesView bytes);
   // What can be written without waiting; the rest is dropped. Never throws.
-  void write_now(Bytes bytes) const noexcept;
+  void write_now(BytesView bytes) const noexcept;
   // Now while a write is under way, else when the last one ended: until then the reader has held the caller up.
   [[nodiscard]] TimePoint last_busy() const noexcept { return busy_ ? Clock::now() : last_busy_; }
 
  private:
-  std::size_t write_some(Bytes bytes) const;
+  std::size_t write_some(BytesView bytes) const;
   void wait(const std::stop_token& stop) const;
   [[nodiscard]] bool ready() const noexcept;
 

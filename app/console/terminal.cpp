@@ -261,7 +261,7 @@ void Terminal::enter_line() {
 Task<> Terminal::read_more_keys() {
   const auto patience = keys_.patience();
   bool paused = false;
-  Bytes bytes;
+  BytesView bytes;
   try {
     if (patience) {
       bytes = co_await timeout(*patience, input_.next());
@@ -303,7 +303,7 @@ Task<std::optional<std::string>> Terminal::next_line(std::string prompt, Typed t
     while (true) {
       if (auto line = next_piped_line()) co_return line;
       if (input_.ended()) co_return std::nullopt;
-      const Bytes bytes = co_await input_.next();
+      const BytesView bytes = co_await input_.next();
       piped_.append(bytes);
     }
   }

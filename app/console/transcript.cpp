@@ -18,7 +18,7 @@ namespace coax::app {
 
 // --- lines ---
 
-Bytes LineBlocks::feed(Bytes piece) {
+BytesView LineBlocks::feed(BytesView piece) {
   held_.erase(0, std::exchange(given_, 0));
   const std::size_t before = held_.size();
   for (const char byte : piece) {
@@ -30,14 +30,14 @@ Bytes LineBlocks::feed(Bytes piece) {
   return give(held_.size() > line_bytes_max ? held_.size() : 0);
 }
 
-Bytes LineBlocks::rest(bool with_end) {
+BytesView LineBlocks::rest(bool with_end) {
   held_.erase(0, std::exchange(given_, 0));
   if (last_ != '\n' && with_end) held_ += crlf_ ? "\r\n" : "\n";
   last_ = '\n';
   return give(held_.size());
 }
 
-Bytes LineBlocks::give(std::size_t size) {
+BytesView LineBlocks::give(std::size_t size) {
   given_ = size;
   return {held_.data(), size};
 }
@@ -51,7 +51,7 @@ std::size_t unfinished_bytes(std::string_view text) { return text.ends_with('\r'
 
 }  // namespace
 
-std::string PrintableText::feed(Bytes piece) {
+std::string PrintableText::feed(BytesView piece) {
   held_.append(piece);
   const std::size_t keep = unfinished_bytes(held_);
   std::string text = convert(std::string_view(held_).substr(0, held_.size() - keep));
@@ -77,11 +77,11 @@ std::string PrintableText::convert(std::string_view text) {
 
 // --- forms ---
 
-std::string hex_dump(Bytes bytes, char direction, std::uint64_t offset) {
+std::string hex_dump(BytesView bytes, char direction, std::uint64_t offset) {
   constexpr std::size_t row_bytes = 16;
   std::string out;
   for (std::size_t at = 0; at < bytes.size(); at += row_bytes) {
-    const Bytes row = bytes.from(at).first(std::min(row_bytes, bytes.size() - at));
+    const BytesView row = bytes.from(at).first(std::min(row_bytes, bytes.size() - at));
     std::string digits;
     std::string text;
     for (const char byte : row) {
@@ -95,7 +95,7 @@ std::string hex_dump(Bytes bytes, char direction, std::uint64_t offset) {
 
 namespace {
 
-std::string base64(Bytes bytes) {
+std::string base64(BytesView bytes) {
   std::string out((bytes.size() + 2) / 3 * 4, '\0');
   // It writes a NUL behind, which is where the string has its own.
   EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.octets(), static_cast<int>(bytes.size()));
@@ -142,18 +142,18 @@ Task<> Transcript::connected(std::string peer) {
   co_await output_.write(line);
 }
 
-Task<> Transcript::received(Bytes bytes) {
+Task<> Transcript::received(BytesView bytes) {
   in_.bytes += bytes.size();
-  const Bytes shown = lines_ ? blocks_.feed(bytes) : bytes;
+  const BytesView shown = lines_ ? blocks_.feed(bytes) : bytes;
   co_await show(shown, in_);
 }
 
-Task<> Transcript::sent(Bytes bytes) {
+Task<> Transcript::sent(BytesView bytes) {
   out_.bytes += bytes.size();
   if (form_ != Form::verbatim) co_await show(bytes, out_);
 }
 
-Task<> Transcript::show(Bytes bytes, Direction& direction) {
+Task<> Transcript::show(BytesView bytes, Direction& direction) {
   const std::uint64_t offset = std::exchange(direction.shown, direction.shown + bytes.size());
   if (form_ == Form::json) co_return co_await show_events(bytes, direction);
   if (form_ == Form::verbatim && !is_terminal_) co_return co_await output_.write(bytes);
@@ -162,12 +162,12 @@ Task<> Transcript::show(Bytes bytes, Direction& direction) {
 }
 
 // A character that a read cuts belongs to the next event.
-Task<> Transcript::show_events(Bytes bytes, Direction& direction) {
+Task<> Transcript::show_events(BytesView bytes, Direction& direction) {
   const std::string held = std::exchange(direction.cut, {}).append(bytes);
-  Bytes rest(held);
+  BytesView rest(held);
   while (!rest.empty()) {
     const std::size_t end = lines_ ? rest.text().find('\n') : std::string_view::npos;
-    Bytes part = rest.first(end == std::string_view::npos ? rest.size() : end + 1);
+    BytesView part = rest.first(end == std::string_view::npos ? rest.size() : end + 1);
     const std::size_t cut = cut_character_bytes(part);
     if (cut != 0 && is_utf8(part.first(part.size() - cut))) {
       direction.cut = part.from(part.size() - cut).string();
@@ -181,7 +181,7 @@ Task<> Transcript::show_events(Bytes bytes, Direction& direction) {
   }
 }
 
-Task<> Transcript::show_event(Bytes bytes, const Direction& direction) {
+Task<> Transcript::show_event(BytesView bytes, const Direction& direction) {
   boost::json::object what{{"bytes", bytes.size()}};
   if (is_utf8(bytes)) {
     what["text"] = bytes.text();
@@ -200,17 +200,17 @@ Task<> Transcript::show_cut(Direction& direction) {
 
 // --- datagrams ---
 
-Task<> Transcript::received_datagram(Bytes bytes) {
+Task<> Transcript::received_datagram(BytesView bytes) {
   in_.bytes += bytes.size();
   co_await show_datagram(bytes, in_);
 }
 
-Task<> Transcript::sent_datagram(Bytes bytes) {
+Task<> Transcript::sent_datagram(BytesView bytes) {
   out_.bytes += bytes.size();
   if (form_ != Form::verbatim) co_await show_datagram(bytes, out_);
 }
 
-Task<> Transcript::show_datagram(Bytes bytes, Direction& direction) {
+Task<> Transcript::show_datagram(BytesView bytes, Direction& direction) {
   if (form_ == Form::json) co_return co_await show_event(bytes, direction);
   if (!bytes.empty() || form_ != Form::hex) co_return co_await show(bytes, direction);
   const std::string row = fmt::format("{} {:08x}\n", direction.mark, direction.shown);
@@ -226,7 +226,7 @@ Task<> Transcript::we_finished() {
 }
 
 Task<> Transcript::peer_finished() {
-  const Bytes rest = blocks_.rest(form_ == Form::verbatim);
+  const BytesView rest = blocks_.rest(form_ == Form::verbatim);
   co_await show(rest, in_);
   const std::string text = printable_.rest();
   co_await output_.write(text);

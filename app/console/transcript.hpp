@@ -21,13 +21,13 @@ class LineBlocks {
   explicit LineBlocks(bool crlf = false) noexcept : crlf_(crlf) {}
 
   // The lines that are complete, with their ends; may be empty. Valid until the next call.
-  Bytes feed(Bytes piece);
+  BytesView feed(BytesView piece);
   // What stands without an end, with the end that it lacks or as it is.
-  Bytes rest(bool with_end);
+  BytesView rest(bool with_end);
 
  private:
   static constexpr std::size_t line_bytes_max = 64 << 10;
-  Bytes give(std::size_t size);
+  BytesView give(std::size_t size);
 
   bool crlf_;              // ends that are LF become CRLF
   char last_ = '\n';       // of all that was fed
@@ -39,7 +39,7 @@ class LineBlocks {
 // is not UTF-8 become \xNN.
 class PrintableText {
  public:
-  std::string feed(Bytes piece);
+  std::string feed(BytesView piece);
   std::string rest();
 
  private:
@@ -58,11 +58,11 @@ class Transcript {
   // What happens, in its order. Each throws what StandardOutput::write() throws.
   Task<> listening(std::string address);
   Task<> connected(std::string peer);  // the first of a connection, and closed() the last
-  Task<> received(Bytes bytes);
-  Task<> sent(Bytes bytes);
+  Task<> received(BytesView bytes);
+  Task<> sent(BytesView bytes);
   // A datagram is an event of its own: it may be empty, and none goes on in the next.
-  Task<> received_datagram(Bytes bytes);
-  Task<> sent_datagram(Bytes bytes);
+  Task<> received_datagram(BytesView bytes);
+  Task<> sent_datagram(BytesView bytes);
   Task<> we_finished();  // nothing more goes to the peer
   Task<> peer_finished();
   Task<> closed(std::string_view why);
@@ -75,10 +75,10 @@ class Transcript {
     std::uint64_t shown = 0;  // fewer while a line is not complete
     std::string cut = {};     // JSON: the beginning of a character; shown with its rest, or at the end
   };
-  Task<> show(Bytes bytes, Direction& direction);
-  Task<> show_events(Bytes bytes, Direction& direction);
-  Task<> show_event(Bytes bytes, const Direction& direction);
-  Task<> show_datagram(Bytes bytes, Direction& direction);
+  Task<> show(BytesView bytes, Direction& direction);
+  Task<> show_events(BytesView bytes, Direction& direction);
+  Task<> show_event(BytesView bytes, const Direction& direction);
+  Task<> show_datagram(BytesView bytes, Direction& direction);
   Task<> show_cut(Direction& direction);
   // A line of JSON; empty in the other forms.
   [[nodiscard]] std::string event(std::string_view name, boost::json::object rest) const;
@@ -97,6 +97,6 @@ class Transcript {
 };
 
 // "> 00000000  68 65 6c 6c 6f 0a                                 |hello.|" for each 16 bytes.
-std::string hex_dump(Bytes bytes, char direction, std::uint64_t offset);
+std::string hex_dump(BytesView bytes, char direction, std::uint64_t offset);
 
 }  // namespace coax::app

@@ -1,5 +1,5 @@
-// Bytes: a borrowed run of bytes, what recv() lends and send() takes. It owns nothing; each function that returns one
-// says how long it lives.
+// BytesView: a borrowed run of bytes, what recv() lends and send() takes. It owns nothing; each function that returns
+// one says how long it lives.
 #pragma once
 
 #include <algorithm>
@@ -24,25 +24,27 @@ concept ByteRange = std::ranges::contiguous_range<Range> && std::ranges::sized_r
                      std::same_as<std::ranges::range_value_t<Range>, std::uint8_t>) &&
                     !std::is_array_v<std::remove_cvref_t<Range>>;
 
-class COAX_POINTER Bytes {
+class COAX_POINTER BytesView {
  public:
-  constexpr Bytes() noexcept = default;
-  constexpr Bytes(const char* data COAX_LIFETIMEBOUND, std::size_t size) noexcept : data_(data), size_(size) {}
-  Bytes(const std::byte* data, std::size_t size) noexcept : data_(reinterpret_cast<const char*>(data)), size_(size) {}
-  Bytes(const std::uint8_t* data, std::size_t size) noexcept
+  constexpr BytesView() noexcept = default;
+  constexpr BytesView(const char* data COAX_LIFETIMEBOUND, std::size_t size) noexcept : data_(data), size_(size) {}
+  BytesView(const std::byte* data, std::size_t size) noexcept
       : data_(reinterpret_cast<const char*>(data)), size_(size) {}
-  constexpr Bytes(std::string_view text) noexcept : data_(text.data()), size_(text.size()) {}
-  Bytes(const std::string& text COAX_LIFETIMEBOUND) noexcept : data_(text.data()), size_(text.size()) {}
+  BytesView(const std::uint8_t* data, std::size_t size) noexcept
+      : data_(reinterpret_cast<const char*>(data)), size_(size) {}
+  constexpr BytesView(std::string_view text) noexcept : data_(text.data()), size_(text.size()) {}
+  BytesView(const std::string& text COAX_LIFETIMEBOUND) noexcept : data_(text.data()), size_(text.size()) {}
   template <std::size_t N>
-  constexpr Bytes(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
+  constexpr BytesView(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
   template <class Byte, std::size_t N>
     requires(sizeof(Byte) == 1)
-  Bytes(std::span<Byte, N> bytes) noexcept : data_(reinterpret_cast<const char*>(bytes.data())), size_(bytes.size()) {}
+  BytesView(std::span<Byte, N> bytes) noexcept
+      : data_(reinterpret_cast<const char*>(bytes.data())), size_(bytes.size()) {}
   template <ByteRange Range>
-    requires(!std::derived_from<std::remove_cvref_t<Range>, Bytes> &&
+    requires(!std::derived_from<std::remove_cvref_t<Range>, BytesView> &&
              !std::convertible_to<const std::remove_cvref_t<Range>&, std::string_view> &&
              !std::ranges::borrowed_range<std::remove_cvref_t<Range>>)
-  Bytes(const Range& range COAX_LIFETIMEBOUND) noexcept
+  BytesView(const Range& range COAX_LIFETIMEBOUND) noexcept
       : data_(reinterpret_cast<const char*>(std::ranges::data(range))), size_(std::ranges::size(range)) {}
 
   // False when there is nothing, which from recv() means that the peer has finished.
@@ -56,17 +58,17 @@ class COAX_POINTER Bytes {
   // As an owned copy.
   [[nodiscard]] std::string string() const { return {data_, size_}; }
 
-  [[nodiscard]] constexpr Bytes first(std::size_t count) const noexcept { return {data_, count}; }
-  [[nodiscard]] constexpr Bytes from(std::size_t offset) const noexcept { return {data_ + offset, size_ - offset}; }
+  [[nodiscard]] constexpr BytesView first(std::size_t count) const noexcept { return {data_, count}; }
+  [[nodiscard]] constexpr BytesView from(std::size_t offset) const noexcept { return {data_ + offset, size_ - offset}; }
   constexpr const char* begin() const noexcept { return data_; }
   constexpr const char* end() const noexcept { return data_ + size_; }
-  friend constexpr bool operator==(const Bytes& left, const Bytes& right) noexcept {
+  friend constexpr bool operator==(const BytesView& left, const BytesView& right) noexcept {
     return left.text() == right.text();
   }
   template <class Other>
-    requires(std::convertible_to<const Other&, Bytes> && !std::derived_from<Other, Bytes>)
-  friend constexpr bool operator==(const Bytes& left, const Other& right) noexcept {
-    return left.text() == Bytes(right).text();
+    requires(std::convertible_to<const Other&, BytesView> && !std::derived_from<Other, BytesView>)
+  friend constexpr bool operator==(const BytesView& left, const Other& right) noexcept {
+    return left.text() == BytesView(right).text();
   }
   constexpr char operator[](std::size_t index) const noexcept { return data_[index]; }
 

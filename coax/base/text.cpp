@@ -91,7 +91,7 @@ std::size_t character_length(std::string_view text) noexcept {
 
 }  // namespace
 
-bool Utf8Check::feed(Bytes bytes) noexcept {
+bool Utf8Check::feed(BytesView bytes) noexcept {
   const std::uint8_t* byte = bytes.octets();
   const std::uint8_t* const end = byte + bytes.size();
   std::uint64_t state = state_;
@@ -110,7 +110,7 @@ bool Utf8Check::feed(Bytes bytes) noexcept {
   return state != wrong;
 }
 
-bool is_utf8(Bytes bytes) noexcept {
+bool is_utf8(BytesView bytes) noexcept {
   Utf8Check check;
   return check.feed(bytes) && check.complete();
 }
@@ -140,7 +140,7 @@ std::string fold_case(std::string_view utf8) {
   return {reinterpret_cast<const char*>(folded), static_cast<std::size_t>(size)};
 }
 
-std::string printable(Bytes bytes, std::size_t characters_max) {
+std::string printable(BytesView bytes, std::size_t characters_max) {
   std::string out;
   std::string_view rest = bytes;
   for (std::size_t count = 0; !rest.empty(); ++count) {

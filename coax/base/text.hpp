@@ -14,14 +14,14 @@ namespace coax {
 // U+10FFFF. After feed() returned false every further answer is false.
 class Utf8Check {
  public:
-  bool feed(Bytes bytes) noexcept;                                      // no byte so far is wrong
+  bool feed(BytesView bytes) noexcept;                                  // no byte so far is wrong
   [[nodiscard]] bool complete() const noexcept { return state_ == 0; }  // and no character is cut in half
 
  private:
   std::uint8_t state_ = 0;
 };
 
-bool is_utf8(Bytes bytes) noexcept;
+bool is_utf8(BytesView bytes) noexcept;
 // The number of code points of valid UTF-8.
 std::size_t count_characters(std::string_view utf8) noexcept;
 // A C0 or C1 control (tab, line end and DEL included), a line or paragraph separator (U+2028, U+2029), or one of the
@@ -33,7 +33,7 @@ std::size_t find_control(std::string_view utf8) noexcept;
 std::string fold_case(std::string_view utf8);
 // For logs and terminals: control characters and bytes that are not UTF-8 become \xNN; after characters_max of the text
 // an ellipsis stands for the rest.
-std::string printable(Bytes bytes, std::size_t characters_max = 200);
+std::string printable(BytesView bytes, std::size_t characters_max = 200);
 // Without white space (space, tab, CR, LF) at both ends.
 std::string_view trim(std::string_view text) noexcept;
 // ASCII only, as protocols compare their words.

@@ -69,10 +69,10 @@ class Outbox::Behind : private Timer {
   bool slow_ = false;
 };
 
-class Outbox::Wait : public Leaf<Wait>, public Completion {
+class Outbox::Wait : public Operation<Wait>, public Completion {
  public:
   explicit Wait(Outbox& outbox) noexcept
-      : Leaf([](Waiting& self) noexcept { static_cast<Wait&>(self).outbox_.wake(); }),
+      : Operation([](Waiting& self) noexcept { static_cast<Wait&>(self).outbox_.wake(); }),
         Completion([](Completion& self) noexcept { static_cast<Wait&>(self).resume(); }),
         outbox_(outbox) {}
   bool start() noexcept {
@@ -111,7 +111,7 @@ void Outbox::wake() noexcept {
 }
 
 void Outbox::push(const Shared& block, std::size_t offset) {
-  const Bytes bytes = block.bytes().from(offset);
+  const BytesView bytes = block.bytes().from(offset);
   if (bytes.empty() || finished_ || overflowed_) return;
   bytes_ += bytes.size();
   if (first_.block) {
@@ -210,7 +210,7 @@ void Outbox::abandon() noexcept {
 }
 
 Outbox::Ready::Ready(Outbox& outbox) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& ready = static_cast<Ready&>(self);
         if (!ready.linked()) return;  // on its way
         ready.unlink();
@@ -255,7 +255,7 @@ Task<> drain(Outbox& outbox, Stream& stream) {
   } drainer(outbox, co_await this_context(), stream);
   stream.limit_unsent(unsent_bytes_max);
   std::vector<Outbox::Piece> more;
-  std::vector<Bytes> pieces;
+  std::vector<BytesView> pieces;
   try {
     while (true) {
       co_await Outbox::Wait(outbox);
@@ -266,7 +266,7 @@ Task<> drain(Outbox& outbox, Stream& stream) {
       }
       Outbox::Piece first;
       const std::size_t total = outbox.take(first, more);
-      std::span<const Bytes> all(&first.bytes, 1);
+      std::span<const BytesView> all(&first.bytes, 1);
       if (!more.empty()) {
         pieces.assign(1, first.bytes);
         for (const Outbox::Piece& piece : more) pieces.push_back(piece.bytes);

@@ -36,7 +36,7 @@ class Shared {
     if (block_ != nullptr && --block_->owners == 0) delete block_;
   }
   explicit operator bool() const noexcept { return block_ != nullptr; }
-  [[nodiscard]] Bytes bytes() const noexcept { return block_ != nullptr ? Bytes(block_->bytes) : Bytes(); }
+  [[nodiscard]] BytesView bytes() const noexcept { return block_ != nullptr ? BytesView(block_->bytes) : BytesView(); }
 
  private:
   struct Block {
@@ -97,7 +97,7 @@ class Outbox {
   class Behind;
   struct Piece {
     Shared block;
-    Bytes bytes;
+    BytesView bytes;
   };
   [[nodiscard]] std::size_t cost() const noexcept;
   [[nodiscard]] std::size_t memory_max() const noexcept;
@@ -130,7 +130,7 @@ class Outbox {
   bool stalled_ = false;  // so it overflowed
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Leaf<Ready>, private Relief {
+class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Operation<Ready>, private Relief {
  public:
   explicit Ready(Outbox& outbox) noexcept;
   bool start() noexcept;

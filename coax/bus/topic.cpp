@@ -46,7 +46,7 @@ struct Subscription::Part : std::enable_shared_from_this<Part> {
       : loop(of), state(std::move(whole)), sealed(state->forms), inbox(state->forms), readers_of_form(state->forms) {}
 
   // Under the mutex.
-  void append(std::span<const Bytes> message) {
+  void append(std::span<const BytesView> message) {
     for (std::size_t form = 0; form < inbox.size(); ++form) {
       if (readers_of_form[form] == 0) continue;
       inbox[form].append(message[form].text());
@@ -222,7 +222,7 @@ Topic::~Topic() {
   state_->parts.clear();
 }
 
-void Topic::publish_now(std::span<const Bytes> forms) {
+void Topic::publish_now(std::span<const BytesView> forms) {
   if (forms.size() != state_->forms) {
     throw Error(ErrorKind::invalid, "publish to", "a topic",
                 fmt::format("{} encodings were given, and it has {}", forms.size(), state_->forms));
@@ -240,8 +240,8 @@ void Topic::close() {
   }
 }
 
-Topic::Publish::Publish(Topic& topic, Bytes message, bool publishes) noexcept
-    : Leaf([](Waiting& self) noexcept {
+Topic::Publish::Publish(Topic& topic, BytesView message, bool publishes) noexcept
+    : Operation([](Waiting& self) noexcept {
         auto& publish = static_cast<Publish&>(self);
         if (!publish.linked()) return;
         publish.unlink();

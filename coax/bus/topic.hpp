@@ -77,7 +77,7 @@ class Topic {
   // Cancelled: nothing was published.
   // Lifetime: the bytes must live until the await ends.
   // Thread: any loop's.
-  [[nodiscard]] Publish publish(Bytes message) noexcept;
+  [[nodiscard]] Publish publish(BytesView message) noexcept;
   // The same wait alone, to be followed by publish_now().
   // Cancelled: nothing has changed.
   // Thread: any loop's.
@@ -88,8 +88,8 @@ class Topic {
   // which one returns before the other begins, the first is the first for all.
   // Throws: Error(invalid) when these are not as many encodings as the topic has.
   // Thread: any.
-  void publish_now(std::span<const Bytes> forms);
-  void publish_now(Bytes message) { publish_now(std::span(&message, 1)); }
+  void publish_now(std::span<const BytesView> forms);
+  void publish_now(BytesView message) { publish_now(std::span(&message, 1)); }
   // Messages published before still reach all; then each outbox that has no other open topic is finished. Messages
   // published afterwards are dropped.
   // Thread: any.
@@ -101,9 +101,9 @@ class Topic {
   std::shared_ptr<State> state_;  // the parts share it: they may outlive the topic
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : public Leaf<Publish>, public ListHook {
+class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : public Operation<Publish>, public ListHook {
  public:
-  Publish(Topic& topic, Bytes message, bool publishes) noexcept;
+  Publish(Topic& topic, BytesView message, bool publishes) noexcept;
   bool start() noexcept;
   void finish();
 
@@ -121,13 +121,13 @@ class [[nodiscard("it does nothing until it is awaited")]] Topic::Publish : publ
   void proceed() noexcept;
 
   Topic& topic_;
-  Bytes message_;
+  BytesView message_;
   Patience patience_;
   Woken woken_;
   bool publishes_;
 };
 
-inline Topic::Publish Topic::publish(Bytes message) noexcept { return {*this, message, true}; }
+inline Topic::Publish Topic::publish(BytesView message) noexcept { return {*this, message, true}; }
 inline Topic::Publish Topic::ready() noexcept { return {*this, {}, false}; }
 
 }  // namespace coax

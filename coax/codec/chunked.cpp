@@ -23,10 +23,10 @@ unsigned digit_of(char c) noexcept {
 
 }  // namespace
 
-std::expected<Bytes, std::string_view> ChunkedDecoder::next(Bytes& bytes) {
+std::expected<BytesView, std::string_view> ChunkedDecoder::next(BytesView& bytes) {
   while (bytes && state_ != State::done) {
     if (state_ == State::data) {
-      const Bytes data = bytes.first(std::min<std::uint64_t>(bytes.size(), chunk_bytes_));
+      const BytesView data = bytes.first(std::min<std::uint64_t>(bytes.size(), chunk_bytes_));
       bytes = bytes.from(data.size());
       chunk_bytes_ -= data.size();
       if (chunk_bytes_ == 0) state_ = State::data_cr;
@@ -37,7 +37,7 @@ std::expected<Bytes, std::string_view> ChunkedDecoder::next(Bytes& bytes) {
     state_ = *state;
     bytes = bytes.from(1);
   }
-  return Bytes{};
+  return BytesView{};
 }
 
 ChunkedDecoder::Result ChunkedDecoder::after(char c) {

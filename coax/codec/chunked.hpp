@@ -15,7 +15,7 @@ class ChunkedDecoder {
  public:
   // Takes bytes off the front until it finds data, which it returns: lent from `bytes`. Nothing when they are used up
   // or the body is complete. The error says in words what is wrong; after it nothing more may be called.
-  std::expected<Bytes, std::string_view> next(Bytes& bytes);
+  std::expected<BytesView, std::string_view> next(BytesView& bytes);
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
   // The sizes of all chunks so far, the one that is still to come included.
   [[nodiscard]] std::uint64_t announced_bytes() const noexcept { return announced_bytes_; }

@@ -18,7 +18,7 @@ bool fits(char pattern, char c) noexcept { return pattern == '#' ? is_digit(c) :
 
 }  // namespace
 
-ForeignProtocol ForeignDetector::feed(Bytes bytes) noexcept {
+ForeignProtocol ForeignDetector::feed(BytesView bytes) noexcept {
   for (const char c : bytes) {
     if (state_ == State::decided) return ForeignProtocol::none;
     if (std::exchange(is_first_, false) && c == tls_handshake) return ForeignProtocol::tls;
@@ -60,7 +60,7 @@ std::string_view to_string(ForeignProtocol protocol) noexcept {
   return "?";
 }
 
-Bytes foreign_answer(ForeignProtocol protocol) noexcept {
+BytesView foreign_answer(ForeignProtocol protocol) noexcept {
   switch (protocol) {
     case ForeignProtocol::http:
       return "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 56\r\n"

@@ -17,7 +17,7 @@ enum class ForeignProtocol : std::uint8_t { none, http, tls, ssh };
 std::string_view to_string(ForeignProtocol protocol) noexcept;  // "HTTP"
 // What to send before the connection is closed: a response 400, a fatal alert, or a line.
 // Lifetime: that of the program.
-Bytes foreign_answer(ForeignProtocol protocol) noexcept;
+BytesView foreign_answer(ForeignProtocol protocol) noexcept;
 
 // Recognises an HTTP request line of any method ("POST / HTTP/1.1", CR or LF), a TLS record and an SSH banner. A text
 // such as "GET well soon" is none.
@@ -26,7 +26,7 @@ class ForeignDetector {
  public:
   // The bytes of a connection in their order, however they are cut.
   // Returns: what they are, once that is certain; none before that, and for good when they are something else.
-  ForeignProtocol feed(Bytes bytes) noexcept;
+  ForeignProtocol feed(BytesView bytes) noexcept;
 
  private:
   enum class State : std::uint8_t { start, method, target, version, line_end, decided };

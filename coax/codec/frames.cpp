@@ -56,7 +56,7 @@ Framing Framing::until_close() {
   return framing;
 }
 
-std::expected<FrameEnvelope, std::string_view> Framing::enclose(Bytes payload) const {
+std::expected<FrameEnvelope, std::string_view> Framing::enclose(BytesView payload) const {
   FrameEnvelope envelope;
   const auto put = [&](std::uint64_t byte) { envelope.head_bytes[envelope.head_size++] = static_cast<char>(byte); };
   switch (kind_) {
@@ -101,7 +101,7 @@ std::optional<FrameEvent> FrameDecoder::next() {
     case Framing::Kind::delimited: return next_delimited();
     case Framing::Kind::until_close: break;
   }
-  const Bytes piece = std::exchange(lent_, {});
+  const BytesView piece = std::exchange(lent_, {});
   if (dropping_) return std::nullopt;
   if (piece.size() > frame_bytes_max_ - held_.size()) return too_long();
   hold(piece);
@@ -137,7 +137,7 @@ std::optional<std::size_t> FrameDecoder::find_across() const {
 std::optional<FrameEvent> FrameDecoder::next_delimited() {
   const std::size_t delimiter_bytes = framing_.delimiter_.size();
   while (lent_) {
-    Bytes piece;
+    BytesView piece;
     if (const auto across = held_.empty() ? std::nullopt : find_across()) {
       lent_ = lent_.from(*across + delimiter_bytes - held_.size());
       held_.resize(*across);
@@ -153,7 +153,7 @@ std::optional<FrameEvent> FrameDecoder::next_delimited() {
   if (!lent_) return std::nullopt;
   // Of a frame that is dropped, only what may be the start of its delimiter matters.
   const std::size_t overlap = delimiter_bytes - 1;
-  const Bytes piece = std::exchange(lent_, {});
+  const BytesView piece = std::exchange(lent_, {});
   const bool is_too_long =
       !dropping_ && held_.size() + piece.size() > overlap && held_.size() + piece.size() - overlap > frame_bytes_max_;
   if (!dropping_ && !is_too_long) {
@@ -175,7 +175,7 @@ std::optional<FrameEvent> FrameDecoder::next_sized() {
       knows_length_ = true;
       if (framing_.kind_ != Framing::Kind::fixed && length_ > frame_bytes_max_) return too_long();
     }
-    const Bytes piece = lent_.first(static_cast<std::size_t>(std::min<std::uint64_t>(lent_.size(), missing_)));
+    const BytesView piece = lent_.first(static_cast<std::size_t>(std::min<std::uint64_t>(lent_.size(), missing_)));
     if (piece.size() != missing_ && piece.empty()) return std::nullopt;
     lent_ = lent_.from(piece.size());
     missing_ -= piece.size();
@@ -214,8 +214,8 @@ bool FrameDecoder::read_length() {
   return true;
 }
 
-FrameEvent FrameDecoder::finish(Bytes last_piece) {
-  Bytes frame = last_piece;
+FrameEvent FrameDecoder::finish(BytesView last_piece) {
+  BytesView frame = last_piece;
   held_was_lent_ = true;
   if (!held_.empty()) {
     hold(last_piece);

@@ -24,10 +24,10 @@ enum class ByteOrder : std::uint8_t { big, little };
 
 // What goes around a payload on the wire.
 struct FrameEnvelope {
-  [[nodiscard]] Bytes head() const noexcept { return {head_bytes.data(), head_size}; }
+  [[nodiscard]] BytesView head() const noexcept { return {head_bytes.data(), head_size}; }
   std::array<char, 10> head_bytes{};
   std::size_t head_size = 0;
-  Bytes tail;  // valid as long as the framing
+  BytesView tail;  // valid as long as the framing
 };
 
 // How a stream is cut into frames. The factories throw Error(invalid) for what cannot be.
@@ -47,7 +47,7 @@ class Framing {
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   // What makes a frame of the payload; or why it cannot be one.
-  [[nodiscard]] std::expected<FrameEnvelope, std::string_view> enclose(Bytes payload) const;
+  [[nodiscard]] std::expected<FrameEnvelope, std::string_view> enclose(BytesView payload) const;
 
  private:
   friend class FrameDecoder;
@@ -69,7 +69,7 @@ struct FrameEvent {
     cut_off,     // the stream has ended in the middle of a frame, of which these bytes had come
   };
   Kind kind = Kind::frame;
-  Bytes bytes;  // valid until the next call of feed(), next() or rest()
+  BytesView bytes;  // valid until the next call of feed(), next() or rest()
 };
 
 // For those who read frames from somewhere.
@@ -96,10 +96,10 @@ class FrameDecoder {
   FrameDecoder(Framing framing, std::size_t frame_bytes_max);
 
   // Borrows the bytes.
-  void feed(Bytes bytes) noexcept { lent_ = bytes; }
+  void feed(BytesView bytes) noexcept { lent_ = bytes; }
   std::optional<FrameEvent> next();
   // Of the fed bytes: those behind the last event. None once next() has returned nothing.
-  [[nodiscard]] Bytes unread() const noexcept { return lent_; }
+  [[nodiscard]] BytesView unread() const noexcept { return lent_; }
   // The stream has ended: what becomes of what stands, once; nothing when too_long was told of it.
   std::optional<FrameEvent> rest();
 
@@ -108,14 +108,14 @@ class FrameDecoder {
   std::optional<FrameEvent> next_sized();
   std::optional<std::size_t> find_across() const;
   bool read_length();
-  void hold(Bytes bytes) { held_.insert(held_.end(), bytes.begin(), bytes.end()); }
+  void hold(BytesView bytes) { held_.insert(held_.end(), bytes.begin(), bytes.end()); }
   void release();
-  FrameEvent finish(Bytes last_piece);
+  FrameEvent finish(BytesView last_piece);
   FrameEvent too_long();
 
   Framing framing_;
   std::size_t frame_bytes_max_;
-  Bytes lent_;
+  BytesView lent_;
   std::vector<char> held_;         // of the frame that is not complete, or of the one that was lent last
   std::uint64_t length_ = 0;       // of the frame, as far as it was read
   std::uint64_t missing_ = 0;      // of the frame, once its length is known

@@ -270,14 +270,14 @@ std::expected<void, Failure> Parser::limit_body(std::size_t bytes_max) noexcept 
   return {};
 }
 
-std::expected<std::size_t, Failure> Parser::feed(Bytes bytes) {
+std::expected<std::size_t, Failure> Parser::feed(BytesView bytes) {
   const auto taken = feed_lent(bytes);
   keep();
   return taken;
 }
 
-std::expected<std::size_t, Failure> Parser::feed_lent(Bytes bytes) {
-  Bytes rest = bytes;
+std::expected<std::size_t, Failure> Parser::feed_lent(BytesView bytes) {
+  BytesView rest = bytes;
   if (state_ == State::head && raw_.empty()) {
     const std::string_view text = bytes.text().substr(0, limits_.head_bytes_max);
     lent_ = text.substr(0, read_head(text, false));
@@ -322,7 +322,7 @@ std::size_t Parser::read_head(std::string_view text, bool is_whole) {
 }
 
 // Takes bytes up to the end of the head.
-std::size_t Parser::take_head(Bytes bytes) {
+std::size_t Parser::take_head(BytesView bytes) {
   const std::size_t held = raw_.size();
   const auto at = [&](std::size_t index) { return index < held ? raw_[index] : bytes[index - held]; };
   std::size_t taken = 0;
@@ -352,7 +352,7 @@ std::size_t Parser::take_head(Bytes bytes) {
 }
 
 // At once: who speaks another protocol may wait for an answer to its first line. `last`: what of it is not in raw_.
-void Parser::check_start_line(Bytes last) {
+void Parser::check_start_line(BytesView last) {
   const std::string line = raw_ + last.string();
   if (line.find("HTTP/") == std::string::npos) fail(400, "a malformed start line");
 }
@@ -394,7 +394,7 @@ bool Parser::may_have_body() const noexcept {
   return head_.status / 100 != 1 && head_.status != 204 && head_.status != 304;
 }
 
-std::size_t Parser::take_body(Bytes bytes) {
+std::size_t Parser::take_body(BytesView bytes) {
   if (state_ == State::chunked_body) return take_chunks(bytes);
   if (state_ == State::sized_body) {
     bytes = bytes.first(std::min<std::uint64_t>(bytes.size(), *head_.content_length - body_bytes_));
@@ -409,8 +409,8 @@ std::size_t Parser::take_body(Bytes bytes) {
   return bytes.size();
 }
 
-std::size_t Parser::take_chunks(Bytes bytes) {
-  Bytes rest = bytes;
+std::size_t Parser::take_chunks(BytesView bytes) {
+  BytesView rest = bytes;
   const auto data = chunks_.next(rest);
   if (!data) {
     fail(400, data.error());

@@ -64,9 +64,9 @@ class Parser {
 
   // Takes bytes of at most one message and tells how many; the rest belongs to the next one, after reset(). Once done()
   // takes none. After a Failure every call gives the same one. Borrows the bytes for the call only.
-  std::expected<std::size_t, Failure> feed(Bytes bytes);
+  std::expected<std::size_t, Failure> feed(BytesView bytes);
   // The same without a copy of a head that comes whole: until keep() or reset() its views may be into `bytes`.
-  std::expected<std::size_t, Failure> feed_lent(Bytes bytes);
+  std::expected<std::size_t, Failure> feed_lent(BytesView bytes);
   // The bytes that were lent go away: what is still needed of them is copied.
   void keep();
   // Some byte has come since the last message.
@@ -98,15 +98,15 @@ class Parser {
   State state_ = State::head;
 
  private:
-  std::size_t take_head(Bytes bytes);
+  std::size_t take_head(BytesView bytes);
   std::size_t read_head(std::string_view text, bool is_whole);
   void check_limits(std::size_t head_bytes) noexcept;
-  void check_start_line(Bytes last);
+  void check_start_line(BytesView last);
   void end_head();
   void frame_body();
   [[nodiscard]] bool may_have_body() const noexcept;
-  std::size_t take_body(Bytes bytes);
-  std::size_t take_chunks(Bytes bytes);
+  std::size_t take_body(BytesView bytes);
+  std::size_t take_chunks(BytesView bytes);
 
   Limits limits_;
   std::string raw_;        // the head as it comes

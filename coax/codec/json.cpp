@@ -163,7 +163,7 @@ class JsonCheck {
 
 }  // namespace
 
-std::optional<JsonFault> check_json(Bytes text, std::size_t depth_max) {
+std::optional<JsonFault> check_json(BytesView text, std::size_t depth_max) {
   if (!is_utf8(text)) return JsonFault{.at = 0, .reason = "it is not UTF-8"};
   return JsonCheck(text.text(), depth_max).run();
 }

@@ -23,7 +23,7 @@ struct JsonFault {
 // Nothing: it is one value, of any kind, with white space around it. It is UTF-8, and no string has half of a surrogate
 // pair (RFC 7493, section 2.1). Numbers have any size; a name may come twice in an object. A depth_max above
 // json_depth_limit counts as that.
-std::optional<JsonFault> check_json(Bytes text, std::size_t depth_max);
+std::optional<JsonFault> check_json(BytesView text, std::size_t depth_max);
 
 // It is JSON: the same on one line. CR and LF between the values become spaces.
 std::string json_on_one_line(std::string_view json);

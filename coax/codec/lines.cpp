@@ -16,7 +16,7 @@ std::optional<LineEvent> LineDecoder::next() {
   while (lent_) {
     const std::size_t length = lent_.text().find('\n');
     if (length == std::string_view::npos) return hold();
-    const Bytes piece = lent_.first(length);
+    const BytesView piece = lent_.first(length);
     lent_ = lent_.from(length + 1);
     saw_line_end_ = true;
     if (!std::exchange(dropping_, false)) return finish_line(piece);
@@ -33,8 +33,8 @@ std::optional<LineEvent> LineDecoder::rest() {
   return LineEvent{LineEvent::Kind::line, std::span(held_)};
 }
 
-std::optional<LineEvent> LineDecoder::finish_line(Bytes last_piece) {
-  Bytes line = last_piece;
+std::optional<LineEvent> LineDecoder::finish_line(BytesView last_piece) {
+  BytesView line = last_piece;
   if (!held_.empty()) {
     held_.insert(held_.end(), last_piece.begin(), last_piece.end());
     held_was_lent_ = true;
@@ -47,7 +47,7 @@ std::optional<LineEvent> LineDecoder::finish_line(Bytes last_piece) {
 
 // Keeps the start of a line, which is all that is left of the lent bytes.
 std::optional<LineEvent> LineDecoder::hold() {
-  const Bytes start = std::exchange(lent_, {});
+  const BytesView start = std::exchange(lent_, {});
   if (dropping_) return std::nullopt;
   const std::size_t maybe_end = start[start.size() - 1] == '\r' ? 1 : 0;
   if (held_.size() + start.size() - maybe_end > line_bytes_max_) {

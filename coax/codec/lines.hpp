@@ -16,7 +16,7 @@ struct LineEvent {
     too_long,  // told once, without its bytes; what follows in the same line is dropped
   };
   Kind kind = Kind::line;
-  Bytes bytes;  // valid until the next call of feed(), next() or rest()
+  BytesView bytes;  // valid until the next call of feed(), next() or rest()
 };
 
 // Feed, then call next() until it returns nothing; only then may the fed bytes go away or more be fed:
@@ -30,10 +30,10 @@ class LineDecoder {
   explicit LineDecoder(std::size_t line_bytes_max) noexcept;
 
   // Borrows the bytes.
-  void feed(Bytes bytes) noexcept { lent_ = bytes; }
+  void feed(BytesView bytes) noexcept { lent_ = bytes; }
   std::optional<LineEvent> next();
   // Of the fed bytes: those behind the last event. None once next() has returned nothing.
-  [[nodiscard]] Bytes unread() const noexcept { return lent_; }
+  [[nodiscard]] BytesView unread() const noexcept { return lent_; }
   // Takes what stands without a line end (at the end of the stream, or after a pause), so that what is fed next starts
   // a new line. Nothing when nothing stands, or when too_long was told of it.
   std::optional<LineEvent> rest();
@@ -41,11 +41,11 @@ class LineDecoder {
   [[nodiscard]] bool saw_line_end() const noexcept { return saw_line_end_; }
 
  private:
-  std::optional<LineEvent> finish_line(Bytes last_piece);
+  std::optional<LineEvent> finish_line(BytesView last_piece);
   std::optional<LineEvent> hold();
   void release();
 
-  Bytes lent_;
+  BytesView lent_;
   std::vector<char> held_;  // of the line that is not complete, or of the one that was lent last
   std::uint32_t line_bytes_max_;
   bool held_was_lent_ = false;

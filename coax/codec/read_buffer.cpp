@@ -12,7 +12,7 @@ void ReadBuffer::keep() {
   held_.erase(0, std::exchange(held_begin_, 0));
 }
 
-ForeignProtocol ReadBuffer::received(Bytes bytes) {
+ForeignProtocol ReadBuffer::received(BytesView bytes) {
   if (bytes.empty()) end_ = End::ended;
   const auto protocol = options_.refuse_foreign ? detector_.feed(bytes) : ForeignProtocol::none;
   if (protocol != ForeignProtocol::none) {

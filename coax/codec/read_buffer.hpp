@@ -27,11 +27,11 @@ struct ReaderOptions {
 // has not consumed of them, and rest() gives the event that the end of the stream completes. It either keeps a copy of
 // an event's beginning, as FrameDecoder does, or leaves it unread, and gets it again with more behind it.
 template <class D>
-concept PushDecoder = requires(D& decoder, const D& constant, Bytes bytes) {
+concept PushDecoder = requires(D& decoder, const D& constant, BytesView bytes) {
   decoder.feed(bytes);
   { static_cast<bool>(decoder.next()) };
   { decoder.rest() } -> std::same_as<decltype(decoder.next())>;
-  { constant.unread() } -> std::convertible_to<Bytes>;
+  { constant.unread() } -> std::convertible_to<BytesView>;
 };
 
 // What a step finds in the buffer.
@@ -45,7 +45,7 @@ struct ReadStep {
     no_delimiter,  // an empty one was asked for
   };
   Kind kind = Kind::need_more;
-  Bytes bytes = {};
+  BytesView bytes = {};
   std::size_t wanted = 0;
 };
 
@@ -70,10 +70,10 @@ class ReadBuffer {
   void keep();
   // Borrows the bytes until keep(); empty: the stream has ended. Returns: the foreign protocol that they complete; then
   // nothing is buffered and the stream counts as ended.
-  ForeignProtocol received(Bytes bytes);
+  ForeignProtocol received(BytesView bytes);
 
   // What was received and not consumed, without what the last step found.
-  [[nodiscard]] Bytes buffered() const noexcept { return there().from(found_bytes_); }
+  [[nodiscard]] BytesView buffered() const noexcept { return there().from(found_bytes_); }
   // The stream has ended; bytes may still be buffered.
   [[nodiscard]] bool ended() const noexcept { return end_ != End::open; }
   // Throws: for a step that was cut_off, too_long or no_delimiter, what Reader says at its calls.
@@ -82,8 +82,8 @@ class ReadBuffer {
  private:
   enum class End : std::uint8_t { open, ended, refused };
 
-  [[nodiscard]] Bytes there() const noexcept {
-    return lent_ ? lent_ : Bytes(std::string_view(held_).substr(held_begin_));
+  [[nodiscard]] BytesView there() const noexcept {
+    return lent_ ? lent_ : BytesView(std::string_view(held_).substr(held_begin_));
   }
   ReadStep find(std::string_view delimiter, std::size_t bytes_max);
   ReadStep found(std::size_t count, std::size_t skipped = 0) noexcept;
@@ -92,7 +92,7 @@ class ReadBuffer {
 
   ReaderOptions options_;
   ForeignDetector detector_;
-  Bytes lent_;
+  BytesView lent_;
   std::string held_;  // from held_begin_ on
   std::size_t held_begin_ = 0;
   std::size_t found_bytes_ = 0;     // of there(): by the last step
@@ -120,10 +120,10 @@ inline void ReadBuffer::begin() noexcept {
 template <PushDecoder D>
 auto ReadBuffer::decode(D& decoder, std::size_t& consumed) -> decltype(decoder.next()) {
   begin();
-  const Bytes bytes = there();
+  const BytesView bytes = there();
   decoder.feed(bytes);
   auto event = decoder.next();
-  found_bytes_ = bytes.size() - Bytes(decoder.unread()).size();  // the bytes of the event may stand there
+  found_bytes_ = bytes.size() - BytesView(decoder.unread()).size();  // the bytes of the event may stand there
   consumed += found_bytes_;
   if (!event) [[unlikely]] {
     begin();

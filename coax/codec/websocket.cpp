@@ -160,7 +160,7 @@ std::optional<Event> MessageDecoder::take_payload() {
 std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
   if (message_ == Opcode::text && !utf8_.feed(piece)) return fail(close_code::not_utf8, "a text that is not UTF-8");
   const bool complete = frame_left_ == 0 && final_;
-  Bytes message = piece;
+  BytesView message = piece;
   if (!complete || !held_.empty()) {
     hold(piece);
     message = std::span(held_);
@@ -174,7 +174,7 @@ std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
 }
 
 std::optional<Event> MessageDecoder::take_control(std::span<char> piece) {
-  Bytes payload = piece;
+  BytesView payload = piece;
   if (frame_left_ != 0 || tail_bytes_ != 0) {
     hold(piece);
     tail_bytes_ = static_cast<std::uint8_t>(tail_bytes_ + piece.size());
@@ -188,7 +188,7 @@ std::optional<Event> MessageDecoder::take_control(std::span<char> piece) {
 }
 
 // RFC 6455, section 5.5.1.
-Event MessageDecoder::end_close(Bytes payload) {
+Event MessageDecoder::end_close(BytesView payload) {
   state_ = State::ended;
   if (!payload) return {Event::Kind::close, {}, close_code::none};
   if (payload.size() == 1) return fail(close_code::protocol_error, "a close code of one byte");
@@ -235,7 +235,7 @@ FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::option
   if (mask) size_ = static_cast<std::size_t>(std::ranges::copy(*mask, bytes_.begin() + size_).out - bytes_.begin());
 }
 
-void append_frame(std::string& out, Opcode opcode, Bytes payload, std::optional<Mask> mask) {
+void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask) {
   out.append(FrameHeader(opcode, payload.size(), mask).bytes());
   const std::size_t start = out.size();
   out.append(payload);

@@ -48,7 +48,7 @@ struct Event {
     failure,  // the peer broke the protocol: `code` to close with, the payload says why
   };
   Kind kind;
-  Bytes payload;  // valid until the next call of feed() or next()
+  BytesView payload;  // valid until the next call of feed() or next()
   std::uint16_t code = 0;
 };
 
@@ -76,7 +76,7 @@ class MessageDecoder {
   std::optional<Event> take_payload();
   std::optional<Event> take_data(std::span<char> piece);
   std::optional<Event> take_control(std::span<char> piece);
-  Event end_close(Bytes payload);
+  Event end_close(BytesView payload);
   Event fail(std::uint16_t code, std::string_view reason);
   void hold(std::span<const char> bytes);
   void release();
@@ -105,7 +105,7 @@ class FrameHeader {
  public:
   // Of a whole message or a control frame. A client gives a mask, a server none. bytes() lives as long as the header.
   FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask = std::nullopt) noexcept;
-  [[nodiscard]] Bytes bytes() const noexcept { return {bytes_.data(), size_}; }
+  [[nodiscard]] BytesView bytes() const noexcept { return {bytes_.data(), size_}; }
 
  private:
   std::array<char, 14> bytes_{};
@@ -113,7 +113,7 @@ class FrameHeader {
 };
 
 // Appends a frame, the payload masked if there is a mask.
-void append_frame(std::string& out, Opcode opcode, Bytes payload, std::optional<Mask> mask = std::nullopt);
+void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask = std::nullopt);
 // For a close frame: empty when the code is close_code::none; the reason is cut to the 123 bytes that there are for it.
 std::string close_payload(std::uint16_t code, std::string_view reason_utf8 = {});
 

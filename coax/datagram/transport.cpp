@@ -138,7 +138,7 @@ void DatagramTransport::set(const options::Number& option, int value) {
 // --- receiving ---
 
 DatagramTransport::Recv::Recv(DatagramTransport& transport, std::size_t bytes_max) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& recv = static_cast<Recv&>(self);
         recv.transport_.loop_.cancel(recv);
       }),
@@ -216,7 +216,7 @@ Datagram DatagramTransport::take(std::size_t bytes_max) noexcept {
   const char* const data = std::exchange(data_, data_ + size);
   left_ -= size;
   loaded_ = left_ != 0;
-  return {.bytes = Bytes(data, std::min(size, bytes_max)),
+  return {.bytes = BytesView(data, std::min(size, bytes_max)),
           .from = Address::from_native(from_),
           .length = segment_ == 0 ? length_ : size,
           .to = to_};
@@ -239,9 +239,9 @@ Datagram DatagramTransport::Recv::finish() const {
 
 // --- sending ---
 
-DatagramTransport::Send::Send(DatagramTransport& transport, What what, Bytes datagram, const Address* to,
+DatagramTransport::Send::Send(DatagramTransport& transport, What what, BytesView datagram, const Address* to,
                               const Endpoint& from) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& send = static_cast<Send&>(self);
         if (send.transport_.sender_) send.transport_.sender_->cancel(send);
       }),

@@ -27,7 +27,7 @@ struct DatagramSendOp : Completion {
   What what;
   State state = State::pending;
   int error = 0;  // 0, or an errno value
-  Bytes datagram;
+  BytesView datagram;
   const Address* to;  // null: to the connected peer
   Endpoint from;      // of no family: the system chooses
 };
@@ -62,14 +62,14 @@ class DatagramTransport {
   // Unix sockets), or to another family. What the kernel says about one peer later (no route, not permitted, not there)
   // is not told to whoever sends to another one: such datagrams are counted, see undelivered() and flush(). A Unix peer
   // whose queue is full is not waited for either: that would hold up all others.
-  [[nodiscard]] Send send_to(Bytes datagram, const Address& to) noexcept;
+  [[nodiscard]] Send send_to(BytesView datagram, const Address& to) noexcept;
   // To the sender of a datagram, from the local address that it reached: on a socket bound to a wildcard the system
   // would else choose one, which a peer may not accept an answer from. Else as send_to(). `received` and `datagram`,
   // which may be the bytes of `received`, must live until it returns.
-  [[nodiscard]] Send reply(const Datagram& received, Bytes datagram) noexcept;
+  [[nodiscard]] Send reply(const Datagram& received, BytesView datagram) noexcept;
   // To the connected peer. Throws what was told about an earlier one, each time once; this one is not sent then. A Unix
   // peer whose queue is full is waited for.
-  [[nodiscard]] Send send(Bytes datagram) noexcept;
+  [[nodiscard]] Send send(BytesView datagram) noexcept;
   // Until the kernel has all that was queued before. Throws the last error since flush() was last asked, if there was
   // one, with the name of the peer. Cancelled: all goes on.
   [[nodiscard]] Send flush() noexcept;
@@ -158,7 +158,7 @@ class DatagramTransport {
 // addresses to which there is a way is taken. Throws Error. Cancelled: it waits for no name server.
 Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options = {});
 
-class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Recv : public Leaf<Recv>, public Op {
+class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Recv : public Operation<Recv>, public Op {
  public:
   Recv(DatagramTransport& transport, std::size_t bytes_max) noexcept;
   bool start() noexcept { return transport_.start(*this); }
@@ -169,10 +169,10 @@ class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Re
   std::size_t bytes_max_;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Send : public Leaf<Send>,
+class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Send : public Operation<Send>,
                                                                                      public DatagramSendOp {
  public:
-  Send(DatagramTransport& transport, What what, Bytes datagram = {}, const Address* to = nullptr,
+  Send(DatagramTransport& transport, What what, BytesView datagram = {}, const Address* to = nullptr,
        const Endpoint& from = {}) noexcept;
   bool start() noexcept { return transport_.start(*this); }
   void finish() const {
@@ -188,14 +188,14 @@ class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Se
 inline DatagramTransport::Recv DatagramTransport::recv_from(std::size_t bytes_max) noexcept {
   return {*this, bytes_max};
 }
-inline DatagramTransport::Send DatagramTransport::send_to(Bytes datagram, const Address& to) noexcept {
+inline DatagramTransport::Send DatagramTransport::send_to(BytesView datagram, const Address& to) noexcept {
   return {*this, Send::What::send_to, datagram, &to};
 }
-inline DatagramTransport::Send DatagramTransport::reply(const Datagram& received, Bytes datagram) noexcept {
+inline DatagramTransport::Send DatagramTransport::reply(const Datagram& received, BytesView datagram) noexcept {
   return {*this, is_connected() ? Send::What::send : Send::What::send_to, datagram,
           is_connected() ? nullptr : &received.from, received.to};
 }
-inline DatagramTransport::Send DatagramTransport::send(Bytes datagram) noexcept {
+inline DatagramTransport::Send DatagramTransport::send(BytesView datagram) noexcept {
   return {*this, Send::What::send, datagram};
 }
 inline DatagramTransport::Send DatagramTransport::flush() noexcept { return {*this, Send::What::flush}; }

@@ -18,7 +18,7 @@ class BodyReader {
   // Error(timed_out) when nothing arrives in time.
   // Cancelled: nothing is lost.
   // Lifetime of the bytes: until the next call.
-  virtual Task<Bytes> recv() = 0;
+  virtual Task<BytesView> recv() = 0;
   // Returns: the rest of the body.
   // Throws: Error(overloaded) above `bytes_max`; else as recv().
   Task<std::string> read_all(std::size_t bytes_max);
@@ -35,7 +35,7 @@ class BodyWriter {
   // Sends it as a part of the body; returns when the next part can be taken, so that a slow client slows the producer.
   // Throws: Error(disconnected) when the client is gone; Error(invalid) above an announced length.
   // Lifetime: `bytes` must live until it returns.
-  virtual Task<> send(Bytes bytes) = 0;
+  virtual Task<> send(BytesView bytes) = 0;
   // Waits until the client has closed the connection, or shut down its side: to end what has nothing to send for a long
   // time. Requests that it sends meanwhile wait; above 64 KiB of them it returns, too.
   virtual Task<> wait_disconnected() = 0;

@@ -172,7 +172,7 @@ bool Exchange::write(Response&& response, const How& how) {
   }
   if (!is_long) return true;
   if (whole != nullptr) body_ = std::move(*whole);
-  long_body_ = whole != nullptr ? Bytes(body_) : Bytes(body);
+  long_body_ = whole != nullptr ? BytesView(body_) : BytesView(body);
   return true;
 }
 

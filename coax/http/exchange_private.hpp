@@ -46,8 +46,8 @@ class Exchange {
   [[nodiscard]] bool has_answers() const noexcept { return !out_.empty(); }
   [[nodiscard]] bool is_full() const noexcept { return out_.size() >= out_bytes_max || !long_body_.empty(); }
   // Valid until they are sent.
-  [[nodiscard]] std::span<const Bytes> pieces() noexcept {
-    pieces_ = {Bytes(out_), long_body_};
+  [[nodiscard]] std::span<const BytesView> pieces() noexcept {
+    pieces_ = {BytesView(out_), long_body_};
     return std::span(pieces_).first(long_body_.empty() ? 1 : 2);
   }
   void sent() noexcept;
@@ -58,9 +58,9 @@ class Exchange {
   static constexpr std::size_t kept_bytes_max = 64 * 1024;
 
   std::string out_;
-  std::string body_;  // a long one
-  Bytes long_body_;   // it, or what lasts
-  std::array<Bytes, 2> pieces_;
+  std::string body_;     // a long one
+  BytesView long_body_;  // it, or what lasts
+  std::array<BytesView, 2> pieces_;
 };
 
 }  // namespace coax::http

@@ -20,7 +20,7 @@ using Step = Http1Connection::Step;
     switch (step) {
       case Step::request: {
         http.rest();
-        const Bytes bytes = co_await stream.recv();
+        const BytesView bytes = co_await stream.recv();
         http.feed(bytes);
         break;
       }

@@ -37,7 +37,7 @@ void Http1Connection::parse() {
   if (unread_.empty()) return;
   const auto taken = exchange_->parser.feed_lent(unread_);
   if (!taken) exchange_->failure = taken.error();
-  unread_ = taken ? unread_.from(*taken) : Bytes();
+  unread_ = taken ? unread_.from(*taken) : BytesView();
 }
 
 void Http1Connection::rest() noexcept {
@@ -46,7 +46,7 @@ void Http1Connection::rest() noexcept {
   connection_.set_idle_max(site_.options().keep_alive);
 }
 
-void Http1Connection::feed(Bytes bytes) noexcept {
+void Http1Connection::feed(BytesView bytes) noexcept {
   connection_.set_idle_max(std::nullopt);
   connection_.set_busy(true);
   unread_ = bytes;

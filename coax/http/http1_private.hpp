@@ -44,10 +44,10 @@ class Http1Connection {
   Task<> read_rest();
   // Between two requests nothing is held but this object.
   void rest() noexcept;
-  void feed(Bytes bytes) noexcept;  // of requests; none: the peer has shut down its side
+  void feed(BytesView bytes) noexcept;  // of requests; none: the peer has shut down its side
 
   [[nodiscard]] bool has_responses() const noexcept { return exchange_ && exchange_->has_answers(); }
-  [[nodiscard]] std::span<const Bytes> responses() noexcept { return exchange_->pieces(); }
+  [[nodiscard]] std::span<const BytesView> responses() noexcept { return exchange_->pieces(); }
   void responses_are_sent() noexcept { exchange_->sent(); }
   bool queue_responses() noexcept;  // for the end of the turn; false: there are too many
   [[nodiscard]] HandOver hand_over();
@@ -82,7 +82,7 @@ class Http1Connection {
   coax::Connection& connection_;
   const Site& site_;
   Exchange::Pointer exchange_;
-  Bytes unread_;       // lent until the next recv(), or
+  BytesView unread_;   // lent until the next recv(), or
   std::string ahead_;  // kept while a response was waited for
   std::unique_ptr<Upgrade> upgrade_;
   detail::WebSocketHandler* websocket_ = nullptr;

@@ -17,12 +17,12 @@ class Http1Connection::Reader final : public BodyReader {
  public:
   explicit Reader(Http1Connection& connection) noexcept : http_(connection) {}
 
-  Task<Bytes> recv() override {
+  Task<BytesView> recv() override {
     http1::RequestParser& parser = http_.exchange_->parser;
     co_await checkpoint();
     while (parser.body().empty()) {
       if (http_.exchange_->failure) fail();
-      if (parser.done()) co_return Bytes();
+      if (parser.done()) co_return BytesView();
       if (http_.ended_) {
         is_cut_short_ = true;
         throw Error(ErrorKind::disconnected, "read the body from", peer(), "the connection ended in the middle of it");
@@ -35,7 +35,7 @@ class Http1Connection::Reader final : public BodyReader {
     part_.swap(parser.body());
     parser.body().clear();
     charge_bytes(part_.size());
-    co_return Bytes(part_);
+    co_return BytesView(part_);
   }
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
     return http_.exchange_->parser.head().content_length;
@@ -68,7 +68,7 @@ class Http1Connection::Writer final : public BodyWriter {
   Writer(Http1Connection& connection, Framing framing, std::uint64_t length) noexcept
       : http_(connection), framing_(framing), left_(length) {}
 
-  Task<> send(Bytes bytes) override {
+  Task<> send(BytesView bytes) override {
     if (bytes.empty()) co_return;  // an empty chunk would be the end
     if (framing_ != Framing::chunked) {
       if (framing_ == Framing::length && bytes.size() > left_) {
@@ -83,7 +83,8 @@ class Http1Connection::Writer final : public BodyWriter {
     char* end = std::to_chars(line.data(), line.data() + 16, bytes.size(), 16).ptr;
     *end++ = '\r';
     *end++ = '\n';
-    const std::array<Bytes, 3> pieces{Bytes(line.data(), static_cast<std::size_t>(end - line.data())), bytes, "\r\n"};
+    const std::array<BytesView, 3> pieces{BytesView(line.data(), static_cast<std::size_t>(end - line.data())), bytes,
+                                          "\r\n"};
     co_await http_.connection_.stream().send(pieces);
   }
 
@@ -100,7 +101,7 @@ class Http1Connection::Writer final : public BodyWriter {
     const bool is_of_body = !http_.exchange_->parser.done();  // which is not read any more
     try {
       while (http_.ahead_.size() < ahead_bytes_max) {
-        const Bytes bytes = co_await http_.connection_.stream().recv();
+        const BytesView bytes = co_await http_.connection_.stream().recv();
         if (bytes.empty()) co_return;
         if (!is_of_body) http_.ahead_.append(bytes.text());
       }

@@ -75,7 +75,7 @@ bool RequestAccess::parse(Request& request) {
 
 Task<std::string> BodyReader::read_all(std::size_t bytes_max) {
   std::string all;
-  while (const Bytes bytes = co_await recv()) {
+  while (const BytesView bytes = co_await recv()) {
     if (bytes.size() > bytes_max - all.size()) {
       throw Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max));
     }

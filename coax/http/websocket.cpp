@@ -160,7 +160,7 @@ Task<> WebSocket::read_to_close() {
   }
 }
 
-Task<> WebSocket::send(Opcode opcode, Bytes payload) {
+Task<> WebSocket::send(Opcode opcode, BytesView payload) {
   if (close_sent_) co_return;
   if (opcode == Opcode::text && !is_utf8(payload)) {
     throw Error(ErrorKind::invalid, "send to", stream_.peer_name(),
@@ -173,7 +173,7 @@ Task<> WebSocket::send(Opcode opcode, Bytes payload) {
     co_return;
   }
   const FrameHeader header(opcode, payload.size());
-  const std::array<Bytes, 2> pieces{header.bytes(), payload};
+  const std::array<BytesView, 2> pieces{header.bytes(), payload};
   co_await stream_.send(pieces);
 }
 
@@ -184,7 +184,7 @@ Task<std::string> client_handshake(Stream& stream, std::string_view host, std::s
   append_upgrade_request(request, host, target, key, protocols);
   co_await stream.send(request);
   http1::ResponseParser response("GET");
-  Bytes bytes;
+  BytesView bytes;
   while (!response.head_done() || (response.head().status / 100 == 1 && response.head().status != 101)) {
     if (response.head_done()) response.reset("GET");  // an interim response (RFC 9110, section 15.2)
     if (bytes.empty()) bytes = co_await stream.recv();

@@ -23,7 +23,7 @@ struct Options {
 // A whole message; false when the connection is closed. Lifetime of `data`: until the next recv().
 struct Message {
   Opcode kind = Opcode::text;
-  Bytes data;
+  BytesView data;
   bool open = false;
   explicit operator bool() const noexcept { return open; }
   [[nodiscard]] bool is_text() const noexcept { return kind == Opcode::text; }
@@ -45,8 +45,8 @@ class WebSocket : private Timer {
   // Cancelled: nothing is lost.
   Task<Message> recv();
   // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; else as Stream::send().
-  Task<> send_text(Bytes utf8) { return send(Opcode::text, utf8); }
-  Task<> send_binary(Bytes bytes) { return send(Opcode::binary, bytes); }
+  Task<> send_text(BytesView utf8) { return send(Opcode::text, utf8); }
+  Task<> send_binary(BytesView bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
   // Sends a close frame, once; what the peer still sends is ignored.
   Task<> close(std::uint16_t code = 1000, std::string_view reason = {}) {
@@ -61,7 +61,7 @@ class WebSocket : private Timer {
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
 
  private:
-  Task<> send(Opcode opcode, Bytes payload);
+  Task<> send(Opcode opcode, BytesView payload);
   Task<> send_close(std::string payload);
   Task<> read_to_close();
   Task<> handle(const Event& event);

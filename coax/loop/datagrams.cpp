@@ -63,7 +63,7 @@ std::span<mmsghdr> ReceiveBatch::prepare(bool may_be_joined) noexcept {
   return headers_;
 }
 
-void ReceiveBatch::put(std::size_t index, Bytes datagram, const Address& from, const Endpoint& to) noexcept {
+void ReceiveBatch::put(std::size_t index, BytesView datagram, const Address& from, const Endpoint& to) noexcept {
   std::memcpy(pieces_[index].iov_base, datagram.data(), std::min(datagram.size(), message_bytes_max));
   std::memcpy(&names_[index], from.native().data(), from.native().size());
   headers_[index].msg_len = static_cast<unsigned>(datagram.size());
@@ -107,7 +107,7 @@ SendBatch::SendBatch() noexcept {
   }
 }
 
-bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+bool SendBatch::joins(BytesView datagram, std::span<const std::byte> to, const Endpoint& from,
                       std::size_t join_bytes_max) const noexcept {
   if (empty() || (parts_ && end_ - begin_ == 1)) return false;
   const std::size_t last = end_ - 1;
@@ -120,7 +120,7 @@ bool SendBatch::joins(Bytes datagram, std::span<const std::byte> to, const Endpo
          (to.empty() || std::memcmp(header.msg_name, to.data(), to.size()) == 0) && info.from == from;
 }
 
-void SendBatch::join(Bytes datagram) noexcept {
+void SendBatch::join(BytesView datagram) noexcept {
   const std::size_t last = end_ - 1;
   pieces_[last].iov_len += datagram.size();
   if (infos_[last].count++ != 1) return;
@@ -133,7 +133,7 @@ void SendBatch::join(Bytes datagram) noexcept {
   headers_[last].msg_hdr.msg_controllen = infos_[last].source_bytes + CMSG_SPACE(sizeof segment);
 }
 
-bool SendBatch::add(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+bool SendBatch::add(BytesView datagram, std::span<const std::byte> to, const Endpoint& from,
                     std::size_t join_bytes_max) noexcept {
   if (datagram.size() > bytes_max - bytes_end_) return false;
   const bool joined = joins(datagram, to, from, join_bytes_max);

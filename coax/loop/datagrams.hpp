@@ -51,7 +51,7 @@ class ReceiveBatch {
 
   // For back-ends: the headers to be filled by recvmmsg(2); and one of them filled by hand.
   std::span<mmsghdr> prepare(bool may_be_joined) noexcept;
-  void put(std::size_t index, Bytes datagram, const Address& from, const Endpoint& to) noexcept;
+  void put(std::size_t index, BytesView datagram, const Address& from, const Endpoint& to) noexcept;
 
  private:
   // Not a power of two: else all buffers would share the same few lines of the processor's cache.
@@ -82,7 +82,8 @@ class SendBatch {
   // Behind the others, as a part of the last message when it fits to that and has at most `join_bytes_max` bytes.
   // Without an address it is for the connected peer. False: there is no room.
   // `from`: the local address that it leaves from; of no family: the system chooses.
-  bool add(Bytes datagram, std::span<const std::byte> to, const Endpoint& from, std::size_t join_bytes_max) noexcept;
+  bool add(BytesView datagram, std::span<const std::byte> to, const Endpoint& from,
+           std::size_t join_bytes_max) noexcept;
 
   // What is next, for back-ends.
   [[nodiscard]] std::span<mmsghdr> headers() noexcept {
@@ -117,9 +118,9 @@ class SendBatch {
   };
   using Control = std::array<char, packet_info::space + CMSG_SPACE(sizeof(std::uint16_t))>;
 
-  [[nodiscard]] bool joins(Bytes datagram, std::span<const std::byte> to, const Endpoint& from,
+  [[nodiscard]] bool joins(BytesView datagram, std::span<const std::byte> to, const Endpoint& from,
                            std::size_t join_bytes_max) const noexcept;
-  void join(Bytes datagram) noexcept;
+  void join(BytesView datagram) noexcept;
 
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

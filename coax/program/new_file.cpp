@@ -24,7 +24,7 @@ NewFile::NewFile(std::string directory)
 
 NewFile::~NewFile() { ::close(native_); }
 
-void NewFile::write(Bytes bytes) {
+void NewFile::write(BytesView bytes) {
   while (bytes) {
     const auto count = ::write(native_, bytes.data(), bytes.size());
     if (count < 0 && errno != EINTR) throw Error(errno, "write to a file in", directory_);

@@ -21,7 +21,7 @@ class NewFile {
   NewFile& operator=(const NewFile&) = delete;
   ~NewFile();
 
-  void write(Bytes bytes);
+  void write(BytesView bytes);
   // To the disk, and then into the directory under this name. Throws Error(invalid) when it is no plain file name,
   // Error(EEXIST) when there is such a file: it stays as it is.
   void commit(std::string_view name);

@@ -66,7 +66,7 @@ Duration Arguments::duration(std::string_view name, Duration otherwise) const {
   throw UsageError(fmt::format("{}: '{}' is no time such as 30s", name, word(name).value));
 }
 
-std::string Arguments::where(std::string_view host) const {
+std::string Arguments::address(std::string_view host) const {
   const std::string_view port = (*this)["PORT"];
   if (port.empty()) throw UsageError("PORT is missing");
   // A usage without the word HOST is one without a host, and so is an empty word: a server stays on this machine.

@@ -2,7 +2,7 @@
 // chosen.
 //
 //   void ask(const coax::Arguments& given) {
-//     auto server = coax::Socket::connect_to(given.where(), {.timeout = 10s});
+//     auto server = coax::Socket::connect_to(given.address(), {.timeout = 10s});
 //     server.send(given.get("TEXT", "Hello!"));
 //   }
 //   int main(int argc, char** argv) { return coax::program(argc, argv, "HOST PORT [TEXT]", ask); }
@@ -47,7 +47,7 @@ class Arguments {
   [[nodiscard]] Duration duration(std::string_view name, Duration otherwise) const;
   // "HOST:PORT" for connecting and listening; an IPv6 address gets its brackets. Without a HOST: 127.0.0.1, so that
   // only this machine reaches what listens there. Another word than HOST can be named.
-  [[nodiscard]] std::string where(std::string_view host = "HOST") const;
+  [[nodiscard]] std::string address(std::string_view host = "HOST") const;
 
  private:
   struct Word {

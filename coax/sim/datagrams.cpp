@@ -171,7 +171,8 @@ std::int64_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& bat
   return sent;
 }
 
-void SimNetwork::World::send_one(sim::DatagramSocket& socket, Bytes bytes, const Endpoint& to, const Endpoint& source) {
+void SimNetwork::World::send_one(sim::DatagramSocket& socket, BytesView bytes, const Endpoint& to,
+                                 const Endpoint& source) {
   const bool has_address = !socket.at.is_wildcard() && socket.at.family() == to.family();
   const bool is_for_many = is_broadcast(to) || to.is_multicast();
   const Endpoint reached =

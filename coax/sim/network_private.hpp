@@ -244,7 +244,7 @@ class SimNetwork::World {
   // Datagrams: sim_datagrams.cpp.
   [[nodiscard]] bool is_taken(const Endpoint& at, const DatagramOptions& options) const noexcept;
   static int change_membership(sim::DatagramSocket& socket, const SocketOption& option);
-  void send_one(sim::DatagramSocket& socket, Bytes bytes, const Endpoint& to, const Endpoint& source);
+  void send_one(sim::DatagramSocket& socket, BytesView bytes, const Endpoint& to, const Endpoint& source);
   void transmit(sim::DatagramSocket& from, const sim::Packet& packet, const Endpoint& host);
   Duration latency(const SimConditions& conditions) noexcept;
   void push(TimePoint at, sim::Event::Kind kind, sim::Packet packet);

@@ -63,10 +63,10 @@ Credentials peer_credentials(const Socket& socket) {
   return {.pid = credentials.pid, .uid = credentials.uid, .gid = credentials.gid};
 }
 
-std::size_t send_message(Socket& socket, std::span<const Bytes> pieces, const MessageExtras& extras, int flags) {
+std::size_t send_message(Socket& socket, std::span<const BytesView> pieces, const MessageExtras& extras, int flags) {
   std::vector<iovec> list;
   list.reserve(pieces.size());
-  for (const Bytes& piece : pieces)
+  for (const BytesView& piece : pieces)
     list.push_back({.iov_base = const_cast<char*>(piece.data()), .iov_len = piece.size()});
   std::vector<char> control = control_of(extras);
   ::msghdr message{};
@@ -102,13 +102,13 @@ ReceivedMessage recv_message(Socket& socket, std::span<const std::span<char>> in
   }
   const auto name = std::as_bytes(std::span(&from, 1));
   received.from = Address::from_native(name.first(std::min<std::size_t>(message.msg_namelen, name.size())));
-  received.cut = (message.msg_flags & MSG_TRUNC) != 0;
+  received.truncated = (message.msg_flags & MSG_TRUNC) != 0;
   received.control_cut = (message.msg_flags & MSG_CTRUNC) != 0;
   received.flags = message.msg_flags;
   return received;
 }
 
-std::size_t send_descriptors(Socket& socket, Bytes bytes, std::span<const int> descriptors) {
+std::size_t send_descriptors(Socket& socket, BytesView bytes, std::span<const int> descriptors) {
   return send_message(socket, std::span(&bytes, 1), {.descriptors = descriptors});
 }
 

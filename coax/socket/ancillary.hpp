@@ -32,7 +32,7 @@ struct MessageExtras {
 };
 // One call: gathers the pieces; returns the count of bytes that the kernel took. With descriptors a stream needs at
 // least one byte.
-std::size_t send_message(Socket& socket, std::span<const Bytes> pieces, const MessageExtras& extras = {},
+std::size_t send_message(Socket& socket, std::span<const BytesView> pieces, const MessageExtras& extras = {},
                          int flags = 0);
 
 struct ReceivedMessage {
@@ -41,7 +41,7 @@ struct ReceivedMessage {
   std::optional<Credentials> credentials;
   std::vector<ControlMessage> others;
   Address from;
-  bool cut = false;          // the datagram was longer than the buffers
+  bool truncated = false;    // the datagram was longer than the buffers
   bool control_cut = false;  // there was more than control_bytes_max; descriptors that did not fit are closed
   int flags = 0;             // the kernel's
 };
@@ -50,7 +50,7 @@ ReceivedMessage recv_message(Socket& socket, std::span<const std::span<char>> in
                              int flags = 0);
 
 // Descriptors over a Unix socket, with the bytes that they come with.
-std::size_t send_descriptors(Socket& socket, Bytes bytes, std::span<const int> descriptors);
+std::size_t send_descriptors(Socket& socket, BytesView bytes, std::span<const int> descriptors);
 ReceivedMessage recv_descriptors(Socket& socket, std::span<char> into, std::size_t count_max, int flags = 0);
 
 }  // namespace coax

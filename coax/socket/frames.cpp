@@ -5,17 +5,17 @@
 
 namespace coax {
 
-std::optional<Bytes> SocketFrames::next(std::optional<TimePoint>& until) {
+std::optional<BytesView> SocketFrames::next(std::optional<TimePoint>& until) {
   const auto event = reader_->next(decoder_, until);
   if (!event) return std::nullopt;
   if (event->kind == FrameEvent::Kind::frame) return event->bytes;
   throw frame_error(event->kind, options_, reader_->socket().peer_text());
 }
 
-void SocketFrames::send(Bytes payload) {
+void SocketFrames::send(BytesView payload) {
   const auto envelope = framing_.enclose(payload);
   if (!envelope) throw Error(ErrorKind::invalid, "send a frame to", reader_->socket().peer_text(), envelope.error());
-  const std::array<Bytes, 3> pieces{envelope->head(), payload, envelope->tail};
+  const std::array<BytesView, 3> pieces{envelope->head(), payload, envelope->tail};
   reader_->socket().send(pieces);
   if (framing_.kind() == Framing::Kind::until_close) reader_->socket().shutdown_send();
 }

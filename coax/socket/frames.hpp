@@ -29,17 +29,17 @@ class SocketFrames {
   // frame, however it is cut; after it nothing is lost, and the next call goes on. Throws Error(protocol) on a frame
   // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
   // Error(disconnected) when the stream ended in the middle of a frame.
-  std::optional<Bytes> next() {
+  std::optional<BytesView> next() {
     std::optional<TimePoint> until;
     return next(until);
   }
   // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
   // nothing was sent; else as Socket::send.
-  void send(Bytes payload);
+  void send(BytesView payload);
 
  private:
   friend class SocketJsonMessages;
-  std::optional<Bytes> next(std::optional<TimePoint>& until);
+  std::optional<BytesView> next(std::optional<TimePoint>& until);
 
   OwnedOrBorrowed<SocketReader> reader_;
   Framing framing_;

@@ -32,10 +32,10 @@ SocketJsonMessages::SocketJsonMessages(SocketReader& reader, Framing framing, co
       frames_(reader, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
       depth_max_(options.depth_max) {}
 
-std::optional<Bytes> SocketJsonMessages::recv() {
+std::optional<BytesView> SocketJsonMessages::recv() {
   std::optional<TimePoint> until;  // for the blank lines before it, too
   while (true) {
-    const std::optional<Bytes> text = frames_.next(until);
+    const std::optional<BytesView> text = frames_.next(until);
     if (!text) return std::nullopt;
     if (on_lines_ && trim(*text).empty()) continue;
     const auto fault = check_json(*text, depth_max_);
@@ -45,13 +45,13 @@ std::optional<Bytes> SocketJsonMessages::recv() {
   }
 }
 
-void SocketJsonMessages::send(Bytes json) {
+void SocketJsonMessages::send(BytesView json) {
   if (const auto fault = check_json(json, json_depth_limit)) {
     throw Error(ErrorKind::invalid, "send JSON to", socket_.peer_text(),
                 fmt::format("{} (byte {})", fault->reason, fault->at));
   }
   const bool has_line_ends = on_lines_ && json.text().find_first_of("\r\n") != std::string_view::npos;
-  frames_.send(has_line_ends ? Bytes(json_on_one_line(json)) : json);
+  frames_.send(has_line_ends ? BytesView(json_on_one_line(json)) : json);
 }
 
 }  // namespace coax

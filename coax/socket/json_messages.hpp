@@ -20,10 +20,10 @@ class SocketJsonMessages {
   // The next message, valid until the next call: one JSON value (check_json), perhaps with white space around it. Lines
   // of nothing but white space are passed over. At the end of the stream nothing. Throws Error(protocol) on what is no
   // JSON, and what SocketFrames::next() throws; after the former, too, the next call goes on behind it.
-  std::optional<Bytes> recv();
+  std::optional<BytesView> recv();
   // One JSON value. Throws Error(invalid) when it is none, and nothing was sent; else as Socket::send. On lines, it is
   // sent without the line ends that may stand between its values.
-  void send(Bytes json);
+  void send(BytesView json);
 
  private:
   Socket& socket_;

@@ -5,7 +5,7 @@
 
 namespace coax {
 
-std::optional<Bytes> LineReader::next() {
+std::optional<BytesView> LineReader::next() {
   const auto event = reader_->next(decoder_);
   if (!event) return std::nullopt;
   if (event->kind == LineEvent::Kind::line) return event->bytes;

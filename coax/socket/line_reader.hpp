@@ -28,7 +28,7 @@ class LineReader {
   // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
   // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. The socket's
   // timeout is for the whole line, however it is cut; it loses nothing: the next call goes on.
-  std::optional<Bytes> next();
+  std::optional<BytesView> next();
 
  private:
   OwnedOrBorrowed<SocketReader> reader_;

@@ -14,7 +14,7 @@ void SocketReader::receive(std::optional<TimePoint>& deadline) {
 }
 
 template <class Step>
-std::optional<Bytes> SocketReader::read(Step step) {
+std::optional<BytesView> SocketReader::read(Step step) {
   std::optional<TimePoint> deadline;
   buffer_.begin();
   while (true) {
@@ -28,19 +28,19 @@ std::optional<Bytes> SocketReader::read(Step step) {
   }
 }
 
-std::optional<Bytes> SocketReader::line() {
+std::optional<BytesView> SocketReader::line() {
   return read([this] { return buffer_.line(); });
 }
 
-std::optional<Bytes> SocketReader::until(std::string_view delimiter) {
+std::optional<BytesView> SocketReader::until(std::string_view delimiter) {
   return read([&] { return buffer_.until(delimiter); });
 }
 
-Bytes SocketReader::exactly(std::size_t count) {
+BytesView SocketReader::exactly(std::size_t count) {
   return read([&] { return buffer_.exactly(count); }).value();
 }
 
-Bytes SocketReader::some() {
+BytesView SocketReader::some() {
   return read([this] { return buffer_.some(); }).value();
 }
 

@@ -27,16 +27,16 @@ class SocketReader {
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
   // Throws: Error(protocol) for a line above the limit; the next call goes on behind it.
-  std::optional<Bytes> line();
+  std::optional<BytesView> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
   // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
   // Error(invalid) for an empty delimiter.
-  std::optional<Bytes> until(std::string_view delimiter);
+  std::optional<BytesView> until(std::string_view delimiter);
   // Returns: so many bytes. Memory is allocated for received bytes only.
   // Throws: IncompleteRead, with the bytes received, when the stream ended before.
-  Bytes exactly(std::size_t count);
+  BytesView exactly(std::size_t count);
   // Returns: what has arrived, at least one byte; empty: the stream has ended.
-  Bytes some();
+  BytesView some();
   // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes behind the event stay
   // in the reader.
   // Lifetime: the event is valid until the next call.
@@ -51,14 +51,14 @@ class SocketReader {
 
   // Bytes received and not given yet. Must be empty when a protocol goes on encrypted (STARTTLS): bytes that the peer,
   // or somebody between, sent before would count as encrypted.
-  [[nodiscard]] Bytes buffered() const noexcept { return buffer_.buffered(); }
+  [[nodiscard]] BytesView buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
   [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }
   [[nodiscard]] Socket& socket() const noexcept { return socket_; }
 
  private:
   template <class Step>
-  std::optional<Bytes> read(Step step);
+  std::optional<BytesView> read(Step step);
   void receive(std::optional<TimePoint>& deadline);
 
   Socket& socket_;

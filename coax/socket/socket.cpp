@@ -15,7 +15,7 @@
 namespace coax {
 
 static_assert(static_cast<int>(SocketType::non_blocking) == SOCK_NONBLOCK);
-static_assert(flags::out_of_band == MSG_OOB && flags::peek == MSG_PEEK && flags::cut == MSG_TRUNC &&
+static_assert(flags::out_of_band == MSG_OOB && flags::peek == MSG_PEEK && flags::truncate == MSG_TRUNC &&
               flags::dont_wait == MSG_DONTWAIT && flags::wait_all == MSG_WAITALL && flags::more == MSG_MORE);
 
 namespace {
@@ -143,7 +143,7 @@ void Socket::apply_default_timeout() {
 
 // --- options ---
 
-void Socket::set_option(int level, int name, Bytes value) {
+void Socket::set_option(int level, int name, BytesView value) {
   if (::setsockopt(native(), level, name, value.data(), static_cast<socklen_t>(value.size())) != 0) {
     throw option_error("set the socket option", level, name);
   }

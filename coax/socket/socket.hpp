@@ -37,7 +37,7 @@ enum class Shutdown : int { receiving = 0, sending = 1, both = 2 };
 namespace flags {
 inline constexpr int out_of_band = 0x1;  // the urgent byte of TCP
 inline constexpr int peek = 0x2;         // leave the bytes in the queue
-inline constexpr int cut = 0x20;         // of a datagram: tell its real length
+inline constexpr int truncate = 0x20;    // of a datagram: tell its real length
 inline constexpr int dont_wait = 0x40;   // would_block instead of waiting, whatever the socket's timeout
 inline constexpr int wait_all = 0x100;   // wait for the whole size; only on a socket without a timeout
 inline constexpr int more = 0x8000;      // more follows: do not send half a segment
@@ -49,13 +49,13 @@ struct SocketConnectOptions {
 };
 
 struct Datagram {
-  Bytes bytes;  // lent, or in the caller's buffer; may be empty, which is no end
+  BytesView bytes;  // lent, or in the caller's buffer; may be empty, which is no end
   Address from;
   std::size_t length = 0;  // its real one
   // The local address that it reached, without its port: where an answer leaves from. Of no family unless it came over
   // IP to a socket that is bound to a wildcard.
   Endpoint to = {};
-  [[nodiscard]] bool cut() const noexcept { return length > bytes.size(); }  // the rest is lost
+  [[nodiscard]] bool truncated() const noexcept { return length > bytes.size(); }  // the rest is lost
 };
 
 class Socket {
@@ -90,13 +90,13 @@ class Socket {
   // --- receiving ---
   // What there is, at most so much; empty: the peer has finished, now and at every further call. Lent: valid until the
   // next call that receives on this socket.
-  Bytes recv(std::size_t bytes_max = 64_KiB, int flags = 0);
-  // Into the caller's buffer; returns the count. An empty buffer gives 0 at once. With flags::cut the count may be
+  BytesView recv(std::size_t bytes_max = 64_KiB, int flags = 0);
+  // Into the caller's buffer; returns the count. An empty buffer gives 0 at once. With flags::truncate the count may be
   // above the buffer's size.
   std::size_t recv(std::span<char> into, int flags = 0);
   // As recv(), for one time limit over several calls: the first that has to wait sets `until` from the socket's
   // timeout, and those that get it again fail when that time has come, even if there is something to receive.
-  Bytes recv_until(std::optional<TimePoint>& until);
+  BytesView recv_until(std::optional<TimePoint>& until);
   // Exactly so many bytes. Throws IncompleteRead with what came when the peer finished before. The timeout is for the
   // whole call; after it, what had come is lost.
   std::string recv_exactly(std::size_t count);
@@ -107,15 +107,15 @@ class Socket {
 
   // --- sending ---
   // All of it. The timeout is for the whole call; after it, an unknown part has gone.
-  void send(Bytes bytes, int flags = 0);
-  void send(std::span<const Bytes> pieces, int flags = 0);  // as one
+  void send(BytesView bytes, int flags = 0);
+  void send(std::span<const BytesView> pieces, int flags = 0);  // as one
   // What the kernel takes now; returns the count.
-  std::size_t send_some(Bytes bytes, int flags = 0);
-  std::size_t send_some(std::span<const Bytes> pieces, int flags = 0);
-  void send_to(Bytes datagram, const Address& to, int flags = 0);
-  void send_to(Bytes datagram, std::string_view to, int flags = 0);
+  std::size_t send_some(BytesView bytes, int flags = 0);
+  std::size_t send_some(std::span<const BytesView> pieces, int flags = 0);
+  void send_to(BytesView datagram, const Address& to, int flags = 0);
+  void send_to(BytesView datagram, std::string_view to, int flags = 0);
   // To the sender of a datagram, from the local address that it reached.
-  void reply(const Datagram& received, Bytes datagram, int flags = 0);
+  void reply(const Datagram& received, BytesView datagram, int flags = 0);
   std::size_t send_native(const ::msghdr& message, int flags = 0);
   // From the file's position to its end, without copying; moves the position. Returns the count. Throws Error(invalid)
   // on a socket that is non-blocking or no stream. On failure the position tells what has gone.
@@ -159,7 +159,7 @@ class Socket {
   [[nodiscard]] options::keep_alive get_keep_alive() const;
   [[nodiscard]] options::linger get_linger() const;
   // As they are. An option without bytes passes no pointer to the kernel.
-  void set_option(int level, int name, Bytes value);
+  void set_option(int level, int name, BytesView value);
   [[nodiscard]] std::string get_option(int level, int name, std::size_t bytes_max) const;
 
   // --- what it is ---
@@ -192,7 +192,7 @@ class Socket {
   int wait(Attempt& attempt) const noexcept;
   int start_connect(const Address& to) const noexcept;
   int connect_local(const Address& to) const noexcept;
-  std::size_t send_once(Attempt& attempt, std::span<const Bytes> pieces, std::size_t skip, int flags);
+  std::size_t send_once(Attempt& attempt, std::span<const BytesView> pieces, std::size_t skip, int flags);
   std::size_t receive(const Attempt& attempt, std::span<char> into, int flags);
   void apply_default_timeout();
   std::uint64_t send_file_range(int file, std::uint64_t offset, std::uint64_t count);

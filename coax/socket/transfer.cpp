@@ -116,22 +116,22 @@ std::span<char> Socket::lend(std::size_t bytes_max) {
   return {lent_.get(), bytes_max};
 }
 
-Bytes Socket::recv(std::size_t bytes_max, int flags) {
+BytesView Socket::recv(std::size_t bytes_max, int flags) {
   const std::span<char> into = lend(bytes_max);
-  return Bytes(into).first(std::min(recv(into, flags), bytes_max));
+  return BytesView(into).first(std::min(recv(into, flags), bytes_max));
 }
 
 std::size_t Socket::recv(std::span<char> into, int flags) {
   return receive({.operation = "recv from", .events = POLLIN}, into, flags);
 }
 
-Bytes Socket::recv_until(std::optional<TimePoint>& until) {
+BytesView Socket::recv_until(std::optional<TimePoint>& until) {
   Attempt attempt{.operation = "recv from", .events = POLLIN, .until = until};
   if (until && Clock::now() >= *until) fail(ETIMEDOUT, attempt.operation);
   const std::span<char> into = lend(64_KiB);
   const std::size_t count = retry(attempt, [&] { return ::recv(native(), into.data(), into.size(), 0); });
   until = attempt.until;
-  return Bytes(into).first(count);
+  return BytesView(into).first(count);
 }
 
 std::string Socket::recv_exactly(std::size_t count) {
@@ -180,7 +180,7 @@ Datagram Socket::recv_from(std::span<char> into, int flags) {
   // On a stream this flag would throw the bytes away.
   const std::size_t length = recv_native(message, type_ == SocketType::stream ? flags : flags | MSG_TRUNC);
   const auto name = std::as_bytes(std::span(&from, 1)).first(std::min<std::size_t>(message.msg_namelen, sizeof from));
-  return {.bytes = Bytes(into.data(), std::min(length, into.size())),
+  return {.bytes = BytesView(into.data(), std::min(length, into.size())),
           .from = Address::from_native(name),
           .length = length,
           .to = packet_info::read(message)};
@@ -194,27 +194,27 @@ std::size_t Socket::send_native(const ::msghdr& message, int flags) {
 }
 
 // One call for what stands behind the first `skip` bytes of the pieces.
-std::size_t Socket::send_once(Attempt& attempt, std::span<const Bytes> pieces, std::size_t skip, int flags) {
+std::size_t Socket::send_once(Attempt& attempt, std::span<const BytesView> pieces, std::size_t skip, int flags) {
   std::array<iovec, pieces_at_once> list;
   ::msghdr message{};
   message.msg_iov = list.data();
-  for (const Bytes& piece : pieces) {
+  for (const BytesView& piece : pieces) {
     if (message.msg_iovlen == list.size()) break;
     const std::size_t skipped = std::min(skip, piece.size());
     skip -= skipped;
     if (skipped == piece.size()) continue;
-    const Bytes rest = piece.from(skipped);
+    const BytesView rest = piece.from(skipped);
     list[message.msg_iovlen++] = {.iov_base = const_cast<char*>(rest.data()), .iov_len = rest.size()};
   }
   attempt.may_wait = (flags & MSG_DONTWAIT) == 0;
   return retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
 }
 
-void Socket::send(Bytes bytes, int flags) { send(std::span(&bytes, 1), flags); }
+void Socket::send(BytesView bytes, int flags) { send(std::span(&bytes, 1), flags); }
 
-void Socket::send(std::span<const Bytes> pieces, int flags) {
+void Socket::send(std::span<const BytesView> pieces, int flags) {
   std::size_t total = 0;
-  for (const Bytes& piece : pieces) total += piece.size();
+  for (const BytesView& piece : pieces) total += piece.size();
   Attempt attempt{.operation = "send to", .events = POLLOUT};
   std::size_t sent = 0;
   do {  // once for nothing, too: an empty datagram is one
@@ -222,21 +222,21 @@ void Socket::send(std::span<const Bytes> pieces, int flags) {
   } while (sent < total);
 }
 
-std::size_t Socket::send_some(Bytes bytes, int flags) { return send_some(std::span(&bytes, 1), flags); }
+std::size_t Socket::send_some(BytesView bytes, int flags) { return send_some(std::span(&bytes, 1), flags); }
 
-std::size_t Socket::send_some(std::span<const Bytes> pieces, int flags) {
+std::size_t Socket::send_some(std::span<const BytesView> pieces, int flags) {
   Attempt attempt{.operation = "send to", .events = POLLOUT};
   return send_once(attempt, pieces, 0, flags);
 }
 
-void Socket::send_to(Bytes datagram, const Address& to, int flags) {
+void Socket::send_to(BytesView datagram, const Address& to, int flags) {
   Attempt attempt{.operation = "send to", .events = POLLOUT, .may_wait = (flags & MSG_DONTWAIT) == 0, .to = &to};
   const auto size = static_cast<socklen_t>(to.native().size());
   retry(attempt,
         [&] { return ::sendto(native(), datagram.data(), datagram.size(), flags | MSG_NOSIGNAL, to.get(), size); });
 }
 
-void Socket::reply(const Datagram& received, Bytes datagram, int flags) {
+void Socket::reply(const Datagram& received, BytesView datagram, int flags) {
   alignas(cmsghdr) std::array<char, packet_info::space> control;
   iovec piece{.iov_base = const_cast<char*>(datagram.data()), .iov_len = datagram.size()};
   const auto to = received.from.native();
@@ -252,7 +252,7 @@ void Socket::reply(const Datagram& received, Bytes datagram, int flags) {
   retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
 }
 
-void Socket::send_to(Bytes datagram, std::string_view to, int flags) {
+void Socket::send_to(BytesView datagram, std::string_view to, int flags) {
   send_to(datagram, Address::of(to, family()), flags);
 }
 

@@ -23,10 +23,10 @@ namespace {
 // How long the addresses of one family wait for those of the preferred one (RFC 8305, section 3, "Resolution Delay").
 constexpr Duration resolution_delay = 50ms;
 
-class Connect : public Leaf<Connect>, public Op {
+class Connect : public Operation<Connect>, public Op {
  public:
   Connect(Descriptor to, const Address& where) noexcept
-      : Leaf([](Waiting& self) noexcept { Loop::current().cancel(static_cast<Connect&>(self)); }),
+      : Operation([](Waiting& self) noexcept { Loop::current().cancel(static_cast<Connect&>(self)); }),
         Op(Kind::connect, [](Completion& self) noexcept { static_cast<Connect&>(self).resume(); }),
         where_(where) {
     descriptor = to;

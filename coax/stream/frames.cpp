@@ -6,7 +6,7 @@
 
 namespace coax {
 
-Task<std::optional<Bytes>> Frames::next() {
+Task<std::optional<BytesView>> Frames::next() {
   while (true) {
     co_await checkpoint();
     if (const auto event = reader_->try_next(decoder_)) co_return take(*event);
@@ -15,15 +15,15 @@ Task<std::optional<Bytes>> Frames::next() {
   }
 }
 
-Bytes Frames::take(const FrameEvent& event) const {
+BytesView Frames::take(const FrameEvent& event) const {
   if (event.kind == FrameEvent::Kind::frame) return event.bytes;
   throw frame_error(event.kind, options_, reader_->stream().peer_name());
 }
 
-Task<> Frames::send(Bytes payload) {
+Task<> Frames::send(BytesView payload) {
   const auto envelope = framing_.enclose(payload);
   if (!envelope) throw Error(ErrorKind::invalid, "send a frame to", reader_->stream().peer_name(), envelope.error());
-  const std::array<Bytes, 3> pieces{envelope->head(), payload, envelope->tail};
+  const std::array<BytesView, 3> pieces{envelope->head(), payload, envelope->tail};
   co_await reader_->stream().send(pieces);
   if (framing_.kind() == Framing::Kind::until_close) co_await reader_->stream().shutdown_send();
 }

@@ -26,13 +26,13 @@ class Frames {
   // The next frame, valid until the next call; at the end of the stream nothing. Throws Error(protocol) on a frame
   // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
   // Error(disconnected) when the stream ended in the middle of a frame. Cancelled: nothing is lost.
-  Task<std::optional<Bytes>> next();
+  Task<std::optional<BytesView>> next();
   // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
   // nothing was sent; else as Stream::send. The payload must live until it returns.
-  Task<> send(Bytes payload);
+  Task<> send(BytesView payload);
 
  private:
-  [[nodiscard]] Bytes take(const FrameEvent& event) const;
+  [[nodiscard]] BytesView take(const FrameEvent& event) const;
 
   OwnedOrBorrowed<Reader> reader_;
   Framing framing_;

@@ -32,9 +32,9 @@ JsonMessages::JsonMessages(Reader& reader, Framing framing, const JsonMessagesOp
       frames_(reader, std::move(framing), {.frame_bytes_max = options.message_bytes_max}),
       depth_max_(options.depth_max) {}
 
-Task<std::optional<Bytes>> JsonMessages::recv() {
+Task<std::optional<BytesView>> JsonMessages::recv() {
   while (true) {
-    const std::optional<Bytes> text = co_await frames_.next();
+    const std::optional<BytesView> text = co_await frames_.next();
     if (!text) co_return std::nullopt;
     if (on_lines_ && trim(*text).empty()) continue;
     const auto fault = check_json(*text, depth_max_);
@@ -44,14 +44,14 @@ Task<std::optional<Bytes>> JsonMessages::recv() {
   }
 }
 
-Task<> JsonMessages::send(Bytes json) {
+Task<> JsonMessages::send(BytesView json) {
   if (const auto fault = check_json(json, json_depth_limit)) {
     throw Error(ErrorKind::invalid, "send JSON to", stream_.peer_name(),
                 fmt::format("{} (byte {})", fault->reason, fault->at));
   }
   const bool has_line_ends = on_lines_ && json.text().find_first_of("\r\n") != std::string_view::npos;
   const std::string line = has_line_ends ? json_on_one_line(json) : std::string();
-  const Bytes payload = has_line_ends ? Bytes(line) : json;
+  const BytesView payload = has_line_ends ? BytesView(line) : json;
   co_await frames_.send(payload);
 }
 

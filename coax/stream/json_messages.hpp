@@ -21,10 +21,10 @@ class JsonMessages {
   // of nothing but white space are passed over. At the end of the stream nothing. Throws Error(protocol) on what is no
   // JSON, and what Frames::next() throws; after the former, too, the next call goes on behind it. Cancelled: nothing is
   // lost.
-  Task<std::optional<Bytes>> recv();
+  Task<std::optional<BytesView>> recv();
   // One JSON value. Throws Error(invalid) when it is none, and nothing was sent; else as Stream::send. The text must
   // live until it returns; on lines, it is sent without the line ends that may stand between its values.
-  Task<> send(Bytes json);
+  Task<> send(BytesView json);
 
  private:
   Stream& stream_;

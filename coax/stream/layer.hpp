@@ -34,7 +34,7 @@ class Layer : public Stream {
       abort_destroyed_in_use();
   }
 
-  bool queue(Bytes bytes) noexcept override { return below_.queue(bytes); }
+  bool queue(BytesView bytes) noexcept override { return below_.queue(bytes); }
   void close() noexcept override { below_.close(); }
   void abort() noexcept override { below_.abort(); }
   void end_input() noexcept override { below_.end_input(); }

@@ -119,7 +119,7 @@ bool LimitedStream::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
-bool LimitedStream::queue(Bytes bytes) noexcept {
+bool LimitedStream::queue(BytesView bytes) noexcept {
   if (send_error_ != 0 || !sends_.empty() || !Layer::queue(bytes)) return false;
   send_.charge(bytes.size(), loop().now());
   return true;
@@ -145,7 +145,7 @@ bool LimitedStream::start_piece(SendOp& op) noexcept {
   piece_.single = {};
   piece_.then = op.sent == op.total ? op.then : SendOp::Then::nothing;
   std::size_t skip = op.sent;
-  for (const Bytes& piece : op.pieces()) {
+  for (const BytesView& piece : op.pieces()) {
     if (skip < piece.size()) {
       piece_.single = piece.from(skip).first(std::min(piece.size() - skip, piece_bytes(send_.bytes_per_second)));
       break;

@@ -23,7 +23,7 @@ class LimitedStream final : public Layer {
   LimitedStream(Below below, const StreamRates& rates);
   ~LimitedStream() override;
 
-  bool queue(Bytes bytes) noexcept override;
+  bool queue(BytesView bytes) noexcept override;
   void close() noexcept override;
   void abort() noexcept override;
   void end_input() noexcept override;

@@ -8,7 +8,7 @@
 
 namespace coax {
 
-Task<std::optional<Bytes>> Lines::next() {
+Task<std::optional<BytesView>> Lines::next() {
   while (true) {
     co_await checkpoint();
     if (const auto event = reader_->try_next(decoder_)) co_return take(*event);
@@ -36,7 +36,7 @@ Task<bool> Lines::fill_until_pause() {
   co_return true;
 }
 
-std::optional<Bytes> Lines::take(const LineEvent& event) const {
+std::optional<BytesView> Lines::take(const LineEvent& event) const {
   if (event.kind == LineEvent::Kind::line) return event.bytes;
   throw Error(ErrorKind::protocol, "read a line from", reader_->stream().peer_name(),
               "it is longer than is allowed here");

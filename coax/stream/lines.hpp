@@ -37,13 +37,13 @@ class Lines {
   // The next line without its line end, valid until the next call; at the end of the stream what stands without one,
   // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. Cancelled: nothing
   // is lost.
-  Task<std::optional<Bytes>> next();
+  Task<std::optional<BytesView>> next();
   // The stream has ended: the line that next() gave last had no line end.
   [[nodiscard]] bool at_end() const noexcept { return reader_->at_end(); }
 
  private:
   Task<bool> fill_until_pause();
-  std::optional<Bytes> take(const LineEvent& event) const;
+  std::optional<BytesView> take(const LineEvent& event) const;
 
   OwnedOrBorrowed<Reader> reader_;
   LineDecoder decoder_;

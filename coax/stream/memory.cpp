@@ -12,7 +12,7 @@ struct MemoryStream::Pipe {
   explicit Pipe(std::size_t capacity) : bytes(new char[capacity]), size(capacity) {}
 
   // Copies what there is room for; returns the count.
-  std::size_t put(Bytes from) noexcept {
+  std::size_t put(BytesView from) noexcept {
     const std::size_t count = std::min(from.size(), size - used);
     for (std::size_t done = 0; done < count;) {
       const std::size_t at = (begin + used) % size;
@@ -165,7 +165,7 @@ bool MemoryStream::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
-bool MemoryStream::queue(Bytes bytes) noexcept {
+bool MemoryStream::queue(BytesView bytes) noexcept {
   if (send_error_ != 0 || out_->finished || !sends_.empty() || bytes.size() > out_->size - out_->used) return false;
   out_->put(bytes);
   if (out_->receiver != nullptr && bytes) out_->receiver->wake_receiver();
@@ -177,7 +177,7 @@ void MemoryStream::push() noexcept {
     SendOp& op = sends_.front();
     std::size_t skip = op.sent;
     std::size_t put = 0;
-    for (const Bytes& piece : op.pieces()) {
+    for (const BytesView& piece : op.pieces()) {
       const std::size_t skipped = std::min(skip, piece.size());
       skip -= skipped;
       put += out_->put(piece.from(skipped));

@@ -25,7 +25,7 @@ class MemoryStream final : public BufferedStream {
   MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out);
   ~MemoryStream() override;
 
-  bool queue(Bytes bytes) noexcept override;
+  bool queue(BytesView bytes) noexcept override;
   void close() noexcept override;
   void abort() noexcept override;
   void end_input() noexcept override;

@@ -11,7 +11,7 @@ namespace coax {
 // The stream takes its buffer back when it receives again.
 Task<> Reader::receive() {
   buffer_.keep();
-  const Bytes bytes = co_await stream_.recv();
+  const BytesView bytes = co_await stream_.recv();
   const ForeignProtocol protocol = buffer_.received(bytes);
   if (protocol != ForeignProtocol::none) co_await refuse(protocol);
 }
@@ -21,7 +21,7 @@ Task<> Reader::refuse(ForeignProtocol protocol) {
   throw ForeignProtocolError(protocol, stream_.peer_name());
 }
 
-std::optional<Bytes> Reader::result(const ReadStep& step) const {
+std::optional<BytesView> Reader::result(const ReadStep& step) const {
   if (step.kind == ReadStep::Kind::found) {
     charge_bytes(step.bytes.size());
     return step.bytes;
@@ -37,7 +37,7 @@ Task<Result> Reader::read(Step step) {
   while (true) {
     const ReadStep found = step(buffer_);
     if (found.kind != ReadStep::Kind::need_more) {
-      if constexpr (std::is_same_v<Result, Bytes>) {
+      if constexpr (std::is_same_v<Result, BytesView>) {
         co_return result(found).value();
       } else {
         co_return result(found);
@@ -47,21 +47,21 @@ Task<Result> Reader::read(Step step) {
   }
 }
 
-Task<std::optional<Bytes>> Reader::line() {
-  return read<std::optional<Bytes>>([](ReadBuffer& buffer) { return buffer.line(); });
+Task<std::optional<BytesView>> Reader::line() {
+  return read<std::optional<BytesView>>([](ReadBuffer& buffer) { return buffer.line(); });
 }
 
-Task<std::optional<Bytes>> Reader::until(std::string delimiter) {
-  return read<std::optional<Bytes>>(
+Task<std::optional<BytesView>> Reader::until(std::string delimiter) {
+  return read<std::optional<BytesView>>(
       [delimiter = std::move(delimiter)](ReadBuffer& buffer) { return buffer.until(delimiter); });
 }
 
-Task<Bytes> Reader::exactly(std::size_t count) {
-  return read<Bytes>([count](ReadBuffer& buffer) { return buffer.exactly(count); });
+Task<BytesView> Reader::exactly(std::size_t count) {
+  return read<BytesView>([count](ReadBuffer& buffer) { return buffer.exactly(count); });
 }
 
-Task<Bytes> Reader::some() {
-  return read<Bytes>([](ReadBuffer& buffer) { return buffer.some(); });
+Task<BytesView> Reader::some() {
+  return read<BytesView>([](ReadBuffer& buffer) { return buffer.some(); });
 }
 
 }  // namespace coax

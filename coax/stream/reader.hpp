@@ -28,16 +28,16 @@ class Reader {
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
   // Throws: Error(protocol) for a line above the limit; the next call goes on behind it.
-  Task<std::optional<Bytes>> line();
+  Task<std::optional<BytesView>> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
   // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
   // Error(invalid) for an empty delimiter.
-  Task<std::optional<Bytes>> until(std::string delimiter);
+  Task<std::optional<BytesView>> until(std::string delimiter);
   // Returns: so many bytes. Memory is allocated for received bytes only.
   // Throws: IncompleteRead, with the bytes received, when the stream ended before.
-  Task<Bytes> exactly(std::size_t count);
+  Task<BytesView> exactly(std::size_t count);
   // Returns: what has arrived, at least one byte; empty: the stream has ended.
-  Task<Bytes> some();
+  Task<BytesView> some();
   // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes behind the event stay
   // in the reader.
   // Lifetime: the decoder must live until it returns; the event is valid until the next call.
@@ -57,7 +57,7 @@ class Reader {
 
   // Bytes received and not given yet. Must be empty when a protocol goes on encrypted (STARTTLS): bytes that the peer,
   // or somebody between, sent before would count as encrypted.
-  [[nodiscard]] Bytes buffered() const noexcept { return buffer_.buffered(); }
+  [[nodiscard]] BytesView buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
   [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }
   [[nodiscard]] Stream& stream() const noexcept { return stream_; }
@@ -67,7 +67,7 @@ class Reader {
   Task<Result> read(Step step);
   Task<> receive();
   Task<> refuse(ForeignProtocol protocol);
-  [[nodiscard]] std::optional<Bytes> result(const ReadStep& step) const;
+  [[nodiscard]] std::optional<BytesView> result(const ReadStep& step) const;
 
   Stream& stream_;
   ReadBuffer buffer_;

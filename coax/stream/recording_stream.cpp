@@ -5,7 +5,7 @@
 
 namespace coax {
 
-bool RecordingStream::queue(Bytes bytes) noexcept {
+bool RecordingStream::queue(BytesView bytes) noexcept {
   if (!Layer::queue(bytes)) return false;
   if (!bytes.empty()) sink_(Direction::sent, bytes);
   return true;
@@ -43,8 +43,8 @@ void RecordingStream::record(const RecvOp& op) noexcept {
 
 void RecordingStream::record(const SendOp& op) noexcept {
   std::size_t left = op.error == 0 ? op.total : op.sent;
-  for (const Bytes& piece : op.pieces()) {
-    const Bytes sent = piece.first(std::min(left, piece.size()));
+  for (const BytesView& piece : op.pieces()) {
+    const BytesView sent = piece.first(std::min(left, piece.size()));
     left -= sent.size();
     if (!sent.empty()) sink_(Direction::sent, sent);
   }

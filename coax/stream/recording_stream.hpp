@@ -13,11 +13,11 @@ class RecordingStream final : public Layer {
   enum class Direction : std::uint8_t { received, sent };
   // Gets the bytes in their order in each direction; empty: the end of that direction, once. Bytes count as sent when
   // send() has accepted them. Must not throw, and not call the stream. Lifetime of the bytes: the call.
-  using Sink = std::move_only_function<void(Direction, Bytes) noexcept>;
+  using Sink = std::move_only_function<void(Direction, BytesView) noexcept>;
 
   RecordingStream(Below below, Sink sink) noexcept : Layer(std::move(below)), sink_(std::move(sink)) {}
 
-  bool queue(Bytes bytes) noexcept override;
+  bool queue(BytesView bytes) noexcept override;
   bool start(RecvOp& op) noexcept override;
   void complete(RecvOp& op) noexcept override;
   bool start(SendOp& op) noexcept override;

@@ -176,7 +176,7 @@ bool SocketStream::start(SendOp& op) noexcept {
   return done;
 }
 
-bool SocketStream::queue(Bytes bytes) noexcept {
+bool SocketStream::queue(BytesView bytes) noexcept {
   if (send_error_ != 0) return false;
   const bool queued = writer().queue(std::span(&bytes, 1), bytes.size());
   release_idle_writer();
@@ -209,7 +209,7 @@ void SocketListener::close() noexcept {
 }
 
 SocketListener::Accept::Accept(SocketListener& listener) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& accept = static_cast<Accept&>(self);
         accept.loop_.cancel(accept);
       }),

@@ -23,7 +23,7 @@ class SocketStream final : public BufferedStream {
   static std::unique_ptr<SocketStream> adopt(int native);
   ~SocketStream() override;
 
-  bool queue(Bytes bytes) noexcept override;
+  bool queue(BytesView bytes) noexcept override;
   void close() noexcept override;
   void abort() noexcept override;
   void end_input() noexcept override;
@@ -129,7 +129,8 @@ class SocketListener {
   BoundPath path_;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] SocketListener::Accept : public Leaf<Accept>, public Op {
+class [[nodiscard("it does nothing until it is awaited")]] SocketListener::Accept : public Operation<Accept>,
+                                                                                    public Op {
  public:
   explicit Accept(SocketListener& listener) noexcept;
   bool start() noexcept;

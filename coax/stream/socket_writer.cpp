@@ -59,10 +59,10 @@ bool SocketWriter::start(SendOp& op) noexcept {
   return std::exchange(starting_, nullptr) == nullptr;
 }
 
-bool SocketWriter::queue(std::span<const Bytes> pieces, std::size_t total) noexcept {
+bool SocketWriter::queue(std::span<const BytesView> pieces, std::size_t total) noexcept {
   if (!waits_.empty() || total > queue_bytes_max - queue_end_) return false;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
-  for (const Bytes& piece : pieces) {
+  for (const BytesView& piece : pieces) {
     queue_end_ += piece.text().copy(queue_.data() + queue_end_, piece.size());
   }
   return true;
@@ -92,7 +92,7 @@ std::size_t SocketWriter::gather() noexcept {
     if (finishing) return;
     finishing = op.then == SendOp::Then::shutdown;
     std::size_t skip = op.sent;
-    for (const Bytes& piece : op.pieces()) {
+    for (const BytesView& piece : op.pieces()) {
       const std::size_t skipped = std::min(skip, piece.size());
       skip -= skipped;
       if (skipped == piece.size() || count == vectors_max) continue;

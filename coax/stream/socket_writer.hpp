@@ -25,7 +25,7 @@ class SocketWriter {
   bool start(SendOp& op) noexcept;
   void cancel(SendOp& op) noexcept;
   // Behind what is queued, for the end of the turn; false: it does not fit, or somebody waits.
-  bool queue(std::span<const Bytes> pieces, std::size_t total) noexcept;
+  bool queue(std::span<const BytesView> pieces, std::size_t total) noexcept;
   // One more try without waiting, then the end: who still waits gets EBADF. Call Backend::close() before abandon().
   void push() noexcept;
   void abandon() noexcept;

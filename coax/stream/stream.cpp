@@ -22,7 +22,7 @@ void Stream::abort_destroyed_in_use() noexcept {
 }
 
 Stream::RecvInto::RecvInto(Stream& stream, std::span<char> buffer) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& recv = static_cast<RecvInto&>(self);
         recv.stream_.cancel(static_cast<RecvOp&>(recv));
       }),
@@ -43,9 +43,9 @@ std::size_t Stream::RecvInto::finish() const {
   return static_cast<std::size_t>(result);
 }
 
-Stream::Send::Send(Stream& stream, std::span<const Bytes> list) noexcept : Send(stream, Then::nothing) {
+Stream::Send::Send(Stream& stream, std::span<const BytesView> list) noexcept : Send(stream, Then::nothing) {
   many = list;
-  for (const Bytes& piece : list) total += piece.size();
+  for (const BytesView& piece : list) total += piece.size();
 }
 
 Task<std::string> Stream::recv_exactly(std::size_t count) {

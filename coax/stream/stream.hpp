@@ -25,10 +25,10 @@ class Stream;
 
 // What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are
 // the receiver's alone, who may change them in place.
-class COAX_POINTER Received : public Bytes {
+class COAX_POINTER Received : public BytesView {
  public:
   Received() noexcept = default;
-  explicit Received(std::span<char> bytes) noexcept : Bytes(bytes) {}
+  explicit Received(std::span<char> bytes) noexcept : BytesView(bytes) {}
   [[nodiscard]] std::span<char> writable() const noexcept { return {const_cast<char*>(data()), size()}; }
 };
 
@@ -51,11 +51,11 @@ struct SendOp : Completion {
   // flush: done when the kernel has all bytes. shutdown: flush, then half-close.
   enum class Then : std::uint8_t { nothing, flush, shutdown };
   enum class State : std::uint8_t { pending, cancelling, complete };
-  [[nodiscard]] std::span<const Bytes> pieces() const noexcept {
+  [[nodiscard]] std::span<const BytesView> pieces() const noexcept {
     return many.data() == nullptr ? std::span(&single, 1) : many;
   }
-  Bytes single;
-  std::span<const Bytes> many;  // instead of `single`
+  BytesView single;
+  std::span<const BytesView> many;  // instead of `single`
   std::size_t total = 0;
   std::size_t sent = 0;
   int error = 0;  // errno
@@ -91,9 +91,9 @@ class Stream {
   // Throws: Error(disconnected) when the connection is gone; bytes queued before may be lost.
   // Cancelled: nothing was sent; or a part was, and then every later send fails.
   // Lifetime: `bytes` must live until it returns.
-  [[nodiscard]] Send send(Bytes bytes COAX_LIFETIMEBOUND) noexcept;
+  [[nodiscard]] Send send(BytesView bytes COAX_LIFETIMEBOUND) noexcept;
   // Several pieces as one. Lifetime: the array and the bytes must live until it returns.
-  [[nodiscard]] Send send(std::span<const Bytes> pieces COAX_LIFETIMEBOUND) noexcept;
+  [[nodiscard]] Send send(std::span<const BytesView> pieces COAX_LIFETIMEBOUND) noexcept;
   // Waits until the kernel has all queued bytes.
   [[nodiscard]] Send flush() noexcept;
   // Flushes, then half-closes: the peer reads the end of the stream, and may still send. A stream without half-close
@@ -101,7 +101,7 @@ class Stream {
   [[nodiscard]] Send shutdown_send() noexcept;
 
   // Queues a few bytes without waiting, such as a ping. Returns: false when they do not fit; then none is queued.
-  [[nodiscard]] virtual bool queue(Bytes bytes) noexcept = 0;
+  [[nodiscard]] virtual bool queue(BytesView bytes) noexcept = 0;
   // Closes now. Queued bytes are tried once more without waiting. Later calls fail with EBADF.
   virtual void close() noexcept = 0;
   // Closes now, with a reset: bytes in flight in either direction are lost. A Unix socket has none: its peer sees the
@@ -177,7 +177,7 @@ class BufferedStream : public Stream {
   bool has_received_ = false;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Stream::Recv : public Leaf<Recv>, public RecvOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::Recv : public Operation<Recv>, public RecvOp {
  public:
   explicit Recv(Stream& stream) noexcept;
   bool start() noexcept { return stream_.start(*this); }
@@ -187,7 +187,8 @@ class [[nodiscard("it does nothing until it is awaited")]] Stream::Recv : public
   Stream& stream_;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Stream::RecvInto : public Leaf<RecvInto>, public RecvOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::RecvInto : public Operation<RecvInto>,
+                                                                              public RecvOp {
  public:
   RecvInto(Stream& stream, std::span<char> buffer) noexcept;
   bool start() noexcept;
@@ -197,10 +198,10 @@ class [[nodiscard("it does nothing until it is awaited")]] Stream::RecvInto : pu
   Stream& stream_;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Stream::Send : public Leaf<Send>, public SendOp {
+class [[nodiscard("it does nothing until it is awaited")]] Stream::Send : public Operation<Send>, public SendOp {
  public:
-  Send(Stream& stream, Bytes bytes) noexcept;
-  Send(Stream& stream, std::span<const Bytes> list) noexcept;
+  Send(Stream& stream, BytesView bytes) noexcept;
+  Send(Stream& stream, std::span<const BytesView> list) noexcept;
   Send(Stream& stream, Then what) noexcept;
   bool start() noexcept { return stream_.start(*this); }
   void finish() const {
@@ -213,7 +214,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Stream::Send : public
 
 // What follows runs for each message: it is here so that it becomes a part of the coroutine that awaits it.
 inline Stream::Recv::Recv(Stream& stream) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& recv = static_cast<Recv&>(self);
         recv.stream_.cancel(static_cast<RecvOp&>(recv));
       }),
@@ -231,7 +232,7 @@ inline Received Stream::Recv::finish() const {
 }
 
 inline Stream::Send::Send(Stream& stream, Then what) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& send = static_cast<Send&>(self);
         send.stream_.cancel(static_cast<SendOp&>(send));
       }),
@@ -244,15 +245,15 @@ inline Stream::Send::Send(Stream& stream, Then what) noexcept
   then = what;
 }
 
-inline Stream::Send::Send(Stream& stream, Bytes bytes) noexcept : Send(stream, Then::nothing) {
+inline Stream::Send::Send(Stream& stream, BytesView bytes) noexcept : Send(stream, Then::nothing) {
   single = bytes;
   total = bytes.size();
 }
 
 inline Stream::Recv Stream::recv() noexcept { return Recv(*this); }
 inline Stream::RecvInto Stream::recv(std::span<char> into) noexcept { return {*this, into}; }
-inline Stream::Send Stream::send(Bytes bytes) noexcept { return {*this, bytes}; }
-inline Stream::Send Stream::send(std::span<const Bytes> pieces) noexcept { return {*this, pieces}; }
+inline Stream::Send Stream::send(BytesView bytes) noexcept { return {*this, bytes}; }
+inline Stream::Send Stream::send(std::span<const BytesView> pieces) noexcept { return {*this, pieces}; }
 inline Stream::Send Stream::flush() noexcept { return {*this, SendOp::Then::flush}; }
 inline Stream::Send Stream::shutdown_send() noexcept { return {*this, SendOp::Then::shutdown}; }
 

@@ -21,10 +21,10 @@ namespace detail {
 
 // One who waits at a channel: in its list until it is served; in the loop's when it goes for another reason.
 template <class Derived>
-class AtChannel : public Leaf<Derived>, public Completion {
+class AtChannel : public Operation<Derived>, public Completion {
  public:
   AtChannel() noexcept
-      : Leaf<Derived>([](Waiting& self) noexcept { static_cast<Derived&>(self).leave(End::cancelled); }),
+      : Operation<Derived>([](Waiting& self) noexcept { static_cast<Derived&>(self).leave(End::cancelled); }),
         Completion([](Completion& self) noexcept { static_cast<Derived&>(self).resume(); }) {}
 
  protected:

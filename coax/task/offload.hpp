@@ -91,10 +91,10 @@ class FunctionWork final : public Work {
 };
 
 template <class F>
-class [[nodiscard("it does nothing until it is awaited")]] Offload : public Leaf<Offload<F>>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Offload : public Operation<Offload<F>>, public Completion {
  public:
   Offload(F function, bool may_be_abandoned)
-      : Leaf<Offload>([](Waiting& self) noexcept { static_cast<Offload&>(self).cancel(); }),
+      : Operation<Offload>([](Waiting& self) noexcept { static_cast<Offload&>(self).cancel(); }),
         Completion([](Completion& self) noexcept { static_cast<Offload&>(self).resume(); }),
         work_(std::make_unique<FunctionWork<F>>(std::move(function), may_be_abandoned)) {}
 

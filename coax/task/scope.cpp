@@ -105,7 +105,7 @@ Task<> task_group(std::function<Task<>(TaskGroup&)> body) {
 // --- Sleep ---
 
 Sleep::Sleep(TimePoint until) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& sleep = static_cast<Sleep&>(self);
         if (!sleep.Timer::linked()) return;
         Timers::stop(sleep);
@@ -131,7 +131,7 @@ Sleep sleep(Duration duration) { return Sleep(later(Loop::current().backend().no
 // --- Checkpoint ---
 
 Checkpoint::Checkpoint(unsigned units) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& checkpoint = static_cast<Checkpoint&>(self);
         if (!checkpoint.linked()) return;
         checkpoint.unlink();
@@ -176,7 +176,7 @@ void Event::set() noexcept {
 }
 
 Event::Wait::Wait(Event& event) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         Wait& wait = static_cast<Wait&>(self);
         if (wait.over_) return;
         wait.over_ = wait.cancelled_ = true;

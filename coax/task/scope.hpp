@@ -201,19 +201,19 @@ class [[nodiscard("it does nothing until it is awaited")]] All : public Together
 
 // One task in a context of its own, with an optional time limit.
 template <class T>
-class [[nodiscard("it does nothing until it is awaited")]] Guarded : public Waiting {
+class [[nodiscard("it does nothing until it is awaited")]] TimedScope : public Waiting {
  public:
-  Guarded(Task<T> task, std::optional<Duration> limit, bool shielded)
+  TimedScope(Task<T> task, std::optional<Duration> limit, bool shielded)
       : Waiting([](Waiting& self) noexcept {
-          auto& scope = static_cast<Guarded&>(self);
+          auto& scope = static_cast<TimedScope&>(self);
           if (!scope.shielded_) scope.child_.cancel();
         }),
         task_(std::move(task)),
         limit_(limit),
         shielded_(shielded) {}
   // Before it is awaited, as an argument of another scope.
-  Guarded(Guarded&& other) noexcept : Guarded(std::move(other.task_), other.limit_, other.shielded_) {}
-  Guarded& operator=(Guarded&&) = delete;
+  TimedScope(TimedScope&& other) noexcept : TimedScope(std::move(other.task_), other.limit_, other.shielded_) {}
+  TimedScope& operator=(TimedScope&&) = delete;
 
   static bool await_ready() noexcept { return false; }
   template <class P>
@@ -254,11 +254,11 @@ class [[nodiscard("it does nothing until it is awaited")]] Guarded : public Wait
   struct Limit : Timer {
     Limit() noexcept
         : Timer([](Timer& self) noexcept {
-            Guarded& scope = *static_cast<Limit&>(self).scope;
+            TimedScope& scope = *static_cast<Limit&>(self).scope;
             scope.timed_out_ = !scope.child_.cancelled();
             scope.child_.cancel();
           }) {}
-    Guarded* scope = nullptr;
+    TimedScope* scope = nullptr;
   };
   void rethrow_as_timeout() const {
     try {
@@ -269,7 +269,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Guarded : public Wait
   }
 
   Task<T> task_;
-  ChildContext<Guarded> child_;
+  ChildContext<TimedScope> child_;
   Limit timer_;
   std::optional<Duration> limit_;
   Context* context_ = nullptr;
@@ -300,18 +300,19 @@ auto all(Awaitable... awaitable) {
 // moment gives its result.
 template <class Awaitable>
 auto timeout(Duration limit, Awaitable awaitable) {
-  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, false);
+  return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, false);
 }
 
 // The one who waits cannot be cancelled until the task has ended, not even before it begins.
 template <class Awaitable>
 auto shield(Awaitable awaitable) {
-  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), std::nullopt, true);
+  return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), std::nullopt,
+                                                               true);
 }
 // Both: shielded from outside, limited in time.
 template <class Awaitable>
 auto shield(Duration limit, Awaitable awaitable) {
-  return detail::Guarded<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, true);
+  return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, true);
 }
 
 template <class T>
@@ -410,7 +411,7 @@ inline TaskGroup::Join TaskGroup::join() noexcept { return Join(*this); }
 // Runs body(group) as the first child of a new group; ends when all children have ended.
 Task<> task_group(std::function<Task<>(TaskGroup&)> body);
 
-class [[nodiscard("it does nothing until it is awaited")]] Sleep : public Leaf<Sleep>, private Timer {
+class [[nodiscard("it does nothing until it is awaited")]] Sleep : public Operation<Sleep>, private Timer {
  public:
   explicit Sleep(TimePoint until) noexcept;
   bool start() noexcept;
@@ -429,7 +430,8 @@ Sleep sleep(Duration duration);  // throws Error(invalid) on a thread without a 
 
 // Lets the other tasks of the loop run when this one has used up its share of the turn; usually it returns at once. For
 // loops that may go round many times without waiting for anything: once a message or a piece of work.
-class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public Leaf<Checkpoint>, private Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public Operation<Checkpoint>,
+                                                                        private Completion {
  public:
   explicit Checkpoint(unsigned units) noexcept;
   bool start() noexcept;
@@ -467,7 +469,8 @@ class Event {
   bool set_ = false;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Event::Wait : public Leaf<Event::Wait>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Event::Wait : public Operation<Event::Wait>,
+                                                                         public Completion {
  public:
   explicit Wait(Event& event) noexcept;
   bool start() noexcept;

@@ -155,7 +155,7 @@ void Signals::look() noexcept {
 }
 
 Signals::Next::Next(Signals& signals) noexcept
-    : Leaf([](Waiting& self) noexcept {
+    : Operation([](Waiting& self) noexcept {
         auto& next = static_cast<Next&>(self);
         next.cancelled_ = true;
         if (!next.linked()) Loop::current().finish_later(next);

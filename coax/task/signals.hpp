@@ -50,7 +50,7 @@ class Signals {
   Next* waiting_ = nullptr;
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Signals::Next : public Leaf<Next>, public Completion {
+class [[nodiscard("it does nothing until it is awaited")]] Signals::Next : public Operation<Next>, public Completion {
  public:
   explicit Next(Signals& signals) noexcept;
   bool start() noexcept;

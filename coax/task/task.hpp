@@ -146,9 +146,9 @@ class TaskPromise<void> : public PromiseBase {
 // resume() is called once when it has ended. Derived gives `bool start()` and `T finish()`; finish() throws what went
 // wrong. A context that is cancelled already does not even start it.
 template <class Derived>
-class Leaf : public Waiting {
+class Operation : public Waiting {
  public:
-  explicit Leaf(Cancel on_cancel) noexcept : Waiting(on_cancel) {}
+  explicit Operation(Cancel on_cancel) noexcept : Waiting(on_cancel) {}
 
   static bool await_ready() noexcept { return false; }
   template <class P>

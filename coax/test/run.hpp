@@ -57,10 +57,10 @@ Task<std::string> outcome(Awaitable awaitable) {
 }
 
 // Resumes in the next turn of the loop: every other task that is ready runs before.
-class NextTurn : public Leaf<NextTurn>, public Completion {
+class NextTurn : public Operation<NextTurn>, public Completion {
  public:
   NextTurn() noexcept
-      : Leaf([](Waiting&) noexcept {}),
+      : Operation([](Waiting&) noexcept {}),
         Completion([](Completion& self) noexcept { static_cast<NextTurn&>(self).resume(); }) {}
   bool start() noexcept {
     Loop::current().finish_later(*this);

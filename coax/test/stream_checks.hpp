@@ -38,19 +38,19 @@ inline std::string pattern(std::size_t count) {
 
 inline Task<std::string> read_to_end(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
 inline Task<> discard_to_end(Stream& stream) {
   while (co_await stream.recv()) continue;
 }
 inline Task<> recv_into_string(Stream& stream, std::string& to) { to = (co_await stream.recv()).string(); }
-inline Task<> send_all(Stream& stream, Bytes bytes) { co_await stream.send(bytes); }
+inline Task<> send_all(Stream& stream, BytesView bytes) { co_await stream.send(bytes); }
 
 // A send in progress. Its outcome is in `end`, empty until then.
 struct Sending {
   std::string end;
-  Task<> run(Stream& stream, Bytes bytes) { end = co_await outcome(stream.send(bytes)); }
+  Task<> run(Stream& stream, BytesView bytes) { end = co_await outcome(stream.send(bytes)); }
 };
 inline Task<> observe_recv(Stream& stream, std::string& end) { end = co_await outcome(stream.recv()); }
 

@@ -20,7 +20,7 @@ inline Task<> send_numbered(Stream& stream, Random& random, std::uint32_t& calls
     std::memcpy(message.data(), &number, 4);
     std::memcpy(message.data() + 4, &size, 4);
     const std::size_t cut = random.below(message.size());
-    const std::array<Bytes, 2> pieces{Bytes(message).first(cut), Bytes(message).from(cut)};
+    const std::array<BytesView, 2> pieces{BytesView(message).first(cut), BytesView(message).from(cut)};
     if (random.one_in(2)) {
       co_await stream.send(message);
     } else {
@@ -49,7 +49,7 @@ inline Task<> expect_numbered(Stream& stream, std::uint32_t count) {
 inline Task<> send_in_chunks(Stream& stream, Random& random, const std::string& all, bool half_closes) {
   for (std::size_t at = 0; at < all.size();) {
     const std::size_t size = std::min(all.size() - at, random.between(1, random.one_in(5) ? 200'000 : 2'000));
-    co_await stream.send(Bytes(all).from(at).first(size));
+    co_await stream.send(BytesView(all).from(at).first(size));
     if (random.one_in(10)) co_await next_turn();
     if (random.one_in(50)) co_await stream.flush();
     at += size;
@@ -64,7 +64,7 @@ inline Task<std::string> recv_in_chunks(Stream& stream, Random& random, std::siz
   while (half_closes || all.size() < count) {
     std::size_t got = 0;
     if (random.one_in(2)) {
-      const Bytes bytes = co_await stream.recv();
+      const BytesView bytes = co_await stream.recv();
       all.append(bytes.text());
       got = bytes.size();
     } else {
@@ -79,7 +79,7 @@ inline Task<std::string> recv_in_chunks(Stream& stream, Random& random, std::siz
 
 inline Task<> echo(Stream& stream, std::size_t count, bool half_closes) {
   for (std::size_t echoed = 0; half_closes || echoed < count;) {
-    const Bytes bytes = co_await stream.recv();
+    const BytesView bytes = co_await stream.recv();
     if (bytes.empty()) break;
     co_await stream.send(bytes);
     echoed += bytes.size();
@@ -105,18 +105,18 @@ inline constexpr StreamCheck send_checks[] = {
      [](StreamPair& pair, const StreamKind&) -> Task<> {
        std::array<char, 256> bytes{};
        std::iota(bytes.begin(), bytes.end(), '\0');
-       co_await pair.near->send(Bytes(std::span(bytes)));
+       co_await pair.near->send(BytesView(std::span(bytes)));
        EXPECT_EQ(co_await pair.far->recv_exactly(256), std::string_view(bytes.data(), bytes.size()));
      }},
     {"pieces_are_sent_as_one",
      [](StreamPair& pair, const StreamKind&) -> Task<> {
        const std::string large = pattern(300'000);
-       std::vector<Bytes> pieces{"a", "", "bc", large, "", "d"};
+       std::vector<BytesView> pieces{"a", "", "bc", large, "", "d"};
        for (int count = 0; count < 200; ++count) pieces.emplace_back("piece");
        std::string expected;
-       for (const Bytes& piece : pieces) expected.append(piece.text());
+       for (const BytesView& piece : pieces) expected.append(piece.text());
        TaskGroup group;
-       const auto send = [](Stream& stream, std::span<const Bytes> many) -> Task<> { co_await stream.send(many); };
+       const auto send = [](Stream& stream, std::span<const BytesView> many) -> Task<> { co_await stream.send(many); };
        group.spawn(send(*pair.near, pieces));
        group.spawn(send(*pair.near, {}));
        group.spawn(send_all(*pair.near, ""));

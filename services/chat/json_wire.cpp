@@ -27,7 +27,7 @@ std::string_view type_of(EventKind kind) noexcept {
 
 }  // namespace
 
-std::expected<ClientMessage, Refusal> parse_client_message(Bytes json) {
+std::expected<ClientMessage, Refusal> parse_client_message(BytesView json) {
   const auto refuse = [](std::string_view text) { return std::unexpected(Refusal{"bad_message", std::string(text)}); };
   boost::json::error_code failure;
   const auto value = boost::json::parse({json.data(), json.size()}, failure);

@@ -22,7 +22,7 @@ struct ClientMessage {
 };
 
 // Returns: the message, or Refusal "bad_message".
-std::expected<ClientMessage, Refusal> parse_client_message(Bytes json);
+std::expected<ClientMessage, Refusal> parse_client_message(BytesView json);
 
 // Each a whole WebSocket frame.
 void append_json_event(std::string& out, const Event& event);

@@ -90,7 +90,7 @@ Task<bool> LineClient::join() {
 
 // Skips blank lines. Empty means that the client has closed its side without a nickname.
 Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
-  std::optional<Bytes> line;
+  std::optional<BytesView> line;
   try {
     do {
       line = co_await lines_.next();

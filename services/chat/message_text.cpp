@@ -7,7 +7,7 @@
 
 namespace coax::chat {
 
-std::optional<Refusal> check_text(Bytes text) {
+std::optional<Refusal> check_text(BytesView text) {
   if (text.empty()) return Refusal{"text_invalid", "a message must not be empty"};
   if (text.size() > text_bytes_max) {
     return Refusal{"text_too_long", fmt::format("a message has at most {} bytes", text_bytes_max)};

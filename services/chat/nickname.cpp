@@ -230,7 +230,7 @@ bool looks_reserved(const icu::UnicodeString& text) {
 
 }  // namespace
 
-std::expected<std::string, Refusal> check_nick(Bytes nick) {
+std::expected<std::string, Refusal> check_nick(BytesView nick) {
   const auto refuse = [](std::string text) { return std::unexpected(Refusal{"nick_invalid", std::move(text)}); };
   const auto too_long = fmt::format("a nickname has at most {} characters", nick_characters_max);
   if (!is_utf8(nick)) return refuse("a nickname must be UTF-8");

@@ -18,7 +18,7 @@ constexpr std::size_t nick_characters_max = 32;
 // to a colon, and no nickname that looks like "error".
 // Returns: the nickname as the room shows it, or why it is refused.
 // Source: RFC 8266, section 2; RFC 8264, section 4.3.
-std::expected<std::string, Refusal> check_nick(Bytes nick);
+std::expected<std::string, Refusal> check_nick(BytesView nick);
 
 using NickKeys = std::array<std::string, 2>;
 

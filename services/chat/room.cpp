@@ -29,7 +29,7 @@ void Room::apply(const Event& event) {
 
 void Room::apply_locked(const Event& event) {
   if (!state_.apply(event)) return;
-  std::array<Bytes, forms> messages;
+  std::array<BytesView, forms> messages;
   for (std::size_t form = 0; form < forms; ++form) {
     encoded_[form].clear();
     wires[form].append_event(encoded_[form], event);

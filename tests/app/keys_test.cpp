@@ -27,7 +27,7 @@ std::vector<Key> keys_byte_by_byte(std::string_view bytes) {
   Keys keys;
   std::vector<Key> all;
   for (const char byte : bytes) {
-    keys.feed(Bytes(&byte, 1));
+    keys.feed(BytesView(&byte, 1));
     while (auto key = keys.next()) all.push_back(*key);
   }
   return all;
@@ -134,7 +134,7 @@ TEST(Keys, an_unknown_sequence_is_dropped_whole) {
     const std::string after = std::string(bytes) + (is_cut ? "" : "xy");
     EXPECT_EQ(line_after("ab" + after), is_cut ? "ab" : "abxy");
     Keys keys;
-    for (const char byte : bytes) keys.feed(Bytes(&byte, 1));
+    for (const char byte : bytes) keys.feed(BytesView(&byte, 1));
     EXPECT_FALSE(keys.next());
   }
 }

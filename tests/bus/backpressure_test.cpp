@@ -23,7 +23,7 @@ struct Reader {
     if (end == "done") co_await pair.first->shutdown_send();
   }
   Task<> read() {
-    while (const Bytes bytes = co_await pair.second->recv()) heard.append(bytes.text());
+    while (const BytesView bytes = co_await pair.second->recv()) heard.append(bytes.text());
   }
   Task<> read_all() { co_await all(drain_all(), read()); }
 

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 // Everything that a stream's other end gets, up to its end.
 Task<std::string> read_all(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
 
@@ -55,7 +55,7 @@ TEST(Topic, gives_each_outbox_the_form_that_it_names) {
   run([]() -> Task<> {
     Topic topic(2);
     const auto publish = [&]() -> Task<> {
-      const std::array<Bytes, 2> forms{"line", "frame"};
+      const std::array<BytesView, 2> forms{"line", "frame"};
       topic.publish_now(forms);
       topic.close();
       co_return;
@@ -145,7 +145,7 @@ TEST(Topic, refuses_another_number_of_encodings_than_it_has) {
     const Subscription subscription = topic.subscribe(outbox);
     EXPECT_THROW(topic.publish_now("hello"), Error);
     EXPECT_EQ(co_await outcome(topic.publish("hello")), "invalid");
-    const std::array<Bytes, 2> forms{"a", "b"};
+    const std::array<BytesView, 2> forms{"a", "b"};
     topic.publish_now(forms);
   });
 }

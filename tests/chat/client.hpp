@@ -21,7 +21,7 @@ struct Client {
     };
     const auto read = [](MemoryStream& stream) -> Task<std::string> {
       std::string all_bytes;
-      while (const Bytes bytes = co_await stream.recv()) all_bytes.append(bytes.text());
+      while (const BytesView bytes = co_await stream.recv()) all_bytes.append(bytes.text());
       co_return all_bytes;
     };
     auto [nothing, bytes] = co_await all(write(*near), read(*far));

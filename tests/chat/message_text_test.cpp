@@ -9,7 +9,7 @@ namespace coax::chat {
 namespace {
 
 // "" when it is accepted.
-std::string code_of(Bytes text) {
+std::string code_of(BytesView text) {
   const auto refusal = check_text(text);
   return refusal ? std::string(refusal->code) : "";
 }

@@ -34,7 +34,7 @@ std::string welcome(Form form, const Welcome& welcome) {
 }
 
 // "join alice", "message hello", or the text of the refusal.
-std::string parsed(Bytes json) {
+std::string parsed(BytesView json) {
   const auto message = parse_client_message(json);
   if (!message) return std::string(message.error().code) + ": " + message.error().text;
   return (message->type == ClientMessage::Type::join ? "join " : "message ") + message->argument;

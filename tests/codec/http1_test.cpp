@@ -35,7 +35,7 @@ template <class Parser>
 Messages read_all(Parser& parser, coax::test::Pieces& pieces, auto reset) {
   Messages messages;
   for (auto& piece : pieces) {
-    for (coax::Bytes rest = std::span(piece); rest;) {
+    for (coax::BytesView rest = std::span(piece); rest;) {
       const auto taken = parser.feed(rest);
       if (!taken) {
         messages.push_back(text_of(taken.error()));
@@ -548,7 +548,7 @@ TEST(Http1, of_random_words_does_not_depend_on_how_it_is_cut) {
 
 TEST(Http1, of_no_bytes_at_all_is_cut_short) {
   ResponseParser response("GET");
-  EXPECT_EQ(response.feed(coax::Bytes()), 0U);
+  EXPECT_EQ(response.feed(coax::BytesView()), 0U);
   EXPECT_FALSE(response.done());
   EXPECT_FALSE(response.finish());
 }

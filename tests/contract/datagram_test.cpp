@@ -110,7 +110,7 @@ TEST(Datagrams, one_that_is_longer_than_asked_for_is_cut_and_says_so) {
       const Datagram datagram = co_await far.recv_from(most);
       EXPECT_EQ(datagram.bytes.text(), std::string_view("abcdef").substr(0, most));
       EXPECT_EQ(datagram.length, 6U);
-      EXPECT_TRUE(datagram.cut());
+      EXPECT_TRUE(datagram.truncated());
     }
     EXPECT_EQ((co_await far.recv_from()).bytes.text(), "next");
   });

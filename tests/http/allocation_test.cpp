@@ -65,7 +65,7 @@ Task<> recv_all(Stream& stream, std::span<char> answers) {
   while (have < answers.size()) have += co_await stream.recv(answers.subspan(have));
 }
 // Both at once: neither end may hold all of them.
-Task<> ask(Stream& stream, Bytes questions, std::span<char> answers) {
+Task<> ask(Stream& stream, BytesView questions, std::span<char> answers) {
   co_await all(stream.send(questions), recv_all(stream, answers));
 }
 

@@ -57,7 +57,7 @@ App make_app(http::AppOptions options = {}) {
 
 Task<std::string> read_all(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
 }
 

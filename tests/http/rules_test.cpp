@@ -59,7 +59,7 @@ std::string answer(std::string_view request, http::AppOptions options = {.header
     auto [server, client] = memory_stream_pair();
     const auto serve_one = [&]() -> Task<> {
       test::Server upstream({}, http::handler(make_app(options)));
-      const std::string where = (co_await upstream.where()).to_string();
+      const std::string where = (co_await upstream.address()).to_string();
       Connection connection(*server, 1);
       const Handler handler = http::handler(through_proxy() ? proxy(where) : make_app(options));
       co_await test::outcome(handler(connection));
@@ -71,7 +71,7 @@ std::string answer(std::string_view request, http::AppOptions options = {.header
       co_await client->shutdown_send();
     };
     const auto read = [&]() -> Task<> {
-      while (const Bytes bytes = co_await client->recv()) result.append(bytes.text());
+      while (const BytesView bytes = co_await client->recv()) result.append(bytes.text());
     };
     co_await all(serve_one(), ask(), read());
   });
@@ -357,7 +357,7 @@ TEST_F(HttpRules, a_body_that_nothing_reads_is_not_held) {
     const auto ask = [](Stream& stream) -> Task<> {  // the head alone is enough for the answer
       co_await stream.send("POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
       std::string text;
-      while (const Bytes bytes = co_await stream.recv()) text.append(bytes.text());
+      while (const BytesView bytes = co_await stream.recv()) text.append(bytes.text());
       EXPECT_TRUE(text.starts_with("HTTP/1.1 404 ")) << text;
     };
     co_await all(serve_one(*server), ask(*client));

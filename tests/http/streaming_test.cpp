@@ -37,7 +37,7 @@ App bare(http::AppOptions options = {}) {
 
 Task<std::string> read_all(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
 }
 
@@ -77,7 +77,7 @@ App counting_app(http::RouteOptions options = {}) {
       "/count",
       [](Request& request, BodyReader& body) -> Task<Response> {
         std::string all;
-        while (const Bytes part = co_await body.recv()) all.append(part.text());
+        while (const BytesView part = co_await body.recv()) all.append(part.text());
         co_return Response::text(fmt::format("{} {} {}", request.path(), all.size(), all));
       },
       options);
@@ -170,7 +170,7 @@ TEST_F(HttpStreaming, a_handler_that_does_not_read_slows_the_client) {
              [&](Request&, BodyReader& body) -> Task<Response> {
                co_await go_on.wait();
                std::size_t count = 0;
-               while (const Bytes part = co_await body.recv()) {
+               while (const BytesView part = co_await body.recv()) {
                  EXPECT_LE(part.size(), 1000U);
                  count += part.size();
                }

@@ -161,7 +161,7 @@ Task<> recv_bytes(Stream& stream, std::size_t count, Turns& turns) {
   for (; turns.happened < count; ++turns.happened) co_await stream.recv(byte);
   turns.over = true;
 }
-Task<> send_times(Stream& stream, std::size_t count, Bytes bytes, Turns& turns) {
+Task<> send_times(Stream& stream, std::size_t count, BytesView bytes, Turns& turns) {
   for (; turns.happened < count; ++turns.happened) co_await stream.send(bytes);
   turns.over = true;
 }

@@ -49,8 +49,8 @@ TEST(Options, op03_a_structure_goes_as_bytes) {
 
 TEST(Options, op04_no_value_is_no_pointer_which_most_options_refuse) {
   Socket socket;
-  EXPECT_EQ(reason_of([&] { socket.set_option(SOL_SOCKET, SO_REUSEADDR, Bytes()); }), EINVAL);
-  const Bytes null_of_an_int(static_cast<const char*>(nullptr), sizeof(int));
+  EXPECT_EQ(reason_of([&] { socket.set_option(SOL_SOCKET, SO_REUSEADDR, BytesView()); }), EINVAL);
+  const BytesView null_of_an_int(static_cast<const char*>(nullptr), sizeof(int));
   EXPECT_EQ(reason_of([&] { socket.set_option(SOL_SOCKET, SO_REUSEADDR, null_of_an_int); }), EFAULT);
 }
 

@@ -31,7 +31,7 @@ Outcome outcome(std::vector<const char*> words, std::string_view usage, Body bod
 }
 
 // Where it would connect to, and what it would say.
-void say(const Arguments& given) { print_line("{} {}", given.where(), given.get("TEXT", "hello")); }
+void say(const Arguments& given) { print_line("{} {}", given.address(), given.get("TEXT", "hello")); }
 
 constexpr std::string_view usage = "HOST PORT [TEXT]";
 const std::string usage_line = "usage: small HOST PORT [TEXT]\n";
@@ -42,21 +42,21 @@ TEST(Program, gives_its_words_by_their_names) {
   EXPECT_EQ(outcome({"here", "80"}, usage, say), (Outcome{0, "here:80 hello\n", ""}));
   EXPECT_EQ(outcome({"::1", "80", ""}, usage, say), (Outcome{0, "[::1]:80 \n", ""}));
   EXPECT_EQ(outcome({"[::1]", "80", "x"}, usage, say), (Outcome{0, "[::1]:80 x\n", ""}));
-  EXPECT_EQ(outcome({"80"}, "PORT [HOST]", [](const Arguments& given) { print_line("{}", given.where()); }),
+  EXPECT_EQ(outcome({"80"}, "PORT [HOST]", [](const Arguments& given) { print_line("{}", given.address()); }),
             (Outcome{0, "127.0.0.1:80\n", ""}));
   EXPECT_EQ(outcome({}, "", [](const Arguments& given) { print_line("{}", given["PORT"]); }),
             (Outcome{1, "", "small: read the word PORT: the usage does not name it\n"}));
 }
 
 TEST(Program, a_place_without_a_host_is_on_this_machine) {
-  const auto where = [](const Arguments& given) { print_line("{}", given.where()); };
+  const auto where = [](const Arguments& given) { print_line("{}", given.address()); };
   EXPECT_EQ(outcome({"80"}, "PORT", where), (Outcome{0, "127.0.0.1:80\n", ""}));
   EXPECT_EQ(outcome({"80", ""}, "PORT [HOST]", where), (Outcome{0, "127.0.0.1:80\n", ""}));
   EXPECT_EQ(outcome({"", "80"}, "HOST PORT", where), (Outcome{0, "127.0.0.1:80\n", ""}));
 }
 
 TEST(Program, a_place_without_a_port_is_wrong_usage) {
-  const auto where = [](const Arguments& given) { print_line("{}", given.where()); };
+  const auto where = [](const Arguments& given) { print_line("{}", given.address()); };
   EXPECT_EQ(outcome({"here"}, "HOST [PORT]", where),
             (Outcome{2, "", "small: PORT is missing\nusage: small HOST [PORT]\n"}));
 }

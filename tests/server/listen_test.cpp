@@ -48,7 +48,7 @@ TEST_F(ServeListens, the_wildcards_of_both_families_share_a_port) {
     }
     for (const char* order : {"0.0.0.0:{0},[::]:{0}", "[::]:{0},0.0.0.0:{0}"}) {
       Server server({.listen = fmt::format(fmt::runtime(order), port)}, echo);
-      co_await server.where();
+      co_await server.address();
       EXPECT_EQ(co_await server.stop(), "cancelled") << order;
     }
   });
@@ -59,7 +59,7 @@ TEST_F(ServeListens, listens_again_on_the_port_that_it_has_just_left) {
     Endpoint at;
     for (int times = 0; times < 3; ++times) {
       Server server({.listen = times == 0 ? "127.0.0.1:0" : at.to_string()}, echo);
-      at = co_await server.where();
+      at = co_await server.address();
       const auto client = co_await server.connect();
       co_await client->send("x");
       EXPECT_EQ(co_await client->recv_exactly(1), "x");

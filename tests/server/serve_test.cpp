@@ -40,7 +40,7 @@ Task<std::string> text_of(Task<std::string> task) {
 }
 Task<std::string> read_to_end(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
 Task<> wait_for_ever() {
@@ -67,7 +67,7 @@ TEST_F(Serve, runs_the_handler_for_each_who_connects_until_it_is_cancelled) {
     EXPECT_EQ(co_await ask(*one, "first"), "first");
     EXPECT_EQ(co_await ask(*two, "second"), "second");
     EXPECT_EQ(co_await server.stop(), "cancelled");
-    EXPECT_EQ(co_await outcome(connect(std::vector{co_await server.where()})), "refused");
+    EXPECT_EQ(co_await outcome(connect(std::vector{co_await server.address()})), "refused");
   });
 }
 
@@ -332,7 +332,7 @@ TEST_F(Serve, hundreds_who_reset_at_once_leave_nothing_behind) {
       co_await outcome(echo(peer));
       --present;
     });
-    const Endpoint at = co_await server.where();
+    const Endpoint at = co_await server.address();
     const std::size_t before = open_descriptors();
     {
       std::vector<Native> clients;
@@ -412,7 +412,7 @@ TEST_F(Serve, takes_whom_it_had_accepted_and_drains_them_too) {
   run([]() -> Task<> {
     for (int times = 0; times < 50; ++times) {
       Server server({}, echo);
-      const Endpoint at = co_await server.where();
+      const Endpoint at = co_await server.address();
       std::vector<Native> clients;
       for (int client = 0; client < 5; ++client) clients.push_back(connect_to(at));
       for (int turn = 0; turn < times % 6; ++turn) co_await next_turn();
@@ -460,7 +460,7 @@ TEST_F(Serve, out_of_descriptors_newcomers_wait_and_nothing_spins) {
     const auto first = co_await server.connect();
     EXPECT_EQ(co_await ask(*first, "x"), "x");
     std::vector<Native> newcomers;
-    const Endpoint at = co_await server.where();
+    const Endpoint at = co_await server.address();
     for (int client = 0; client < 5; ++client) {
       newcomers.push_back(connect_to(at));
       ::send(newcomers.back().get(), "hello", 5, MSG_NOSIGNAL);

@@ -47,7 +47,7 @@ Task<> talk(SimNetwork& network, Endpoint server, int& tasks) {
   try {
     for (int number = 0; number < 2; ++number) {
       const std::string line = fmt::format("line {}{}\n", number, padding);
-      const auto send = [](Stream& to, Bytes bytes, int& count) -> Task<> {
+      const auto send = [](Stream& to, BytesView bytes, int& count) -> Task<> {
         const Alive sending(count);
         co_await to.send(bytes);
         co_await to.flush();

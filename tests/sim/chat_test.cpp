@@ -106,7 +106,7 @@ Task<> Party::serve_until_all_is_said() {
     room_.drain();
   };
   Server server(std::move(options), [this](Connection& connection) { return handle(connection); });
-  co_await server.where();
+  co_await server.address();
   TaskGroup visits;
   for (Guest& guest : guests_) {
     if (guest.fate <= Fate::is_cut_off) ++to_be_said_;
@@ -127,7 +127,7 @@ Task<> Party::keep_minutes() {
     co_await stream.shutdown_send();
   };
   const auto read = [this](Stream& stream) -> Task<> {
-    while (const Bytes bytes = co_await stream.recv()) minutes_.append(bytes.text());
+    while (const BytesView bytes = co_await stream.recv()) minutes_.append(bytes.text());
   };
   co_await all(write(*near), read(*far));
 }
@@ -190,7 +190,7 @@ Task<> Party::until_heard(Guest& guest, std::string_view text) {
 
 Task<> Party::hear(Stream& stream, Guest& guest) {
   const auto read = [](Stream& from, Guest& who) -> Task<> {
-    while (const Bytes bytes = co_await from.recv()) {
+    while (const BytesView bytes = co_await from.recv()) {
       who.heard.append(bytes.text());
       who.news.set();
     }

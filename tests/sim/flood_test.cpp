@@ -29,7 +29,7 @@ class Flood {
   Task<> run() {
     Server server({.listen = fmt::format("{}:7777", hub)},
                   [this](Connection& connection) { return chat::talk_lines(connection, room_, limits_); });
-    co_await server.where();
+    co_await server.address();
     const auto lazy = co_await enter("lazy");
     const auto writer = co_await enter("writer");
     co_await all(read("one"), read("two"), read("three"), read_slowly("slow"), hear(*writer, "writer"), write(*writer),

@@ -34,10 +34,10 @@ Task<Ends> connected(SimNetwork& network) {
 }
 Task<std::string> read_to_end(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
-Task<> send_all(Stream& stream, Bytes bytes) { co_await stream.send(bytes); }
+Task<> send_all(Stream& stream, BytesView bytes) { co_await stream.send(bytes); }
 constexpr Duration slack = 1ms;  // a turn takes a microsecond
 
 }  // namespace
@@ -315,7 +315,7 @@ namespace {
 Task<> chatter(Stream& stream, SimRandom& random) {
   std::string bytes(3000, 'x');
   for (std::size_t times = random.below(20); times != 0; --times) {
-    co_await stream.send(Bytes(bytes).first(1 + random.below(bytes.size())));
+    co_await stream.send(BytesView(bytes).first(1 + random.below(bytes.size())));
     if (random.chance(0.3)) co_await timeout(Duration(random.below(50'000'000)), stream.recv());
     if (random.chance(0.2)) co_await sleep(Duration(random.below(50'000'000)));
   }

@@ -155,7 +155,7 @@ TEST(Addresses, that_this_machine_lacks_are_left_out) {
     network.take_address_away("::1");
     network.take_address_away("10.0.0.9");
     Server server({.listen = "localhost:80"}, echo);
-    EXPECT_EQ(co_await server.where(), *Endpoint::parse("127.0.0.1:80"));
+    EXPECT_EQ(co_await server.address(), *Endpoint::parse("127.0.0.1:80"));
     const auto client = co_await server.connect();
     EXPECT_EQ(co_await ask(*client, "x"), "x");
     co_await server.stop();

@@ -29,7 +29,7 @@ Task<std::string> ask(Stream& stream, std::string question) {
 }
 Task<std::string> read_to_end(Stream& stream) {
   std::string all;
-  while (const Bytes bytes = co_await stream.recv()) all.append(bytes.text());
+  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
 ServeOptions listening_here() { return {.listen = fmt::format("{}:0", here)}; }
@@ -75,7 +75,7 @@ TEST_F(SimServe, places_come_back_however_a_visitor_ends) {
         ServeOptions options = listening_here();
         options.limits.connections_max = 5;
         Server server(std::move(options), echo);
-        const Endpoint where = co_await server.where();
+        const Endpoint where = co_await server.address();
         TaskGroup visits;
         for (int number = 0; number < 40; ++number) {
           visits.spawn(visit_somehow(network, fmt::format("10.0.1.{}", number % 7), where));
@@ -104,7 +104,7 @@ TEST_F(SimServe, drains_in_time_whatever_its_clients_are_doing) {
         ServeOptions options = listening_here();
         options.drain = 3s;
         Server server(std::move(options), echo);
-        const Endpoint where = co_await server.where();
+        const Endpoint where = co_await server.address();
         TaskGroup visits;
         for (int number = 0; number < 20; ++number) {
           visits.spawn(visit_somehow(network, fmt::format("10.0.1.{}", number), where));
@@ -124,7 +124,7 @@ TEST_F(SimServe, drains_in_time_whatever_its_clients_are_doing) {
 TEST_F(SimServe, out_of_descriptors_newcomers_wait_and_are_served_when_there_are_some) {
   simulate(1, [](SimNetwork& network) -> Task<> {
     Server server(listening_here(), echo);
-    const Endpoint where = co_await server.where();
+    const Endpoint where = co_await server.address();
     network.limit_descriptors(here, 3);  // the listener and two clients
     std::vector<std::unique_ptr<SocketStream>> clients;
     for (int number = 0; number < 6; ++number) {
@@ -147,7 +147,7 @@ TEST_F(SimServe, out_of_descriptors_newcomers_wait_and_are_served_when_there_are
 TEST_F(SimServe, a_connection_on_which_nothing_comes_or_goes_ends_after_ten_minutes) {
   simulate(1, [](SimNetwork& network) -> Task<> {
     Server server(listening_here(), echo);
-    const auto client = co_await coax::test::connect(network, "10.0.1.1", co_await server.where());
+    const auto client = co_await coax::test::connect(network, "10.0.1.1", co_await server.address());
     EXPECT_EQ(co_await ask(*client, "x"), "x");
     const TimePoint begin = network.now();
     EXPECT_EQ(co_await read_to_end(*client), "");
@@ -168,7 +168,7 @@ TEST_F(SimServe, a_connection_that_is_cut_does_not_look_like_one_that_has_ended)
           const std::string much(4000, 'x');
           co_await peer.send(much);
         });
-        const Endpoint where = co_await server.where();
+        const Endpoint where = co_await server.address();
         const auto late = co_await coax::test::connect(network, "10.0.1.1", where);
         co_await sleep(5min);  // stuck for thirty seconds, it was given up
         EXPECT_EQ(co_await outcome(read_to_end(*late)), "disconnected");
@@ -190,7 +190,7 @@ TEST_F(SimServe, a_peer_that_does_not_read_is_given_up_after_thirty_seconds) {
       ended = network.now();
     });
     const TimePoint begin = network.now();
-    const auto client = co_await coax::test::connect(network, "10.0.1.1", co_await server.where());
+    const auto client = co_await coax::test::connect(network, "10.0.1.1", co_await server.address());
     co_await sleep(1min);
     EXPECT_GE(ended - begin, 30s);
     EXPECT_LE(ended - begin, 32s);
@@ -252,7 +252,7 @@ TEST_F(SimServe, http_and_websockets_do_not_care_how_bytes_are_cut) {
                                 .short_writes = 0.5,
                                 .window_bytes = 500 + network.random().below(5000)});
         Server server(listening_here(), http::handler(echoing_app()));
-        const Endpoint where = co_await server.where();
+        const Endpoint where = co_await server.address();
         TaskGroup clients;
         for (int number = 1; number <= 4; ++number) clients.spawn(ask_by_http(network, where, number));
         for (int number = 5; number <= 8; ++number) clients.spawn(ask_by_websocket(network, where, number));

@@ -87,7 +87,7 @@ Task<> Party::run() {
   ServeOptions options{.listen = fmt::format("{}:8080", hub)};
   options.on_drain = [this] { room_.drain(); };
   Server server(std::move(options), http::handler(std::move(app)));
-  co_await server.where();
+  co_await server.address();
   TaskGroup visits;
   for (Guest& guest : guests_) {
     if (guest.fate <= Fate::is_cut_off) ++to_be_said_;

@@ -83,7 +83,7 @@ TEST(SocketLines, fi04_a_line_is_joined_from_its_pieces_and_the_rest_comes_at_th
   TcpPair pair = tcp_pair();
   LineReader lines(pair.far);
   const std::jthread writer([&] {
-    for (const Bytes piece : std::array<Bytes, 4>{"one\ntw", "o\r", "\n\nre", "st"}) pair.near.send(piece);
+    for (const BytesView piece : std::array<BytesView, 4>{"one\ntw", "o\r", "\n\nre", "st"}) pair.near.send(piece);
     pair.near.shutdown_send();
   });
   EXPECT_EQ(lines.next()->text(), "one");

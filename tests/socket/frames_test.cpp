@@ -13,7 +13,7 @@ using namespace std::literals;
 
 namespace {
 
-std::string text(const std::optional<Bytes>& frame) { return frame ? frame->string() : "(end)"; }
+std::string text(const std::optional<BytesView>& frame) { return frame ? frame->string() : "(end)"; }
 
 // Two ends, and the other one has sent this and finished.
 SocketPair after(std::string_view bytes) {
@@ -61,10 +61,10 @@ TEST(SocketFrames, of_all_kinds_cross_whole_joined_and_byte_by_byte) {
     SocketFrames frames(pair.far, framing);
     pair.far.set_timeout(0s);
     for (const char& byte : std::string_view(bytes).substr(0, bytes.size() - 1)) {
-      pair.near.send(Bytes(&byte, 1));
+      pair.near.send(BytesView(&byte, 1));
       EXPECT_EQ(kind_thrown([&] { frames.next(); }), ErrorKind::would_block) << "and nothing is lost";
     }
-    pair.near.send(Bytes(&bytes.back(), 1));
+    pair.near.send(BytesView(&bytes.back(), 1));
     EXPECT_EQ(text(frames.next()), "abc");
   }
 }

@@ -27,7 +27,7 @@ std::string read_item(SocketReader& reader, const SessionItem& item) {
     case SessionItem::Kind::until: return reader.until("--end").value().string();
     case SessionItem::Kind::some: {
       std::string all;
-      while (const Bytes bytes = reader.some()) all += bytes.text();
+      while (const BytesView bytes = reader.some()) all += bytes.text();
       return all;
     }
     case SessionItem::Kind::frame: {

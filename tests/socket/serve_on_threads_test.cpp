@@ -34,7 +34,7 @@ void echo(Socket& peer) {
   while (auto bytes = peer.recv()) peer.send(bytes);
 }
 
-std::string ask(Socket& server, Bytes text) {
+std::string ask(Socket& server, BytesView text) {
   server.send(text);
   return server.recv_exactly(text.size());
 }

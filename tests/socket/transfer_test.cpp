@@ -77,7 +77,7 @@ TEST(Transfer, sr04_send_sends_all) {
   std::string got;
   {
     const std::jthread reader([&] {
-      while (const Bytes bytes = pair.far.recv()) got += bytes.text();
+      while (const BytesView bytes = pair.far.recv()) got += bytes.text();
     });
     pair.near.send(much);
     pair.near.shutdown_send();
@@ -221,7 +221,7 @@ TEST(Transfer, sr17_the_urgent_byte_is_read_apart_and_wakes_the_exceptional_list
 
 TEST(Transfer, sr18_several_buffers_are_gathered_and_scattered) {
   TcpPair pair = tcp_pair();
-  const std::array<Bytes, 4> pieces{"ab", "", "cde", "f"};
+  const std::array<BytesView, 4> pieces{"ab", "", "cde", "f"};
   pair.near.send(pieces);
   wait_for_bytes(pair.far, 6);
   std::array<char, 1> first{};
@@ -236,7 +236,7 @@ TEST(Transfer, sr18_more_buffers_than_one_call_takes_go_out_in_order) {
   TcpPair pair = tcp_pair();
   std::string all;
   for (int number = 0; number < 5000; ++number) all += std::to_string(number);
-  std::vector<Bytes> pieces;
+  std::vector<BytesView> pieces;
   for (const char& digit : all) pieces.emplace_back(&digit, 1);
   const std::jthread writer([&] { pair.near.send(pieces); });
   EXPECT_EQ(pair.far.recv_exactly(all.size()), all);
@@ -250,7 +250,7 @@ TEST(Transfer, sr19_a_message_has_bytes_ancillary_data_flags_and_an_address) {
   const std::array<std::span<char>, 1> into{buffer};
   const ReceivedMessage message = recv_message(pair.near, into, 128);
   EXPECT_EQ(std::string_view(buffer.data(), 3), "abc");
-  EXPECT_TRUE(message.cut);
+  EXPECT_TRUE(message.truncated);
   ASSERT_TRUE(message.credentials.has_value());
   EXPECT_EQ(message.credentials->pid, ::getpid());
   EXPECT_EQ(message.from, Address()) << "it has no name";
@@ -342,7 +342,7 @@ TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
   };
   const auto count = [](Socket& socket) {
     std::size_t got = 0;
-    while (const Bytes bytes = socket.recv()) got += bytes.size();
+    while (const BytesView bytes = socket.recv()) got += bytes.size();
     EXPECT_EQ(got, total);
   };
   const std::jthread near_sends(send_all, std::ref(pair.near));

@@ -28,15 +28,15 @@ TEST(Udp, ud01_a_datagram_that_is_longer_than_the_buffer_is_cut_and_says_so) {
   near.send_to("next", far.local());
   const Datagram datagram = far.recv_from(3);
   EXPECT_EQ(datagram.bytes.text(), "abc");
-  EXPECT_TRUE(datagram.cut());
+  EXPECT_TRUE(datagram.truncated());
   EXPECT_EQ(datagram.length, 6U);
   const Datagram next = far.recv_from(100);
   EXPECT_EQ(next.bytes.text(), "next") << "the rest is lost";
-  EXPECT_FALSE(next.cut());
+  EXPECT_FALSE(next.truncated());
   near.send_to("abcdef", far.local());
   std::array<char, 3> buffer{};
   const std::array<std::span<char>, 1> into{buffer};
-  EXPECT_TRUE(recv_message(far, into).cut);
+  EXPECT_TRUE(recv_message(far, into).truncated);
 }
 
 TEST(Udp, ud02_with_the_flag_recv_tells_the_real_length) {
@@ -44,9 +44,9 @@ TEST(Udp, ud02_with_the_flag_recv_tells_the_real_length) {
   UdpSocket far = udp_on_loopback();
   near.send_to("abcdef", far.local());
   std::array<char, 3> buffer{};
-  EXPECT_EQ(far.recv(std::span(buffer), flags::cut), 6U);
+  EXPECT_EQ(far.recv(std::span(buffer), flags::truncate), 6U);
   near.send_to("abcdef", far.local());
-  EXPECT_EQ(far.recv(3, flags::cut).text(), "abc") << "what is lent ends with the buffer";
+  EXPECT_EQ(far.recv(3, flags::truncate).text(), "abc") << "what is lent ends with the buffer";
 }
 
 TEST(Udp, ud03_an_empty_datagram_is_one) {

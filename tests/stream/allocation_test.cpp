@@ -29,7 +29,7 @@ Task<> recv_all(Stream& stream, std::span<char> answer) {
   while (have < answer.size()) have += co_await stream.recv(answer.subspan(have));
 }
 // Both at once: neither end may hold all of a long message.
-Task<> ask(Stream& stream, Bytes question, std::span<char> answer) {
+Task<> ask(Stream& stream, BytesView question, std::span<char> answer) {
   co_await all(stream.send(question), recv_all(stream, answer));
 }
 
@@ -139,7 +139,7 @@ TEST(Allocations, lines_and_frames_make_none) {
     Lines lines(reader);
     Frames frames(reader, Framing::length_prefixed(LengthPrefix::u8));
     const auto step = [&]() -> Task<> {
-      co_await near->send(Bytes("a line\nanother\n\5frame\5again", 27));
+      co_await near->send(BytesView("a line\nanother\n\5frame\5again", 27));
       auto bytes = co_await reader.line();
       EXPECT_EQ(bytes->text(), "a line");
       bytes = co_await lines.next();

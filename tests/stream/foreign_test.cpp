@@ -16,9 +16,9 @@ using test::run;
 constexpr std::string_view request =
     "POST /1:x HTTP/1.1\r\nHost: localhost\r\nCookie: secret\r\n\r\n{\"type\":\"join\",\"nick\":\"x\"}\n";
 
-Task<std::optional<Bytes>> next(Lines& lines) { return lines.next(); }
-Task<std::optional<Bytes>> next(Frames& frames) { return frames.next(); }
-Task<std::optional<Bytes>> next(JsonMessages& messages) { return messages.recv(); }
+Task<std::optional<BytesView>> next(Lines& lines) { return lines.next(); }
+Task<std::optional<BytesView>> next(Frames& frames) { return frames.next(); }
+Task<std::optional<BytesView>> next(JsonMessages& messages) { return messages.recv(); }
 
 template <class Reader, class... Options>
 void expect_refused(std::string_view sent, ForeignProtocol protocol, Options... options) {
@@ -38,7 +38,7 @@ void expect_refused(std::string_view sent, ForeignProtocol protocol, Options... 
     EXPECT_FALSE(after);
     near->close();
     std::string answer;
-    while (const Bytes bytes = co_await far->recv()) answer.append(bytes.text());
+    while (const BytesView bytes = co_await far->recv()) answer.append(bytes.text());
     EXPECT_EQ(answer, foreign_answer(protocol).text());
   });
 }
@@ -75,7 +75,7 @@ TEST(Foreign, byte_by_byte_gives_no_line) {
     auto [near, far] = memory_stream_pair();
     Lines lines(*near);
     const auto send = [](Stream& to) -> Task<> {
-      for (const char& c : request.substr(0, 20)) co_await to.send(Bytes(&c, 1));
+      for (const char& c : request.substr(0, 20)) co_await to.send(BytesView(&c, 1));
     };
     const auto read = [](Lines& from) -> Task<> {
       const auto line = co_await from.next();

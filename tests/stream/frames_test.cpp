@@ -127,7 +127,7 @@ TEST(Frames, lose_nothing_when_who_waits_for_them_is_cancelled) {
     const std::string_view wire = "\3abc\2de";
     std::string got;
     for (const char& byte : wire) {
-      co_await near.send(Bytes(&byte, 1));
+      co_await near.send(BytesView(&byte, 1));
       const auto wait = [&]() -> Task<> { got += co_await next_text(frames) + " "; };
       const auto give_up = [&]() -> Task<> {
         for (int turn = 0; turn < 5; ++turn) co_await next_turn();

@@ -44,7 +44,7 @@ class UpperCase final : public Layer {
 struct Record {
   std::string text;
   RecordingStream::Sink sink() {
-    return [this](RecordingStream::Direction direction, Bytes bytes) noexcept {
+    return [this](RecordingStream::Direction direction, BytesView bytes) noexcept {
       text += direction == RecordingStream::Direction::sent ? '>' : '<';
       text += bytes.empty() ? "." : bytes.text();
     };
@@ -142,7 +142,7 @@ TEST(RecordingStream, shows_both_directions_in_their_order) {
     auto [near, far] = memory_stream_pair();
     Record record;
     RecordingStream stream(std::move(near), record.sink());
-    const std::array<Bytes, 2> pieces{Bytes("a"), Bytes("b")};
+    const std::array<BytesView, 2> pieces{BytesView("a"), BytesView("b")};
     co_await stream.send(pieces);
     co_await far->send("answer");
     EXPECT_EQ((co_await stream.recv()).text(), "answer");

@@ -78,7 +78,7 @@ TEST(MisuseDeath, lent_bytes_used_after_the_next_recv_are_found_by_address_sanit
   const auto use_too_late = []() -> Task<> {
     Pair pair = co_await connected();
     co_await pair.far->send("one");
-    const Bytes late = co_await pair.near->recv();
+    const BytesView late = co_await pair.near->recv();
     co_await pair.far->shutdown_send();
     co_await pair.near->recv();
     EXPECT_NE(late.string(), "one");
@@ -129,7 +129,7 @@ TEST(Listener, reads_addresses_and_refuses_names) {
   });
 }
 
-TEST(Bytes, compare_with_literals_and_take_containers) {
+TEST(BytesView, compare_with_literals_and_take_containers) {
   run([]() -> Task<> {
     Pair pair = co_await connected();
     const std::vector<char> vector{'P', 'I'};
@@ -140,7 +140,7 @@ TEST(Bytes, compare_with_literals_and_take_containers) {
     co_await pair.near->send(octets);
     co_await pair.near->shutdown_send();
     const std::string whole = co_await pair.far->recv_exactly(4);
-    const Bytes bytes = whole;
+    const BytesView bytes = whole;
     EXPECT_TRUE(bytes == "PING");
     EXPECT_TRUE("PING" == bytes);
     EXPECT_TRUE(bytes == whole);

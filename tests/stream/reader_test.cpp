@@ -21,14 +21,14 @@ FrameDecoder u16_frames() { return {Framing::length_prefixed(LengthPrefix::u16),
 
 // Gives back the value of each item. A decoder lives for one item: what follows its event must be in the reader.
 Task<std::string> read_item(Reader& reader, const SessionItem& item) {
-  std::optional<Bytes> got;
+  std::optional<BytesView> got;
   switch (item.kind) {
     case SessionItem::Kind::line: got = co_await reader.line(); break;
     case SessionItem::Kind::counted: got = co_await reader.exactly(item.value.size()); break;
     case SessionItem::Kind::until: got = co_await reader.until("--end"); break;
     case SessionItem::Kind::some: {
       std::string all;
-      while (const Bytes bytes = co_await reader.some()) all += bytes.text();
+      while (const BytesView bytes = co_await reader.some()) all += bytes.text();
       co_return all;
     }
     case SessionItem::Kind::frame: {
@@ -174,16 +174,16 @@ namespace {
 
 // Keeps nothing: what is not whole stays unread.
 struct PairDecoder {
-  void feed(Bytes bytes) { bytes_ = bytes; }
-  std::optional<Bytes> next() {
+  void feed(BytesView bytes) { bytes_ = bytes; }
+  std::optional<BytesView> next() {
     if (bytes_.size() < 2) return std::nullopt;
-    const Bytes pair = bytes_.first(2);
+    const BytesView pair = bytes_.first(2);
     bytes_ = bytes_.from(2);
     return pair;
   }
-  static std::optional<Bytes> rest() { return std::nullopt; }
-  [[nodiscard]] Bytes unread() const { return bytes_; }
-  Bytes bytes_;
+  static std::optional<BytesView> rest() { return std::nullopt; }
+  [[nodiscard]] BytesView unread() const { return bytes_; }
+  BytesView bytes_;
 };
 
 }  // namespace

@@ -29,7 +29,7 @@ inline Task<std::vector<std::string>> recv_texts(DatagramTransport& transport, s
   std::vector<std::string> texts;
   while (texts.size() != count) {
     const Datagram datagram = co_await transport.recv_from();
-    EXPECT_FALSE(datagram.cut());
+    EXPECT_FALSE(datagram.truncated());
     texts.push_back(datagram.bytes.string());
   }
   co_return texts;

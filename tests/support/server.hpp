@@ -26,11 +26,11 @@ class Server {
     group_.spawn(run(std::move(options)));
   }
 
-  Task<Endpoint> where() {
+  Task<Endpoint> address() {
     co_await listening_.wait();
     co_return at_;
   }
-  Task<std::unique_ptr<SocketStream>> connect() { co_return co_await coax::connect(std::vector{co_await where()}); }
+  Task<std::unique_ptr<SocketStream>> connect() { co_return co_await coax::connect(std::vector{co_await address()}); }
 
   void cancel() noexcept { group_.cancel(); }
   Event& draining() noexcept { return draining_; }

@@ -95,7 +95,7 @@ inline std::unique_ptr<Stream> with_rates(std::unique_ptr<Stream> below) {
   return std::make_unique<LimitedStream>(std::move(below), rates);
 }
 inline std::unique_ptr<Stream> recorded(std::unique_ptr<Stream> below) {
-  return std::make_unique<RecordingStream>(std::move(below), [](RecordingStream::Direction, Bytes) noexcept {});
+  return std::make_unique<RecordingStream>(std::move(below), [](RecordingStream::Direction, BytesView) noexcept {});
 }
 inline Task<StreamPair> limited_tcp_pair() {
   StreamPair pair = co_await tcp_pair();

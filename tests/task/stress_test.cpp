@@ -110,7 +110,7 @@ Task<> talk(Forest& forest) {
   const StreamKind& kind = stream_kinds[forest.random.below(std::size(stream_kinds))];
   StreamPair pair = co_await kind.make();
   const std::string bytes(forest.random.one_in(3) ? 300'000 : 10, 'x');
-  const auto send = [](Forest& here, Stream& stream, Bytes what) -> Task<> {
+  const auto send = [](Forest& here, Stream& stream, BytesView what) -> Task<> {
     const Alive sending(here);
     co_await stream.send(what);
     if (here.random.one_in(2)) co_await stream.shutdown_send();

@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 std::string text();
 std::vector<char> chars();
 Task<> nothing();
-[[maybe_unused]] static void consume(Bytes) {}
+[[maybe_unused]] static void consume(BytesView) {}
 """
 
 # Each is the body of `Task<> f(Stream& stream, SocketListener& listener, DatagramTransport& udp, Event& event,
@@ -53,22 +53,22 @@ connect("127.0.0.1:1");
 """.strip().splitlines()
 
 DANGLING = """
-Bytes bytes = text(); consume(bytes);
-Bytes bytes = std::string("x"); consume(bytes);
-Bytes bytes = chars(); consume(bytes);
-Bytes bytes = std::vector<char>(3); consume(bytes);
-Bytes bytes(text()); consume(bytes);
+BytesView bytes = text(); consume(bytes);
+BytesView bytes = std::string("x"); consume(bytes);
+BytesView bytes = chars(); consume(bytes);
+BytesView bytes = std::vector<char>(3); consume(bytes);
+BytesView bytes(text()); consume(bytes);
 """.strip().splitlines()
 
 RIGHT = """
 co_await stream.send(text());
 co_await stream.send(chars());
 co_await stream.send(std::array<std::byte, 2>{});
-std::string own = text(); Bytes bytes = own; consume(bytes); co_await stream.send(own);
+std::string own = text(); BytesView bytes = own; consume(bytes); co_await stream.send(own);
 const Received bytes = co_await stream.recv(); consume(bytes); if (bytes == "PING") co_return;
-Bytes bytes = co_await stream.recv(); consume(bytes);
+BytesView bytes = co_await stream.recv(); consume(bytes);
 consume(text());
-const std::vector<char> own = chars(); Bytes bytes(own); consume(bytes.first(1));
+const std::vector<char> own = chars(); BytesView bytes(own); consume(bytes.first(1));
 co_await race(stream.recv(), event.wait());
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 const auto empty = []() -> Task<std::vector<int>> { co_return {}; }; (void)(co_await empty());

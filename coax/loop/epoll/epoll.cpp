@@ -52,7 +52,7 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   EpollBackend();
   ~EpollBackend() override;
 
-  std::int64_t send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept override;
+  std::int64_t send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
   std::expected<int, int> poll_descriptor() noexcept override { return epoll_; }
@@ -217,13 +217,13 @@ std::int64_t EpollBackend::send_on(Slot& slot, std::span<const iovec> gather) no
   return sent >= 0 ? sent : -errno;
 }
 
-std::int64_t EpollBackend::send_now(Descriptor descriptor, std::span<const Bytes> pieces) noexcept {
+std::int64_t EpollBackend::send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept {
   std::array<iovec, 16> vectors;
   Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return -EBADF;
   if (!slot->writable || slot->writer != nullptr || pieces.size() > vectors.size()) return -EAGAIN;
   std::size_t count = 0;
-  for (const Bytes& piece : pieces) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
+  for (const BytesView& piece : pieces) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
   return send_on(*slot, std::span(vectors).first(count));
 }
 
