@@ -1,6 +1,7 @@
-// The buffers that recv() lends. A connection holds one only between a recv() that brought bytes and its next call, so
-// that idle connections hold none; the most recently returned buffer, still in the cache, is lent first. When a read
-// fills a whole buffer, the next ones are larger, up to 512 KiB: bulk wants few system calls, chat wants little memory.
+// The pool of receive buffers from which recv() borrows. A connection holds one only between a recv() that returned
+// bytes and its next call, so idle connections hold none. The most recently returned buffer, still in the cache, is
+// reused first. When a read fills a whole buffer, the next ones are larger, up to 512 KiB: bulk transfers need few
+// system calls, small messages little memory.
 #pragma once
 
 #include <sys/mman.h>
@@ -31,7 +32,7 @@ class LentBuffer {
   explicit LentBuffer(std::size_t size) : size_(size), data_(::operator new(size)) {}
   LentBuffer(const LentBuffer&) = delete;
   LentBuffer& operator=(const LentBuffer&) = delete;
-  // Its pages go back to the system, which the allocator alone would not do after a flood.
+  // Returns its pages to the system, which the allocator alone would not do after a burst.
   ~LentBuffer() {
     constexpr std::uintptr_t page_bytes = 4096;
     unpoison();
@@ -46,7 +47,7 @@ class LentBuffer {
 
  private:
   friend class Buffers;
-  // AddressSanitizer reports who still reads a buffer that went back.
+  // AddressSanitizer then reports a read of a buffer that was returned.
   void poison() noexcept {
 #ifdef COAX_POISONS_BUFFERS
     __asan_poison_memory_region(data(), size_);
@@ -61,7 +62,7 @@ class LentBuffer {
   void* data_;
 };
 
-// One loop's buffers; belongs to its thread.
+// The pool of one loop. Thread: the loop's.
 class Buffers {
  public:
   Buffers() noexcept = default;
@@ -75,7 +76,7 @@ class Buffers {
     buffer->unpoison();
     return buffer;
   }
-  // For a back-end whose kernel holds buffers until bytes come: reserved ones do not count as lent until lend().
+  // For a back-end whose kernel holds buffers until bytes arrive: reserved ones do not count as lent until lend().
   LentBuffer* reserve() {
     LentBuffer* const buffer = take();
     --lent_;

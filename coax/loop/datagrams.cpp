@@ -1,4 +1,4 @@
-// Batches of datagrams: filled and emptied, and the system calls.
+// Batches of datagrams: their content, and the system calls.
 #include "coax/loop/datagrams.hpp"
 
 #include <netinet/in.h>
@@ -13,7 +13,7 @@
 
 namespace coax {
 
-// --- what came ---
+// --- receiving ---
 
 namespace {
 
@@ -44,7 +44,7 @@ void ReceiveBatch::give_back(ReceiveBatch* batch) noexcept {
   spare_batches().release(std::unique_ptr<ReceiveBatch>(batch));
 }
 
-// Without room for control messages a Unix socket hands us no descriptors, which nobody would close.
+// Without room for control messages, a Unix socket passes no descriptors, which would never be closed.
 void ReceiveBatch::reset(std::size_t index, bool may_be_joined) noexcept {
   msghdr& header = headers_[index].msg_hdr;
   headers_[index].msg_len = 0;
@@ -56,7 +56,7 @@ void ReceiveBatch::reset(std::size_t index, bool may_be_joined) noexcept {
 std::span<mmsghdr> ReceiveBatch::prepare(bool may_be_joined) noexcept {
   const bool all = std::exchange(may_be_joined_, may_be_joined) != may_be_joined;
   for (std::size_t index = 0; index < messages_max; ++index) {
-    // What was filled before has a shorter name than there is room for.
+    // A header that an earlier call filled has a shorter name length than its buffer.
     if (!all && headers_[index].msg_hdr.msg_namelen == sizeof names_[index]) break;
     reset(index, may_be_joined);
   }
@@ -82,7 +82,7 @@ ReceiveBatch::Message ReceiveBatch::message(std::size_t index) const noexcept {
                   .to = {}};
   if (header.msg_hdr.msg_controllen == 0) return message;
   message.to = packet_info::read(header.msg_hdr);
-  auto* const all = const_cast<msghdr*>(&header.msg_hdr);  // the macros take it as it was before const
+  auto* const all = const_cast<msghdr*>(&header.msg_hdr);  // the macros expect a pointer that is not const
   for (cmsghdr* control = CMSG_FIRSTHDR(all); control != nullptr; control = CMSG_NXTHDR(all, control)) {
     if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
     int segment = 0;
@@ -94,7 +94,7 @@ ReceiveBatch::Message ReceiveBatch::message(std::size_t index) const noexcept {
   return message;
 }
 
-// --- what is to be sent ---
+// --- sending ---
 
 SendBatch::SendBatch() noexcept {
   for (std::size_t index = 0; index < messages_max; ++index) {
@@ -197,7 +197,7 @@ void configure(Socket& socket, Family family, const DatagramOptions& options) {
   if (options.send_buffer) socket.set(options::send_buffer, *options.send_buffer);
   if (family == Family::v6) socket.set(options::v6_only, !options.dual_stack);
   if (family != Family::v4 && family != Family::v6) return;
-  const int on = 1;  // an old kernel may refuse: then each datagram comes alone
+  const int on = 1;  // an old kernel may refuse: then each datagram arrives alone
   ::setsockopt(socket.native(), IPPROTO_UDP, UDP_GRO, &on, sizeof on);
 }
 
@@ -211,7 +211,8 @@ std::expected<int, int> make_datagram_socket(const Address& at, const Address& p
     configure(socket, family, options);
     if (at.family() != Family::none) socket.bind(at);
     packet_info::enable(socket.native(), at);
-    if (at.family() == Family::none && family == Family::local) socket.bind(UnixName(""));  // else nobody can answer
+    // otherwise the peer cannot reply
+    if (at.family() == Family::none && family == Family::local) socket.bind(UnixName(""));
     if (peer.family() != Family::none) socket.connect(peer);
     return socket.detach();
   } catch (const Error& error) {

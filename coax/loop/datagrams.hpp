@@ -1,13 +1,13 @@
-// Batches of datagrams: what one system call takes from the kernel or gives to it, and the same for what simulates one.
+// Batches of datagrams: what one system call receives or sends, on the kernel or on the simulated network.
 //
-// Theory of operation. A call costs as much as moving a datagram or two, so as many as there are go by recvmmsg(2) and
-// sendmmsg(2). And one message may carry several datagrams: those of equal size to the same peer, the last perhaps
-// shorter, pass the kernel as one (UDP_SEGMENT, "GSO"), and arrive as one where nothing stood between (UDP_GRO). Kernel
-// facts that this rests on:
+// Theory of operation. A call costs as much as moving one or two datagrams, so as many as possible are moved by
+// recvmmsg(2) and sendmmsg(2). Besides, one message may carry several datagrams of equal size to the same peer, the
+// last perhaps shorter: they pass the kernel as one (UDP_SEGMENT, "GSO"), and arrive as one where no other came between
+// (UDP_GRO). Kernel facts that this relies on:
 // - A message of several has at most 64 datagrams and 65,507 bytes.
-// - A call that fails at a message after the first tells how many went before, and not why it stopped.
-// - A receive call that brings fewer messages than there was room for has emptied the socket.
-// - What is behind the buffers in memory is touched only when long datagrams come.
+// - A call that fails at a message after the first returns how many were sent before it, and not the reason.
+// - A receive call that returns fewer messages than there was room for has emptied the socket.
+// - Memory behind the buffers is touched only when long datagrams arrive.
 #pragma once
 
 #include <sys/socket.h>
@@ -30,7 +30,8 @@
 
 namespace coax {
 
-// What came. Each thread keeps a few that nobody uses, the one that was given back last, still in the cache, first.
+// Received messages. Each thread keeps a few unused batches; the most recently returned one, still in the cache, is
+// reused first.
 class ReceiveBatch {
  public:
   static constexpr std::size_t messages_max = 32;
@@ -42,10 +43,10 @@ class ReceiveBatch {
   struct Message {
     const char* data;
     std::size_t size;
-    std::size_t length;   // its real one
-    std::size_t segment;  // several datagrams of so many bytes, the last perhaps shorter; 0: it is one
+    std::size_t length;   // its length on the wire, even if truncated
+    std::size_t segment;  // several datagrams of that many bytes, the last perhaps shorter; 0: one datagram
     std::span<const std::byte> from;
-    Endpoint to;  // the local address that it reached, where the kernel was asked for it
+    Endpoint to;  // the local address that it was sent to, if the socket asks the kernel for it
   };
   [[nodiscard]] Message message(std::size_t index) const noexcept;
 
@@ -54,7 +55,7 @@ class ReceiveBatch {
   void put(std::size_t index, BytesView datagram, const Address& from, const Endpoint& to) noexcept;
 
  private:
-  // Not a power of two: else all buffers would share the same few lines of the processor's cache.
+  // Not a power of two: otherwise all buffers would share a few lines of the processor's cache.
   static constexpr std::size_t stride = message_bytes_max + 4096 + 64;
   using Control = std::array<char, CMSG_SPACE(sizeof(int)) + packet_info::space>;
 
@@ -69,42 +70,42 @@ class ReceiveBatch {
   alignas(cmsghdr) std::array<Control, messages_max> controls_{};
 };
 
-// What is to be sent: copies, in the order in which they were added.
+// Datagrams to be sent: copies, in the order of add().
 class SendBatch {
  public:
   static constexpr std::size_t messages_max = 64;
   static constexpr std::size_t bytes_max = 128_KiB;
   static constexpr std::size_t joined_max = 64;           // datagrams in one message
-  static constexpr std::size_t joined_bytes_max = 65507;  // of them
+  static constexpr std::size_t joined_bytes_max = 65507;  // of all of them
 
   SendBatch() noexcept;
   [[nodiscard]] bool empty() const noexcept { return begin_ == end_; }
-  // Behind the others, as a part of the last message when it fits to that and has at most `join_bytes_max` bytes.
-  // Without an address it is for the connected peer. False: there is no room.
-  // `from`: the local address that it leaves from; of no family: the system chooses.
+  // Appends a datagram; as a part of the last message if it fits there and has at most `join_bytes_max` bytes. An empty
+  // address means the connected peer. False: there is no room. `from`: the local source address; without a family the
+  // system chooses.
   bool add(BytesView datagram, std::span<const std::byte> to, const Endpoint& from,
            std::size_t join_bytes_max) noexcept;
 
-  // What is next, for back-ends.
+  // For back-ends: the messages to be sent next.
   [[nodiscard]] std::span<mmsghdr> headers() noexcept {
     return std::span(headers_).subspan(begin_, parts_ ? 1 : end_ - begin_);
   }
-  // How many bytes each datagram of that message has, counted as in headers(); 0: it is one datagram.
+  // The bytes of each datagram in that message, counted as in headers(); 0: it is one datagram.
   [[nodiscard]] std::size_t segment(std::size_t index) const noexcept {
     return parts_ || infos_[begin_ + index].count == 1 ? 0 : infos_[begin_ + index].segment;
   }
-  // So many messages are done with: sent, or given up.
+  // Removes that many messages, sent or given up.
   void pop(std::size_t count) noexcept;
-  // The next message is sent datagram by datagram, each as a message.
+  // Splits the next message: each of its datagrams is sent as a message.
   void take_apart() noexcept;
   // Of the next message, as it is now.
   [[nodiscard]] std::size_t datagrams() const noexcept { return parts_ ? 1 : infos_[begin_].count; }
   [[nodiscard]] std::size_t segment_bytes() const noexcept { return infos_[begin_].segment; }
   [[nodiscard]] std::span<const std::byte> to() const noexcept;
-  // The local address that a message is to leave from, counted as in headers(); of no family: any.
+  // The local source address of a message, counted as in headers(); without a family: any.
   [[nodiscard]] const Endpoint& from(std::size_t index) const noexcept { return infos_[begin_ + index].from; }
   [[nodiscard]] bool is_apart() const noexcept { return parts_; }
-  // Whether an operation waits until there is room; else a message for which there is none fails with ENOBUFS.
+  // Whether an operation waits for room. Otherwise a message without room fails with ENOBUFS.
   void set_waits(bool waits) noexcept { waits_ = waits; }
   [[nodiscard]] bool waits() const noexcept { return waits_; }
   void clear() noexcept;
@@ -114,7 +115,7 @@ class SendBatch {
     std::uint32_t segment;  // bytes of its first datagram
     std::uint32_t count;    // datagrams
     Endpoint from;
-    std::size_t source_bytes;  // of its control messages: what names `from`
+    std::size_t source_bytes;  // of its control message with `from`
   };
   using Control = std::array<char, packet_info::space + CMSG_SPACE(sizeof(std::uint16_t))>;
 
@@ -126,8 +127,8 @@ class SendBatch {
   std::size_t end_ = 0;
   std::size_t bytes_end_ = 0;
   bool waits_ = true;
-  bool parts_ = false;           // the next message was taken apart
-  std::size_t parts_bytes_ = 0;  // what is left of it
+  bool parts_ = false;           // the next message was split
+  std::size_t parts_bytes_ = 0;  // its bytes that remain
   std::array<Info, messages_max> infos_;
   std::array<mmsghdr, messages_max> headers_;
   std::array<iovec, messages_max> pieces_;

@@ -1,4 +1,4 @@
-// The loop's turn.
+// The turn of the loop.
 #include "coax/loop/loop.hpp"
 
 #include <fmt/core.h>
@@ -16,7 +16,7 @@
 namespace coax {
 
 namespace {
-thread_local Loop* current_loop = nullptr;  // its turn is under way, or it was entered
+thread_local Loop* current_loop = nullptr;  // its turn is in progress, or it was entered
 thread_local unsigned running_loops = 0;
 thread_local std::vector<std::shared_ptr<detail::LoopLife>> made_loops;
 
@@ -36,15 +36,15 @@ Loop* find_current() {
   return nullptr;
 }
 
-constexpr Duration behind_min = std::chrono::milliseconds(20);      // a timer is so late: the loop did not run
-constexpr Duration behind_per_turn = std::chrono::milliseconds(4);  // so much lateness buys a turn for events
+constexpr Duration behind_min = std::chrono::milliseconds(20);      // a timer this late: the loop did not run
+constexpr Duration behind_per_turn = std::chrono::milliseconds(4);  // this much lateness allows one turn for events
 constexpr unsigned catch_up_turns_max = 256;
 }  // namespace
 
 namespace {
 
 std::string_view backend_name() {
-  const char* const given = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const given = std::getenv("COAX_BACKEND");  // NOLINT(concurrency-mt-unsafe): never set by us
   const std::string_view name = given != nullptr ? given : "";
   if (name.empty() || name == "epoll" || name == "uring" || name == "auto" || name == "sim") return name;
   throw Error(ErrorKind::invalid, "COAX_BACKEND", "", fmt::format("\"{}\" is none of epoll, uring, auto, sim", name));
@@ -74,7 +74,7 @@ void Backend::complete_timed(Op& op) noexcept {
   try {
     const Address far = this->peer(op.descriptor);
     if (far.family() != Family::none) peer = far.to_string();
-  } catch (const std::exception&) {  // it is named by its operation only
+  } catch (const std::exception&) {  // then only the operation names it
   }
   complete_timed(op, kinds[static_cast<std::size_t>(op.kind)], peer);
 }
@@ -96,7 +96,7 @@ void Backend::complete_timed(Completion& completion, std::string_view what, cons
 // --- Spin ---
 
 Spin::Spin() {
-  const char* const given = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const given = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): never set by us
   const std::string_view value = given != nullptr && *given != '\0' ? given : "on";
   if (value != "on" && value != "off") {
     throw Error(ErrorKind::invalid, "COAX_SPIN", "", fmt::format("\"{}\" is neither on nor off", value));
@@ -257,8 +257,7 @@ Loop::Entered::~Entered() {
 
 // --- the turn ---
 
-// Until there is something to do: sleeping, or looking for a moment and then sleeping.
-// True: there were events.
+// Waits for work: sleeping, or polling for a moment and then sleeping. True: there were events.
 bool Loop::wait() {
   if (!backend_->is_simulated() && spin_.is_worth_it()) {
     if (spin()) {
@@ -269,7 +268,7 @@ bool Loop::wait() {
   }
   if (!timers_.next() && watches_.empty() && !backend_->may_go_on()) {
     throw Error(ErrorKind::invalid, "wait on", backend_->name(),
-                "everything waits for ever: no timer is set, nothing is under way, and nobody has posted anything");
+                "deadlock: every task waits, and there is no timer, no operation in progress, and no posted function");
   }
   const TimePoint before = backend_->now();
   const bool had_events = backend_->poll(timers_.next());
@@ -286,9 +285,9 @@ bool Loop::spin() {
   return false;
 }
 
-// After a pause of the whole process (SIGSTOP, a suspended machine, a task that blocked the thread) time limits are
-// over whose input came in time, and still waits in the kernel: it is received first, in as many turns as that takes,
-// and then the timers fire. Of what the wait itself brought nothing can be concluded: a pause ends it early (EINTR).
+// After a pause of the whole process (SIGSTOP, suspend, a task that blocked the thread), time limits have expired whose
+// input arrived in time and is still in the kernel. That input is received first, in as many turns as it needs; then
+// the timers fire. An event of the wait itself proves nothing: a pause ends the wait early (EINTR).
 bool Loop::must_catch_up(bool is_quiet) noexcept {
   if (now() - timers_advanced_at_ <= behind_min) return false;
   const auto due = timers_.next();

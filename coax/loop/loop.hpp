@@ -1,5 +1,5 @@
-// Loop: the turn of one thread: events, timers, what other threads posted, what finished, and then one flush of all
-// that was queued for sending. Everything that is started on a loop belongs to it and to its thread.
+// Loop: the event loop of one thread. A turn handles events, timers, posted functions and completions, and then flushes
+// everything that was queued for sending. An operation that is started on a loop belongs to it and to its thread.
 #pragma once
 
 #include <pthread.h>
@@ -16,26 +16,26 @@
 
 namespace coax {
 
-// Something that has bytes queued and sends them at the end of the turn.
+// An object with queued bytes, which it sends at the end of the turn.
 struct Flush : ListHook {
   using Run = void (*)(Flush&) noexcept;
   explicit Flush(Run on_flush) noexcept : run(on_flush) {}
   Run run;
 };
 
-// Throws Error(invalid) when COAX_BACKEND or COAX_SPIN is none of its values, as Loop's constructor does.
+// Throws: Error(invalid) when COAX_BACKEND or COAX_SPIN has an unknown value, as Loop's constructor does.
 void check_loop_environment();
 
-// Something that is looked at in every turn, since what changes it can only wake the loop: a signal handler.
+// A function that is called in every turn, since the source of its event can only wake the loop: a signal handler.
 struct Watch : ListHook {
   using Look = void (*)(Watch&) noexcept;
   explicit Watch(Look on_look) noexcept : look(on_look) {}
   Look look;
 };
 
-// Whether to look again and again before sleeping. To go to sleep and be woken costs 30 us; when events follow each
-// other more closely than that, looking is faster. It stops as soon as it does not pay, as where the peer needs this
-// core. Never on a machine with one core, nor with COAX_SPIN=off.
+// Whether to busy-poll before sleeping. Sleeping and waking up costs 30 us; when events follow each other more closely,
+// polling is faster. It stops as soon as it does not pay, for instance when the peer needs this core. Never on a
+// machine with one core, nor with COAX_SPIN=off.
 class Spin {
  public:
   static constexpr Duration max = std::chrono::microseconds(50);
@@ -48,7 +48,7 @@ class Spin {
 
  private:
   bool allowed_;
-  // Going to sleep and being woken is a part of it, on both sides: what takes so long may take max without.
+  // It includes sleeping and waking up, on both sides: a wait of this length may take `max` without them.
   static constexpr Duration brief_max = 4 * max;
   bool brief_ = false;
   unsigned penalty_ = 0;  // grows with each failure in a row
@@ -58,18 +58,18 @@ class Spin {
 class Loop;
 
 namespace detail {
-// Outlives its loop, for those who may come late.
+// Outlives its loop, for late calls of other threads.
 struct LoopLife {
   std::mutex mutex;
-  Loop* loop;  // null: it has ended
+  Loop* loop;  // null: the loop has ended
 };
 }  // namespace detail
 
-// A loop that may end meanwhile. Any thread.
+// A reference to a loop that may have ended. Thread: any.
 class LoopLink {
  public:
   explicit LoopLink(Loop& loop) noexcept;
-  // Loop::post(), or false when the loop has ended: then nothing is done.
+  // Loop::post(); false, without effect, when the loop has ended.
   bool post(std::move_only_function<void()> function) const;
   [[nodiscard]] bool is_current() const noexcept;
 
@@ -84,14 +84,15 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
   ~Loop();
 
-  // The innermost loop of this thread whose turn is under way or that enter() made current; outside of both, the loop
-  // that was made last on this thread and still exists. Throws Error(invalid) when there is none.
+  // The innermost loop of this thread that runs a turn or that enter() made current; outside of both, the newest loop
+  // of this thread.
+  // Throws: Error(invalid) when there is none.
   static Loop& current();
   [[nodiscard]] bool is_current() const noexcept;
-  // For destructors of what belongs to a loop, which must not outlive it: aborts the program with a message when `loop`
-  // is not the current one. It may have ended.
+  // For destructors of objects that must not outlive their loop: aborts the program with a message when `loop` is not
+  // the current one. `loop` may have ended.
   static void require_current(const Loop& loop, const char* what) noexcept;
-  // Whether the turn of a loop is under way on this thread.
+  // Whether a loop runs a turn on this thread.
   [[nodiscard]] static bool is_running_here() noexcept;
   // Aborts the program with a message when the loop runs on another thread than the caller's.
   void require_own_thread() const noexcept {
@@ -99,30 +100,33 @@ class Loop {
     if (runner != 0 && pthread_equal(runner, pthread_self()) == 0) [[unlikely]]
       abort_on_wrong_thread();
   }
-  // All loops that run together, this one too; a loop alone is the only one.
+  // All loops that run together, including this one; a single loop is the only one.
   [[nodiscard]] std::span<Loop* const> together() const noexcept { return together_; }
   void set_together(std::span<Loop* const> loops) { together_.assign(loops.begin(), loops.end()); }
 
-  // Turns until done() is true; asked once per turn. Throws Error(invalid) when it would wait for ever, which only a
-  // simulation can know: no timer is set, nothing is under way, nobody has posted, and no signal is waited for.
+  // Turns until done() is true; it is called once per turn.
+  // Throws: Error(invalid) on a deadlock, which only a simulation can detect: there is no timer, no operation in
+  // progress, no posted function, and no task waits for a signal.
   void run_until(const std::function<bool()>& done);
 
   // Embedding: another event loop (GLib, Qt, poll(2)) waits, and this one dispatches. The outer loop calls run_once()
-  // when poll_descriptor() is readable or poll_timeout() has passed, and asks poll_timeout() again after each call.
-  // Code outside a turn reaches the loop through post(), LoopTasks, or within enter(). The thread that drives the loop
-  // is the only one to use it. All three throw Error(invalid) on the simulated network, which cannot be embedded.
+  // when poll_descriptor() is readable or poll_timeout() has passed, and calls poll_timeout() again after each
+  // run_once(). Code outside a turn reaches the loop through post(), LoopTasks, or within enter().
+  // Thread: only the one that drives the loop.
+  // Throws: Error(invalid), all three, on the simulated network, which cannot be embedded.
 
-  // A descriptor of this loop, the same until its end: only to wait for POLLIN, level-triggered.
-  // It is readable for I/O, signals that tasks wait for, post(), wake(), and the end of an enter().
+  // A descriptor of this loop, the same until its end: only to wait for POLLIN, level-triggered. It is readable for
+  // I/O, signals that tasks wait for, post(), wake(), and the end of an enter().
   int poll_descriptor();
-  // How long the outer loop may wait: until the next timer; nothing when there is none. Zero when work is ready that
-  // the descriptor does not show: tasks that have used up their share of a turn, completions, queued bytes. To be
-  // rounded up to the outer loop's unit.
+  // How long the outer loop may wait, to be rounded up to its unit: until the next timer; empty when there is none.
+  // Zero when there is work that the descriptor does not show: tasks that have used their budget, completions, queued
+  // bytes.
   std::optional<Duration> poll_timeout();
-  // One turn, which does not wait. Throws what a posted function throws, and Error(invalid) inside a turn of this loop.
+  // One turn, without waiting.
+  // Throws: what a posted function throws; Error(invalid) inside a turn of this loop.
   void run_once();
 
-  // Makes a loop current, for code outside a turn: to make streams, set events, cancel. Its end makes
+  // Makes a loop current, for code outside a turn: to create streams, set events, cancel. Its end makes
   // poll_descriptor() readable, so that the outer loop notices new work and new timers. Scopes end in reverse order.
   class Entered {
    public:
@@ -138,9 +142,10 @@ class Loop {
   };
   [[nodiscard]] Entered enter() noexcept { return Entered(*this); }
 
-  // Any thread: runs the function on this loop's thread in a later turn, in the order of the posts of one thread.
+  // Runs the function on this loop's thread in a later turn. Functions of one thread run in the order of their posts.
+  // Thread: any.
   void post(std::move_only_function<void()> function);
-  // Any thread or signal handler: end the wait of the present turn.
+  // Ends the wait of the present turn. Thread: any, and signal handlers.
   void wake() noexcept { backend_->wake(); }
 
   // The time at which this turn began.
@@ -148,17 +153,17 @@ class Loop {
   Timers& timers() noexcept { return timers_; }
   Backend& backend() noexcept { return *backend_; }
 
-  // Like the back-end's, with a fair share: a task that never has to wait is made to wait a turn now and then.
+  // Backend::submit(), with fairness: a task whose operations never block must wait for a turn now and then.
   bool submit(Op& op) noexcept;
-  // When the others have had their chance: behind the events and timers of this turn, or in the next one.
+  // Submits after the others have had their chance: after the events and timers of this turn, or in the next one.
   void submit_later(Op& op) noexcept;
-  // Calls done() in the next turn, behind its events: for a task that has used up its share of this one.
+  // Calls done() in the next turn, after its events: for a task that has used its budget.
   void run_next_turn(Completion& completion) noexcept { next_turn_.push_back(completion); }
   void cancel(Op& op) noexcept;
-  // Calls done() in this turn or, when it is at its end, the next.
+  // Calls done() in this turn or, at its end, in the next.
   void finish_later(Completion& completion) noexcept { backend_->finish_later(completion); }
   void flush_later(Flush& flush) noexcept { flushes_.push_back(flush); }
-  // Until it is unlinked.
+  // Until the watch is unlinked.
   void watch(Watch& watch) noexcept { watches_.push_back(watch); }
 
  private:
@@ -187,8 +192,8 @@ class Loop {
   List<Watch> watches_;
   std::vector<Loop*> together_;
   TimePoint timers_advanced_at_;
-  unsigned turns_behind_ = 0;          // without timers, to receive first what had come in time
-  bool is_running_ = false;            // run_until() or run_once() is under way
+  unsigned turns_behind_ = 0;          // turns without timers, to receive first what arrived in time
+  bool is_running_ = false;            // run_until() or run_once() is in progress
   std::atomic<pthread_t> runner_ = 0;  // the thread of run_until(), or of the outer loop
 
   std::mutex posted_mutex_;

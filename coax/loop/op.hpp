@@ -1,5 +1,5 @@
-// Op: one I/O operation as a value. It lives in whoever awaits it, so that starting I/O allocates nothing; the back-end
-// holds a pointer to it from submit() until done() is called.
+// Op: one I/O operation as a value. It is a member of the awaitable, so that starting I/O allocates nothing. The
+// back-end holds a pointer to it from submit() until done() is called.
 #pragma once
 
 #include <cassert>
@@ -19,15 +19,15 @@ class LentBuffer;
 class ReceiveBatch;
 class SendBatch;
 
-// Something that the loop calls when its turn comes.
+// A callback in the loop's queue of completions.
 struct Completion : ListHook {
   using Done = void (*)(Completion&) noexcept;
   explicit Completion(Done on_done) noexcept : done(on_done) {}
   Done done;
 };
 
-// Names a descriptor of one back-end. The generation tells a new owner of the same slot from the old one, so that a
-// late event or a late call never reaches the wrong connection.
+// Names a descriptor of one back-end. The generation distinguishes the present owner of the slot from earlier ones, so
+// that a late event or a late call never reaches the wrong connection.
 struct Descriptor {
   std::uint32_t index = UINT32_MAX;
   std::uint32_t generation = 0;
@@ -35,39 +35,39 @@ struct Descriptor {
   friend bool operator==(const Descriptor&, const Descriptor&) noexcept = default;
 };
 
-// The kind says what an operation is, and which payload it has for as long as it lives: the accessor named beside it.
-// Asking for the payload of another kind is a mistake, which debug builds assert.
+// The kind says what an operation is, and which payload it has throughout its life: the accessor named beside it.
+// Debug builds assert that the payload is of the right kind.
 //
 // The states, in their order:
 //
 //   state       who has a pointer to it              what ends the state
-//   idle        nobody                               submit(): submitted, or finished at once; submit_later(): deferred
+//   idle        only its owner                       submit(): submitted, or complete at once; submit_later(): deferred
 //   deferred    the loop's list for this turn        the loop submits it; Loop::cancel(): finished, -ECANCELED
 //   submitted   the back-end                         an event: finished; cancel(): cancelling where the kernel has the
-//                                                    operation (io_uring), else finished, -ECANCELED
+//                                                    operation (io_uring); or finished, -ECANCELED
 //   cancelling  the back-end, and the kernel         the kernel's answer: finished, -ECANCELED or the result
-//   finished    the list of what is finished, until  the owner submits it again
+//   finished    the list of completions, until       the owner submits it again
 //               done() is called
 //
-// submit() that returns true has finished the operation, and done() is not called. close() finishes what is submitted
-// or cancelling with -EBADF.
+// When submit() returns true, the operation has completed, and done() is not called. close() completes a submitted or
+// cancelling operation with -EBADF.
 class Op : public Completion {
  public:
   enum class Kind : std::uint8_t {
-    recv,  // into a buffer that the loop lends: result = bytes, lent() has them; 0 = the peer has shut down its side
+    recv,       // into a pooled buffer: result = bytes, lent() has them; 0 = the peer has shut down its side
     recv_into,  // into the caller's buffer, into()
-    send,       // gathered from gather(): result = bytes, at least 1 and perhaps not all
+    send,       // gathered from gather(): result = bytes, at least 1, perhaps not all
     accept,     // result = a native descriptor for Backend::adopt(); *endpoint(), unless null, becomes the peer,
-                // of no family unless it is of IP
+                // without a family unless it is of IP
     connect,    // to *address(): result = 0
     // Datagrams (datagrams.hpp):
-    recv_batch,  // what has arrived: result = messages, at least 1; incoming().lent has them
-    send_batch,  // the next of *outgoing(): result = how many messages were taken, at least 1; or -errno of the first
+    recv_batch,  // received datagrams: result = messages, at least 1; incoming().lent has them
+    send_batch,  // the next of *outgoing(): result = messages that were sent, at least 1; or -errno of the first
   };
   enum class State : std::uint8_t { idle, deferred, submitted, cancelling, finished };
 
   struct Lent {
-    LentBuffer* buffer = nullptr;  // null: none, or the stream above lends from elsewhere
+    LentBuffer* buffer = nullptr;  // null: none, or the stream above owns the buffer
     char* data = nullptr;          // set by the stream above
   };
   struct Into {
@@ -80,7 +80,7 @@ class Op : public Completion {
   };
   struct Incoming {
     ReceiveBatch* lent = nullptr;
-    bool may_be_joined = false;  // several datagrams may come as one message; only over IP
+    bool may_be_joined = false;  // several datagrams may arrive as one message; only over IP
   };
 
   Op(Kind which, Done on_done) noexcept : Completion(on_done), kind(which) {
@@ -94,7 +94,7 @@ class Op : public Completion {
       case Kind::send_batch: std::construct_at(&outgoing_, nullptr); break;
     }
   }
-  // A descriptor has at most one that receives and one that sends.
+  // A descriptor has at most one operation that receives and one that sends.
   [[nodiscard]] bool receives() const noexcept {
     return kind != Kind::send && kind != Kind::connect && kind != Kind::send_batch;
   }
@@ -113,7 +113,7 @@ class Op : public Completion {
   const Kind kind;
   State state = State::idle;
   Descriptor descriptor;
-  std::int64_t result = 0;  // what the kind says, or -errno; -ECANCELED when it was cancelled: nothing was done then
+  std::int64_t result = 0;  // see Kind, or -errno; -ECANCELED when it was cancelled, without an effect
 
  private:
   void require([[maybe_unused]] Kind which) const noexcept {

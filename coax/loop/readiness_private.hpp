@@ -1,5 +1,5 @@
-// What the readiness back-ends share, epoll and the simulated network: an operation is tried at once, waits in its
-// slot when it would block, and is tried again when the descriptor may be ready.
+// The common part of the readiness back-ends, epoll and the simulated network: an operation is tried at once, waits in
+// its slot when it would block, and is tried again when the descriptor may be ready.
 #pragma once
 
 #include <cerrno>
@@ -9,9 +9,9 @@
 
 namespace coax {
 
-// A Slot is that of Slots, with `Op* reader` and `Op* writer`. Derived has
-//   bool perform(Slot&, Op&)     tries the operation; true: finished
-//   void withdraw(Slot&)         an operation that waited was cancelled and is not in the slot any more
+// A Slot is that of Slots, with `Op* reader` and `Op* writer`. Derived defines
+//   bool perform(Slot&, Op&)     tries the operation; true: completed
+//   void withdraw(Slot&)         a waiting operation was cancelled and is not in the slot any more
 template <class Derived, class Slot>
 class ReadinessBackend : public Backend {
  public:
@@ -26,7 +26,7 @@ class ReadinessBackend : public Backend {
     return false;
   }
   void cancel(Op& op) noexcept final {
-    if (op.state != Op::State::submitted) return;  // finished: its result is on its way
+    if (op.state != Op::State::submitted) return;  // completed: its result is queued
     if (Slot* const slot = slots_.find(op.descriptor)) {
       if (slot->reader == &op) slot->reader = nullptr;
       if (slot->writer == &op) slot->writer = nullptr;
@@ -60,7 +60,7 @@ class ReadinessBackend : public Backend {
   friend Derived;
   ReadinessBackend() noexcept = default;
   Derived& derived() noexcept { return static_cast<Derived&>(*this); }
-  // False: the operation has finished, and the slot may be gone.
+  // False: the operation has completed, and the slot may be released.
   bool retry(Slot& slot, Op* Slot::* waiting) noexcept {
     Op* const op = slot.*waiting;
     if (op == nullptr || !derived().perform(slot, *op)) return true;

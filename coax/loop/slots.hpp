@@ -1,5 +1,5 @@
-// The descriptors of one back-end, by their index. A slot that is released goes to its next owner under another
-// generation, so that a name from before finds nothing.
+// The descriptors of one back-end, by their index. A slot that is released gets another generation for its next owner,
+// so that an earlier name finds nothing.
 #pragma once
 
 #include <cstdint>
@@ -10,14 +10,14 @@
 
 namespace coax {
 
-// A Slot has `std::uint32_t generation` and `bool open`, and is made anew for each owner.
+// A Slot has `std::uint32_t generation` and `bool open`, and is constructed anew for each owner.
 template <class Slot>
 class Slots {
  public:
   [[nodiscard]] const Slot* find(Descriptor descriptor) const noexcept {
     if (descriptor.index >= slots_.size()) return nullptr;
     const Slot& slot = slots_[descriptor.index];
-    return slot.generation == descriptor.generation ? &slot : nullptr;  // a free one has a generation of its own
+    return slot.generation == descriptor.generation ? &slot : nullptr;  // a free slot has a generation of its own
   }
   // Valid until the next take().
   [[nodiscard]] Slot* find(Descriptor descriptor) noexcept {

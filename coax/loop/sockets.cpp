@@ -1,4 +1,4 @@
-// Sockets: made, named and ended.
+// Sockets: creation, addresses and shutdown.
 #include "coax/loop/sockets.hpp"
 
 #include <netinet/in.h>
@@ -37,7 +37,7 @@ void Backend::discard(int native) noexcept { ::close(native); }
 std::expected<int, int> make_socket(Family family, int flags) {
   const int native = ::socket(static_cast<int>(family), SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (native < 0) return std::unexpected(errno);
-  // We flush once per turn: nothing is gained by the kernel waiting.
+  // The loop flushes once per turn: Nagle's algorithm (RFC 896) would only add a delay.
   if (is_ip(family)) set_option(native, IPPROTO_TCP, TCP_NODELAY, 1);
   return native;
 }
@@ -50,7 +50,7 @@ std::expected<int, int> make_listener(const Address& at, const ListenOptions& op
       if (const int reason = make_way(*name); reason != 0) return std::unexpected(reason);
     }
     Listener listener(at, options);
-    if (is_ip(at.family())) listener.set(options::no_delay, true);  // what is accepted inherits it
+    if (is_ip(at.family())) listener.set(options::no_delay, true);  // accepted sockets inherit it
     listener.set_blocking((flags & SOCK_NONBLOCK) == 0);
     return listener.detach();
   } catch (const Error& error) {

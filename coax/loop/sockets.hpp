@@ -1,4 +1,4 @@
-// The system calls around sockets that the back-ends share: made, named and ended the same way whoever waits for them.
+// The system calls on sockets that all kernel back-ends share: creation, addresses and shutdown.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@ namespace coax {
 // `flags` go to socket(2) beside SOCK_CLOEXEC. Failures are errno values.
 std::expected<int, int> make_socket(Family family, int flags);
 std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags);
-// AF_INET and so on; or an errno value, ENOTSOCK for what is no socket.
+// AF_INET and so on; or an errno value, ENOTSOCK when it is not a socket.
 std::expected<int, int> family_of(int native) noexcept;
-// As Backend::finish(), set_option(), get_option(), local() and peer() have it.
+// See Backend::finish(), set_option(), get_option(), local() and peer().
 int shut_down_sending(int native) noexcept;
 int set_option_of(int native, const SocketOption& option) noexcept;
 int get_option_of(int native, int level, int name, std::span<std::byte> value) noexcept;

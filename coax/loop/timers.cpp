@@ -1,5 +1,5 @@
-// The wheel: level n has 64 slots of 64^n ticks each. A timer stands on the level of the highest digit (base 64) in
-// which its tick differs from the present one; when time reaches its slot it fires (level 0) or moves down.
+// The wheel: level n has 64 slots of 64^n ticks each. A timer is on the level of the highest digit (base 64) in which
+// its tick differs from the present one. When time reaches its slot it fires (level 0) or moves down.
 #include "coax/loop/timers.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace coax {
 namespace {
 constexpr unsigned digit_bits = 6;
 constexpr std::uint64_t digit_mask = 63;
-// A year. What is due later than that stands here, and moves on when its slot is reached.
+// About a year. A timer due later waits here, and is moved on when its slot is reached.
 constexpr std::uint64_t horizon = std::uint64_t{1} << (digit_bits * 6 - 1);
 }  // namespace
 

@@ -1,4 +1,4 @@
-// Timers in a hierarchical wheel (Varghese and Lauck, 1987): start and stop are O(1) whatever their number, and a timer
+// Timers in a hierarchical wheel (Varghese and Lauck, 1987). Start and stop are O(1) for any number of timers. A timer
 // that is stopped before it fires, as nearly every time limit is, never costs more than that.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace coax {
 
-// Lives in whoever wants to be called; stops itself when destroyed.
+// A member of the object that it calls. Its destructor stops it.
 struct Timer : ListHook {
   using Fire = void (*)(Timer&) noexcept;
   explicit Timer(Fire on_fire) noexcept : fire(on_fire) {}
@@ -19,12 +19,12 @@ struct Timer : ListHook {
   std::uint64_t tick = 0;
 };
 
-// `duration` after `time`; the end of all time when that is too far away to be told.
+// `time` + `duration`, or the maximum of TimePoint when that would overflow.
 inline TimePoint later(TimePoint time, Duration duration) noexcept {
   return duration < TimePoint::max() - time ? time + duration : TimePoint::max();
 }
 
-// Ticks are milliseconds; a timer never fires early, and at most one tick and the length of a loop turn late.
+// Ticks are milliseconds. A timer never fires early, and at most one tick and the length of a loop turn late.
 class Timers {
  public:
   static constexpr unsigned levels = 6;
@@ -33,10 +33,10 @@ class Timers {
 
   void start(Timer& timer, TimePoint when) noexcept;
   static void stop(Timer& timer) noexcept { timer.unlink(); }
-  // When the next timer may be due: never later than it is, perhaps earlier.
+  // A lower bound of when the next timer is due.
   [[nodiscard]] std::optional<TimePoint> next() noexcept;
-  // How often any timer has moved down a level, which is all that timers cost beside start and stop. One that is due
-  // within a year moves at most levels - 1 times, and not at all before its slot is reached.
+  // How often timers have moved down a level: the only cost beside start and stop. A timer that is due within a year
+  // moves at most levels - 1 times, and not at all before its slot is reached.
   [[nodiscard]] std::uint64_t moves() const noexcept { return moves_; }
   // Fires all that are due. A fired timer may start and stop any timer, itself too.
   void advance(TimePoint now) noexcept;
@@ -44,7 +44,7 @@ class Timers {
  private:
   static constexpr unsigned slots = 64;
   struct Level {
-    std::uint64_t occupied = 0;  // a bit per slot; may be stale when its timers were stopped
+    std::uint64_t occupied = 0;  // a bit per slot; may be stale after timers were stopped
     std::array<List<Timer>, slots> lists;
   };
   struct Due {

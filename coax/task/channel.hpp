@@ -1,8 +1,10 @@
-// Channel: values on their way between tasks of one loop, first in, first out; as asyncio.Queue in Python, or Trio's
-// memory channel. It has room for `capacity` values; with room for none a sender and a receiver meet.
+// Channel: a bounded first-in, first-out queue between tasks of one loop, as asyncio.Queue in Python or a memory
+// channel in Trio. It buffers `capacity` values. With a capacity of 0 it is a rendezvous, as an unbuffered channel in
+// Go.
 //
-// A task that waits has done nothing yet: its value goes, or comes, in the moment in which it is resumed. So cancelling
-// one that waits leaves nothing behind, and a value is neither lost nor given twice, not even in a race().
+// A waiting task has transferred nothing yet: its value moves in the moment in which it is resumed. Cancelling a
+// waiting task therefore has no effect on the channel, and a value is neither lost nor delivered twice, not even in a
+// race().
 #pragma once
 
 #include <cstddef>
@@ -19,7 +21,8 @@ namespace coax {
 
 namespace detail {
 
-// One who waits at a channel: in its list until it is served; in the loop's when it goes for another reason.
+// A sender or receiver that waits. It is in the channel's list until it is served, and in the loop's list when it ends
+// for another reason.
 template <class Derived>
 class AtChannel : public Operation<Derived>, public Completion {
  public:
@@ -50,8 +53,9 @@ class AtChannel : public Operation<Derived>, public Completion {
 
 }  // namespace detail
 
-// All calls on the thread of one loop; from another one by run_on() or Loop::post. Allocates when it is made, and then
-// never again. Destroying it closes it; values that nobody received are destroyed with it.
+// Lifetime: destroying the channel closes it, and destroys the values that were not received.
+// Thread: that of one loop; from another thread by run_on() or Loop::post().
+// Allocates: in the constructor only.
 template <class T>
 class Channel {
   static_assert(std::is_nothrow_move_constructible_v<T>, "a value whose move can fail could be lost");
@@ -65,28 +69,31 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
   ~Channel();
 
-  // Waits while the channel is full, behind those who came before. Throws Error(disconnected) when it is closed, or is
-  // closed meanwhile. The value is moved from when it is accepted, and must live until then: one who is cancelled, or
-  // told that the channel is closed, still has it. What is no rvalue is copied.
+  // Waits while the channel is full; senders are served in the order of their calls. An lvalue is copied.
+  // Throws: Error(disconnected) when the channel is closed, before or during the wait.
+  // Cancelled: the value was not sent and the caller still has it. The same holds for Error(disconnected).
+  // Lifetime: an rvalue is moved from when it is accepted, and must live until then.
   [[nodiscard]] Send send(T&& value) noexcept { return Send(*this, &value, std::nullopt); }
   [[nodiscard]] Send send(const T& value)
     requires std::is_copy_constructible_v<T>
   {
     return Send(*this, nullptr, value);
   }
-  // The next value, an std::optional<T>; nothing when the channel is closed and empty. Cancelled: nothing was taken.
+  // Waits for the next value.
+  // Returns: an std::optional<T>, empty when the channel is closed and no value is left.
+  // Cancelled: no value was received.
   [[nodiscard]] Recv recv() noexcept { return Recv(*this); }
 
-  // No more values. What was accepted can still be received; those who wait to send are told.
+  // Ends sending: waiting senders get Error(disconnected). Buffered values can still be received.
   void close() noexcept;
 
  private:
-  // Serves those who wait, in a later turn: whoever sends or receives is never re-entered.
+  // Serves waiting tasks in a later turn of the loop, so that the sender or receiver that runs now is not re-entered.
   struct Serving : Completion {
     explicit Serving(Channel& of) noexcept
         : Completion([](Completion& self) noexcept { static_cast<Serving&>(self).channel.serve(); }), channel(of) {}
     Channel& channel;
-    bool* is_gone = nullptr;  // one who was served may destroy the channel
+    bool* is_gone = nullptr;  // a task that was served may destroy the channel
   };
 
   [[nodiscard]] bool has_room() const noexcept { return size_ < ring_.size(); }
@@ -206,7 +213,7 @@ template <class T>
 void Channel<T>::serve() noexcept {
   bool is_gone = false;
   serving_.is_gone = &is_gone;
-  const std::uint64_t until = tickets_;  // who comes from here on, perhaps again, waits for the next turn
+  const std::uint64_t until = tickets_;  // tasks that begin to wait from here on are served in the next turn
   while (serve_one(until)) {
     if (is_gone) return;
   }
@@ -215,7 +222,7 @@ void Channel<T>::serve() noexcept {
   serve_later();
 }
 
-// False: nobody can be served.
+// False: there is no task to serve.
 template <class T>
 bool Channel<T>::serve_one(std::uint64_t until) noexcept {
   if (can_accept() && senders_.front().ticket_ < until) {
@@ -238,7 +245,7 @@ bool Channel<T>::serve_one(std::uint64_t until) noexcept {
     recv.value_ = std::move(send.value());
     recv.served();
     send.served();
-    recv.resume();  // first: in a race of the two it is the receiver who has something to lose
+    recv.resume();  // first: in a race of the two, only the receiver could lose the value
     send.resume();
     return true;
   }

@@ -1,7 +1,7 @@
-// Context: one line of awaits, from a root task down to the operation that it waits for at this moment. Cancelling a
-// context asks that operation to end; from then on every await of the context throws Cancelled, until its scope has
-// ended. Scopes (race, timeout, TaskGroup, shield) make new contexts inside a waiting one and pass the request on to
-// them.
+// Context: a chain of awaits, from a root task down to the operation that it waits for at this moment; Trio calls it a
+// cancel scope. Cancelling a context asks that operation to end. From then on every await in the context throws
+// Cancelled, until its scope has ended. Scopes (race, timeout, TaskGroup, shield) open nested contexts and pass the
+// request down.
 #pragma once
 
 #include <coroutine>
@@ -10,7 +10,7 @@
 
 namespace coax {
 
-// What a context waits for. `cancel` asks it to end soon; it must end all the same.
+// What a context waits for. `cancel` asks it to end soon; completion is still reported by the usual path.
 struct Waiting {
   using Cancel = void (*)(Waiting&) noexcept;
   explicit Waiting(Cancel on_cancel) noexcept : cancel(on_cancel) {}
@@ -19,7 +19,7 @@ struct Waiting {
 
 class Context {
  public:
-  // Called when the root task of the context has ended; returns who runs next.
+  // Called when the root task of the context has ended. Returns the coroutine that runs next.
   using Ended = std::coroutine_handle<> (*)(Context&) noexcept;
   explicit Context(Ended on_ended) noexcept : ended(on_ended) {}
   Context(const Context&) = delete;

@@ -1,5 +1,5 @@
-// Free lists of coroutine frames in steps of 16 bytes up to 4 KiB; larger ones go to the heap. Under a sanitizer all go
-// to the heap, so that a use after the end is seen.
+// Free lists of coroutine frames, in size classes of 16 bytes up to 4 KiB. Larger frames come from the heap. Under a
+// sanitizer all come from the heap, so that a use after free is reported.
 #include "coax/task/frame_memory.hpp"
 
 #include <array>
@@ -23,10 +23,10 @@ constexpr bool pooled = true;
 
 constexpr std::size_t step = 16;
 constexpr std::size_t classes = 256;
-constexpr std::size_t heap_overhead = 8;  // the heap, too, goes by steps of 16, and takes 8 of them for itself
-constexpr std::size_t kept_max = 256;     // of each class and thread
+constexpr std::size_t heap_overhead = 8;  // malloc(3), too, has steps of 16 bytes, 8 of which are its header
+constexpr std::size_t kept_max = 256;     // per size class and thread
 
-thread_local bool pool_is_gone = false;  // frames may come and go while the thread ends
+thread_local bool pool_is_gone = false;  // frames may be allocated and freed while the thread ends
 
 class Pool {
  public:

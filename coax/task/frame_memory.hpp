@@ -1,5 +1,5 @@
-// Where coroutine frames come from: free lists by size, one set per thread, so that awaiting a task in the steady state
-// allocates nothing. A frame may be freed on another thread than the one that made it.
+// Memory of coroutine frames: free lists by size, one set per thread, so that awaiting a task in the steady state
+// allocates nothing. A frame may be freed on another thread than the one that allocated it.
 #pragma once
 
 #include <cstddef>

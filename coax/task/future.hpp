@@ -29,7 +29,7 @@ struct FutureState {
 
   T take() {
     if (std::exchange(taken, true)) {
-      throw Error(ErrorKind::invalid, "await", "a future", "its value was taken before; a future is awaited once");
+      throw Error(ErrorKind::invalid, "await", "a future", "it was awaited before; a future is awaited once");
     }
     if (error) std::rethrow_exception(error);
     if constexpr (!std::is_void_v<T>) return std::move(*value);
@@ -38,9 +38,10 @@ struct FutureState {
 
 }  // namespace detail
 
-// Awaited once, on the loop of its promise. Throws what the promise was failed with, Error(disconnected) when the
-// promise was destroyed without a value, Error(invalid) when the future is empty or was awaited before. Cancelled: the
-// value is still there.
+// The receiving end: awaited once, on the loop of its promise.
+// Throws: the error that the promise was failed with; Error(disconnected) when the promise was destroyed without a
+// value; Error(invalid) when the future is empty or was awaited before.
+// Cancelled: the value is kept.
 template <class T = void>
 class [[nodiscard]] Future {
  public:
@@ -49,7 +50,7 @@ class [[nodiscard]] Future {
   Future(Future&&) noexcept = default;
   Future& operator=(Future&&) noexcept = default;
 
-  // Whether awaiting it does not wait.
+  // Whether an await would return at once.
   [[nodiscard]] bool is_ready() const noexcept { return state_ && state_->settled.is_set(); }
 
   class [[nodiscard("it does nothing until it is awaited")]] Wait : public Event::Wait {
@@ -73,8 +74,9 @@ class [[nodiscard]] Future {
   std::shared_ptr<detail::FutureState<T>> state_;
 };
 
-// Made on a loop's thread; set, failed and destroyed on any thread. Destroyed without a value it fails its future with
-// Error(disconnected). What comes after the first value or error is ignored, and what comes after the end of the loop.
+// The sending end. Destroyed without a value, it fails its future with Error(disconnected). A second value or error is
+// ignored, and so is one after the end of the loop.
+// Thread: constructed on a loop's thread; set, failed and destroyed on any.
 template <class T = void>
 class Promise {
  public:
@@ -104,7 +106,7 @@ class Promise {
       state.value.emplace(std::move(value));
     });
   }
-  // Throws Error(invalid) for a null pointer, as std::current_exception() is outside of a catch.
+  // Throws: Error(invalid) for a null pointer, which std::current_exception() returns outside of a catch block.
   void fail(std::exception_ptr error) {
     if (!error) throw Error(ErrorKind::invalid, "fail", "a promise", "the exception pointer is null");
     settle([error = std::move(error)](detail::FutureState<T>& state) mutable { state.error = std::move(error); });
@@ -142,7 +144,7 @@ template <class T>
 Task<> fulfil(Task<T> task, Promise<T> promise) {
   try {
     promise.set(co_await task);
-  } catch (const Cancelled&) {  // whoever awaits the result was not cancelled, perhaps
+  } catch (const Cancelled&) {  // the task that awaits the result is not necessarily cancelled
     promise.fail(std::make_exception_ptr(
         Error(ErrorKind::disconnected, "await", "a future", "its task was cancelled before it had a result")));
     throw;

@@ -1,5 +1,5 @@
-// A child is a root context of its own. It waits for the loop twice: to start, and, when it has ended, to be removed,
-// so that its end calls no foreign code from inside a coroutine.
+// A child is a root context of its own. The loop runs two steps of it: its start, and its removal after its end, so
+// that its end calls no foreign code from inside a coroutine.
 #include "coax/task/loop_tasks.hpp"
 
 #include <memory>
@@ -98,7 +98,7 @@ void LoopTasks::remove(Child& child) noexcept {
 void LoopTasks::report(const std::exception_ptr& error) noexcept {
   try {
     std::rethrow_exception(error);
-  } catch (const Cancelled&) {  // as asked
+  } catch (const Cancelled&) {  // by cancel()
   } catch (const std::exception& thrown) {
     if (on_error_) return on_error_(error);
     log::error("a task ended with an error: {}", thrown.what());

@@ -37,14 +37,14 @@ class LoopTasks {
   // Runs the loop, and blocks, until no task is left.
   // Throws: Error(invalid) in a turn of the loop.
   void drain();
-  // Calls the function once, in a turn of the loop in which no task is left, and replaces the one from before. The
-  // function may destroy this object; it must not throw.
+  // Calls the function once, in a turn of the loop in which no task is left. It replaces the previous function.
+  // Lifetime: the function may destroy this object; it must not throw.
   void when_empty(std::move_only_function<void()> function);
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
  private:
   struct Child;
-  // Calls the function of when_empty() in the next turn.
+  // Calls the function of when_empty() in the next turn of the loop.
   struct Notice : Completion {
     explicit Notice(LoopTasks& of) noexcept;
     LoopTasks& tasks;

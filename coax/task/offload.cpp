@@ -1,4 +1,4 @@
-// The threads of offload(): two sets, which share nothing. They are kept until the process ends.
+// The thread pools of offload(): two, which share nothing. Their threads are kept until the process ends.
 #include "coax/task/offload.hpp"
 
 #include <signal.h>
@@ -18,7 +18,8 @@ namespace {
 
 constexpr std::size_t threads_max = 8;
 
-// A thread inherits what is blocked here: signals interrupt none of its system calls. Not those that a fault raises.
+// A new thread inherits this signal mask, so that signals do not interrupt its system calls. Signals that a fault
+// raises are not blocked.
 class BlockedSignals {
  public:
   BlockedSignals() noexcept {
@@ -57,7 +58,7 @@ class Threads {
     std::thread thread;
     bool is_busy = false;
   };
-  // Outlives the set, for a thread that is busy when the process ends.
+  // Outlives the pool, for a thread that is busy when the process ends.
   struct Shared {
     std::mutex mutex;
     std::condition_variable changed;
@@ -74,7 +75,7 @@ class Threads {
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
-// Joins those who are idle. The end of the process waits for nobody's blocking call.
+// Joins the idle threads. The end of the process waits for no blocking call.
 Threads::~Threads() {
   std::unique_lock lock(shared_->mutex);
   shared_->is_over = true;
@@ -143,11 +144,11 @@ void Threads::work(const std::shared_ptr<Shared>& shared, Worker& self) noexcept
     lock.lock();
     if (work.state_ == Work::State::abandoned) {
       lock.unlock();
-      delete &work;  // NOLINT(cppcoreguidelines-owning-memory): whoever abandoned it has left it to us
+      delete &work;  // an abandoned piece of work is ours
       lock.lock();
     } else {
       work.state_ = Work::State::ended;
-      // Under the lock, so that it is not abandoned meanwhile. Once posted, it may be gone.
+      // Under the lock, so that it is not abandoned in between. Once posted, the work may be destroyed.
       work.home_->post([then = work.then_] { Loop::current().finish_later(*then); });
     }
     self.is_busy = false;

@@ -1,11 +1,11 @@
-// offload: blocking work beside the loops, on threads that the process starts when they are needed.
+// offload: blocking calls on a pool of threads beside the loops, which are started on demand; as asyncio.to_thread().
 //
-//   co_await offload(read_all)                     its result, or what it throws
-//   co_await offload(look_up, abandon_on_cancel)   the same for work that must not hold up who is cancelled
+//   co_await offload(read_all)                     its result, or its exception
+//   co_await offload(look_up, abandon_on_cancel)   the same; a cancelled task does not wait for its end
 //
-// At most 8 pieces of work run at once; the others wait in the order in which they came, for as long as somebody awaits
-// them. What may be abandoned has 8 threads of its own, so that a name server that does not answer holds up no file.
-// On a simulated network, where time would not wait for a thread, the loop itself calls the function.
+// At most 8 calls run at once; the others wait in the order of arrival, for as long as a task awaits them. Calls that
+// may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file. On
+// a simulated network, where time would not wait for a thread, the loop itself calls the function.
 #pragma once
 
 #include <exception>
@@ -23,7 +23,7 @@ namespace coax {
 
 namespace detail {
 
-// One piece of work. It belongs to whoever awaits it, and to its thread when it was abandoned.
+// One call. Owned by the task that awaits it, or by its thread once it is abandoned.
 class Work : public ListHook {
  public:
   explicit Work(bool may_be_abandoned) noexcept : may_be_abandoned_(may_be_abandoned) {}
@@ -31,9 +31,10 @@ class Work : public ListHook {
   Work& operator=(const Work&) = delete;
   virtual ~Work() = default;
 
-  // When it has been done, `then` is completed on the current loop. Throws Error when no thread can be started.
+  // Completes `then` on the current loop when the call has returned.
+  // Throws: Error when no thread can be started.
   void begin(Completion& then);
-  // What became of it: `too_late` leaves it running, or it has ended; `then` will be completed.
+  // The result of a withdrawal. `too_late`: it runs, or has ended, and `then` will be completed.
   enum class LetGo { withdrawn, abandoned, too_late };
   LetGo let_go() noexcept;
 
@@ -123,10 +124,11 @@ class [[nodiscard("it does nothing until it is awaited")]] Offload : public Oper
 
 }  // namespace detail
 
-// Calls the function, with a std::stop_token if it takes one, and gives what it returns or throws. It must not use the
-// loop. Cancelled before it has begun: it is never called. Cancelled while it runs: it is asked to stop, its end is
-// waited for, and its result is given all the same; so it may refer to what the task owns. Throws Error when no thread
-// can be started.
+// Calls the function, with a std::stop_token if it has that parameter. The function must not use the loop.
+// Returns: the function's result.
+// Throws: what the function throws; Error when no thread can be started.
+// Cancelled: before the call, the function is never called. During the call, a stop is requested, its end is awaited,
+// and its result is returned all the same; so the function may refer to what the task owns.
 template <class F>
 detail::Offload<F> offload(F function) {
   return {std::move(function), false};
@@ -135,9 +137,10 @@ detail::Offload<F> offload(F function) {
 inline constexpr struct AbandonOnCancel {
 } abandon_on_cancel;
 
-// Cancelled while it runs: it is asked to stop, and Cancelled is thrown at once. The function runs on to its end, its
-// result is dropped, and it is destroyed on its thread: so it must own all that it touches. The end of the process does
-// not wait for it.
+// As above, but a cancelled task does not wait for the end of the function.
+// Cancelled: during the call, a stop is requested and Cancelled is thrown at once. The function runs to its end on its
+// thread, where it is destroyed; its result is dropped.
+// Lifetime: the function owns all that it uses. The end of the process does not wait for it.
 template <class F>
 detail::Offload<F> offload(F function, AbandonOnCancel) {
   return {std::move(function), true};

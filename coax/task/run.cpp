@@ -1,4 +1,4 @@
-// The root of all tasks: loops, threads and signals.
+// The root of all tasks: the main loop, the worker loops with their threads, and signals.
 #include "coax/task/run.hpp"
 
 #include <atomic>
@@ -25,13 +25,13 @@ struct RootContext : Context {
   bool has_ended = false;
 };
 
-// The other loops of this run: each turns on its thread until all is over.
+// The other loops of this run: each runs on its thread until the run has ended.
 class Workers {
  public:
   Workers(Loop& main, unsigned count) {
     std::vector<Loop*> loops{&main};
     for (unsigned index = 0; index < count; ++index) loops.push_back(start_one());
-    // Before any task can post to them, so that nobody sees a half-made set.
+    // Before a task can post to them, so that no thread sees an incomplete set.
     for (Loop* loop : loops) loop->set_together(loops);
   }
   Workers(const Workers&) = delete;
@@ -65,19 +65,19 @@ class Workers {
   std::list<Worker> workers_;
 };
 
-// Everything waits for ever. What waits is cancelled, so that it ends as it should; what is shielded from that can
-// neither end nor be destroyed while the loop refers to it, and stays behind.
+// Deadlock: no task can ever resume. All are cancelled, so that they end in order. A task that is shielded from
+// cancellation can neither end nor be destroyed while the loop refers to it, and is leaked.
 [[noreturn]] void end_stuck(Loop& loop, RootContext& root, Task<> task, std::exception_ptr stuck) {
   root.cancel();
   try {
     loop.run_until([&] { return root.has_ended; });
   } catch (const Error&) {
-    static_cast<void>(new Task<>(std::move(task)));  // NOLINT(cppcoreguidelines-owning-memory): left behind
+    static_cast<void>(new Task<>(std::move(task)));  // leaked
   }
   std::rethrow_exception(stuck);
 }
 
-// A second loop on the thread of one that runs would stop the first for as long as it runs.
+// A second loop on the thread of a running one would block the first for as long as it runs.
 void require_no_running_loop() {
   if (!Loop::is_running_here()) return;
   throw Error(ErrorKind::invalid, "run", "a task", "a loop runs on this thread already; co_await the task or spawn it");
@@ -107,7 +107,7 @@ void turn_until_ended(Loop& loop, Task<> task, const RunOptions& options, bool w
     task.take();
   } catch (const Cancelled&) {
     if (root.cancelled() || !with_signals) throw;
-    throw Error(ErrorKind::invalid, "run", "a task", "it ended with Cancelled, though nobody had cancelled it");
+    throw Error(ErrorKind::invalid, "run", "a task", "it ended with Cancelled, but was not cancelled");
   }
 }
 

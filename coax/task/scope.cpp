@@ -1,4 +1,4 @@
-// Task groups, sleeping, events, and tasks on another loop.
+// TaskGroup, sleep(), checkpoint(), Event, and run_on().
 #include "coax/task/scope.hpp"
 
 #include <exception>
@@ -67,7 +67,7 @@ void TaskGroup::ended(Spawned& child) noexcept {
   if (const std::exception_ptr& error = child.task.error(); error && !error_) {
     try {
       std::rethrow_exception(error);
-    } catch (const Cancelled&) {  // as asked
+    } catch (const Cancelled&) {  // by cancel()
     } catch (...) {
       error_ = error;
       child.unlink();
@@ -81,7 +81,7 @@ TaskGroup::Join::Join(TaskGroup& group) noexcept
     : Waiting([](Waiting& self) noexcept { static_cast<Join&>(self).group_.cancel(); }),
       Completion([](Completion& self) noexcept {
         Join& join = static_cast<Join&>(self);
-        if (join.group_.size_ != 0) {  // somebody has come since
+        if (join.group_.size_ != 0) {  // a child was spawned in between
           join.group_.joiner_ = &join;
           return;
         }
@@ -200,8 +200,9 @@ void Event::Wait::finish() const {
 
 namespace {
 
-// Home: the loop of the one who waits. Away: where the task runs. Each side touches its own members; messages go by
-// post(). A request to cancel is acknowledged, so that it can never arrive after the awaiter has gone.
+// Home: the loop of the awaiting task. Away: the loop that runs the awaited task. Each side uses its own members;
+// messages between them are sent by post(). A request to cancel is acknowledged, so that it can never arrive after the
+// awaiting task has ended.
 class Away : public Waiting {
  public:
   Away(Loop& away, Task<> task)

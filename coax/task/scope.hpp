@@ -1,13 +1,14 @@
-// Scopes: several tasks at once, and tasks with a time limit, whose end is the end of all that ran in them.
+// Scopes: concurrent tasks, and tasks with a time limit. A scope ends when all tasks in it have ended (structured
+// concurrency, as in Trio).
 //
 //   co_await race(a, b)          the first to end cancels the others; its result, when all have ended
 //   co_await all(a, b)           all results; the first error cancels the others and is thrown
 //   co_await timeout(5s, a)      a's result, or Error(timed_out)
-//   co_await shield(a)           a, whatever is asked of the one who waits: for cleaning up
+//   co_await shield(a)           a, even when the awaiting task is cancelled: for cleaning up
 //   co_await sleep(1s)
 //   TaskGroup                    any number of tasks, see below
 //
-// Cancelling the one who waits cancels what runs inside and waits for its end. a and b may be tasks or operations
+// Cancelling the awaiting task cancels the tasks inside and waits for their end. a and b may be tasks or operations
 // (stream.recv()).
 #pragma once
 
@@ -55,7 +56,7 @@ using task_of = Task<await_result_t<Awaitable>>;
 template <class T>
 using no_void = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-// The context of one task of a scope, that knows the scope.
+// The context of one task of a scope, with a pointer to the scope.
 template <class Scope>
 struct ChildContext : Context {
   ChildContext() noexcept
@@ -63,7 +64,7 @@ struct ChildContext : Context {
   Scope* scope = nullptr;
 };
 
-// Several tasks side by side. The first that ends, or the first that fails, decides: the others are then cancelled.
+// Concurrent tasks. The first to end, or the first to fail, decides: the others are then cancelled.
 template <bool first_wins, class... T>
 class Together : public Waiting {
  public:
@@ -84,7 +85,7 @@ class Together : public Waiting {
       return false;
     }
     parent_ = parent;
-    context_->wait_for(this);  // before the start, in which a task may cancel the one who waits
+    context_->wait_for(this);  // before the start, in which a task may cancel the awaiting one
     start_all(std::index_sequence_for<T...>{});
     if (--running_ != 0) return true;
     context_->wait_for(nullptr);
@@ -136,7 +137,7 @@ class Together : public Waiting {
   std::array<ChildContext<Together>, sizeof...(T)> contexts_;
   Context* context_ = nullptr;
   std::coroutine_handle<> parent_;
-  std::size_t running_ = 1;  // one for the start itself: a task may end before the last has begun
+  std::size_t running_ = 1;  // 1 for the start itself: a task may end before the last has begun
   bool refused_ = false;
 };
 
@@ -144,7 +145,7 @@ template <class... T>
 class [[nodiscard("it does nothing until it is awaited")]] Race : public Together<true, T...> {
  public:
   using Together<true, T...>::Together;
-  // All void: the index of the first to end. Else a variant with its result, monostate for a void one.
+  // All void: the index of the first to end. Otherwise a variant with its result, monostate for a void one.
   using Result = std::conditional_t<(std::is_void_v<T> && ...), std::size_t, std::variant<no_void<T>...>>;
   Result await_resume() {
     this->check_refused();
@@ -231,7 +232,7 @@ class [[nodiscard("it does nothing until it is awaited")]] TimedScope : public W
       timer_.scope = this;
       loop.timers().start(timer_, later(loop.backend().now(), *limit_));
     }
-    context_->wait_for(this);  // before the start, in which the task may cancel the one who waits
+    context_->wait_for(this);  // before the start, in which the task may cancel the awaiting one
     task_.start(child_);
     if (--running_ != 0) return true;
     context_->wait_for(nullptr);
@@ -282,34 +283,36 @@ class [[nodiscard("it does nothing until it is awaited")]] TimedScope : public W
 
 }  // namespace detail
 
-// The first to end decides: its result is returned, or its error thrown, when the others, which are cancelled, have
-// ended too. What they returned or threw is dropped. Returns the index of the first when all are void, else a variant.
+// Waits for the first task to end, cancels the others, and waits for their end. Their results and errors are dropped.
+// Returns: the index of the first when all are void, otherwise a variant of the results.
+// Throws: the error of the first to end.
 template <class... Awaitable>
 auto race(Awaitable... awaitable) {
   return detail::Race<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
 }
 
-// Waits for all. Returns nothing when all are void, else a tuple (monostate for a void one). The first error cancels
-// the others and is thrown when they have ended.
+// Waits for all tasks. The first error cancels the others.
+// Returns: nothing when all are void, otherwise a tuple (monostate for a void one).
+// Throws: the first error, when the others have ended.
 template <class... Awaitable>
 auto all(Awaitable... awaitable) {
   return detail::All<detail::await_result_t<Awaitable>...>(detail::as_task(std::move(awaitable))...);
 }
 
-// Throws Error(timed_out) when the limit was reached and the task ended because of it; a task that was done in the same
-// moment gives its result.
+// Limits the time of a task. A task that completes in the moment of the limit returns its result.
+// Throws: Error(timed_out) when the limit was reached and the task ended because of it.
 template <class Awaitable>
 auto timeout(Duration limit, Awaitable awaitable) {
   return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, false);
 }
 
-// The one who waits cannot be cancelled until the task has ended, not even before it begins.
+// Protects the task from cancellation: the awaiting task cannot be cancelled until it has ended, even before it begins.
 template <class Awaitable>
 auto shield(Awaitable awaitable) {
   return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), std::nullopt,
                                                                true);
 }
-// Both: shielded from outside, limited in time.
+// Both: shielded from cancellation, with a time limit.
 template <class Awaitable>
 auto shield(Duration limit, Awaitable awaitable) {
   return detail::TimedScope<detail::await_result_t<Awaitable>>(detail::as_task(std::move(awaitable)), limit, true);
@@ -325,9 +328,9 @@ std::invoke_result_t<F&> call_and_keep(F callable) {
 }
 }  // namespace detail
 
-// Any number of tasks that end together. A child's error cancels the others and is thrown by join(). All calls on the
-// loop's thread. The group must have been joined before it is destroyed, else the program is aborted with a message;
-// task_group() sees to that.
+// Any number of tasks that end together. A child's error cancels the others and is thrown by join().
+// Lifetime: joined before it is destroyed; otherwise the program is aborted with a message. task_group() ensures it.
+// Thread: the loop's.
 class TaskGroup {
  public:
   TaskGroup() noexcept = default;
@@ -335,14 +338,16 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Runs the task up to its first wait, now. In a cancelled group it is cancelled at that wait. Throws Error(invalid)
-  // when the task is empty or was awaited before.
+  // Runs the task at once, up to its first wait. In a cancelled group it is cancelled at that wait.
+  // Throws: Error(invalid) when the task is empty or was awaited before.
   void spawn(Task<> task);
-  // The same with a result, which the future brings; future.hpp has it. An error is thrown by the future and by join().
+  // The same with a result, delivered by the future; defined in future.hpp. An error is thrown by the future and by
+  // join().
   template <class T>
     requires(!std::is_void_v<T>)
   Future<T> spawn(Task<T> task);
-  // Calls it and keeps it alive until its task has ended, so that a lambda may capture: spawn([name] -> Task<> {...}).
+  // Calls the function and keeps it alive until its task has ended, so that a lambda may capture:
+  // spawn([name] -> Task<> {...}).
   template <class F>
     requires std::invocable<F&>
   auto spawn(F callable) {
@@ -352,12 +357,13 @@ class TaskGroup {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   class Join;
-  // Until no child is left. Cancelling the one who waits cancels the children. Throws what a child threw, and
-  // Error(invalid) when another task waits already.
+  // Waits until no child is left.
+  // Throws: the first error of a child; Error(invalid) when another task waits already.
+  // Cancelled: the children are cancelled, and their end is awaited.
   Join join() noexcept;
 
-  // For those who keep more than the task beside it: a child that its owner makes, and ends when its `ended` is called,
-  // by leave(). It must be there until then.
+  // For owners that keep more state beside the task. The owner constructs the child, and ends it by leave() when its
+  // `ended` is called. It must live until then.
   class Child : public ListHook, public Context {
    public:
     using Context::Context;
@@ -408,7 +414,7 @@ class [[nodiscard("it does nothing until it is awaited")]] TaskGroup::Join : pub
 
 inline TaskGroup::Join TaskGroup::join() noexcept { return Join(*this); }
 
-// Runs body(group) as the first child of a new group; ends when all children have ended.
+// Runs body(group) as the first child of a new group. Returns when all children have ended.
 Task<> task_group(std::function<Task<>(TaskGroup&)> body);
 
 class [[nodiscard("it does nothing until it is awaited")]] Sleep : public Operation<Sleep>, private Timer {
@@ -428,8 +434,8 @@ class [[nodiscard("it does nothing until it is awaited")]] Sleep : public Operat
 Sleep sleep_until(TimePoint when) noexcept;
 Sleep sleep(Duration duration);  // throws Error(invalid) on a thread without a loop
 
-// Lets the other tasks of the loop run when this one has used up its share of the turn; usually it returns at once. For
-// loops that may go round many times without waiting for anything: once a message or a piece of work.
+// Yields to the other tasks of the loop when this task has used its budget for the turn; usually it returns at once.
+// For loops that may run many times without waiting: call it once per message or piece of work.
 class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public Operation<Checkpoint>,
                                                                         private Completion {
  public:
@@ -441,17 +447,17 @@ class [[nodiscard("it does nothing until it is awaited")]] Checkpoint : public O
   unsigned units_;
   bool cancelled_ = false;
 };
-// `units`: how much work it stands for, of the 256 that a task may do in a turn; about a microsecond each.
+// `units`: how much work was done, of the 256 units that a task may do in a turn; about a microsecond each.
 // Cancelled: nothing is lost.
 [[nodiscard]] Checkpoint checkpoint(unsigned units = 1) noexcept;
 inline constexpr std::size_t bytes_of_unit = 512;
 void charge_many_bytes(std::size_t count) noexcept;
-// Counts the size of a message that was decoded, for the next checkpoint.
+// Charges the size of a decoded message to the budget of the next checkpoint.
 inline void charge_bytes(std::size_t count) noexcept {
   if (count >= bytes_of_unit) charge_many_bytes(count);
 }
 
-// A flag that tasks of one loop can wait for. Stays set until clear().
+// A flag that tasks of one loop can wait for, as asyncio.Event. It stays set until clear().
 class Event {
  public:
   class Wait;
@@ -479,13 +485,13 @@ class [[nodiscard("it does nothing until it is awaited")]] Event::Wait : public 
  private:
   friend class Event;
   Event& event_;
-  bool over_ = false;  // set or cancelled: on its way, and the event may be gone
+  bool over_ = false;  // set or cancelled: it is queued in the loop, and the event may be destroyed
   bool cancelled_ = false;
 };
 
 inline Event::Wait Event::wait() noexcept { return Wait(*this); }
 
-// The context that the task which awaits this runs in, to cancel it from outside. It lives as long as its root task.
+// Returns the context of the task that awaits this, to cancel it from outside. It lives as long as its root task.
 struct [[nodiscard("it does nothing until it is awaited")]] ThisContext {
   Context* context = nullptr;
   static bool await_ready() noexcept { return false; }
@@ -498,8 +504,8 @@ struct [[nodiscard("it does nothing until it is awaited")]] ThisContext {
 };
 inline ThisContext this_context() noexcept { return {}; }
 
-// Runs a task on another loop of this process and waits for its end here. Cancelling the one who waits cancels it
-// there.
+// Runs a task on another loop of this process and waits for its end here.
+// Cancelled: the task is cancelled there, and its end is awaited.
 Task<> run_on(Loop& loop, Task<> task);
 
 }  // namespace coax

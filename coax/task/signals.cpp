@@ -1,5 +1,5 @@
-// A signal handler may set lock-free atomics and wake loops, and no more. So it counts by number, and wakes every loop
-// that listens; each turn of such a loop compares the counts with those that it has told.
+// A signal handler may only set lock-free atomics and wake loops (signal-safety(7)). So it counts by number, and wakes
+// every loop that listens. Each turn of such a loop compares the counts with those that it has reported.
 #include "coax/task/signals.hpp"
 
 #include <signal.h>
@@ -18,7 +18,7 @@
 
 namespace coax {
 
-// A loop that is woken by every signal. Never freed, so that a handler can walk the list at any time; used again.
+// A loop that every signal wakes. Never freed, so that a handler can walk the list at any time, but reused.
 struct Ear {
   std::atomic<Loop*> loop = nullptr;
   Ear* next = nullptr;
@@ -29,7 +29,7 @@ namespace {
 struct Number {
   std::atomic<unsigned> count = 0;  // how often it was caught; wraps around
   std::atomic<unsigned> named = 0;  // Signals that name it
-  std::atomic<unsigned> stops = 0;  // run()s that it stops
+  std::atomic<unsigned> stops = 0;  // calls of run() that it stops
   unsigned users = 0;               // of both kinds; under the mutex, as is `before`
   struct sigaction before{};
 };
@@ -38,7 +38,7 @@ constinit std::array<Number, _NSIG> numbers;
 constinit std::atomic<Ear*> ears = nullptr;
 constinit std::atomic<unsigned> handlers = 0;  // that run at this moment
 constinit std::atomic<bool> stop_seen = false;
-constinit std::atomic<bool> stop_demanded = false;  // by SIGINT or SIGTERM: one more of these ends the process
+constinit std::atomic<bool> stop_demanded = false;  // by SIGINT or SIGTERM: the next of these ends the process
 constinit std::mutex mutex;
 
 extern "C" void on_signal(int number) {
@@ -47,9 +47,9 @@ extern "C" void on_signal(int number) {
   Number& caught = numbers[static_cast<std::size_t>(number)];
   if (caught.named == 0 && caught.stops != 0) {
     stop_seen = true;
-    // A hangup is never the second one: service managers send it right behind SIGTERM, and a shell again after the
-    // kernel.
-    if (number != SIGHUP && stop_demanded.exchange(true)) {  // at once, as by default
+    // SIGHUP never counts as the second: service managers send it right after SIGTERM, and a shell again after
+    // the kernel.
+    if (number != SIGHUP && stop_demanded.exchange(true)) {  // as the default action does
       signal(number, SIG_DFL);
       raise(number);
     }
@@ -65,10 +65,10 @@ extern "C" void on_signal(int number) {
 
 Ear* listen_on(Loop& loop) {
   for (Ear* ear = ears; ear != nullptr; ear = ear->next) {
-    Loop* nobody = nullptr;
-    if (ear->loop.compare_exchange_strong(nobody, &loop)) return ear;
+    Loop* unused = nullptr;
+    if (ear->loop.compare_exchange_strong(unused, &loop)) return ear;
   }
-  Ear* const ear = new Ear;  // NOLINT(cppcoreguidelines-owning-memory): for ever
+  Ear* const ear = new Ear;  // never freed
   ear->loop = &loop;
   ear->next = ears;
   while (!ears.compare_exchange_weak(ear->next, ear)) {
@@ -76,7 +76,7 @@ Ear* listen_on(Loop& loop) {
   return ear;
 }
 
-// When it returns, no handler has the loop in its hands any more.
+// After its return, no handler uses the loop.
 void stop_listening(Ear& ear) noexcept {
   ear.loop = nullptr;
   while (handlers != 0) std::this_thread::yield();
@@ -89,7 +89,7 @@ int use(int number) noexcept {
   Number& used = numbers[static_cast<std::size_t>(number)];
   struct sigaction action{};
   action.sa_handler = on_signal;
-  action.sa_flags = SA_RESTART;  // what blocks elsewhere in the program goes on
+  action.sa_flags = SA_RESTART;  // blocking calls elsewhere in the program are restarted
   sigemptyset(&action.sa_mask);
   if (used.users == 0 && sigaction(number, &action, &used.before) != 0) return errno;
   ++used.users;
@@ -141,7 +141,7 @@ bool Signals::has_one() const noexcept {
   return false;
 }
 
-// 0: there is none.
+// 0: no signal is pending.
 int Signals::take() noexcept {
   for (Known& known : known_) {
     const unsigned count = numbers[static_cast<std::size_t>(known.number)].count;
@@ -185,13 +185,13 @@ int Signals::Next::finish() const {
 
 namespace {
 
-// nohup(1) ignores the hangup, and a program may have a handler of its own for it.
+// nohup(1) ignores SIGHUP, and a program may handle it itself.
 bool is_left_to_default(int number) noexcept {
   struct sigaction now{};
   return sigaction(number, nullptr, &now) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == on_signal);
 }
 
-// A shell without job control ignores the interrupt for what it starts in the background.
+// A shell without job control ignores SIGINT for background processes (POSIX, Shell Command Language, 2.11).
 bool is_ignored(int number) noexcept {
   struct sigaction now{};
   return sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;

@@ -1,5 +1,5 @@
-// Signals as something that a task waits for: SIGHUP to read the settings again, SIGUSR1 to tell the state, SIGINT or
-// SIGTERM where they mean something else than the end.
+// Signals as events that a task waits for: SIGHUP to reload the settings, SIGUSR1 to print the state, SIGINT or SIGTERM
+// where they do not mean to stop.
 #pragma once
 
 #include <csignal>  // the numbers: SIGHUP and others
@@ -11,27 +11,29 @@
 
 namespace coax {
 
-// Catches the signals for as long as it lives, so that none is lost between two waits; several of one number that were
-// not told yet count as one, as the kernel has it. All Signals that name a number are told, on whatever loop, and run()
-// does not act on a SIGINT, SIGTERM or SIGHUP that one of them names. When the last one ends, a signal does again what
-// it did before. Belongs to the loop on which it was made; one task at a time waits.
+// Catches the signals during its lifetime, so that none is lost between two waits. Several of one number that were not
+// reported yet count as one, as in the kernel. All Signals objects that name a number report it, on every loop. run()
+// then does not act on a SIGINT, SIGTERM or SIGHUP that one of them names. The last one restores the previous action.
+// Thread: that of the loop on which it was constructed; one task at a time waits.
 class Signals {
  public:
   class Next;
 
-  // Throws Error for a number that is none or cannot be caught.
+  // Throws: Error for a number that does not exist or cannot be caught.
   explicit Signals(std::initializer_list<int> numbers);
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
   ~Signals();
 
-  // The number of the next one; of several that are there, the first in the list. Cancelled: none was taken.
+  // Waits for the next signal.
+  // Returns: its number; of several, the first in the list.
+  // Cancelled: the signal stays pending.
   [[nodiscard]] Next next() noexcept;
 
  private:
   struct Known {
     int number;
-    unsigned count;  // of those that were told
+    unsigned count;  // of those that were reported
   };
   struct Looking : Watch {
     explicit Looking(Signals& of) noexcept

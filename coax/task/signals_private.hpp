@@ -1,4 +1,4 @@
-// What run() does with SIGINT, SIGTERM and SIGHUP, beside the signals that tasks wait for.
+// The reaction of run() to SIGINT, SIGTERM and SIGHUP, beside the signals that tasks wait for.
 #pragma once
 
 #include <array>
@@ -7,8 +7,8 @@
 
 namespace coax {
 
-// While it lives, a SIGINT, SIGTERM or SIGHUP that no Signals names makes seen() true and wakes the loop; a second
-// SIGINT or SIGTERM ends the process at once. SIGHUP only where it would have ended the process: not under nohup(1).
+// During its lifetime, a SIGINT, SIGTERM or SIGHUP that no Signals object names makes seen() true and wakes the loop. A
+// second SIGINT or SIGTERM ends the process at once. SIGHUP only where its default action applies: not under nohup(1).
 class StopSignals {
  public:
   explicit StopSignals(Loop& loop);

@@ -1,4 +1,4 @@
-// What is said about tasks that are awaited twice, or never.
+// Errors of tasks that are awaited twice, or never.
 #include "coax/task/task.hpp"
 
 #include "coax/base/misuse.hpp"
@@ -11,7 +11,7 @@ void throw_not_startable(bool is_empty) {
 }
 
 void report_unawaited() noexcept {
-  if (!reports_misuse() || std::uncaught_exceptions() != 0) return;  // while unwinding there is no one to await it
+  if (!reports_misuse() || std::uncaught_exceptions() != 0) return;  // while unwinding it cannot be awaited
   report_misuse("a Task is destroyed that was never awaited: it did nothing; co_await it, or spawn it in a TaskGroup");
 }
 

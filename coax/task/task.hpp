@@ -1,5 +1,5 @@
-// Task<T>: a coroutine that starts when it is awaited and ends before whoever awaits it goes on. It runs on the loop
-// and in the context of its awaiter; see context.hpp for what cancelling means.
+// Task<T>: a coroutine that starts when it is awaited, and ends before the task that awaits it resumes. It runs on the
+// loop and in the context of its awaiter; context.hpp describes cancellation.
 #pragma once
 
 #include <coroutine>
@@ -14,9 +14,9 @@
 namespace coax {
 
 namespace detail {
-// Error(invalid): the task is empty (moved from), or was awaited before.
+// Throws: Error(invalid), because the task is empty (moved from) or was awaited before.
 [[noreturn]] void throw_not_startable(bool is_empty);
-// On standard error, where misuse is reported (base/misuse.hpp): a Task that was never awaited.
+// Reports a Task that was never awaited on standard error, where misuse is reported (base/misuse.hpp).
 void report_unawaited() noexcept;
 }  // namespace detail
 
@@ -77,7 +77,7 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
     }
     T await_resume() { return child.promise().take(); }
   };
-  // Once. Throws Error(invalid) when it is empty, or was awaited before.
+  // Awaited once. Throws: Error(invalid) when it is empty, or was awaited before.
   Await operator co_await() const& {
     require_startable();
     return {handle_};
@@ -87,16 +87,17 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
     return {handle_};
   }
 
-  // Throws Error(invalid) when it can not be awaited: it is empty, or was awaited before.
+  // Throws: Error(invalid) when it is empty, or was awaited before.
   void require_startable() const {
     if (!handle_ || handle_.promise().context != nullptr) [[unlikely]]
       detail::throw_not_startable(!handle_);
   }
-  // For scopes that are cancelled before they begin: destroys it, which is no misuse then.
+  // For scopes that are cancelled before they begin: destroys the task without a report of misuse.
   void abandon() noexcept {
     if (handle_) std::exchange(handle_, {}).destroy();
   }
-  // For scopes: runs it as the root of `context` up to its first wait; and, when it has ended, its result.
+  // For scopes: runs the task as the root of `context` up to its first wait. take() returns its result when it has
+  // ended.
   void start(Context& context) {
     handle_.promise().context = &context;
     handle_.resume();
@@ -142,9 +143,9 @@ class TaskPromise<void> : public PromiseBase {
   }
 };
 
-// Base of what a task can wait for itself: start() begins it (true: finished at once), cancel asks it to end, and
-// resume() is called once when it has ended. Derived gives `bool start()` and `T finish()`; finish() throws what went
-// wrong. A context that is cancelled already does not even start it.
+// Base of the primitive awaitables. start() begins the operation, and returns true when it has completed at once;
+// `cancel` asks it to end; resume() is called once when it has ended. Derived defines `bool start()` and `T finish()`,
+// which returns the result or throws the error. In a cancelled context the operation is not started.
 template <class Derived>
 class Operation : public Waiting {
  public:
@@ -153,7 +154,7 @@ class Operation : public Waiting {
   static bool await_ready() noexcept { return false; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> task) {
-    static_assert(alignof(P) <= 2 * sizeof(void*), "else the promise's base stands elsewhere");
+    static_assert(alignof(P) <= 2 * sizeof(void*), "otherwise the promise's base is at another offset");
     if (task.promise().context->cancelled()) return false;
     task_ = &task.promise();
     if (static_cast<Derived*>(this)->start()) return false;
@@ -172,7 +173,7 @@ class Operation : public Waiting {
   }
 
  private:
-  PromiseBase* task_ = nullptr;  // none: it was not even started
+  PromiseBase* task_ = nullptr;  // none: not started
 };
 
 }  // namespace coax

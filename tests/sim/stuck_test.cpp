@@ -1,4 +1,4 @@
-// A simulation in which everything waits for ever ends, says so, and leaves nothing that was begun behind.
+// A deadlocked simulation ends with an error, and cleans up everything that was begun.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::string_view for_ever =
-    "wait on sim: everything waits for ever: no timer is set, nothing is under way, and nobody has posted anything";
+    "wait on sim: deadlock: every task waits, and there is no timer, no operation in progress, and no posted function";
 
 // What the run throws, or "none".
 std::string end_of(Task<> task) {

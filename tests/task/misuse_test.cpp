@@ -86,7 +86,7 @@ TEST(Misuse, cancelled_that_nobody_asked_for_is_an_error_of_the_program) {
     throw Cancelled();
   };
   EXPECT_EQ(text_of([&] { run_or_throw(throws()); }),
-            "run a task: it ended with Cancelled, though nobody had cancelled it");
+            "run a task: it ended with Cancelled, but was not cancelled");
 }
 
 TEST(Misuse, empty_task_is_an_error_wherever_it_is_given) {

@@ -1,15 +1,16 @@
 // The epoll back-end: edge-triggered, registered once for both directions, system call first.
 //
 // Theory of operation. A slot remembers whether its descriptor is readable and writable. An operation tries its system
-// call at once when the slot says that it may succeed; on EAGAIN the flag falls and the operation waits in the slot
-// until an edge raises it again. Kernel facts that this rests on:
-// - A read that brings less than was asked for has drained the socket: the flag falls without an extra read for EAGAIN.
-//   What arrives after it makes a new edge. A FIN may have arrived together with the data and then makes no edge of its
-//   own, so once RDHUP was seen the flag stays up until the end has been read. Nor does what stands behind urgent data,
-//   before which every read stops short: a descriptor that had some (PRI) is read until EAGAIN from then on.
-//   A Unix socket's reads stop short before and after descriptors that are passed with the bytes, for every reader.
-// - A partial write means that the send buffer is full and that an edge follows when it has room.
-// - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner: the event
+// call at once when the slot says that it may succeed. On EAGAIN the flag is cleared, and the operation waits in the
+// slot until an edge sets it again. Kernel facts that this relies on:
+// - A short read has drained the socket: the flag is cleared without another read for EAGAIN. Later bytes make a
+//   new edge. There are three exceptions, in which the descriptor is read until EAGAIN from then on:
+//   A FIN that arrives together with data makes no edge of its own: once RDHUP was seen, the flag stays set until the
+//   end has been read.
+//   Bytes behind urgent data make none either, and every read stops short before urgent data (PRI).
+//   Reads of a Unix socket stop short before and after bytes that carry descriptors (SCM_RIGHTS).
+// - A partial write means that the send buffer is full, and that an edge follows when it has room.
+// - An event that was fetched before its descriptor was closed may be handled after the slot has a new owner. The event
 //   carries the generation, and is dropped when it is not the slot's.
 #include <fcntl.h>
 #include <sys/epoll.h>
@@ -41,7 +42,7 @@ struct EpollSlot {
   int fd = -1;
   bool readable = false;
   bool writable = true;
-  bool drains = false;    // a short read does not mean that there is no more: RDHUP, HUP, ERR or PRI was seen, or ...
+  bool drains = false;    // a short read may leave bytes: RDHUP, HUP, ERR or PRI was seen, or ...
   bool is_local = false;  // ... it is a Unix socket
   Op* reader = nullptr;
   Op* writer = nullptr;
@@ -75,11 +76,11 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   using Slot = EpollSlot;
   static constexpr std::uint64_t wake_tag = UINT64_MAX;
 
-  bool perform(Slot& slot, Op& op) noexcept;  // true: finished
+  bool perform(Slot& slot, Op& op) noexcept;  // true: completed
   bool perform_recv(Slot& slot, Op& op) noexcept;
   bool perform_recv_into(Slot& slot, Op& op) noexcept;
   bool perform_send(Slot& slot, Op& op) noexcept;
-  // The count or -errno; less than all of it: the slot is not writable any more.
+  // The count or -errno. A short count: the slot is not writable any more.
   static std::int64_t send_on(Slot& slot, std::span<const iovec> gather) noexcept;
   bool perform_accept(Slot& slot, Op& op) noexcept;
   bool perform_connect(Slot& slot, Op& op) noexcept;
@@ -88,14 +89,14 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   void dispatch(const epoll_event& event) noexcept;
   static void withdraw(const Slot&) noexcept {}
 
-  // After a read of `got` of `asked` bytes: is there more to come without another edge?
+  // After a read of `got` of `asked` bytes: may there be more without another edge?
   static void note_read(Slot& slot, std::size_t got, std::size_t asked) noexcept {
     if (got < asked && got > 0 && !slot.drains && !slot.is_local) slot.readable = false;
   }
 
   int epoll_ = -1;
   int wake_ = -1;
-  std::array<epoll_event, 64> events_{};  // more would push the first sockets out of the cache before the flush
+  std::array<epoll_event, 64> events_{};  // more would evict the first sockets from the cache before the flush
 };
 
 EpollBackend::EpollBackend() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -141,7 +142,7 @@ void EpollBackend::dispatch(const epoll_event& event) noexcept {
                               .generation = static_cast<std::uint32_t>(event.data.u64 >> 32)};
   Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
-  // Both flags first: whoever is resumed for the one may look at the other.
+  // Both flags first: the task that is resumed for the one may use the other.
   if (event.events & (hang_up | EPOLLPRI)) slot->drains = true;
   if (event.events & (EPOLLIN | EPOLLPRI | hang_up)) slot->readable = true;
   if (event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) slot->writable = true;
@@ -248,7 +249,7 @@ bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
 bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
   if (op.state != Op::State::submitted) {
     slot.writable = false;
-    slot.drains = false;  // an unconnected socket hangs up as soon as it is registered
+    slot.drains = false;  // an unconnected socket reports HUP as soon as it is registered
     if (::connect(slot.fd, op.address()->get(), static_cast<socklen_t>(op.address()->native().size())) == 0) {
       slot.writable = true;
       return finish_now(op, 0);

@@ -1,4 +1,4 @@
-// The ring: set up with what this kernel allows, and refused as a whole where something is missing that all needs.
+// The ring: set up with the features that this kernel has, and refused when an indispensable one is missing.
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,7 +16,7 @@ namespace coax {
 
 namespace {
 
-// Newer than liburing 2.3. Linux 6.8: makes a plain descriptor of a fixed one.
+// Newer than liburing 2.3. Linux 6.8: installs a fixed descriptor as a plain one.
 constexpr int op_fixed_fd_install = 54;
 
 constexpr std::size_t provided_bytes(unsigned count) { return count * sizeof(io_uring_buf); }
@@ -88,20 +88,20 @@ void Ring::make_buffers() {
   for (unsigned id = 0; id < buffer_count; ++id) provide(id);
 }
 
-// Without a way back to a plain descriptor a fixed one could not be asked for its address: no table then.
+// The address of a fixed descriptor can be read only through a plain one. Without that operation there is no table.
 void Ring::make_table() noexcept {
   io_uring_probe* const probe = io_uring_get_probe_ring(&ring_);
   const bool can_borrow = probe != nullptr && io_uring_opcode_supported(probe, op_fixed_fd_install) != 0;
   io_uring_free_probe(probe);
   rlimit limit{};
   if (!can_borrow || getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  const auto size = static_cast<unsigned>(std::min<rlim_t>(limit.rlim_cur, 65'536));  // the kernel takes no larger one
+  const auto size = static_cast<unsigned>(std::min<rlim_t>(limit.rlim_cur, 65'536));  // the kernel's maximum
   if (io_uring_register_files_sparse(&ring_, size) == 0) table_size_ = size;
 }
 
 // --- requests ---
 
-// The thread that enables the ring is the only one that may use it: the loop's, which need not have made it.
+// The thread that enables the ring is the only one that may use it: the loop's thread, which need not have created it.
 void Ring::enable() noexcept {
   if (std::exchange(enabled_, true)) return;
   // liburing 2.3 declares io_uring_enable_rings() and does not export it.
@@ -117,7 +117,7 @@ io_uring_sqe* Ring::request(std::uint64_t tag) noexcept {
     request = io_uring_get_sqe(&ring_);
   }
   io_uring_prep_nop(request);
-  io_uring_sqe_set_data64(request, tag);  // what prepares a request leaves it alone
+  io_uring_sqe_set_data64(request, tag);  // io_uring_prep_* leaves it alone
   return request;
 }
 
@@ -164,7 +164,7 @@ void Ring::wait(std::optional<TimePoint> until) noexcept {
   const auto left = until ? *until - Clock::now() : Duration::max();
   const bool is_embedded = notify_ >= 0;
   if (is_embedded) is_waiting_ = left > Duration::zero();
-  // Before the completions are fetched: what comes later makes it readable again.
+  // Before the completions are fetched: later ones make it readable again.
   const bool is_notified = is_embedded && clear_notification();
   if (is_notified || left <= Duration::zero() || !put_aside_.empty()) {
     if (is_embedded) is_waiting_ = false;
@@ -207,7 +207,7 @@ bool Ring::take_own(const io_uring_cqe& completion) noexcept {
   return true;
 }
 
-// --- the kernel's buffers ---
+// --- provided buffers ---
 
 LentBuffer* Ring::take_buffer(const io_uring_cqe& completion) noexcept {
   if ((completion.flags & IORING_CQE_F_BUFFER) == 0) return nullptr;

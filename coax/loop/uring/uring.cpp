@@ -1,18 +1,18 @@
-// The io_uring back-end: operations are handed to the kernel in batches, once per turn, and come back as completions.
+// The io_uring back-end: requests are submitted in batches, once per turn, and are answered by completions.
 //
-// Theory of operation. One request for receiving stays with the kernel for as long as somebody receives (multishot): it
-// brings one completion after the other, each with a buffer of the kernel's ring, which becomes the one that is lent.
-// So does the one for accepting. What comes while nobody waits is kept (`early`), and the request is asked to end, so
-// that the kernel's buffers and the peer's window bound what one connection holds, not we. Rules:
-// - A tag names slot, generation and lane; a completion of a slot that was released is thrown away with what it brings.
-// - What a waiting request points to must live until its completion: a cancelled send, connect or recv_into is awaited.
-//   close() waits for that itself; a multishot one points to nothing of ours.
-// - A queued request names its descriptor by number: close() submits what is queued before the number is free again.
-// - A descriptor with O_NONBLOCK is answered with EAGAIN instead of being waited for: ours are blocking.
-// - Batches of datagrams are the kernel's own calls, made when a poll request says that they can: a request that stays
-//   with the kernel has no batches, and one for each datagram costs more than the calls do.
-// - Where the kernel can, a connection's descriptor moves to the ring's own table, which the limit on open files does
-//   not count; for what has no request, such as shutdown(2), it is borrowed back.
+// Theory of operation. One multishot receive request stays in the kernel while a task receives. It produces one
+// completion after the other, each with a provided buffer, which becomes the one that is lent. Accepting works the same
+// way. A completion without a waiting operation is kept (`early`), and the request is cancelled; so what one connection
+// may hold is bounded by the provided buffers and the peer's window. Rules:
+// - A tag names slot, generation and lane. A completion for a released slot is dropped, together with its buffer.
+// - Memory that a pending request points to must live until its completion: a cancelled send, connect or recv_into is
+//   awaited. close() waits for that itself; a multishot request points to no memory of ours.
+// - A queued request names its descriptor by number: close() submits the queue before the number is free again.
+// - With O_NONBLOCK, a request fails with EAGAIN instead of waiting: our descriptors are blocking.
+// - Batches of datagrams use recvmmsg(2) and sendmmsg(2) after a poll request: multishot requests have no batches, and
+//   one completion per datagram costs more than the calls.
+// - Where the kernel can, the descriptor of a connection moves to the ring's own table, which the limit on open files
+//   does not count. For calls without a request, such as shutdown(2), it is installed as a plain one for the moment.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -65,30 +65,30 @@ class UringBackend final : public Backend {
 
  private:
   using Lane = Ring::Lane;
-  // What some requests point to while they are in flight.
+  // Memory that some requests point to while they are in flight.
   struct Scratch {
     msghdr message{};
     NativeAddress address;
   };
-  // What came while nobody waited for it: bytes, the end, an error, or an accepted connection.
+  // A completion that no operation waited for: bytes, the end, an error, or an accepted connection.
   struct Early {
     std::int64_t result;
     LentBuffer* buffer;
   };
-  // The request for receiving: into the op's own memory, or once or again and again into the ring's buffers.
+  // The receive request: into the op's own memory; or into the ring's buffers, once or multishot.
   enum class Inbound : std::uint8_t { none, single, once, multishot, stopping };
-  // A multishot request goes on while we process what came, and so reads far ahead of us where much comes: it is for
-  // those from whom so many receives in a row were short.
+  // A multishot request continues while we process its completions, and so reads far ahead in bulk transfers. It is for
+  // connections with this many short receives in a row.
   static constexpr std::uint8_t short_receives_min = 16;
   static constexpr std::int32_t short_bytes_max = 16 * 1024;
   struct Slot {
     std::uint32_t generation = 0;
     bool open = false;
-    bool fixed = false;  // it stands in the ring's table under the slot's index
+    bool fixed = false;  // it is in the ring's table under the slot's index
     bool listens = false;
     Inbound inbound = Inbound::none;
     std::uint8_t short_receives = 0;   // in a row
-    std::uint8_t accept_failures = 0;  // in a row, of those to retry at once
+    std::uint8_t accept_failures = 0;  // in a row, of those that are retried at once
     int fd = -1;
     Op* reader = nullptr;
     Op* writer = nullptr;
@@ -100,13 +100,13 @@ class UringBackend final : public Backend {
     return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 2 |
            static_cast<std::uint64_t>(lane);
   }
-  // Whether the request of that lane was asked to end and has not ended yet.
+  // Whether the request of that lane was cancelled and has not ended yet.
   static bool is_ending(const Slot& slot, Lane lane) noexcept {
     const Op* const op = lane == Lane::send ? slot.writer : slot.reader;
     const bool is_asked = op != nullptr && op->state == Op::State::cancelling;
     return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
   }
-  // One request, one completion; of the other kinds that receive the request stays.
+  // One request, one completion; the other receiving kinds keep their request.
   static bool is_single(const Op& op) noexcept {
     return op.kind == Op::Kind::recv_into || op.kind == Op::Kind::recv_batch;
   }
@@ -134,7 +134,7 @@ class UringBackend final : public Backend {
   template <class Call>
   auto with_native(Descriptor descriptor, Call call) const;
 
-  mutable Ring ring_;  // to borrow a descriptor for a question changes nothing that the one who asks can see
+  mutable Ring ring_;  // borrowing a descriptor for a query does not change the observable state
   Slots<Slot> slots_;
   FreeList<Scratch, 256> spare_scratch_;
 };
@@ -212,14 +212,14 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
 }
 
 void UringBackend::cancel(Op& op) noexcept {
-  if (op.state != Op::State::submitted) return;  // finished: its result is on its way
+  if (op.state != Op::State::submitted) return;  // completed: its result is queued
   Slot* const slot = slots_.find(op.descriptor);
   if (slot == nullptr) return;
   if (!op.receives() || (is_single(op) && slot->inbound == Inbound::single)) {
     op.state = Op::State::cancelling;
     return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
   }
-  slot->reader = nullptr;  // what comes now is kept for the next one
+  slot->reader = nullptr;  // later completions are kept for the next receiver
   finish_undone(op, ECANCELED);
 }
 
@@ -240,7 +240,7 @@ void UringBackend::handle(const io_uring_cqe& completion) noexcept {
   Slot* const slot = slots_.find(descriptor);
   if (missed) {
     if (slot != nullptr && is_ending(*slot, lane)) ring_.cancel(tag);
-  } else if (slot == nullptr) {  // closed since
+  } else if (slot == nullptr) {  // closed in between
     throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
   } else if (lane == Lane::send) {
     handle_outbound(*slot, completion);
@@ -253,7 +253,7 @@ void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) n
   Op* const op = slot.writer;
   if (op == nullptr) return;
   if (slot.scratch) spare_scratch_.release(std::move(slot.scratch));
-  const bool is_undone = completion.res == -EINTR;  // by a signal, or, where a kernel thread ran it, by our own cancel
+  const bool is_undone = completion.res == -EINTR;  // by a signal or, on a kernel thread, by our own cancel
   if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::submitted) return send(slot, *op);
   if (op->kind == Op::Kind::send_batch && op->state == Op::State::submitted) {
     if (!move_batch(slot, *op)) return send(slot, *op);
@@ -273,7 +273,7 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   const bool is_passing =
       slot->listens && what.result < 0 && classify_accept_error(static_cast<int>(-what.result)) == AcceptError::retry;
   slot->accept_failures = is_passing ? static_cast<std::uint8_t>((slot->accept_failures + 1) % accept_attempts_max) : 0;
-  // More were ready than the ring has buffers, or a signal came, or we asked a multishot request to end.
+  // The ring ran out of buffers, or a signal interrupted it, or we cancelled a multishot request.
   const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
   const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
                           (what.result == -ECANCELED && before != Inbound::single) || slot->accept_failures != 0;
@@ -298,7 +298,7 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   } else {
     deliver(*slot, descriptor, what);
   }
-  slot = slots_.find(descriptor);  // again: whoever was resumed may have closed it
+  slot = slots_.find(descriptor);  // again: the resumed task may have closed it
   if (slot != nullptr && slot->reader != nullptr && slot->inbound == Inbound::none) receive(*slot, *slot->reader);
 }
 

@@ -1,5 +1,5 @@
-// Ring: what the io_uring back-end needs of liburing: the queues, the buffers that the kernel fills, and the constants
-// that liburing 2.3 does not know yet.
+// Ring: the part of liburing that the io_uring back-end uses: the queues, the provided buffers, and the constants that
+// liburing 2.3 does not have yet.
 #pragma once
 
 #include <liburing.h>
@@ -15,7 +15,7 @@
 
 namespace coax {
 
-// One loop's ring. All calls but wake() belong to the loop's thread.
+// One loop's ring. Thread: the loop's, for all calls but wake().
 class Ring {
  public:
   explicit Ring(Buffers& buffers);  // throws Error where the system does not allow it
@@ -23,30 +23,31 @@ class Ring {
   Ring& operator=(const Ring&) = delete;
   ~Ring();
 
-  // Who a completion is for: the two low bits.
+  // The operation that a completion is for: the two low bits.
   enum class Lane : std::uint64_t { receive, send, accept, control };
   static Lane lane_of(std::uint64_t tag) noexcept { return static_cast<Lane>(tag & 3); }
 
-  // The next request to fill in; it is submitted with the others at the next wait(), or before when the queue is full.
+  // The next request to fill in. It is submitted with the others at the next wait(), or earlier when the queue is full.
   io_uring_sqe* request(std::uint64_t tag) noexcept;
-  // Asks the request with that tag to end. When the kernel did not find it, which is so too while it is on its way from
-  // one of the kernel's lists to another, the completion is handled with a tag for which missed() is true.
+  // Cancels the request with that tag. When the kernel did not find it, even if only because it was moving between two
+  // of the kernel's lists, the completion is handled with a tag for which missed() is true.
   void cancel(std::uint64_t tag) noexcept;
   static bool missed(std::uint64_t tag) noexcept { return (tag & cancel_bit) != 0; }
   static std::uint64_t target_of(std::uint64_t tag) noexcept { return tag & ~cancel_bit; }
   void submit() noexcept { io_uring_submit(&ring_); }
-  // The same, and returns when it has ended: what it pointed to is free. Its completion is handled later.
+  // The same, and waits for its end: the memory that it pointed to is free. Its completion is handled later.
   void end(std::uint64_t tag) noexcept;
   void wake() noexcept;
-  // An eventfd that the kernel writes for completions (io_uring_register_eventfd(3)) and that wait() reads. The ring's
-  // own descriptor does not do: with IORING_SETUP_DEFER_TASKRUN new work wakes only io_uring_enter(2). Or an errno.
+  // An eventfd that the kernel writes for completions (io_uring_register_eventfd(3)) and that wait() reads; or an
+  // errno. The ring's own descriptor cannot be used: with IORING_SETUP_DEFER_TASKRUN, new work wakes only
+  // io_uring_enter(2).
   std::expected<int, int> poll_descriptor() noexcept;
-  // Submits what is queued, and makes poll_descriptor() readable for completions that are left over.
+  // Submits queued requests, and makes poll_descriptor() readable for completions that are left.
   void prepare_wait() noexcept;
 
   // Submits, and waits for a completion at most until then.
   void wait(std::optional<TimePoint> until) noexcept;
-  // Calls handle(completion) for those that are there. False: there is none.
+  // Calls handle(completion) for each completion. False: there was none.
   template <class Handle>
   bool take_completions(Handle handle) {
     unsigned count = 0;
@@ -67,13 +68,13 @@ class Ring {
     return count != 0;
   }
 
-  // A recv with buffer selection takes its buffer from here.
+  // The buffer group from which a recv with buffer selection gets its buffer.
   static constexpr unsigned buffer_group = 0;
-  // The buffer that a completion names is the caller's; a fresh one stands in its place. Null: it names none.
+  // The buffer that a completion names, now owned by the caller; a fresh one replaces it. Null: it names none.
   LentBuffer* take_buffer(const io_uring_cqe& completion) noexcept;
 
-  // The table of fixed descriptors, which the limit on open files does not count: its size, 0 when there is none; an
-  // errno when `native` could not be put there; and a plain descriptor of what stands there, to be closed, or -errno.
+  // The table of fixed descriptors, which the limit on open files does not count: its size, 0 when there is none; errno
+  // when `native` could not be added; and a plain descriptor for an entry, to be closed, or -errno.
   [[nodiscard]] std::uint32_t table_size() const noexcept { return table_size_; }
   int put(std::uint32_t index, int native) noexcept;
   void remove(std::uint32_t index) noexcept;
@@ -100,11 +101,11 @@ class Ring {
   io_uring ring_{};
   io_uring_buf_ring* provided_ = nullptr;
   std::vector<LentBuffer*> provided_buffers_;  // by their number in the ring
-  std::deque<io_uring_cqe> put_aside_;         // came while something else was waited for
+  std::deque<io_uring_cqe> put_aside_;         // arrived while another completion was awaited
   std::uint32_t table_size_ = 0;
   int wake_ = -1;
-  // Of poll_descriptor(); none: nobody has asked for it. The kernel writes it late when the loop's own thread writes
-  // wake_, so wake() writes it itself, and wake_ only for a wait in io_uring_enter(2).
+  // The descriptor of poll_descriptor(); -1 until its first call. The kernel writes it late when the loop's own thread
+  // writes wake_, so wake() writes it itself, and wake_ only for a wait in io_uring_enter(2).
   std::atomic<int> notify_ = -1;
   std::atomic<bool> is_waiting_ = false;
   std::uint64_t wake_count_ = 0;
