@@ -22,12 +22,10 @@ BANNED = {
 NOT_YET_REWRITTEN: dict[str, int] = {
     "app": 28,
     "coax/codec": 15,
-    "coax/datagram": 12,
     "coax/net": 16,
     "coax/program": 5,
     "coax/sim": 27,
     "coax/socket": 25,
-    "coax/stream": 19,
     "tests/datagram": 7,
     "tests/interop": 136,
     "tests/loop": 6,

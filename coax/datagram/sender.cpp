@@ -1,9 +1,12 @@
-// How datagrams are sent: queued during the loop's turn, handed over together at its end.
+// Sending of datagrams: queued during the loop's turn, passed to the kernel in batches at its end.
 //
-// What the kernel refuses is one of three things. A message of several datagrams that some device or route does not
-// take: they are sent one by one, and if that helps, no such long ones are joined any more. On a connected socket, news
-// of an earlier datagram: told to the next call, and this one is tried again, once. Else it is about this datagram and
-// its peer: counted and passed over, since the others in the queue have nothing to do with it.
+// An error of the kernel has one of three causes:
+// - A device or route does not support a message of several datagrams. They are sent one by one; if that succeeds,
+//   datagrams of that length are not joined any more.
+// - On a connected socket, an earlier datagram failed (ICMP). The next call throws the error, and this datagram is
+//   tried again, once.
+// - Otherwise this datagram or its peer is the cause. It is counted and skipped, since the others in the queue are not
+//   affected.
 #include "coax/datagram/sender.hpp"
 
 #include <cerrno>
@@ -68,7 +71,7 @@ bool DatagramSender::start(Send& op) noexcept {
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   if (op.what != Send::What::flush && waits_.empty() && add(op)) return true;
   waits_.push_back(op);
-  if (!loop_->backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
+  if (!loop_->backend().spend()) return false;  // the budget of this turn is used: sent at its end
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;

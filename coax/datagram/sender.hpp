@@ -1,5 +1,5 @@
-// What a transport for datagrams has while something is unsent: the queue, who waits for room in it, and what becomes
-// of a datagram that the kernel does not take. Given back as soon as it has nothing left; each thread keeps some spare.
+// The part of a datagram transport that exists only while something is unsent: the queue, the tasks that wait for room
+// in it, and the handling of send errors. Returned to a pool of the thread as soon as it is empty.
 #pragma once
 
 #include <memory>
@@ -15,18 +15,18 @@ class DatagramSender {
   using Send = DatagramSendOp;
   using Reports = DatagramTransport::SendReports;
 
-  // A spare one, or a new one. can_wait: the kernel says when a full socket has room again.
+  // From the pool, or a new one. can_wait: the kernel reports when a full socket has room again.
   static std::unique_ptr<DatagramSender> acquire(Reports reports, Loop& loop, Descriptor descriptor, bool can_wait);
-  // Returns an idle one to the spare ones.
+  // Returns an idle one to the pool.
   static void release(std::unique_ptr<DatagramSender> sender) noexcept;
   [[nodiscard]] bool is_idle() const noexcept { return !in_flight_ && batch_.empty() && waits_.empty(); }
 
-  // True: done with it (queued, or failed: its error).
+  // True: it is complete, that is queued, or failed with its error.
   bool start(Send& op) noexcept;
   void cancel(Send& op) noexcept;
-  // What can go now.
+  // Sends as much as possible without waiting.
   void push() noexcept;
-  // The end: who still waits gets EBADF. Call Backend::close() before.
+  // On close: waiting sends fail with EBADF. Call Backend::close() before.
   void abandon() noexcept;
 
  private:
@@ -51,10 +51,11 @@ class DatagramSender {
   SendNow op_;
   EndOfTurn end_of_turn_;
   List<Send> waits_;          // in the order of the calls
-  Send* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
+  Send* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
   bool in_flight_ = false;
   bool tried_again_ = false;
-  std::optional<std::size_t> suspected_join_max_;  // while what the kernel did not take joined is sent one by one
+  // while the datagrams of a refused joined message are sent one by one
+  std::optional<std::size_t> suspected_join_max_;
   SendBatch batch_;
 };
 

@@ -1,4 +1,4 @@
-// Datagrams on the loop: one system call takes what there is, and further calls are served from that.
+// Datagrams on the loop: one system call receives a batch, and further calls are served from it.
 #include "coax/datagram/transport.hpp"
 
 #include <sys/socket.h>
@@ -24,7 +24,7 @@ bool is_ip(Family family) noexcept { return family == Family::v4 || family == Fa
 
 }  // namespace
 
-// --- beginning and end ---
+// --- opening and closing ---
 
 DatagramTransport::DatagramTransport(std::string_view at, const DatagramOptions& options)
     : DatagramTransport(Address::of_literal(at, "receive at"), options) {}
@@ -159,7 +159,7 @@ bool DatagramTransport::start(Recv& op) noexcept {
   op.result = 1;
   if (loaded_ || load()) {
     if (loop_.backend().spend(1)) return true;
-    // Enough for this turn: what is left of the batch waits, and a cancelled wait takes nothing of it.
+    // The budget of this turn is used: the rest of the batch stays, and a cancelled wait consumes none of it.
     op.result = -EAGAIN;
     receiving_ = &op;
     loop_.run_next_turn(op);
@@ -173,7 +173,7 @@ bool DatagramTransport::start(Recv& op) noexcept {
   }
   op.descriptor = descriptor_;
   op.incoming() = {.lent = nullptr, .may_be_joined = is_ip(family_)};
-  // After a full batch the others have their turn, and what was answered to it leaves.
+  // After a full batch the other tasks have their turn, and the replies to it are sent.
   if (was_full && batch_turn_ == loop_.now()) {
     loop_.submit_later(op);
   } else if (loop_.submit(op)) {
@@ -186,7 +186,7 @@ bool DatagramTransport::start(Recv& op) noexcept {
 
 void DatagramTransport::settle(Recv& op) noexcept {
   receiving_ = nullptr;
-  if (op.result == -EAGAIN) {  // it had its share of a turn
+  if (op.result == -EAGAIN) {  // the budget of its turn was used
     op.result = loaded_ ? 1 : -EBADF;
     return;
   }
@@ -281,7 +281,7 @@ bool DatagramTransport::start(Send& op) noexcept {
       op.error = std::exchange(failure_, 0);
       return true;
     }
-    // Of a Unix socket that is not connected the kernel does not say when a peer has room again.
+    // The kernel does not report when the peer of an unconnected Unix socket has room again.
     const bool can_wait = family_ != Family::local || is_connected();
     sender_ = DatagramSender::acquire(SendReports(*this), loop_, descriptor_, can_wait);
   }
@@ -289,10 +289,10 @@ bool DatagramTransport::start(Send& op) noexcept {
 }
 
 void DatagramTransport::note_failure(int reason, const Address& to) noexcept {
-  if (is_connected() && failure_ != 0) return;  // what is told is how it began
+  if (is_connected() && failure_ != 0) return;  // the first error is the cause
   failure_ = reason;
   failed_to_ = to;
-  if (is_connected() && receiving_ != nullptr) loop_.cancel(*receiving_);  // its settle() tells it
+  if (is_connected() && receiving_ != nullptr) loop_.cancel(*receiving_);  // its settle() reports it
 }
 
 void DatagramTransport::Send::fail() const {

@@ -1,7 +1,8 @@
-// DatagramTransport: datagrams on the loop, over UDP and Unix sockets: whole messages, each of which may be lost,
-// doubled or overtaken on its way (RFC 768), and a simple call for each, while the system calls behind it move many.
+// DatagramTransport: datagrams on the loop, over UDP and Unix sockets. Each is a whole message that may be lost,
+// duplicated or reordered (RFC 768). Each has a call of its own, while one system call moves many.
 //
-// One task receives at a time; several may send. All calls belong to the loop's thread.
+// One task receives at a time; several may send.
+// Thread: the loop's.
 #pragma once
 
 #include <memory>
@@ -29,18 +30,19 @@ struct DatagramSendOp : Completion {
   int error = 0;  // 0, or an errno value
   BytesView datagram;
   const Address* to;  // null: to the connected peer
-  Endpoint from;      // of no family: the system chooses
+  Endpoint from;      // without a family: the system chooses
 };
 
 class DatagramTransport {
  public:
-  // Bound, on the current loop: "127.0.0.1:5353", "[::]:5353", ":5353" (everybody, as "[::]:5353"), "unix:/path",
-  // "unix:@abstract"; port 0 is any free one. No name is looked up, since that would block. The file of a path stays
-  // when it is closed. Throws Error that says what to do when the port is taken or not permitted.
+  // Binds a socket on the current loop: "127.0.0.1:5353", "[::]:5353", ":5353" (the wildcard of both families),
+  // "unix:/path", "unix:@abstract"; port 0 is any free port. Names are not resolved, since that would block. close()
+  // does not remove the file of a path.
+  // Throws: Error that says what to do when the port is in use or not permitted.
   explicit DatagramTransport(std::string_view at, const DatagramOptions& options = {});
   explicit DatagramTransport(const Address& at, const DatagramOptions& options = {});
-  // Connected: only what comes from that peer is received. Throws Error when there is no way to it; that nobody is
-  // there cannot be known before something was sent.
+  // Connects a socket (connect(2)): only datagrams of that peer are received. An absent peer is noticed after a send.
+  // Throws: Error when there is no route to the peer.
   static DatagramTransport connect(const Address& to, const DatagramOptions& options = {});
   DatagramTransport(const DatagramTransport&) = delete;
   DatagramTransport& operator=(const DatagramTransport&) = delete;
@@ -49,49 +51,52 @@ class DatagramTransport {
   class Recv;
   class Send;
 
-  // One datagram, lent until the next call of recv_from() or close(). It is cut when it is longer than that, or, over a
-  // Unix socket, than 64 KiB. On a connected transport throws what was told about something sent before: Error(refused)
-  // when nobody listens there. Cancelled: nothing was taken.
+  // Waits for a datagram. It is truncated to `bytes_max`, and over a Unix socket to 64 KiB.
+  // Throws: on a connected transport, the error of an earlier send: Error(refused) when no socket is bound there.
+  // Cancelled: no datagram was received.
+  // Lifetime: valid until the next call of recv_from() or close().
   [[nodiscard]] Recv recv_from(std::size_t bytes_max = 64_KiB) noexcept;
 
-  // Copied, queued, and sent with the others at the end of the loop's turn; waits while 128 KiB or 64 messages (of up
-  // to 64 datagrams of the same size to the same peer) are queued and the socket is full. `datagram` and `to` must live
-  // until it returns. Cancelled: it was not sent. An IPv4 address is reached from a socket of both families, too.
-  //
-  // Throws Error at once for what can never be sent: too long (65,507 bytes over IPv4, 65,527 over IPv6, 64 KiB over
-  // Unix sockets), or to another family. What the kernel says about one peer later (no route, not permitted, not there)
-  // is not told to whoever sends to another one: such datagrams are counted, see undelivered() and flush(). A Unix peer
-  // whose queue is full is not waited for either: that would hold up all others.
+  // Copies and queues the datagram; all are sent together at the end of the loop's turn. Waits while the queue is full,
+  // which is 128 KiB or 64 messages (of up to 64 datagrams of the same size to the same peer), and the socket is, too.
+  // A socket of both families reaches IPv4 addresses as well.
+  // Throws: Error for a datagram that can never be sent: too long (65,507 bytes over IPv4, 65,527 over IPv6, 64 KiB
+  // over Unix sockets), or to another address family. A later error of one peer (no route, not permitted, not bound)
+  // does not fail sends to others: such datagrams are counted, see undelivered() and flush(). Neither does a Unix peer
+  // with a full queue delay them; its datagram counts as undelivered.
+  // Cancelled: it was not sent.
+  // Lifetime: `datagram` and `to` must live until it returns.
   [[nodiscard]] Send send_to(BytesView datagram, const Address& to) noexcept;
-  // To the sender of a datagram, from the local address that it reached: on a socket bound to a wildcard the system
-  // would else choose one, which a peer may not accept an answer from. Else as send_to(). `received` and `datagram`,
-  // which may be the bytes of `received`, must live until it returns.
+  // Sends to the sender of a datagram, from the local address at which that arrived. On a socket bound to a wildcard,
+  // the system would otherwise choose the source address, and the peer may not accept it. All else as send_to().
+  // Lifetime: `received` and `datagram`, which may be the bytes of `received`, must live until it returns.
   [[nodiscard]] Send reply(const Datagram& received, BytesView datagram) noexcept;
-  // To the connected peer. Throws what was told about an earlier one, each time once; this one is not sent then. A Unix
-  // peer whose queue is full is waited for.
+  // Sends to the connected peer. Waits for a Unix peer whose queue is full.
+  // Throws: the error of an earlier datagram, each once; this datagram is then not sent.
   [[nodiscard]] Send send(BytesView datagram) noexcept;
-  // Until the kernel has all that was queued before. Throws the last error since flush() was last asked, if there was
-  // one, with the name of the peer. Cancelled: all goes on.
+  // Waits until the kernel has all datagrams that were queued before.
+  // Throws: the last error since the previous flush(), with the name of the peer.
+  // Cancelled: the datagrams stay queued.
   [[nodiscard]] Send flush() noexcept;
-  // How many datagrams could not be handed to the network.
+  // How many datagrams could not be sent.
   [[nodiscard]] std::uint64_t undelivered() const noexcept { return undelivered_; }
 
-  // Multicast (RFC 3376, RFC 3810): receives what is sent to the group, from anybody or from one source, on that
-  // interface (interface_index() gives its number; 0: the system chooses). The ports do not matter. Throw Error.
+  // Multicast (RFC 3376, RFC 3810): receives datagrams to the group, from any source or from one, on that interface
+  // (interface_index() returns its number; 0: the system chooses). Ports are ignored. Throws: Error.
   void join(const Endpoint& group, unsigned interface = 0, const std::optional<Endpoint>& source = {});
   void leave(const Endpoint& group, unsigned interface = 0, const std::optional<Endpoint>& source = {});
-  // Through which interface it sends to groups.
+  // The outgoing interface for multicast.
   void set_multicast_interface(unsigned interface);
-  // options::multicast_ttl, options::multicast_loop, options::ttl, options::broadcast, ... Throw Error.
+  // options::multicast_ttl, options::multicast_loop, options::ttl, options::broadcast, ... Throws: Error.
   void set(const options::Flag& option, bool value);
   void set(const options::Number& option, int value);
 
   [[nodiscard]] Address local() const noexcept { return loop_.backend().local(descriptor_); }
-  [[nodiscard]] const Address& peer() const noexcept { return peer_; }  // of no family: it is not connected
-  // Now. What is queued is tried once more without waiting. Who waits, and further calls, get Error(EBADF).
+  [[nodiscard]] const Address& peer() const noexcept { return peer_; }  // without a family: not connected
+  // Closes now. Queued datagrams are tried once more without waiting. Waiting tasks and later calls get Error(EBADF).
   void close() noexcept;
 
-  // All that a DatagramSender may ask and tell its transport.
+  // The interface of a DatagramSender to its transport.
   class SendReports {
    public:
     [[nodiscard]] bool is_connected() const noexcept { return transport_->is_connected(); }
@@ -101,9 +106,9 @@ class DatagramTransport {
     void lower_join_bytes_max(std::size_t bytes) noexcept { transport_->join_bytes_max_ = bytes; }
     void record_failure(int reason, const Address& to) noexcept { transport_->note_failure(reason, to); }
     void record_undelivered(std::size_t datagrams) noexcept { transport_->undelivered_ += datagrams; }
-    // The failure to report next, or 0; it is reported once.
+    // The error to throw next, or 0; it is thrown once.
     int take_failure() noexcept { return std::exchange(transport_->failure_, 0); }
-    // The sender's last call.
+    // The last call of the sender.
     void release_if_idle() noexcept { transport_->release_idle_sender(); }
 
    private:
@@ -133,7 +138,7 @@ class DatagramTransport {
   Descriptor descriptor_;
   Family family_;
   Address peer_;
-  // What was received and not yet taken: of the batch the message that is next, and what is left of it.
+  // Received messages that no call has returned yet: the batch, the next message, and the rest of that message.
   ReceiveBatch* batch_ = nullptr;
   std::size_t next_ = 0;
   std::size_t messages_ = 0;
@@ -148,14 +153,16 @@ class DatagramTransport {
   Recv* receiving_ = nullptr;
   // Sending.
   std::unique_ptr<DatagramSender> sender_;  // only while something is unsent
-  std::size_t join_bytes_max_;              // longer datagrams are not joined: the way to somebody did not take it
+  std::size_t join_bytes_max_;              // longer datagrams are not joined: some route refused them
   std::uint64_t undelivered_ = 0;
-  int failure_ = 0;  // errno, not yet told
+  int failure_ = 0;  // errno, not thrown yet
   Address failed_to_;
 };
 
-// To "host:port" or "unix:/path". A name is looked up on a thread of offload(), for 30 s at most; the first of its
-// addresses to which there is a way is taken. Throws Error. Cancelled: it waits for no name server.
+// Connects to "host:port" or "unix:/path". A name is resolved on a thread of offload(), for at most 30 s; the first
+// address with a route is used.
+// Throws: Error.
+// Cancelled: it waits for no name server.
 Task<std::unique_ptr<DatagramTransport>> connect_datagrams(std::string_view where, DatagramOptions options = {});
 
 class [[nodiscard("it does nothing until it is awaited")]] DatagramTransport::Recv : public Operation<Recv>, public Op {

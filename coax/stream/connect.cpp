@@ -1,6 +1,6 @@
-// Connecting: the addresses of a host race each other, each with a head start before the next (RFC 8305), so that one
-// which never answers costs a moment and not minutes. So do its families in being looked up: the name server that has
-// the one need not answer for the other.
+// Connecting with Happy Eyeballs (RFC 8305): the addresses of a host are tried in parallel, each with a head start
+// before the next, so that one that never answers costs a moment and not minutes. The address families are resolved in
+// parallel, too: a name server that answers for one family need not answer for the other.
 #include <fmt/format.h>
 #include <netdb.h>
 
@@ -48,9 +48,9 @@ class Connect : public Operation<Connect>, public Op {
 Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
   const auto descriptor = Loop::current().backend().open(address.family());
   if (!descriptor) throw Error(descriptor.error(), "connect to", address.to_string());
-  auto stream = std::make_unique<SocketStream>(*descriptor, address.endpoint());  // closes it, whatever happens
+  auto stream = std::make_unique<SocketStream>(*descriptor, address.endpoint());  // closed on every error
   int reason = co_await Connect(*descriptor, address);
-  // The queue of a Unix listener is full, and nobody tells when it is not: unix(7) has no connecting in the background.
+  // The queue of a Unix listener is full, and there is no event for room in it: unix(7) has no pending connect.
   for (Duration pause = 1ms; reason == EAGAIN && address.family() == Family::local;
        pause = std::min<Duration>(pause * 2, 50ms)) {
     co_await sleep(pause);
@@ -63,15 +63,15 @@ Task<std::unique_ptr<SocketStream>> connect_one(Address address) {
   co_return stream;
 }
 
-// A look-up of the name, of one family or of both.
+// A resolution of the name, for one family or for both.
 struct Question {
   Endpoint::Family family;
   bool is_over = false;
   std::exception_ptr error = {};
-  int reason = 0;         // the resolver's, if it was the resolver that failed
-  std::string says = {};  // why it brought nothing
+  int reason = 0;         // the resolver's error
+  std::string says = {};  // why it returned no address
 
-  // That a host does not have such addresses is no trouble.
+  // A host without addresses of the family is no failure.
   [[nodiscard]] bool had_trouble() const noexcept {
     return error && reason != EAI_NONAME && reason != EAI_NODATA && reason != EAI_ADDRFAMILY;
   }
@@ -86,7 +86,7 @@ class Attempts {
   // name: of the whole, for errors.
   Attempts(std::vector<Endpoint> addresses, Duration delay, std::string name)
       : addresses_(std::move(addresses)), errors_(addresses_.size()), delay_(delay), name_(std::move(name)) {}
-  // The addresses are looked up, each of the families by itself; those that come late join the others.
+  // Resolves the addresses, each family by itself; late answers join those that are tried already.
   Attempts(HostPort host, std::vector<Question> questions, const Ask& ask, Duration delay, std::string name)
       : delay_(delay), name_(std::move(name)), host_(std::move(host)), ask_(&ask), questions_(std::move(questions)) {}
 
@@ -115,7 +115,7 @@ class Attempts {
   const Ask* ask_ = nullptr;
   std::vector<Question> questions_;  // the preferred family first
   Event answered_;
-  Event last_failed_;  // the one that was started last
+  Event last_failed_;  // the attempt that was started last
   TaskGroup group_;
   std::unique_ptr<SocketStream> stream_;
 };
@@ -156,7 +156,7 @@ Task<> Attempts::look_up(Question& question) {
   answered_.set();
 }
 
-// Those that were not tried yet are put in order again: the families take turns.
+// Addresses that were not tried yet are sorted again, so that the families alternate.
 void Attempts::add(const std::vector<Endpoint>& answer) {
   using enum Endpoint::Family;
   Endpoint::Family first = questions_.front().family;
@@ -265,7 +265,7 @@ Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, Con
   co_return co_await attempts.run(until, options.limit);
 }
 
-// The text is copied before the task starts, since its owner may be gone by then.
+// The text is copied before the task starts, since its owner may be destroyed by then.
 Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options) {
   return connect(std::string(host_and_port), options, look_up);
 }

@@ -1,4 +1,4 @@
-// connect() by name with somebody else than the system to ask: for tests.
+// connect() by name with another resolver than the system's: for tests.
 #pragma once
 
 #include <functional>
@@ -7,7 +7,7 @@
 
 namespace coax {
 
-// As look_up() has it; of no family: of both.
+// As look_up(); without a family: both.
 using Ask = std::function<Task<std::vector<Endpoint>>(std::string host, std::uint16_t port, Endpoint::Family family)>;
 
 Task<std::unique_ptr<SocketStream>> connect(std::string host_and_port, ConnectOptions options, Ask ask);

@@ -1,4 +1,4 @@
-// Frames: a Reader and the decoder of frames; and a payload sent together with its envelope.
+// Frames: a Reader with the decoder of frames; a payload is sent together with its header in one call.
 #include "coax/stream/frames.hpp"
 
 #include "coax/base/error.hpp"

@@ -1,4 +1,4 @@
-// Frames: a stream read and written frame by frame.
+// Frames: reads and writes a stream frame by frame.
 #pragma once
 
 #include <optional>
@@ -13,22 +13,24 @@ namespace coax {
 
 class Frames {
  public:
-  // Nothing else may receive from the stream meanwhile.
+  // While it exists, nothing else may receive from the stream.
   Frames(Stream& stream, Framing framing, const FramesOptions& options = {})
       : reader_(std::in_place, stream, ReaderOptions{.refuse_foreign = options.refuses_foreign(framing)}),
         framing_(std::move(framing)),
         decoder_(framing_, options.frame_bytes_max),
         options_(options) {}
-  // Goes on where the reader stands; what follows the last frame given stays in the reader.
+  // Starts with the reader's buffered bytes, and leaves the bytes after the last returned frame in it.
   Frames(Reader& reader, Framing framing, const FramesOptions& options = {})
       : reader_(reader), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
-  // The next frame, valid until the next call; at the end of the stream nothing. Throws Error(protocol) on a frame
-  // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
-  // Error(disconnected) when the stream ended in the middle of a frame. Cancelled: nothing is lost.
+  // Returns: the next frame, valid until the next call; nothing at the end of the stream.
+  // Throws: Error(protocol) for a frame above the limit, which the next call skips, and for an invalid length, after
+  // which no call can continue; Error(disconnected) when the stream ended in the middle of a frame.
+  // Cancelled: no byte is lost.
   Task<std::optional<BytesView>> next();
-  // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
-  // nothing was sent; else as Stream::send. The payload must live until it returns.
+  // Sends the payload as one frame; with until_close, the end of the stream after it.
+  // Throws: Error(invalid), and sends nothing, when the framing cannot carry the payload; otherwise as Stream::send.
+  // Lifetime: the payload must live until it returns.
   Task<> send(BytesView payload);
 
  private:

@@ -1,4 +1,4 @@
-// JSON messages: frames whose payload is checked.
+// JSON messages: frames whose payload is validated.
 #include "coax/stream/json_messages.hpp"
 
 #include <fmt/core.h>

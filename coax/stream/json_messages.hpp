@@ -1,5 +1,5 @@
-// JsonMessages: a stream of JSON texts, one on each line or each in a frame. They are checked; parsing is up to you and
-// to the library of your choice.
+// JsonMessages: a stream of JSON texts (RFC 8259), one on each line or one in each frame. They are validated; parsing
+// is left to the library of your choice.
 #pragma once
 
 #include "coax/codec/json.hpp"
@@ -9,21 +9,25 @@ namespace coax {
 
 class JsonMessages {
  public:
-  // One on each line, LF or CRLF; the last may stand without. Nothing else may receive from the stream meanwhile.
+  // One text on each line, LF or CRLF; the last line end is optional. While it exists, nothing else may receive from
+  // the stream.
   explicit JsonMessages(Stream& stream, const JsonMessagesOptions& options = {});
   // One in each frame: JsonMessages(stream, Framing::length_prefixed()).
   JsonMessages(Stream& stream, Framing framing, const JsonMessagesOptions& options = {});
-  // Both go on where the reader stands; what follows the last message given stays in the reader.
+  // Both start with the reader's buffered bytes, and leave the bytes after the last returned message in it.
   explicit JsonMessages(Reader& reader, const JsonMessagesOptions& options = {});
   JsonMessages(Reader& reader, Framing framing, const JsonMessagesOptions& options = {});
 
-  // The next message, valid until the next call: one JSON value (check_json), perhaps with white space around it. Lines
-  // of nothing but white space are passed over. At the end of the stream nothing. Throws Error(protocol) on what is no
-  // JSON, and what Frames::next() throws; after the former, too, the next call goes on behind it. Cancelled: nothing is
-  // lost.
+  // Skips lines of white space.
+  // Returns: the next message, valid until the next call: one JSON value (check_json), perhaps with white space around
+  // it; nothing at the end of the stream.
+  // Throws: Error(protocol) for invalid JSON, after which the next call continues with the next message; and what
+  // Frames::next() throws.
+  // Cancelled: no byte is lost.
   Task<std::optional<BytesView>> recv();
-  // One JSON value. Throws Error(invalid) when it is none, and nothing was sent; else as Stream::send. The text must
-  // live until it returns; on lines, it is sent without the line ends that may stand between its values.
+  // Sends one JSON value; with lines, without the line ends between its tokens.
+  // Throws: Error(invalid), and sends nothing, when it is not valid JSON; otherwise as Stream::send.
+  // Lifetime: the text must live until it returns.
   Task<> send(BytesView json);
 
  private:

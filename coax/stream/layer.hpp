@@ -1,8 +1,8 @@
-// Layer: a stream over a stream. It passes every call on to the stream below; a layer overrides what it changes. TLS,
-// the rate limit of LimitedStream and the log of RecordingStream are layers.
+// Layer: a stream over a stream. It forwards every call to the stream below; a derived layer overrides what it changes.
+// TLS, the rate limit of LimitedStream and the log of RecordingStream are layers.
 //
-// A layer that hands the caller's own operation to the stream below changes it in start(), when that returned true, and
-// in complete(). A layer that needs more than one operation for one, as TLS does, starts operations of its own.
+// A layer that forwards the caller's own operation adjusts it in start(), when that returned true, and in complete(). A
+// layer that needs several operations below for one above, as TLS does, starts operations of its own.
 #pragma once
 
 #include <concepts>

@@ -1,5 +1,5 @@
-// Each direction has a time from which on it is free; every byte delays it by 1/rate seconds. A receive that comes too
-// early waits for a timer, and is passed on then. A send is cut into pieces, which are operations of the layer's own.
+// Each direction has a time at which it is free again; every byte delays it by 1/rate seconds. A receive before that
+// time waits for a timer first. A send is cut into pieces, which are operations of the layer's own.
 #include "coax/stream/limited_stream.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ std::size_t checked(std::optional<std::size_t> rate) {
   return rate.value_or(0);
 }
 
-// What may be sent at once: a twentieth of a second.
+// The largest piece: the bytes of a twentieth of a second.
 std::size_t piece_bytes(std::size_t rate) noexcept { return std::clamp<std::size_t>(rate / 20, 1, 64_KiB); }
 
 }  // namespace
@@ -71,7 +71,7 @@ bool LimitedStream::start_delayed() noexcept {
   return true;
 }
 
-// The caller gets its bytes at once: one that is cancelled after the stream below has given them would lose them.
+// The caller gets its bytes at once: if it were cancelled after the stream below had returned them, they would be lost.
 void LimitedStream::recv_delay_is_over() noexcept {
   if (start_delayed()) complete_->done(*complete_);
 }
@@ -161,7 +161,7 @@ bool LimitedStream::start_piece(SendOp& op) noexcept {
 
 void LimitedStream::piece_is_complete() noexcept {
   piece_is_sent_ = false;
-  if (sends_.empty()) return;  // closed meanwhile
+  if (sends_.empty()) return;  // closed in between
   SendOp& op = sends_.front();
   const std::size_t sent = piece_.error == 0 ? piece_.total : piece_.sent;
   send_.charge(sent, loop().now());
@@ -192,7 +192,7 @@ void LimitedStream::fail_sends(int error) noexcept {
   while (!sends_.empty()) complete_send(sends_.front(), error);
 }
 
-// Once a part was sent, no later send can make sense to the peer.
+// After a part was sent, the peer cannot make sense of any later send.
 void LimitedStream::complete_cancelled(SendOp& op) noexcept {
   if (op.sent != 0) send_error_ = EPIPE;
   complete_send(op, ECANCELED);
@@ -211,7 +211,7 @@ void LimitedStream::cancel(SendOp& op) noexcept {
   pump();
 }
 
-// --- the end ---
+// --- closing ---
 
 void LimitedStream::interrupt() noexcept {
   interrupt_recv();

@@ -15,8 +15,8 @@ struct StreamRates {
   std::optional<std::size_t> send_bytes_per_second = {};
 };
 
-// Sends in pieces, of a twentieth of a second or 64 KiB, whichever is less. After a recv() of many bytes the next one
-// waits until the rate is met again; the peer is slowed by the kernel's buffer, which fills meanwhile.
+// Sends in pieces of a twentieth of a second, at most 64 KiB. After a recv() of many bytes the next one waits until the
+// average meets the rate; the kernel's buffer then fills, which slows down the peer.
 class LimitedStream final : public Layer {
  public:
   // Throws: Error(invalid) for a rate of 0.
@@ -35,9 +35,9 @@ class LimitedStream final : public Layer {
   void cancel(SendOp& op) noexcept override;
 
  private:
-  // One direction: how fast, and from when on it may go on.
+  // One direction: its rate, and when it is free again.
   struct Rate {
-    std::size_t bytes_per_second = 0;  // 0: any
+    std::size_t bytes_per_second = 0;  // 0: unlimited
     TimePoint free_at;
     void charge(std::size_t bytes, TimePoint now) noexcept;
     [[nodiscard]] bool is_free(TimePoint now) const noexcept { return bytes_per_second == 0 || free_at <= now; }
@@ -53,9 +53,9 @@ class LimitedStream final : public Layer {
     LimitedStream* of = nullptr;
   };
 
-  [[nodiscard]] bool start_delayed() noexcept;  // true: complete_ is what is complete
+  [[nodiscard]] bool start_delayed() noexcept;  // true: complete_ is the completed operation
   void recv_delay_is_over() noexcept;
-  void interrupt_recv() noexcept;  // there are no more bytes: the input has ended, or the stream is closed
+  void interrupt_recv() noexcept;  // no more bytes: the input has ended, or the stream is closed
   void pump() noexcept;
   bool start_piece(SendOp& op) noexcept;
   void piece_is_complete() noexcept;
@@ -67,7 +67,7 @@ class LimitedStream final : public Layer {
   Rate recv_;
   Rate send_;
   RecvOp* delayed_ = nullptr;   // waits for the rate
-  RecvOp* complete_ = nullptr;  // is complete already when the loop calls it
+  RecvOp* complete_ = nullptr;  // completed before the loop calls it
   OwnTimer<&LimitedStream::recv_delay_is_over> recv_timer_{*this};
   OwnTimer<&LimitedStream::pump> send_timer_{*this};
   List<SendOp> sends_;          // in the order of the calls

@@ -1,4 +1,4 @@
-// Lines: a Reader and the decoder of lines, and the pause that ends a line without a line end.
+// Lines: a Reader with the decoder of lines, and the pause that ends a line without a line end.
 #include "coax/stream/lines.hpp"
 
 #include <utility>

@@ -1,4 +1,4 @@
-// Looking up: getaddrinfo(3) blocks, and knows no time limit.
+// Name resolution on a thread: getaddrinfo(3) blocks, and has no time limit.
 #include "coax/stream/look_up.hpp"
 
 #include "coax/task/offload.hpp"

@@ -1,4 +1,4 @@
-// Names of hosts looked up beside the loop.
+// Name resolution that does not block the loop.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 
 namespace coax {
 
-// As resolve() has it, of one family or of both, on a thread of offload(): cancelled, it waits for no name server. What
-// needs none, an address or a wildcard, is there at once. Throws what resolve() throws.
+// As resolve(), for one family or both, on a thread of offload(). A literal address or a wildcard is returned at once.
+// Throws: what resolve() throws.
+// Cancelled: it waits for no name server.
 Task<std::vector<Endpoint>> look_up(std::string host, std::uint16_t port,
                                     Endpoint::Family family = Endpoint::Family::none);
 

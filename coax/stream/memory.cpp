@@ -1,5 +1,5 @@
-// Two pipes, one each way. Bytes are taken out of a pipe only when the receiver is resumed, so that a recv() which is
-// cancelled in the same turn takes nothing.
+// Two pipes, one in each direction. Bytes leave a pipe only when the receiver is resumed, so that a recv() that is
+// cancelled in the same turn loses none.
 #include "coax/stream/memory.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace coax {
 struct MemoryStream::Pipe {
   explicit Pipe(std::size_t capacity) : bytes(new char[capacity]), size(capacity) {}
 
-  // Copies what there is room for; returns the count.
+  // Copies as many bytes as fit; returns their count.
   std::size_t put(BytesView from) noexcept {
     const std::size_t count = std::min(from.size(), size - used);
     for (std::size_t done = 0; done < count;) {
@@ -41,7 +41,7 @@ struct MemoryStream::Pipe {
   std::size_t used = 0;
   MemoryStream* sender = nullptr;  // null when it is closed
   MemoryStream* receiver = nullptr;
-  bool finished = false;  // no more comes
+  bool finished = false;  // no more bytes will follow
   bool reset = false;
 };
 
@@ -107,7 +107,7 @@ bool MemoryStream::start(RecvOp& op) noexcept {
     return true;
   }
   receiving_ = &op;
-  if (ready) wake_receiver();  // it never has to wait: let the others have their turn
+  if (ready) wake_receiver();  // it never has to wait: yield to the other tasks
   return false;
 }
 
@@ -215,7 +215,7 @@ void MemoryStream::fail_sends(int error) noexcept {
 
 void MemoryStream::cancel(SendOp& op) noexcept {
   if (op.state == SendOp::State::complete) return;
-  const bool broken = op.sent != 0;  // the peer has half of it: nothing sensible can follow
+  const bool broken = op.sent != 0;  // the peer has a part of it, and cannot make sense of any later send
   complete_send(op, ECANCELED);
   if (broken) return fail_sends(EPIPE);
   push();

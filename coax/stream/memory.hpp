@@ -1,5 +1,5 @@
-// MemoryStream: two connected streams in memory, for tests and for programs that talk to themselves. It keeps the same
-// promises as a TCP stream (tests/contract), so that what is tested on it holds on the wire.
+// MemoryStream: two connected streams in memory, for tests and for connections inside one program; as net.Pipe in Go,
+// with a buffer. It obeys the same contract as a TCP stream (tests/contract), so that tests on it hold for sockets.
 #pragma once
 
 #include <memory>
@@ -13,15 +13,15 @@ namespace coax {
 
 class MemoryStream;
 
-// Each end sends up to `capacity` bytes, at least 1, before it waits for the other to receive. Both belong to the
-// current loop.
+// Each end can send `capacity` bytes, at least 1, before it waits for the other to receive. Both belong to the current
+// loop.
 std::pair<std::unique_ptr<MemoryStream>, std::unique_ptr<MemoryStream>> memory_stream_pair(
     std::size_t capacity = 64_KiB);
 
 class MemoryStream final : public BufferedStream {
  public:
   struct Pipe;
-  // The directions to the peer and from it; use memory_stream_pair().
+  // The pipes from the peer and to it; use memory_stream_pair().
   MemoryStream(std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out);
   ~MemoryStream() override;
 
@@ -32,7 +32,7 @@ class MemoryStream final : public BufferedStream {
   [[nodiscard]] std::string peer_name() const override { return "memory"; }
   [[nodiscard]] Duration send_stalled() const noexcept override;
 
-  // For tests: a recv() gives no more than this, as it may happen on a network. At least 1.
+  // For tests: limits the bytes of one recv(), as a network may do. At least 1.
   void set_recv_bytes_max(std::size_t count) noexcept { recv_bytes_max_ = count; }
 
   bool start(RecvOp& op) noexcept override;
@@ -52,7 +52,7 @@ class MemoryStream final : public BufferedStream {
   std::shared_ptr<Pipe> in_;
   std::shared_ptr<Pipe> out_;
   List<SendOp> sends_;          // wait for room, in the order of the calls
-  SendOp* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
+  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
   std::size_t recv_bytes_max_ = SIZE_MAX;
   std::optional<TimePoint> stalled_since_;
   int send_error_ = 0;

@@ -1,4 +1,4 @@
-// The buffer fed from the stream.
+// A buffer that is filled from the stream.
 #include "coax/stream/reader.hpp"
 
 #include <type_traits>
@@ -8,7 +8,7 @@
 
 namespace coax {
 
-// The stream takes its buffer back when it receives again.
+// The buffer of the stream is invalid after its next receive.
 Task<> Reader::receive() {
   buffer_.keep();
   const BytesView bytes = co_await stream_.recv();

@@ -1,9 +1,10 @@
-// Reader: a stream read in lines, up to a delimiter, by count, as it comes or through a decoder, in any mixture. No
-// byte is lost between. SocketReader (coax/socket/reader.hpp) is the same over a blocking socket.
+// Reader: buffered reading, as bufio.Reader in Go: lines, up to a delimiter, a count of bytes, as received, or through
+// a decoder, in any order. No byte is lost in between. SocketReader (coax/socket/reader.hpp) is its blocking
+// counterpart.
 //
 //   coax::Reader reader(stream);
 //   auto line = co_await reader.line();          // "$5"
-//   auto bytes = co_await reader.exactly(5);     // and so many bytes
+//   auto bytes = co_await reader.exactly(5);     // and that many bytes
 //   coax::FrameDecoder decoder(coax::Framing::length_prefixed(), 64_KiB);
 //   auto frame = co_await reader.next(decoder);  // from here on frames
 #pragma once
@@ -19,44 +20,44 @@
 namespace coax {
 
 // Lifetime: the bytes of a call are valid until the next call. An idle reader holds no buffer.
-// Cancelled: nothing is lost. What a decoder has begun is in that decoder.
-// One task at a time; nothing else may receive from the stream while bytes are buffered.
+// Cancelled: no byte is lost. An incomplete event stays in the decoder.
+// Thread: the loop's. One task at a time; nothing else may receive from the stream while bytes are buffered.
 class Reader {
  public:
   explicit Reader(Stream& stream COAX_LIFETIMEBOUND, const ReaderOptions& options = {}) noexcept
       : stream_(stream), buffer_(options) {}
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
-  // Throws: Error(protocol) for a line above the limit; the next call goes on behind it.
+  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
   Task<std::optional<BytesView>> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
   // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
   // Error(invalid) for an empty delimiter.
   Task<std::optional<BytesView>> until(std::string delimiter);
-  // Returns: so many bytes. Memory is allocated for received bytes only.
+  // Returns: exactly `count` bytes. Memory is allocated for received bytes only.
   // Throws: IncompleteRead, with the bytes received, when the stream ended before.
   Task<BytesView> exactly(std::size_t count);
-  // Returns: what has arrived, at least one byte; empty: the stream has ended.
+  // Returns: the bytes that have arrived, at least one. Empty: the stream has ended.
   Task<BytesView> some();
-  // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes behind the event stay
-  // in the reader.
+  // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes after the event stay in
+  // the reader.
   // Lifetime: the decoder must live until it returns; the event is valid until the next call.
   template <PushDecoder D>
   auto next(D& decoder COAX_LIFETIMEBOUND) -> Task<decltype(decoder.next())>;
 
-  // The parts of next(), for readers that do more between them. The next event of the buffered bytes, without waiting;
-  // nothing: fill(), unless at_end().
+  // The steps of next(), for callers that act between them. Returns: the next event of the buffered bytes, without
+  // waiting; nothing: call fill(), unless at_end().
   template <PushDecoder D>
   auto try_next(D& decoder) -> decltype(decoder.next());
-  // Receives once, behind the buffered bytes; what the last call gave is consumed.
+  // Receives once, and appends to the buffered bytes; consumes the result of the last call.
   // Throws: ForeignProtocolError, once; from then on the stream counts as ended.
   Task<> fill() {
     buffer_.begin();
     return receive();
   }
 
-  // Bytes received and not given yet. Must be empty when a protocol goes on encrypted (STARTTLS): bytes that the peer,
-  // or somebody between, sent before would count as encrypted.
+  // Received bytes that no call has returned yet. Must be empty before a switch to TLS (STARTTLS): otherwise plain
+  // bytes that an attacker injected would count as encrypted (CVE-2011-0411).
   [[nodiscard]] BytesView buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
   [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }

@@ -1,4 +1,4 @@
-// Every operation is passed on, and recorded when it is complete.
+// Every operation is forwarded, and recorded when it is complete.
 #include "coax/stream/recording_stream.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// RecordingStream: a layer that shows all bytes of a stream, as they are received and sent, to a function.
+// RecordingStream: a layer that passes all received and sent bytes to a function.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,9 @@ namespace coax {
 class RecordingStream final : public Layer {
  public:
   enum class Direction : std::uint8_t { received, sent };
-  // Gets the bytes in their order in each direction; empty: the end of that direction, once. Bytes count as sent when
-  // send() has accepted them. Must not throw, and not call the stream. Lifetime of the bytes: the call.
+  // Called with the bytes in their order in each direction; empty: the end of that direction, once. Bytes count as sent
+  // when send() has accepted them. It must not throw, and not call the stream.
+  // Lifetime: the bytes are valid during the call.
   using Sink = std::move_only_function<void(Direction, BytesView) noexcept>;
 
   RecordingStream(Below below, Sink sink) noexcept : Layer(std::move(below)), sink_(std::move(sink)) {}

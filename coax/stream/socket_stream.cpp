@@ -59,7 +59,7 @@ void SocketStream::limit_unsent(std::size_t bytes) noexcept {
 
 std::string SocketStream::peer_name() const {
   if (peer_.family() != Endpoint::Family::none) return peer_.to_string();
-  // Who connects to a Unix socket has no name as a rule: it is called by where it came to.
+  // A client of a Unix socket usually has no name: it is named by the address of the listener.
   const Address far = loop().backend().peer(descriptor_);
   const auto name = far.unix_name();
   return name && !name->text().empty() ? far.to_string() : loop().backend().local(descriptor_).to_string();
@@ -104,7 +104,7 @@ void SocketStream::complete(RecvOp& op) noexcept {
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
   if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) {
     recv_error_ = static_cast<int>(-op.result);
-    if (send_error_ == 0) send_error_ = EPIPE;  // of a Unix socket the kernel would say that finishing succeeds
+    if (send_error_ == 0) send_error_ = EPIPE;  // for a Unix socket, shutdown(2) would succeed
   }
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
   if (op.result <= 0) return;
@@ -128,8 +128,8 @@ void SocketStream::record_activity() noexcept {
   sent_ = false;
 }
 
-// Most connections send once in a turn: that goes to the kernel as it is, without a copy. Where there are several, the
-// first of a turn waits as well, so that all leave together.
+// Most connections send once in a turn: those bytes are sent directly, without a copy. On a connection with several
+// sends in a turn, the first one is queued as well, so that all leave together.
 bool SocketStream::send_at_once(SendOp& op) noexcept {
   loop().require_own_thread();
   if (op.then != SendOp::Then::nothing) return false;
@@ -172,7 +172,7 @@ bool SocketStream::start(SendOp& op) noexcept {
   }
   if (send_at_once(op)) return true;
   const bool done = writer().start(op);
-  if (done) release_idle_writer();  // it went out at once
+  if (done) release_idle_writer();  // it was sent at once
   return done;
 }
 
@@ -201,8 +201,8 @@ SocketListener::SocketListener(const Address& at, const ListenOptions& options) 
   if (const auto name = at.unix_name(); name && !loop_.backend().is_simulated()) path_ = BoundPath(*name);
 }
 
-// The path first: whoever comes then is told that nobody is there, and for as long as the socket is open no other file
-// can be mistaken for its own.
+// The path first: a later client then gets ECONNREFUSED; and as long as the socket is open, no other file can have the
+// same device and inode number.
 void SocketListener::close() noexcept {
   path_.remove();
   loop_.backend().close(std::exchange(descriptor_, {}));

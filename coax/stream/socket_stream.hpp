@@ -1,4 +1,4 @@
-// Sockets of the loop that carry streams, TCP and Unix: connecting, listening, and the stream itself.
+// Stream sockets of the loop, TCP and Unix: connecting, listening, and the stream itself.
 #pragma once
 
 #include <memory>
@@ -16,10 +16,10 @@ class SocketWriter;
 
 class SocketStream final : public BufferedStream {
  public:
-  // Takes over a connected descriptor of the current loop. Errors name the peer, also when the kernel has forgotten it;
-  // of no family: it is a Unix socket's.
+  // Owns a connected descriptor of the current loop. Errors name the peer even when the kernel has forgotten it;
+  // without a family: it is a Unix socket.
   SocketStream(Descriptor descriptor, const Endpoint& peer);
-  // A connected socket from elsewhere (another loop's accept); owns it, on failure too. Throws Error.
+  // Adopts a connected socket, for instance of another loop's accept. Owns it, even on failure. Throws: Error.
   static std::unique_ptr<SocketStream> adopt(int native);
   ~SocketStream() override;
 
@@ -40,13 +40,13 @@ class SocketStream final : public BufferedStream {
   bool start(SendOp& op) noexcept override;
   void cancel(SendOp& op) noexcept override;
 
-  // All that a SocketWriter may tell its stream.
+  // The interface of a SocketWriter to its stream.
   class SendReports {
    public:
     void record_sent() noexcept { stream_->record_activity(); }
     void record_shutdown() noexcept { stream_->send_is_shut_down_ = true; }
     void record_failure(int reason) noexcept { stream_->fail_sending(reason); }
-    // Its destructor may follow: the writer's last call.
+    // The last call of the writer, which may be destroyed after it.
     void release_if_idle() noexcept { stream_->release_idle_writer(); }
 
    private:
@@ -68,38 +68,39 @@ class SocketStream final : public BufferedStream {
   int send_error_ = 0;
   int recv_error_ = 0;  // the kernel reports a reset once; recv() reports it at every call
   bool send_is_shut_down_ = false;
-  bool sent_ = false;         // something was sent in the turn of last_active_
-  std::uint8_t gathers_ = 0;  // for so many turns yet, what is sent waits for the end of the turn
+  bool sent_ = false;         // there was a send in the turn of last_active_
+  std::uint8_t gathers_ = 0;  // for this many turns, sends wait for the end of the turn
 };
 
 struct ConnectOptions {
-  // How long an address may stay without an answer before the next one is tried beside it (RFC 8305, section 5).
+  // The head start of an address before the next one is tried in parallel (RFC 8305, section 5).
   Duration attempt_delay = std::chrono::milliseconds(250);
-  // Of the whole, a name that is looked up included.
+  // Of the whole, including name resolution.
   Duration limit = std::chrono::seconds(30);
 };
 
 // To one address, without a time limit of its own.
 Task<std::unique_ptr<SocketStream>> connect(Address to);
-// Tries the addresses in their order, the next one when the last has failed or has not answered for a while. The first
-// that answers is it, and the others are given up. Throws Error, for several with what each of them said: timed_out
-// when the limit has passed, else of the kind of the first that was not unreachable. Cancelled: no connection is left
-// behind.
+// Tries the addresses in their order: the next one after a failure or the delay of an attempt. The first connection
+// wins, and the other attempts are cancelled.
+// Throws: Error, for several addresses with the reason of each: timed_out after the limit, otherwise of the kind of the
+// first that was not unreachable.
+// Cancelled: no connection is left open.
 Task<std::unique_ptr<SocketStream>> connect(std::vector<Endpoint> addresses, ConnectOptions options = {});
-// "host:port", or "unix:/path" and "unix:@abstract". A name is looked up by look_up(), each family by itself: it begins
-// with the answer for IPv6, or 50 ms after that for IPv4, and what comes later joins in. Then the families take turns
-// ("Happy Eyeballs", RFC 8305): a host that one of them cannot reach, or look up, costs only the delay. Where both
-// cannot be looked up, what it throws has both reasons.
+// Connects to "host:port", "unix:/path" or "unix:@abstract". look_up() resolves a name, each family by itself. Attempts
+// begin with the answer for IPv6, or 50 ms after that for IPv4; later answers join in, and the families alternate
+// (Happy Eyeballs, RFC 8305). A family that fails, in resolution or connection, costs only the delay.
+// Throws: as above; when resolution failed for both families, with both reasons.
 Task<std::unique_ptr<SocketStream>> connect(std::string_view host_and_port, ConnectOptions options = {});
 
 class SocketListener {
  public:
-  // On the current loop. Throws Error that says what to do when the port is taken or not permitted. On a path, a socket
-  // that nobody listens on any more is replaced; any other file stays, and it throws. close() removes the path, unless
-  // another file stands there by then.
+  // Listens on the current loop. On a path, a socket without a listener is replaced; any other file is kept, and the
+  // constructor throws. close() removes the path, unless it is another file by then.
+  // Throws: Error that says what to do when the port is in use or not permitted.
   explicit SocketListener(const Address& at, const ListenOptions& options = {});
-  // "127.0.0.1:0", "[::1]:80", ":80" (the wildcard of both families), "unix:/path", "unix:@abstract". Throws
-  // Error(invalid) for a name, which would have to be looked up: that takes look_up().
+  // "127.0.0.1:0", "[::1]:80", ":80" (the wildcard of both families), "unix:/path", "unix:@abstract".
+  // Throws: Error(invalid) for a name: resolve it with look_up().
   explicit SocketListener(std::string_view at, const ListenOptions& options = {});
   explicit SocketListener(const char* at, const ListenOptions& options = {})
       : SocketListener(std::string_view(at), options) {}
@@ -111,16 +112,17 @@ class SocketListener {
   }
 
   struct Accepted {
-    int native = -1;  // give it to SocketStream::adopt() on any loop, or close it
+    int native = -1;  // pass it to SocketStream::adopt() on any loop, or close it
     Endpoint peer;
-    int error = 0;  // errno of a failure of ours, such as EMFILE; native is -1 then
+    int error = 0;  // errno of a local failure such as EMFILE; native is then -1
   };
   class Accept;
-  // The next connection. Failures of the connecting side are passed over; our own (no descriptors left) are in `error`.
-  // Throws Error(EBADF) when it is closed. Cancelled: nothing was accepted.
+  // Waits for the next connection. Failures of the connecting side are skipped; local ones (EMFILE) are in `error`.
+  // Throws: Error(EBADF) when the listener is closed.
+  // Cancelled: no connection was accepted.
   [[nodiscard]] Accept accept() noexcept;
   [[nodiscard]] Address address() const noexcept { return loop_.backend().local(descriptor_); }
-  [[nodiscard]] Endpoint local() const noexcept { return address().endpoint(); }  // of no family: a Unix socket
+  [[nodiscard]] Endpoint local() const noexcept { return address().endpoint(); }  // without a family: a Unix socket
   void close() noexcept;
 
  private:

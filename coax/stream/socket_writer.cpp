@@ -1,6 +1,6 @@
-// How TCP streams send. Small sends are copied into the queue and leave at the end of the loop's turn in one gathered
-// system call; a send that does not fit waits, and its bytes are sent from where they are. The queue always stands
-// before those that wait, so the order of the calls is the order on the wire.
+// Sending on stream sockets. Small sends are copied into the queue and leave at the end of the loop's turn, in one
+// sendmsg(2). A send that does not fit waits, and its bytes are not copied. The queue always precedes the waiting
+// sends, so the order of the calls is the order on the wire.
 #include "coax/stream/socket_writer.hpp"
 
 #include <cerrno>
@@ -53,7 +53,7 @@ bool SocketWriter::start(SendOp& op) noexcept {
   if (is_small && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   waits_.push_back(op);
-  if (!loop_->backend().spend()) return false;  // its share of this turn is used up: the end of the turn will send it
+  if (!loop_->backend().spend()) return false;  // the budget of this turn is used: sent at its end
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;
@@ -136,7 +136,7 @@ void SocketWriter::complete_sent() noexcept {
     const int failure = loop_->backend().finish(op_.descriptor);
     if (failure == 0) reports_.record_shutdown();
     complete(op, failure);
-    fail(EPIPE);  // what was to follow
+    fail(EPIPE);  // for later sends
   }
 }
 
@@ -154,12 +154,12 @@ void SocketWriter::complete(SendOp& op, int error) noexcept {
 void SocketWriter::cancel(SendOp& op) noexcept {
   if (op.state == SendOp::State::complete) return;
   op.state = SendOp::State::cancelling;
-  if (in_flight_) return loop_->backend().cancel(op_);  // the kernel may be reading its bytes: ask, then wait
+  if (in_flight_) return loop_->backend().cancel(op_);  // the kernel may read its bytes: cancel, then wait
   drop_cancelled();
 }
 
 void SocketWriter::drop_cancelled() noexcept {
-  bool broken = false;  // the peer has half of one: nothing sensible can follow
+  bool broken = false;  // the peer has a part of one, and cannot make sense of any later send
   waits_.for_each([&](SendOp& op) {
     if (op.state != SendOp::State::cancelling) return;
     broken = broken || op.sent != 0;

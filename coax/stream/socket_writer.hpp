@@ -1,5 +1,5 @@
-// SocketWriter: what a stream over a socket has only while something is unsent: the queue of small sends, the larger
-// ones that wait, and the one operation that the back-end has. Writers are kept for reuse; idle streams hold none.
+// SocketWriter: the part of a socket stream that exists only while something is unsent: the queue of small sends, the
+// larger ones that wait, and the operation in the back-end. Writers are pooled; idle streams hold none.
 #pragma once
 
 #include <sys/uio.h>
@@ -15,28 +15,28 @@ class SocketWriter {
  public:
   using Reports = SocketStream::SendReports;
 
-  // A spare one, or a new one. Sends on the descriptor, and reports what became of it.
+  // From the pool, or a new one. Sends on the descriptor, and reports the results.
   static std::unique_ptr<SocketWriter> acquire(Reports reports, Loop& loop, Descriptor descriptor);
-  // Returns an idle one to the spare ones.
+  // Returns an idle one to the pool.
   static void release(std::unique_ptr<SocketWriter> writer) noexcept;
   [[nodiscard]] bool is_idle() const noexcept { return !in_flight_ && queue_begin_ == queue_end_ && waits_.empty(); }
 
-  // True: done with it (queued, sent, or failed: op.error).
+  // True: it is complete: queued, sent, or failed with op.error.
   bool start(SendOp& op) noexcept;
   void cancel(SendOp& op) noexcept;
-  // Behind what is queued, for the end of the turn; false: it does not fit, or somebody waits.
+  // Appends to the queue for the end of the turn; false: it does not fit, or a send waits.
   bool queue(std::span<const BytesView> pieces, std::size_t total) noexcept;
-  // One more try without waiting, then the end: who still waits gets EBADF. Call Backend::close() before abandon().
+  // One more try without waiting, then the end: waiting sends get EBADF. Call Backend::close() before abandon().
   void push() noexcept;
   void abandon() noexcept;
   // Whether a task waits for a send.
   [[nodiscard]] bool has_waiting() const noexcept { return !waits_.empty(); }
-  // Since when the peer has taken nothing, although there is something to send.
+  // Since when the peer has accepted no bytes, although some wait to be sent.
   [[nodiscard]] std::optional<TimePoint> stalled_since() const noexcept { return stalled_since_; }
 
  private:
   static constexpr std::size_t queue_bytes_max = 8 * 1024;
-  static constexpr std::size_t copied_bytes_max = 1024;  // above, a system call costs less than keeping a copy
+  static constexpr std::size_t copied_bytes_max = 1024;  // above, a system call costs less than a copy
   static constexpr std::size_t vectors_max = 64;
 
   struct SendNow : Op {
@@ -62,7 +62,7 @@ class SocketWriter {
   SendNow op_;
   EndOfTurn end_of_turn_;
   List<SendOp> waits_;          // in the order of the calls
-  SendOp* starting_ = nullptr;  // the one whose start() runs: it is told by the return value, not by done()
+  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
   std::optional<TimePoint> stalled_since_;
   bool in_flight_ = false;
   std::size_t queue_begin_ = 0;

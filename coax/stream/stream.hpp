@@ -23,8 +23,8 @@ namespace coax {
 
 class Stream;
 
-// What recv() lends: valid until the next call of recv(), recv_exactly() or close() on the same stream. The bytes are
-// the receiver's alone, who may change them in place.
+// The result of recv(). Its bytes belong to the receiver alone, who may change them in place.
+// Lifetime: until the next call of recv(), recv_exactly() or close() on the same stream.
 class COAX_POINTER Received : public BytesView {
  public:
   Received() noexcept = default;
@@ -32,14 +32,15 @@ class COAX_POINTER Received : public BytesView {
   [[nodiscard]] std::span<char> writable() const noexcept { return {const_cast<char*>(data()), size()}; }
 };
 
-// The -result of a receive on a truncated stream, which has an end mark and got none: Error(truncated).
+// The -result of a receive on a truncated stream: its protocol has an end mark, which was not received:
+// Error(truncated).
 inline constexpr int stream_truncated = ENOLINK;
 
 // An operation as the stream sees it. `result` is a count of bytes or -errno.
 class RecvOp : public Op {
  public:
   using Op::Op;
-  // After Stream::complete(), of both kinds that receive.
+  // After Stream::complete(), of both receiving kinds.
   [[nodiscard]] Received received() const noexcept {
     if (result <= 0) return {};
     return Received(std::span(kind == Kind::recv ? lent().data : into().data, static_cast<std::size_t>(result)));
@@ -48,7 +49,7 @@ class RecvOp : public Op {
 
 struct SendOp : Completion {
   explicit SendOp(Done on_done) noexcept : Completion(on_done) {}
-  // flush: done when the kernel has all bytes. shutdown: flush, then half-close.
+  // flush: complete when the kernel has all bytes. shutdown: flush, then half-close.
   enum class Then : std::uint8_t { nothing, flush, shutdown };
   enum class State : std::uint8_t { pending, cancelling, complete };
   [[nodiscard]] std::span<const BytesView> pieces() const noexcept {
@@ -73,7 +74,7 @@ class Stream {
   class RecvInto;
   class Send;
 
-  // Returns: what has arrived, at least one byte. Empty: the peer has shut down its side; so is every later call.
+  // Returns: the bytes that have arrived, at least one. Empty: the peer has shut down its side; so is every later call.
   // Throws: Error(disconnected) after a reset; Error(truncated) when the protocol of the stream marks its end, as TLS
   // does, and the connection ended without the mark.
   // Cancelled: no byte is lost.
@@ -86,9 +87,9 @@ class Stream {
   // Cancelled: the bytes received by this call are lost.
   Task<std::string> recv_exactly(std::size_t count);
 
-  // Sends all of it. Several small sends in one turn of the loop are copied and written together at its end. Waits
+  // Sends all bytes. Several small sends in one turn of the loop are copied and written together at its end. Waits
   // while the send queue is full.
-  // Throws: Error(disconnected) when the connection is gone; bytes queued before may be lost.
+  // Throws: Error(disconnected) when the connection is closed or reset; bytes queued before may be lost.
   // Cancelled: nothing was sent; or a part was, and then every later send fails.
   // Lifetime: `bytes` must live until it returns.
   [[nodiscard]] Send send(BytesView bytes COAX_LIFETIMEBOUND) noexcept;
@@ -107,33 +108,33 @@ class Stream {
   // Closes now, with a reset: bytes in flight in either direction are lost. A Unix socket has none: its peer sees the
   // end of the stream, or an error when bytes that it sent were unread.
   virtual void abort() noexcept = 0;
-  // Makes recv() return the end of the stream, a pending one too; sending goes on. For draining a server.
+  // Makes recv() return the end of the stream, a pending one too; sending is still possible. For draining a server.
   virtual void end_input() noexcept = 0;
   // Undoes end_input(), to read and discard what the peer still sends.
   virtual void reopen_input() noexcept = 0;
-  // Limits how many unsent bytes the kernel buffers (TCP_NOTSENT_LOWAT), so that a slow reader shows soon. Streams
-  // without such a buffer ignore it.
+  // Limits how many unsent bytes the kernel buffers (TCP_NOTSENT_LOWAT), so that a slow receiver is noticed early.
+  // Streams without such a buffer ignore it.
   virtual void limit_unsent(std::size_t bytes) noexcept { (void)bytes; }
 
-  // What is true of the connection, whatever the layers over it.
-  // For error messages and logs: "127.0.0.1:4711", "unix:/path".
+  // The connection under all layers, for error messages and logs: "127.0.0.1:4711", "unix:/path".
   [[nodiscard]] virtual std::string peer_name() const = 0;
-  // Of no family: a Unix socket, or memory.
+  // Without a family: a Unix socket, or memory.
   [[nodiscard]] virtual Endpoint peer() const noexcept { return {}; }
   [[nodiscard]] virtual Endpoint local() const noexcept { return {}; }
-  // The process at the other end of a Unix socket when it connected or began to listen; nothing for other streams.
+  // The process at the other end of a Unix socket when it connected or began to listen (SO_PEERCRED); nothing for other
+  // streams.
   // Throws: Error when the kernel refuses.
   [[nodiscard]] virtual std::optional<Credentials> peer_credentials() const { return std::nullopt; }
-  // When bytes were last received, or last taken by the kernel for sending.
+  // When bytes were last received, or last accepted by the kernel for sending.
   [[nodiscard]] virtual TimePoint last_active() const noexcept = 0;
   // Whether a byte has ever been received.
   [[nodiscard]] virtual bool has_received() const noexcept = 0;
-  // For how long the peer has taken none of the bytes that wait to be sent; zero: none wait.
+  // For how long the peer has accepted none of the bytes that wait to be sent; zero: none wait.
   [[nodiscard]] virtual Duration send_stalled() const noexcept = 0;
 
   // --- For layers (layer.hpp) and implementations; programs await the calls above instead. ---
 
-  // Returns: true when the operation is complete. Else the loop calls op.done() in a later turn, and its receiver
+  // Returns: true when the operation is complete. Otherwise the loop calls op.done() in a later turn, and its receiver
   // calls complete() first. complete() of the stream that start() was called on fills in the result.
   virtual bool start(RecvOp& op) noexcept = 0;
   virtual void complete(RecvOp& op) noexcept = 0;
@@ -154,8 +155,8 @@ class Stream {
   Loop& loop_;
 };
 
-// What streams that receive by themselves have in common: the buffer that is lent, the operation in progress, and the
-// times that a server looks at.
+// The common part of streams that receive by themselves: the buffer of the last recv(), the operation in progress, and
+// the times that a server monitors.
 class BufferedStream : public Stream {
  public:
   void reopen_input() noexcept override { input_ended_ = false; }
@@ -164,7 +165,7 @@ class BufferedStream : public Stream {
 
  protected:
   BufferedStream() : last_active_(loop().now()) {}
-  // Takes the lent buffer back. Returns: false when another operation receives; then op.result says so.
+  // Invalidates the buffer of the last recv(). Returns: false when another operation receives; then op.result says so.
   bool begin(RecvOp& op) noexcept;
   void return_lent() noexcept {
     if (lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));
@@ -212,7 +213,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Stream::Send : public
   Stream& stream_;
 };
 
-// What follows runs for each message: it is here so that it becomes a part of the coroutine that awaits it.
+// The functions below run for each message: inline, so that they become a part of the coroutine that awaits them.
 inline Stream::Recv::Recv(Stream& stream) noexcept
     : Operation([](Waiting& self) noexcept {
         auto& recv = static_cast<Recv&>(self);
