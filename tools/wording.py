@@ -22,9 +22,7 @@ BANNED = {
 NOT_YET_REWRITTEN: dict[str, int] = {
     "app": 28,
     "coax/codec": 15,
-    "coax/net": 16,
     "coax/program": 5,
-    "coax/sim": 27,
     "coax/socket": 25,
     "tests/datagram": 7,
     "tests/interop": 136,

@@ -1,5 +1,5 @@
-// What an accept loop does about an error of accept(2), as its manual page has it: one table for blocking listeners,
-// epoll, io_uring, the simulation, and the loops of servers above them.
+// The reaction of an accept loop to an error of accept(2): one table for blocking listeners, epoll, io_uring, the
+// simulation, and the loops of servers above them.
 #pragma once
 
 #include <cerrno>
@@ -10,16 +10,16 @@
 namespace coax {
 
 enum class AcceptError : std::uint8_t {
-  retry,     // of the connection that waited, which is gone with it: accept the next one, at once
-  back_off,  // the system or the process has run out of something: the connection still waits; accept again later
+  retry,     // of the pending connection, which is lost: accept the next one, at once
+  back_off,  // the system or the process has run out of a resource: the connection still waits; accept again later
   fatal,     // of the listener or the call
 };
 
-// After so many errors in a row to retry at once, an accept reports the last of them: where the system refuses every
-// call (EPERM of a sandbox, EOPNOTSUPP of a datagram socket) it must not spin. A server then backs off.
+// After this many retries in a row, accept() reports the last error. Where the system refuses every call (EPERM of a
+// sandbox, EOPNOTSUPP of a datagram socket), it must not loop forever. A server then backs off.
 constexpr int accept_attempts_max = 64;
 
-// Not for EAGAIN, which says that no connection waits.
+// Not for EAGAIN, which means that no connection is pending.
 // Source: accept(2), "Error handling" and ERRORS; EPERM: "firewall rules forbid connection".
 constexpr AcceptError classify_accept_error(int errno_value) noexcept {
   switch (errno_value) {

@@ -1,4 +1,4 @@
-// Addresses to and from sockaddr and text.
+// Conversion of addresses from and to sockaddr and text.
 #include "coax/net/address.hpp"
 
 #include <fmt/format.h>
@@ -70,7 +70,7 @@ Address::Address(const UnixName& name) noexcept {
   const sa_family_t family = AF_UNIX;
   std::memcpy(bytes_.data(), &family, sizeof family);
   std::ranges::copy(std::as_bytes(std::span(name.text())), bytes_.begin() + path_offset);
-  // The NUL behind a path counts; an abstract name is as long as it is.
+  // The NUL after a path counts; an abstract name has no NUL at its end.
   size_ = path_offset + name.text().size() + (name.text().empty() || name.is_abstract() ? 0 : 1);
 }
 
@@ -164,12 +164,14 @@ namespace {
 std::string_view path_advice(int reason, const UnixName& name) {
   switch (reason) {
     case EADDRINUSE:
-      return is_other_file(name) ? "a file that is no socket stands there: choose another path"
+      return is_other_file(name) ? "that path is a file, not a socket: choose another path"
                                  : "another program listens there: stop it or choose another path";
-    case ENOENT: return "its directory does not exist: make it first";
-    case ENOTDIR: return "a part of the path is no directory";
+    case ENOENT: return "its directory does not exist: create it first";
+    case ENOTDIR: return "a part of the path is not a directory";
     case EACCES:
-    case EPERM: return "this user may not make or replace a file there: choose another path or mend its directory";
+    case EPERM:
+      return "this user may not create or replace a file there: choose another path, or change the rights of its "
+             "directory";
     case EROFS: return "that file system cannot be written to: choose another path, such as one in /run";
     default: return {};
   }
@@ -192,7 +194,7 @@ std::string_view listen_advice(int reason, const Address& address) {
     return "ports below 1024 are privileged: choose a higher one, or grant CAP_NET_BIND_SERVICE";
   }
   if (reason == EADDRNOTAVAIL) return "no interface of this machine has that address";
-  if (reason == EAFNOSUPPORT) return "this machine has no IPv6: take an IPv4 address, 0.0.0.0 for all";
+  if (reason == EAFNOSUPPORT) return "this machine has no IPv6: use an IPv4 address, 0.0.0.0 for all";
   return connect_advice(reason, address);
 }
 

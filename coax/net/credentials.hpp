@@ -1,4 +1,4 @@
-// Credentials: who a process is, as the kernel attests it across Unix sockets (unix(7)).
+// Credentials: process, user and group of a peer, which the kernel attests across Unix sockets (unix(7)).
 #pragma once
 
 #include <cstdint>

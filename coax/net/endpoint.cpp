@@ -1,4 +1,4 @@
-// Endpoints to and from text and sockaddr; names through the system's resolver.
+// Conversion of endpoints from and to text and sockaddr; name resolution.
 #include "coax/net/endpoint.hpp"
 
 #include <arpa/inet.h>
@@ -50,7 +50,7 @@ std::vector<Endpoint> ask_resolver(const std::string& host, std::uint16_t port, 
   return endpoints;
 }
 
-// Asked for IPv4 alone, glibc gives 127.0.0.1 for a name that /etc/hosts has with ::1 only. Asked for both it does not.
+// For IPv4 alone, glibc returns 127.0.0.1 for a name that /etc/hosts has only with ::1. For both families it does not.
 void drop_what_only_stands_for_v6(std::vector<Endpoint>& addresses, const std::string& host, std::uint16_t port) {
   const Endpoint loopback = *Endpoint::from_ip("127.0.0.1", port);
   if (std::ranges::count(addresses, loopback) == 0) return;

@@ -1,4 +1,4 @@
-// Descriptors: closed once, copied and handed on as fcntl(2) has it.
+// Descriptors: closed once, duplicated and inherited by fcntl(2).
 #include "coax/net/file_descriptor.hpp"
 
 #include <fcntl.h>
@@ -12,7 +12,7 @@ namespace coax {
 
 void FileDescriptor::reset(int native) noexcept {
   const int old = std::exchange(native_, native);
-  if (old >= 0) ::close(old);  // also when a signal came: Linux has closed it then
+  if (old >= 0) ::close(old);  // on EINTR, too: Linux has closed it by then
 }
 
 bool FileDescriptor::inheritable() const {

@@ -1,4 +1,4 @@
-// FileDescriptor: owns a descriptor of the kernel and closes it.
+// FileDescriptor: owns a file descriptor and closes it.
 #pragma once
 
 #include <utility>
@@ -20,14 +20,14 @@ class FileDescriptor {
 
   explicit operator bool() const noexcept { return native_ >= 0; }
   [[nodiscard]] int native() const noexcept { return native_; }  // -1: none
-  // Gives it away without closing it.
+  // Releases ownership without closing it.
   [[nodiscard]] int release() noexcept { return std::exchange(native_, -1); }
   void reset(int native = -1) noexcept;
 
-  // Whether a program that this process starts inherits it; all that Coax makes are not inherited. Throw Error.
+  // Whether a program that this process starts inherits it (FD_CLOEXEC); the default is no. Throws: Error.
   [[nodiscard]] bool inheritable() const;
   void set_inheritable(bool inheritable) const;
-  // Another descriptor of the same file.
+  // Duplicates the descriptor (dup(2)).
   [[nodiscard]] FileDescriptor dup() const;
 
  private:

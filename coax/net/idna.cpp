@@ -1,4 +1,4 @@
-// The tables of Unicode are libidn2's.
+// The Unicode tables are libidn2's.
 #include "coax/net/idna.hpp"
 
 #include <idn2.h>

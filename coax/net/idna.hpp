@@ -1,4 +1,4 @@
-// International names (IDNA 2008, RFC 5891): what a name is called in the DNS.
+// Internationalized domain names (IDNA 2008, RFC 5891).
 #pragma once
 
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace coax {
 
-// "bücher.example" -> "xn--bcher-kva.example"; a name that is ASCII stays as it is. Throws Error(address) when it is
-// longer than the DNS has room for (253 bytes, RFC 1035), has a NUL inside, or is no name in UTF-8.
+// Converts "bücher.example" to "xn--bcher-kva.example"; an ASCII name is returned unchanged.
+// Throws: Error(address) when it has more than 253 bytes (RFC 1035), a NUL inside, or is not valid UTF-8.
 std::string ascii_name(std::string_view name);
 
 }  // namespace coax

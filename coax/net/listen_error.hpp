@@ -1,5 +1,5 @@
-// A name may have addresses that this machine lacks: `localhost` is ::1, too, where IPv6 is disabled. Who listens on
-// all addresses of a name leaves those out.
+// A name may have addresses that this machine lacks: `localhost` includes ::1 even where IPv6 is disabled. Listening on
+// all addresses of a name skips those.
 #pragma once
 
 #include <cerrno>

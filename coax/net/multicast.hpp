@@ -1,5 +1,5 @@
-// Memberships in multicast groups as socket options, in the form that is the same for IPv4 and IPv6 (RFC 3678): for
-// whoever sets options, a blocking socket or a loop.
+// Multicast group membership as socket options, in the form that is the same for IPv4 and IPv6 (RFC 3678), for blocking
+// sockets and loops.
 #pragma once
 
 #include <array>
@@ -11,13 +11,13 @@
 
 namespace coax {
 
-// What setsockopt(2) takes.
+// The arguments of setsockopt(2).
 class MulticastOption {
  public:
-  // Of anybody who sends to the group, or of one source; interface 0: the system chooses.
+  // Joins the group for any source, or for one; interface 0: the system chooses.
   static MulticastOption join(const Endpoint& group, unsigned interface, const std::optional<Endpoint>& source);
   static MulticastOption leave(const Endpoint& group, unsigned interface, const std::optional<Endpoint>& source);
-  // Through which interface a socket of that family sends to groups.
+  // The outgoing interface for multicast of a socket of that family.
   static MulticastOption interface(Family family, unsigned interface);
 
   [[nodiscard]] int level() const noexcept { return level_; }

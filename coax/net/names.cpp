@@ -1,4 +1,4 @@
-// The resolver and the tables of the system, through the calls that threads may share.
+// The resolver and the system's tables, through their thread-safe calls.
 #include "coax/net/names.hpp"
 
 #include <arpa/inet.h>
@@ -24,7 +24,7 @@ namespace {
   throw ResolveError(failure, operation, name);
 }
 
-// What the table of a package says; without the package nothing is there.
+// This file belongs to a package that may be missing.
 constexpr const char* services_file = "/etc/services";
 constexpr const char* protocols_file = "/etc/protocols";
 std::string_view why_unknown(const char* table) {
@@ -33,7 +33,7 @@ std::string_view why_unknown(const char* table) {
                                 : "there is no /etc/protocols here: install the package netbase, or give the number";
 }
 
-// glibc takes any number, also "+80" and " 80", modulo 65536.
+// glibc accepts any number, also "+80" and " 80", modulo 65536.
 void check_service(std::string_view service) {
   if (service.empty() || parse_port(service)) return;
   const bool is_name = (service.front() | 0x20) >= 'a' && (service.front() | 0x20) <= 'z';
@@ -64,7 +64,7 @@ addrinfo native_of(const AddressHints& hints) {
 
 namespace {
 
-// The loopback addresses, whatever the files and name servers say (RFC 6761, section 6.3).
+// The loopback addresses, whatever files and name servers say (RFC 6761, section 6.3).
 std::vector<AddressInfo> loopback_info(std::string_view name, std::string_view service, AddressHints hints) {
   const std::string canonical(hints.canonical_name ? name : "");
   hints.canonical_name = false;
@@ -268,7 +268,7 @@ std::string interface_name(unsigned index) {
 
 std::optional<Endpoint> loose_ipv4(std::string_view text, std::uint16_t port) {
   in_addr address{};
-  // inet_aton(3) passes over what stands behind white space.
+  // inet_aton(3) ignores everything after white space.
   if (text.find_first_of(std::string_view(" \t\n\v\f\r\0", 7)) != std::string_view::npos) return std::nullopt;
   if (::inet_aton(std::string(text).c_str(), &address) == 0) return std::nullopt;
   return Endpoint::from_address(std::span(reinterpret_cast<const std::uint8_t*>(&address), sizeof address), port);

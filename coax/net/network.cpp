@@ -1,4 +1,4 @@
-// Blocks of addresses, and what an address is for.
+// Address blocks, and the purpose of an address.
 #include "coax/net/network.hpp"
 
 #include <fmt/core.h>
@@ -80,7 +80,7 @@ Endpoint Network::last() const noexcept { return masked(first_, prefix_length_, 
 
 std::string Network::to_string() const { return fmt::format("{}/{}", first_.ip(), prefix_length_); }
 
-// --- what an address is for: the IANA registries of special-purpose addresses ---
+// --- the purpose of an address: the IANA registries of special-purpose addresses ---
 
 namespace {
 

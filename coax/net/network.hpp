@@ -1,4 +1,4 @@
-// Network: a block of addresses (CIDR, RFC 4632 and RFC 4291), for rules about who may come in.
+// Network: an address block (CIDR, RFC 4632 and RFC 4291), for access rules.
 #pragma once
 
 #include <string>
@@ -8,13 +8,13 @@
 
 namespace coax {
 
-// The ports of the endpoints that it is asked about do not matter; ::ffff:a.b.c.d counts as a.b.c.d.
+// Ports of endpoints are ignored; ::ffff:a.b.c.d counts as a.b.c.d.
 class Network {
  public:
-  // "10.0.0.0/8", "2001:db8::/32", or one address alone. Throws Error(address) that says what is wrong with it, such as
-  // bits beyond the prefix (and what was probably meant).
+  // Parses "10.0.0.0/8", "2001:db8::/32", or a single address.
+  // Throws: Error(address) with the reason, such as bits beyond the prefix (and what was probably meant).
   static Network parse(std::string_view text);
-  // That address and all that share its first `prefix_length` bits.
+  // The block of that address with the given prefix length.
   static Network around(const Endpoint& address, unsigned prefix_length);
 
   [[nodiscard]] bool contains(const Endpoint& address) const noexcept;
@@ -22,7 +22,7 @@ class Network {
   [[nodiscard]] bool overlaps(const Network& other) const noexcept { return contains(other) || other.contains(*this); }
 
   [[nodiscard]] const Endpoint& first() const noexcept { return first_; }  // the address of the network
-  [[nodiscard]] Endpoint last() const noexcept;                            // in IPv4 its broadcast address
+  [[nodiscard]] Endpoint last() const noexcept;                            // the broadcast address in IPv4
   [[nodiscard]] unsigned prefix_length() const noexcept { return prefix_length_; }
   [[nodiscard]] Endpoint::Family family() const noexcept { return first_.family(); }
   [[nodiscard]] std::string to_string() const;  // "10.0.0.0/8"

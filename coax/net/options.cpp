@@ -1,4 +1,4 @@
-// The options' numbers.
+// The numbers of the options.
 #include "coax/net/options.hpp"
 
 #include <netinet/in.h>

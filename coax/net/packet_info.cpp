@@ -48,13 +48,13 @@ std::size_t put(std::span<char> control, int level, int type, const T& info) noe
 void enable(int native, const Address& at) noexcept {
   if (!at.endpoint().is_wildcard()) return;
   const int on = 1;
-  // A socket of both families, too: only this form tells which address answers a broadcast datagram.
+  // A socket of both families needs it, too: only this form names the local address for replies to a broadcast.
   ::setsockopt(native, IPPROTO_IP, IP_PKTINFO, &on, sizeof on);
   if (at.family() == Family::v6) ::setsockopt(native, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof on);
 }
 
 Endpoint read(const ::msghdr& message) noexcept {
-  auto* const all = const_cast<::msghdr*>(&message);  // the macros take it as it was before const
+  auto* const all = const_cast<::msghdr*>(&message);  // the macros expect a pointer that is not const
   Endpoint at;
   for (cmsghdr* control = CMSG_FIRSTHDR(all); control != nullptr; control = CMSG_NXTHDR(all, control)) {
     if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) return read_v4(*control);

@@ -1,6 +1,6 @@
-// The local address of a datagram: which one it reached, and which one its answer leaves from. On a socket bound to a
-// wildcard the kernel would else choose the latter by its routes, and a peer that asked 127.0.0.2 is answered by
-// 127.0.0.1, which a connected socket does not accept.
+// The local address of a datagram: the one at which it arrived, and the source of its reply. On a socket bound to a
+// wildcard the kernel would choose the source by its routes: a query to 127.0.0.2 would be answered from 127.0.0.1,
+// which a connected client does not accept.
 // Source: ip(7) IP_PKTINFO; RFC 3542, section 6.
 #pragma once
 
@@ -14,17 +14,17 @@
 
 namespace coax::packet_info {
 
-// Room for it among the control messages of a datagram, either way.
-// Over IPv4, a socket of both families gets it in both forms.
+// The space for it among the control messages of a datagram, either way. Over IPv4, a socket of both families receives
+// both forms.
 inline constexpr std::size_t space = CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo));
 
-// Asks the kernel for it where `at`, which the socket is bound to, is a wildcard; else there is nothing to ask.
+// Enables it where `at`, which the socket is bound to, is a wildcard; otherwise it is not needed.
 void enable(int native, const Address& at) noexcept;
-// Returns: the address, without a port, that the datagram reached; of a group's or a broadcast datagram over IPv4, the
-// local one that can answer it. Of no family when the kernel did not say, or when it cannot be a source.
+// Returns: the local address, without a port, at which the datagram arrived; for multicast and broadcast over IPv4, the
+// local address for a reply. Without a family when the kernel did not report it, or when it cannot be a source.
 Endpoint read(const ::msghdr& message) noexcept;
 // Appends a control message that makes `from` the source.
-// Returns: how much of `control` it takes; 0 when `from` is of no family.
+// Returns: the bytes used of `control`; 0 when `from` has no family.
 std::size_t write(std::span<char> control, const Endpoint& from) noexcept;
 
 }  // namespace coax::packet_info

@@ -1,5 +1,5 @@
-// What the kernel tells about ports in /proc (proc(5)), and asking it by binding. The tables are read line by line:
-// a machine may have a million connections.
+// Ports in /proc (proc(5)), and probes by bind(2). The tables are read line by line: a machine may have a million
+// connections.
 #include "coax/net/ports.hpp"
 
 #include <dirent.h>
@@ -50,7 +50,7 @@ std::string first_line(const std::string& path) {
 class Words {
  public:
   explicit Words(std::string_view text) noexcept : rest_(text) {}
-  // Empty: there are no more.
+  // Empty: no more words.
   std::string_view next() noexcept {
     rest_ = trim(rest_);
     const std::string_view word = rest_.substr(0, rest_.find_first_of(" \t"));
@@ -62,7 +62,7 @@ class Words {
   std::string_view rest_;
 };
 
-// "0100007F:1F90": words of 32 bits in the order of this machine, each written as a number.
+// "0100007F:1F90": words of 32 bits in the byte order of this machine, each written as a number.
 std::optional<Endpoint> endpoint_of(std::string_view text) noexcept {
   const std::size_t colon = text.find(':');
   if (colon != 8 && colon != 32) return std::nullopt;
@@ -124,7 +124,7 @@ PortState probe_port(Transport transport, const Endpoint& at) {
       ::socket(is_v6 ? AF_INET6 : AF_INET, (is_tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
   if (!probe) throw Error(errno, "make a socket");
   const int v6_only = at.is_wildcard() ? 0 : 1;
-  const int reuse = is_tcp ? 1 : 0;  // for UDP this would share a port that somebody has
+  const int reuse = is_tcp ? 1 : 0;  // for UDP this would share a port that is in use
   if ((is_v6 && ::setsockopt(probe.native(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) != 0) ||
       ::setsockopt(probe.native(), SOL_SOCKET, SO_REUSEADDR, &reuse, sizeof reuse) != 0) {
     throw Error(errno, "set an option of a socket");
@@ -139,7 +139,7 @@ PortState probe_port(Transport transport, const Endpoint& at) {
   throw Error(reason, "bind to", address.to_string(), listen_advice(reason, address));
 }
 
-// --- who has it ---
+// --- processes ---
 
 std::optional<SocketRow> parse_socket_row(std::string_view line) noexcept {
   Words words(line);
@@ -196,12 +196,12 @@ struct CloseFolder {
   void operator()(DIR* folder) const noexcept { ::closedir(folder); }
 };
 
-// Calls visit(name) for each number in the folder; nothing when it may not be read.
+// Calls visit(name) for each number in the folder; does nothing without the right to read it.
 template <class Visit>
 void for_each_number(const std::string& path, Visit visit) {
   const std::unique_ptr<DIR, CloseFolder> folder(::opendir(path.c_str()));
   if (!folder) return;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): the folder is ours alone
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread uses the folder
   while (const dirent* entry = ::readdir(folder.get())) {
     if (const auto number = number_of<pid_t>(static_cast<const char*>(entry->d_name))) visit(*number);
   }
@@ -214,7 +214,7 @@ std::optional<std::uint64_t> inode_behind(const std::string& path) {
   return parse_socket_link({link.data(), static_cast<std::size_t>(size)});
 }
 
-// A process ends while we look, or may not be looked into: it is passed over.
+// Skips a process that ends meanwhile, or that this user may not inspect.
 void find_processes(std::vector<Found>& all) {
   std::multimap<std::uint64_t, PortHolder*> by_inode;
   for (Found& found : all) {

@@ -1,5 +1,5 @@
-// A socket's file outlives its socket, and bind(2) takes no path that exists: so a program that was killed could not
-// come back before somebody has removed what it left.
+// The file of a Unix socket outlives the socket, and bind(2) refuses a path that exists. So a program that was killed
+// could not listen again before its old file is removed.
 #include "coax/net/unix_path.hpp"
 
 #include <fcntl.h>

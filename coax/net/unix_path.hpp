@@ -1,4 +1,4 @@
-// The file of a Unix socket that has a path: what stands there, and whether it is still ours.
+// The file of a Unix socket with a path: its kind, and whether this process still owns it.
 #pragma once
 
 #include <cstdint>
@@ -11,25 +11,23 @@ namespace coax {
 
 enum class AtPath : std::uint8_t {
   nothing,
-  dead_socket,  // nobody listens on it: who made it has ended, and connecting is refused
-  live_socket,  // or one of which this user may not know
+  dead_socket,  // it has no listener: its program has ended, and connect(2) is refused
+  live_socket,  // or one that this user may not connect to
   other_file,
 };
-// Asks a socket by connecting to it, which whoever listens on it accepts as a client that leaves at once. An abstract
-// name has no file.
+// Probes a socket with connect(2); its listener, if any, accepts a client that leaves at once. An abstract name has no
+// file.
 AtPath what_stands_at(const UnixName& name) noexcept;
 
-// The same without asking: a file, and no socket.
+// The same without a probe: whether it is a file, but not a socket.
 bool is_other_file(const UnixName& name) noexcept;
 
-// So that one can listen there: removes a dead socket. 0 or errno; EADDRINUSE: what stands there stays.
+// Removes a dead socket, so that bind(2) can succeed. 0 or errno; EADDRINUSE: the file is kept.
 int make_way(const UnixName& name) noexcept;
 
-// The file that a socket was bound to, known again by its device and inode, which no other file gets for as long as
-// the socket is open. It stays when this object goes.
-// Held from looking at a path until something listens there: of two programs that find the same dead socket, one would
-// else remove the living one of the other. It is a lock on the path's directory. Given up after a second, since whoever
-// may read the directory could hold it.
+// Held from the check of a path until something listens on it: of two programs that find the same dead socket, one
+// would otherwise remove the new socket of the other. It is a lock on the path's directory. Given up after a second,
+// since any process that may read the directory could hold it.
 class PathLock {
  public:
   explicit PathLock(const UnixName& name) noexcept;
@@ -38,14 +36,16 @@ class PathLock {
   FileDescriptor directory_;
 };
 
+// The file that a socket was bound to, identified by its device and inode, which no other file gets while the socket is
+// open. It outlives this object.
 class BoundPath {
  public:
   BoundPath() noexcept = default;
-  // As it is now; nothing for an abstract name.
+  // The file at this moment; none for an abstract name.
   explicit BoundPath(const UnixName& name);
   [[nodiscard]] bool is_some() const noexcept { return !path_.empty(); }
   [[nodiscard]] bool is_ours() const noexcept;  // the path still leads to it
-  // If it is ours; once.
+  // Removes the file if it is ours; once.
   void remove() noexcept;
 
  private:

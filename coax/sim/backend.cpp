@@ -1,9 +1,8 @@
-// The simulated back-end: slots and operations as in epoll's, and instead of a kernel the world of sim_private.hpp.
+// The simulated back-end: slots and operations as in epoll's, on the world of network_private.hpp instead of a kernel.
 //
-// A poll() takes a microsecond of the world's time, so that who looks again and again sees it pass; when nothing is due
-// and somebody would sleep, time jumps to the next event or to the end of the wait. Only when nothing is left that
-// could ever happen by itself does the thread really wait, for a signal; a loop that waits for none does not let it
-// come to that.
+// A poll() takes a microsecond of the world's time, so that busy polling sees time pass. When no event is due and the
+// loop would sleep, time jumps to the next event or to the end of the wait. The thread really waits, for a signal, only
+// when no event is left; a loop without signal handlers reports a deadlock before that.
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,7 +22,8 @@ namespace coax {
 
 namespace {
 constexpr Duration poll_takes = std::chrono::microseconds(1);
-constexpr int first_native = 1'000'000;  // beyond any descriptor of the kernel, which somebody might close by mistake
+// beyond any descriptor of the kernel, so that close(2) cannot hit one by mistake
+constexpr int first_native = 1'000'000;
 }  // namespace
 
 struct SimSlot {
@@ -31,7 +31,7 @@ struct SimSlot {
   bool open = false;
   bool resets = false;  // when it is closed
   Endpoint host;        // whose descriptor it is
-  Endpoint from;        // where to connect from; none: it was not said
+  Endpoint from;        // the source address for connect; none: not set
   sim::Handle end;
   sim::Listener* listener = nullptr;
   sim::DatagramSocket* datagrams = nullptr;
@@ -72,7 +72,7 @@ class SimBackend final : public ReadinessBackend<SimBackend, SimSlot>, private s
 
   void ready(Descriptor descriptor) noexcept override;
   Slot& take_slot(const Endpoint& host, Descriptor& descriptor);
-  bool perform(Slot& slot, Op& op);  // true: finished
+  bool perform(Slot& slot, Op& op);  // true: completed
   bool perform_recv(Slot& slot, Op& op);
   bool perform_accept(Slot& slot, Op& op);
   bool perform_connect(Slot& slot, Op& op);
@@ -296,14 +296,15 @@ int SimBackend::set_option(Descriptor descriptor, const SocketOption& option) no
     const auto& value = *static_cast<const linger*>(option.value);
     slot->resets = value.l_onoff != 0 && value.l_linger == 0;
   }
-  return 0;  // others make no difference here
+  return 0;  // other options have no effect here
 }
 
 int SimBackend::get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept {
   const Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return EBADF;
   if (level != SOL_SOCKET || name != SO_PEERCRED || value.size() != sizeof(ucred)) return ENOPROTOOPT;
-  const ucred ours{.pid = ::getpid(), .uid = ::geteuid(), .gid = ::getegid()};  // whoever is on this network
+  // every peer on this network is this process
+  const ucred ours{.pid = ::getpid(), .uid = ::geteuid(), .gid = ::getegid()};
   std::ranges::copy(std::as_bytes(std::span(&ours, 1)), value.begin());
   return 0;
 }

@@ -1,10 +1,11 @@
 // Datagrams in the simulated world.
 //
-// Theory of operation. Each datagram is an event of its own, which finds its receiver when it arrives. On its way it is
-// lost, doubled, or held up so that others overtake it, as the conditions between the two hosts say; without that those
-// of one sender to one receiver arrive in their order. What arrives while the receiver's buffer is full is lost, and so
-// is what meets a partition: nobody sends it again. That nobody is there is told to a connected sender only, as in
-// Linux. A group and the broadcast address are everybody who hears them at that moment, each by a path of its own.
+// Theory of operation. Each datagram is an event of its own, which finds its receiver when it arrives. Under way it is
+// lost, duplicated, or delayed so that others overtake it, by the conditions between the two hosts; without those, the
+// datagrams of one sender to one receiver arrive in their order. A datagram that meets a full receive buffer or a
+// partition is lost; it is not sent again. As in Linux, only a connected sender is notified when there is no receiver.
+// A multicast or broadcast datagram reaches every socket that would receive it at that moment, each by a path of its
+// own.
 #include "coax/loop/datagrams.hpp"
 
 #include <netinet/in.h>
@@ -21,7 +22,7 @@ namespace coax {
 namespace {
 
 constexpr std::size_t bytes_max = 65'507;
-constexpr std::size_t receive_buffer = 212'992;  // as Linux has it
+constexpr std::size_t receive_buffer = 212'992;  // as in Linux
 constexpr std::size_t overhead = 512;            // of each datagram in a buffer
 constexpr std::uint16_t first_free_port = 49'152;
 
@@ -34,13 +35,13 @@ bool is_same_address(const Endpoint& left, const Endpoint& right) noexcept {
   return std::ranges::equal(left.address(), right.address());
 }
 
-// What an IPv6 socket calls an IPv4 peer.
+// The address under which an IPv6 socket sees an IPv4 peer.
 Endpoint as_seen_by(const sim::DatagramSocket& socket, const Endpoint& from) {
   if (socket.at.family() == from.family()) return from;
   return *Endpoint::from_ip("::ffff:" + from.ip(), from.port());
 }
 
-// What a socket is willing to take at all: its port, and a family that it has.
+// Whether a socket accepts the datagram at all: its port, and a family that it has.
 bool hears(const sim::DatagramSocket& socket, const Endpoint& to, const Endpoint& from) noexcept {
   const bool has_family = socket.at.family() == to.family() ||
                           (socket.any_address && socket.options.dual_stack && to.family() == Endpoint::Family::v4);
@@ -55,7 +56,7 @@ bool is_member(const sim::DatagramSocket& socket, const Endpoint& group, const E
   });
 }
 
-// How well an address fits to a socket; 0: not at all.
+// How specific the match of an address is; 0: no match.
 int fit(const sim::DatagramSocket& socket, const Endpoint& to, const Endpoint& from) noexcept {
   if (!hears(socket, to, from)) return 0;
   const bool is_exact = is_same_address(socket.at, to);
@@ -117,7 +118,7 @@ int SimNetwork::World::set_option(sim::DatagramSocket& socket, const SocketOptio
   } else if (option.name >= MCAST_JOIN_GROUP && option.name <= MCAST_LEAVE_SOURCE_GROUP) {
     return change_membership(socket, option);
   }
-  return 0;  // others make no difference here
+  return 0;  // other options have no effect here
 }
 
 int SimNetwork::World::change_membership(sim::DatagramSocket& socket, const SocketOption& option) {
@@ -235,7 +236,7 @@ sim::DatagramSocket* SimNetwork::World::find_datagrams(const sim::Packet& packet
     if (how_well == best) ++count;
   }
   if (best == 0) return nullptr;
-  // Those that share a port share the peers.
+  // Sockets that share a port share the peers.
   std::size_t skip = packet.from.port() % count;
   for (auto& [id, socket] : datagram_sockets_) {
     if (fit(socket, packet.to, packet.from) == best && skip-- == 0) return &socket;

@@ -1,4 +1,4 @@
-// Sockets for datagrams in the simulated world, and what travels between them.
+// Datagram sockets in the simulated world, and the packets between them.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +15,23 @@
 
 namespace coax::sim {
 
-// One datagram under way, or the news that nobody was there (no bytes, back to its sender).
+// A datagram under way, or the notice that it had no receiver (no bytes, back to its sender).
 struct Packet {
   std::string bytes;
   Endpoint from;
   Endpoint to;
   std::uint64_t sender = 0;
-  std::uint64_t receiver = 0;  // one of those that a group or everybody means; 0: whoever has the address
+  std::uint64_t receiver = 0;  // one of those that a multicast or broadcast reaches; 0: the socket with the address
 };
 
 struct DatagramSocket {
   std::uint64_t id = 0;
   Endpoint at;
   bool any_address = false;  // it was bound to the wildcard
-  Endpoint peer;             // of no family: it is not connected
+  Endpoint peer;             // without a family: not connected
   DatagramOptions options;
   Descriptor owner;
-  int error = 0;  // errno of what was told about something sent before
+  int error = 0;  // errno of an earlier datagram, not yet reported
   bool hears_own_host = true;
   struct Membership {
     Endpoint group;
@@ -41,7 +41,7 @@ struct DatagramSocket {
   std::vector<Membership> memberships;
   std::deque<Packet> arrived;
   std::size_t arrived_bytes = 0;
-  std::map<Endpoint, TimePoint> last_arrival;  // by receiver: what is not to be overtaken arrives after it
+  std::map<Endpoint, TimePoint> last_arrival;  // by receiver: datagrams that must keep their order arrive after it
 };
 
 }  // namespace coax::sim

@@ -1,4 +1,5 @@
-// SimNetwork's face, and the parts of the world that are not packets: random numbers, hosts, conditions, outages.
+// The public class SimNetwork, and the parts of the world that are not packets: random numbers, hosts, conditions,
+// outages.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,7 +17,7 @@ namespace coax {
 // --- random numbers ---
 
 SimRandom::SimRandom(std::uint64_t seed) noexcept {
-  for (std::uint64_t& word : state_) {  // splitmix64, which its authors recommend for the state of xoshiro
+  for (std::uint64_t& word : state_) {  // splitmix64, recommended by the authors of xoshiro for its initial state
     std::uint64_t mixed = seed += 0x9e3779b97f4a7c15;
     mixed = (mixed ^ (mixed >> 30)) * 0xbf58476d1ce4e5b9;
     mixed = (mixed ^ (mixed >> 27)) * 0x94d049bb133111eb;
@@ -48,7 +49,7 @@ bool SimRandom::chance(double probability) noexcept {
 // --- SimNetwork ---
 
 std::optional<std::uint64_t> seed_from_environment() {
-  const char* const given = std::getenv("COAX_SEED");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const given = std::getenv("COAX_SEED");  // NOLINT(concurrency-mt-unsafe): never set by us
   if (given == nullptr || *given == '\0') return std::nullopt;
   const std::string_view text = given;
   std::uint64_t seed = 0;
@@ -164,8 +165,8 @@ void SimNetwork::World::tell_outages() {
   }
 }
 
-// Packets find out by themselves. An end that has nothing on its way does by keep-alive probes, the first after a
-// minute of silence and the last a minute later; or because it asks again and again whether there is room to send.
+// Packets detect an outage by themselves. An end with no packet under way detects it by keep-alive probes, the first
+// after a minute of silence and the last a minute later; or because it keeps asking for room to send.
 void SimNetwork::World::watch_outage(const sim::Handle& handle) {
   using namespace std::chrono_literals;
   const sim::End& end = handle.end();
@@ -180,8 +181,8 @@ void SimNetwork::World::watch_outage(const sim::Handle& handle) {
 
 namespace {
 
-// Addresses from 100::/16 are assigned to nobody. The name's number stands where hosts are told apart.
-constexpr std::uint16_t unix_port = 1;  // what connects has a higher one
+// No host has an address of 100::/16 (reserved by the IETF). The number of the name identifies the host.
+constexpr std::uint16_t unix_port = 1;  // connecting sockets have higher ones
 
 bool is_place(const Endpoint& endpoint) noexcept {
   const auto bytes = endpoint.address();

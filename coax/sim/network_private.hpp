@@ -1,5 +1,5 @@
-// The simulated world behind SimNetwork: connections, what is under way, and time. Its back-end (sim_backend.cpp) asks
-// it for system calls, so to say, and is told who may be able to go on.
+// The simulated world behind SimNetwork: connections, packets under way, and time. The back-end (backend.cpp) calls
+// it for what would be system calls, and is notified when an operation may continue.
 #pragma once
 
 #include <sys/uio.h>
@@ -21,7 +21,7 @@
 
 namespace coax::sim {
 
-// What was sent in one direction and not yet received, under way or arrived.
+// The bytes sent in one direction and not yet received, under way or arrived.
 class ByteQueue {
  public:
   void append(const char* data, std::size_t count);
@@ -33,12 +33,12 @@ class ByteQueue {
   std::size_t begin_ = 0;
 };
 
-// Packets that wait for a path, to be sent again.
+// Packets that wait for a path, to be retransmitted.
 struct Held {
   std::size_t data = 0;
   std::size_t room = 0;
   bool fin = false;
-  Duration pause{};  // zero: nothing is held
+  Duration pause{};  // zero: no packet is held
   TimePoint since;
 };
 
@@ -46,34 +46,34 @@ struct Held {
 struct End {
   Endpoint local;
   Endpoint peer;
-  Descriptor owner;  // none: it is not adopted yet, or not any more
+  Descriptor owner;  // none: it is not adopted yet, or already closed
   bool established = false;
   bool closed = false;  // by its owner
-  bool dead = false;    // reset, timed out or refused: nothing more comes or goes
-  int error = 0;        // errno of that, told once
+  bool dead = false;    // reset, timed out or refused: it sends and receives no more
+  int error = 0;        // its errno, reported once
   bool keep_alive = false;
   // Sending.
   ByteQueue sent;
-  std::size_t in_use = 0;  // of the window, as far as this end knows
+  std::size_t in_use = 0;  // bytes of the window in use, as far as this end knows
   bool fin_sent = false;
   bool waits_to_send = false;
-  TimePoint last_arrival;  // of what it sends, at the other end: nothing overtakes
+  TimePoint last_arrival;  // of its packets at the other end: their order is kept
   Held held;
   // Receiving.
-  std::size_t arrived = 0;  // of what the other end has sent
-  std::size_t room = 0;     // received, and the other end was not told yet
+  std::size_t arrived = 0;  // bytes that the other end has sent and that have arrived
+  std::size_t room = 0;     // bytes received, but not yet announced to the other end
   bool fin_arrived = false;
   TimePoint last_heard;
 };
 
 struct Connection {
   std::uint64_t id = 0;
-  bool is_local = false;    // of Unix sockets: no path that could be slow, be cut or lose anything
+  bool is_local = false;    // Unix sockets: their path is never slow or cut, and loses nothing
   std::array<End, 2> ends;  // the client's, the server's
   TimePoint began;
   bool vanished = false;
-  bool is_down = false;      // its path, as the connection was told last
-  std::uint64_t outage = 0;  // counts how often it was
+  bool is_down = false;      // whether its path is down, as last reported to the connection
+  std::uint64_t outage = 0;  // counts its outages
 };
 
 // Names one end.
@@ -95,7 +95,7 @@ struct Listener {
 
 struct Event {
   enum class Kind : std::uint8_t {
-    // Packets, at the end that they arrive at.
+    // Packets, at the end where they arrive.
     syn,
     answer,  // count: 0 or ECONNREFUSED
     established,
@@ -103,13 +103,13 @@ struct Event {
     fin,
     room,  // count: bytes that were received
     reset,
-    // Datagrams, at whoever has the address; and at its sender that nobody has it.
+    // Datagrams, at their receiver; and at their sender, that there is no receiver.
     datagram,
     nobody_there,
     // Timers of an end.
     send_again,
     keep_alive,  // count: the outage that it belongs to
-    stuck,       // likewise
+    stuck,       // the same
   };
   TimePoint at;
   std::uint64_t sequence = 0;
@@ -122,7 +122,7 @@ struct Event {
   }
 };
 
-// Who is told that an operation on it may go on.
+// Is notified that an operation on the descriptor may continue.
 class Observer {
  public:
   virtual void ready(Descriptor descriptor) noexcept = 0;
@@ -145,7 +145,7 @@ class SimNetwork::World {
   [[nodiscard]] std::uint64_t trace() const noexcept { return trace_; }
   SimRandom& random() noexcept { return random_; }
 
-  // --- what SimNetwork offers; hosts are host_key()s ---
+  // --- the interface for SimNetwork; hosts are host_key()s ---
   void set_conditions(const SimConditions& conditions);
   void set_conditions(const Endpoint& host, const Endpoint& other, const SimConditions& conditions);
   void partition(const Endpoint& host, const Endpoint& other);
@@ -163,17 +163,17 @@ class SimNetwork::World {
   void connect_from(const Endpoint& address) { next_from_ = address; }
   void connect_always_from(const Endpoint& address) { always_from_[Address(address).family()] = address; }
 
-  // --- Unix names: each is a host of its own, with an address that belongs to nobody ---
-  // Nothing: one that nobody listens on, which the kernel would choose.
+  // --- Unix names: each is a host of its own, with an address that no other host has ---
+  // Empty: a name without a listener, which the kernel would choose.
   Endpoint place_of(const UnixName& name);
-  // What programs see: the name, no name for one that connected, or the endpoint that it is.
+  // The address that programs see: the name, no name for a socket that connected, or the endpoint itself.
   [[nodiscard]] Address address_at(const Endpoint& endpoint) const;
   [[nodiscard]] bool has_listener(const Endpoint& place) const noexcept { return listeners_.contains(place); }
 
   // --- time ---
   void advance(TimePoint to) noexcept { now_ = std::max(now_, to); }
   [[nodiscard]] std::optional<TimePoint> next() const noexcept;
-  // What is due happens. False: nothing was.
+  // Handles the events that are due. False: there was none.
   bool deliver(sim::Observer& observer);
 
   // --- the system calls of the back-end: counts, or -errno ---
@@ -192,7 +192,7 @@ class SimNetwork::World {
   std::int64_t send(const sim::Handle& handle, std::span<const iovec> pieces);
   int finish(const sim::Handle& handle);
   void close(const sim::Handle& handle, bool resets = false);
-  // Datagrams. `at` and `peer` as Backend::open_datagrams() has them; `from`: the address of a host, or none.
+  // Datagrams. `at` and `peer` as in Backend::open_datagrams(); `from`: the address of a host, or none.
   std::expected<sim::DatagramSocket*, int> open_datagrams(const Endpoint& at, const Endpoint& peer,
                                                           const Endpoint& from, const DatagramOptions& options);
   static int set_option(sim::DatagramSocket& socket, const SocketOption& option);  // 0 or errno
@@ -241,7 +241,7 @@ class SimNetwork::World {
   void make_room(const sim::Handle& receiver, std::size_t count);
   void tell(Descriptor descriptor) noexcept;
   void forget_if_over(const sim::Connection& connection);
-  // Datagrams: sim_datagrams.cpp.
+  // Datagrams: datagrams.cpp.
   [[nodiscard]] bool is_taken(const Endpoint& at, const DatagramOptions& options) const noexcept;
   static int change_membership(sim::DatagramSocket& socket, const SocketOption& option);
   void send_one(sim::DatagramSocket& socket, BytesView bytes, const Endpoint& to, const Endpoint& source);
@@ -264,7 +264,7 @@ class SimNetwork::World {
   std::map<Family, Endpoint> always_from_;
   std::map<Endpoint, sim::Listener> listeners_;
   std::map<Endpoint, std::shared_ptr<sim::Connection>> connections_;  // by the client's end; until both ends are closed
-  std::map<std::uint64_t, sim::DatagramSocket> datagram_sockets_;     // in the order in which they were made
+  std::map<std::uint64_t, sim::DatagramSocket> datagram_sockets_;     // in the order of their creation
   std::priority_queue<sim::Event> events_;
   sim::Observer* observer_ = nullptr;
   TimePoint now_ = TimePoint(std::chrono::hours(1));

@@ -1,11 +1,12 @@
-// What happens on the wires of the simulated world: TCP as its ends see it.
+// The packets of the simulated world: TCP as its ends see it.
 //
-// Theory of operation. Bytes are copied once, into the sender's queue, and stay there until they are received; what
-// travels is only news of them: so many more have come, so many were received, no more will come. News of one end never
-// overtake each other, as segments are put in order again. A connection behaves as Linux has it: who closes with unread
-// bytes, or gets bytes after closing, resets; a reset is told once, to whoever asks first, and what had come before it
-// can still be read. When the path is down, news are held and sent again at growing intervals, until they arrive or the
-// sender gives up; a reset is sent once only, and may be lost: that is what makes peers half-open.
+// Theory of operation. Bytes are copied once, into the sender's queue, and stay there until they are received. Packets
+// carry only counts: bytes that were sent, bytes that were received, the end of the stream. Packets of one end never
+// overtake each other, as TCP delivers segments in order. A connection behaves as in Linux: an end that closes with
+// unread bytes, or receives bytes after closing, sends a reset. A reset is reported once, to the first call, and bytes
+// that arrived before it can still be read. When the path is down, packets are held and retransmitted at growing
+// intervals, until they arrive or the sender gives up. A reset is sent once only, and may be lost: that is what makes
+// connections half-open.
 #include <algorithm>
 #include <utility>
 
@@ -36,10 +37,10 @@ void ByteQueue::take(char* to, std::size_t count) noexcept {
 }  // namespace sim
 
 namespace {
-constexpr Duration first_pause = 200ms;  // before something is sent again; doubles up to
+constexpr Duration first_pause = 200ms;  // before a retransmission; doubles up to
 constexpr Duration last_pause = 5s;
 constexpr Duration handshake_pause = 1s;
-constexpr Duration latency_least = 1us;  // an answer never comes in the moment of the question
+constexpr Duration latency_least = 1us;  // an answer never arrives in the moment of the question
 }  // namespace
 
 // --- events ---
@@ -114,11 +115,11 @@ void SimNetwork::World::happen(const sim::Event& event) {
   }
 }
 
-// --- coming together ---
+// --- the handshake ---
 
 namespace {
 
-// On a listener of both families IPv4 looks like this.
+// The form of an IPv4 peer on a listener of both families.
 Endpoint mapped(const Endpoint& endpoint) { return *Endpoint::from_ip("::ffff:" + endpoint.ip(), endpoint.port()); }
 
 }  // namespace
@@ -152,7 +153,7 @@ void SimNetwork::World::arrive_handshake(const sim::Event& event) {
   }
 }
 
-// Comes again, until the client gives up.
+// Retransmits, until the client gives up.
 void SimNetwork::World::lose_handshake(const sim::Event& event) {
   sim::Connection& connection = *event.to.connection;
   sim::End& client = connection.ends[0];
@@ -207,7 +208,7 @@ void SimNetwork::World::arrive_established(const sim::Event& event) {
   tell(listener->owner);
 }
 
-// --- what travels ---
+// --- packets ---
 
 void SimNetwork::World::arrive(const sim::Event& event) {
   using Kind = sim::Event::Kind;
@@ -305,7 +306,8 @@ std::int64_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> 
   return end.dead ? 0 : -EAGAIN;
 }
 
-// Not told before it is worth while, as in TCP: else windows would be cut into ever smaller pieces.
+// Announced only when it is worth while, as in TCP: otherwise windows would shrink (silly window syndrome, RFC 9293,
+// section 3.8.6.2).
 void SimNetwork::World::make_room(const sim::Handle& receiver, std::size_t count) {
   sim::End& end = receiver.end();
   end.room += count;
@@ -353,7 +355,7 @@ void SimNetwork::World::close(const sim::Handle& handle, bool resets) {
   if (std::exchange(end.closed, true)) return;
   end.owner = {};
   if (end.established && !end.dead) {
-    // Between Unix sockets what was sent is there at once; and they have no reset that could be asked for.
+    // Between Unix sockets, bytes arrive at once; and they have no reset.
     const bool is_local = handle.connection->is_local;
     if (is_local ? !handle.other().sent.empty() : resets || end.arrived != 0) {
       transmit(handle, sim::Event::Kind::reset);

@@ -202,7 +202,7 @@ Listener::Listener(const Address& at, const ListenOptions& options) : Socket(at.
     const int reason = error.code().value();
     const bool is_dead = reason == EADDRINUSE && path && what_stands_at(*path) == AtPath::dead_socket;
     throw Error(reason, "listen on", at.to_string(),
-                is_dead ? "a socket that nobody listens on stands there: remove it" : listen_advice(reason, at));
+                is_dead ? "a socket without a listener exists at that path: remove it" : listen_advice(reason, at));
   }
 }
 

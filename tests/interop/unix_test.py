@@ -114,7 +114,7 @@ class HubOnAPath(UnixTest):
         pathlib.Path(self.path).write_text("precious")
         ran = support.run("serve", "--listen", self.where)
         self.assertEqual(ran.returncode, 3)
-        self.assertIn(b"a file that is no socket stands there", ran.stderr)
+        self.assertIn(b"that path is a file, not a socket", ran.stderr)
         self.assertEqual(pathlib.Path(self.path).read_text(), "precious")
 
     def test_a_bad_path(self) -> None:

@@ -45,9 +45,9 @@ TEST(Unix, un01_bind_makes_a_file_that_stays_after_close) {
   }
   EXPECT_TRUE(std::filesystem::exists(path));
   EXPECT_EQ(reason_of([&] { const Listener again(folder.name()); }), EADDRINUSE);
-  EXPECT_EQ(
-      said([&] { const Listener again(folder.name()); }),
-      "listen on unix:" + path + ": Address already in use; a socket that nobody listens on stands there: remove it");
+  EXPECT_EQ(said([&] { const Listener again(folder.name()); }),
+            "listen on unix:" + path +
+                ": Address already in use; a socket without a listener exists at that path: remove it");
 }
 
 TEST(Unix, un01_the_file_has_the_permissions_that_are_asked_for) {

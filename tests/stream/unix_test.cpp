@@ -180,7 +180,7 @@ TEST_F(UnixPathOfTheKernel, another_file_is_never_removed) {
       const mode_t before = mode_of(folder.path(file));
       EXPECT_EQ(error_of_listening(folder.name(file)),
                 "listen on unix:" + folder.path(file) +
-                    ": Address already in use; a file that is no socket stands there: choose another path");
+                    ": Address already in use; that path is a file, not a socket: choose another path");
       EXPECT_EQ(mode_of(folder.path(file)), before);
     }
     EXPECT_EQ(std::filesystem::file_size(folder.path("file")), 8U);
@@ -233,11 +233,13 @@ TEST_F(UnixPathOfTheKernel, that_cannot_be_is_refused_with_advice) {
   run([]() -> Task<> {
     const Folder folder;
     const std::string absent = folder.path("absent/socket");
-    EXPECT_EQ(error_of_listening(UnixName(absent)),
-              "listen on unix:" + absent + ": No such file or directory; its directory does not exist: make it first");
+    EXPECT_EQ(
+        error_of_listening(UnixName(absent)),
+        "listen on unix:" + absent + ": No such file or directory; its directory does not exist: create it first");
     std::ofstream(folder.path("file")) << "";
-    EXPECT_EQ(error_of_listening(folder.name("file/socket")),
-              "listen on unix:" + folder.path("file/socket") + ": Not a directory; a part of the path is no directory");
+    EXPECT_EQ(
+        error_of_listening(folder.name("file/socket")),
+        "listen on unix:" + folder.path("file/socket") + ": Not a directory; a part of the path is not a directory");
     const std::string long_path = "unix:/" + std::string(107, 'x');
     EXPECT_EQ(co_await text_of_error(serve({.listen = long_path}, [](Stream&) -> Task<> { co_return; })),
               "name " + long_path + ": AF_UNIX path too long: 108 bytes, the kernel takes 107; choose a shorter one");
@@ -245,8 +247,9 @@ TEST_F(UnixPathOfTheKernel, that_cannot_be_is_refused_with_advice) {
 }
 
 TEST_F(UnixPathOfTheKernel, without_permission_is_refused_with_advice) {
-  EXPECT_EQ(listen_advice(EACCES, UnixName("/run/x")),
-            "this user may not make or replace a file there: choose another path or mend its directory");
+  EXPECT_EQ(
+      listen_advice(EACCES, UnixName("/run/x")),
+      "this user may not create or replace a file there: choose another path, or change the rights of its directory");
   if (::geteuid() == 0) GTEST_SKIP() << "root may do everything";
   run([]() -> Task<> {
     const Folder folder;
