@@ -110,7 +110,7 @@ std::string Words::problem() {
   const CLI::Option* const argument = argument_of(command_);
   const int most = argument == nullptr ? 0 : argument->get_items_expected_max();
   if (std::cmp_greater(arguments.size(), most)) {
-    return suggest(fmt::format("\"{}\" is one word too many", arguments[static_cast<std::size_t>(most)]),
+    return suggest(fmt::format("\"{}\" is one argument too many", arguments[static_cast<std::size_t>(most)]),
                    arguments[static_cast<std::size_t>(most)], option_names(command_));
   }
   if (argument != nullptr && argument->get_required() && arguments.empty()) {

@@ -20,7 +20,7 @@ void receive(coax::Socket& sender, const std::string& folder) {
   const std::string name = header.substr(0, header.rfind(':'));
   const std::string size = header.substr(std::min(name.size() + 1, header.size()));
   const auto bytes_max = coax::parse_size(size + "B");
-  if (!coax::is_plain_file_name(name)) throw std::runtime_error("that is no plain file name");
+  if (!coax::is_plain_file_name(name)) throw std::runtime_error("that is not a plain file name");
   if (!bytes_max || *bytes_max > 1 << 30) throw std::runtime_error("that is no size of at most 1 GiB");
   coax::NewFile file(folder);
   sender.send("OK");

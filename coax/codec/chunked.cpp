@@ -1,4 +1,4 @@
-// One state for each place in the grammar, so that it does not matter how the bytes are cut and nothing is buffered.
+// A state machine with a state for each place in the grammar: input may be split anywhere, and nothing is buffered.
 #include "coax/codec/chunked.hpp"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace coax::http1 {
 
 namespace {
 
-// A peer that sends more of what is thrown away than this is not after sending a body.
+// More discarded bytes than this are not part of a legitimate body.
 constexpr std::uint32_t overhead_bytes_max = 16 * 1024;
 
 // The value of a hexadecimal digit, 16 when it is none.
@@ -51,7 +51,7 @@ ChunkedDecoder::Result ChunkedDecoder::after(char c) {
       return std::unexpected("a chunk extension that is malformed or too long");
     case State::size_lf:
       if (c == '\n') return after_size_line();
-      return std::unexpected("a chunk size that no CRLF follows");
+      return std::unexpected("a chunk size without CRLF");
     case State::data_cr:
       if (c == '\r') return State::data_lf;
       return std::unexpected("a chunk that is longer than its size");
@@ -71,10 +71,10 @@ ChunkedDecoder::Result ChunkedDecoder::after(char c) {
       return std::unexpected("trailers that are malformed or too long");
     case State::trailer_lf:
       if (c == '\n') return State::trailer_start;
-      return std::unexpected("a trailer that no CRLF follows");
+      return std::unexpected("a trailer without CRLF");
     case State::end_lf:
       if (c == '\n') return State::done;
-      return std::unexpected("a last chunk that no CRLF follows");
+      return std::unexpected("a last chunk without CRLF");
     case State::data:
     case State::done: break;
   }

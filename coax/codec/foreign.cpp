@@ -1,4 +1,4 @@
-// Recognising HTTP, TLS and SSH by their first bytes, and what to answer.
+// Detection of HTTP, TLS and SSH by their first bytes, and the answers to them.
 #include "coax/codec/foreign.hpp"
 
 #include <utility>
@@ -10,7 +10,7 @@ namespace coax {
 namespace {
 
 constexpr char tls_handshake = '\x16';                  // the type of a record; no text begins with it
-constexpr std::string_view version_pattern = "HTTP/#";  // '#': any digit; then perhaps ".1"
+constexpr std::string_view version_pattern = "HTTP/#";  // '#': any digit; ".1" is optional
 constexpr std::string_view ssh_pattern = "SSH-#.#";     // 2.0, 1.99
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }

@@ -1,7 +1,7 @@
-// What else may speak to a port for lines or frames. A web page of any origin can make a browser send a request there,
-// whose headers and body would be taken for messages. Pure: no descriptor, no clock.
+// Other protocols on a port for lines or frames. A web page of any origin can make a browser send a request to it,
+// whose headers and body would be read as messages (cross-protocol attack). Pure: no descriptor, no clock.
 //
-// The first bytes of a connection decide: what a browser sends begins with the method, and a page cannot change that.
+// The first bytes of a connection decide: a browser's request begins with the method, which a page cannot change.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +15,17 @@ namespace coax {
 enum class ForeignProtocol : std::uint8_t { none, http, tls, ssh };
 
 std::string_view to_string(ForeignProtocol protocol) noexcept;  // "HTTP"
-// What to send before the connection is closed: a response 400, a fatal alert, or a line.
-// Lifetime: that of the program.
+// The bytes to send before the connection is closed: a response 400, a fatal alert, or a line.
+// Lifetime: static.
 BytesView foreign_answer(ForeignProtocol protocol) noexcept;
 
-// Recognises an HTTP request line of any method ("POST / HTTP/1.1", CR or LF), a TLS record and an SSH banner. A text
-// such as "GET well soon" is none.
+// Detects an HTTP request line of any method ("POST / HTTP/1.1", CR or LF), a TLS record and an SSH banner. A text such
+// as "GET well soon" is not one.
 // Source: RFC 9112, section 3; RFC 8446, section 5.1; RFC 4253, section 4.2.
 class ForeignDetector {
  public:
-  // The bytes of a connection in their order, however they are cut.
-  // Returns: what they are, once that is certain; none before that, and for good when they are something else.
+  // Feed the bytes of a connection in their order, split anywhere.
+  // Returns: the protocol once it is certain; none before that, and for all later calls when it is another protocol.
   ForeignProtocol feed(BytesView bytes) noexcept;
 
  private:
@@ -38,7 +38,7 @@ class ForeignDetector {
   bool is_first_ = true;
 };
 
-// Thrown by readers of lines and frames, once; then they give the end, and the connection should be closed.
+// Thrown by readers of lines and frames, once; then they report the end, and the connection should be closed.
 struct ForeignProtocolError : Error {
   ForeignProtocolError(ForeignProtocol which, std::string_view peer);
 };

@@ -1,4 +1,4 @@
-// Frames: a byte is looked at once, but for the few before it that may be the start of a delimiter.
+// Frames: each byte is scanned once, except for the last few that may be the start of a delimiter.
 #include "coax/codec/frames.hpp"
 
 #include <algorithm>
@@ -62,13 +62,13 @@ std::expected<FrameEnvelope, std::string_view> Framing::enclose(BytesView payloa
   switch (kind_) {
     case Kind::until_close: return envelope;
     case Kind::fixed:
-      if (payload.size() != frame_bytes_) return std::unexpected("it has not the length that all frames have here");
+      if (payload.size() != frame_bytes_) return std::unexpected("it does not have the fixed length of a frame");
       return envelope;
     case Kind::delimited: {
-      // Its end together with the start of the delimiter may look like one, too.
+      // Its end together with the start of the delimiter may look like a delimiter, too.
       const std::string end = payload.from(payload.size() - std::min(payload.size(), delimiter_.size())).string();
       const bool is_clear = (end + delimiter_).find(delimiter_) == end.size();
-      if (!is_clear || payload.text().contains(delimiter_)) return std::unexpected("the delimiter stands inside");
+      if (!is_clear || payload.text().contains(delimiter_)) return std::unexpected("it contains the delimiter");
       envelope.tail = delimiter_;
       return envelope;
     }
@@ -117,13 +117,13 @@ std::optional<FrameEvent> FrameDecoder::rest() {
   if (!began && framing_.kind_ != Framing::Kind::until_close) return std::nullopt;
   knows_length_ = false;
   length_bytes_ = 0;
-  // A delimited one may be above its limit by the start of a delimiter.
+  // A delimited frame may exceed its limit by a partial delimiter.
   if (framing_.kind_ == Framing::Kind::delimited && held_.size() > frame_bytes_max_) return too_long();
   held_was_lent_ = true;
   return FrameEvent{is_whole ? FrameEvent::Kind::frame : FrameEvent::Kind::cut_off, std::span(held_)};
 }
 
-// Where the delimiter begins in what is held, if its end is in what was fed.
+// The start of the delimiter in the held bytes, when its end is in the fed ones.
 std::optional<std::size_t> FrameDecoder::find_across() const {
   const std::size_t overlap = framing_.delimiter_.size() - 1;
   const std::size_t from = held_.size() - std::min(held_.size(), overlap);
@@ -151,7 +151,7 @@ std::optional<FrameEvent> FrameDecoder::next_delimited() {
     held_ = std::vector<char>();
   }
   if (!lent_) return std::nullopt;
-  // Of a frame that is dropped, only what may be the start of its delimiter matters.
+  // Of a dropped frame, only a partial delimiter at its end matters.
   const std::size_t overlap = delimiter_bytes - 1;
   const BytesView piece = std::exchange(lent_, {});
   const bool is_too_long =
@@ -190,7 +190,7 @@ std::optional<FrameEvent> FrameDecoder::next_sized() {
   return std::nullopt;
 }
 
-// False: it is not complete, or bad.
+// False: the length is incomplete or invalid.
 bool FrameDecoder::read_length() {
   if (framing_.kind_ == Framing::Kind::fixed) {
     length_ = framing_.frame_bytes_;
@@ -226,7 +226,7 @@ FrameEvent FrameDecoder::finish(BytesView last_piece) {
   return {FrameEvent::Kind::frame, frame};
 }
 
-// Of a frame whose end is still to come.
+// For a frame that is not complete.
 FrameEvent FrameDecoder::too_long() {
   dropping_ = true;
   held_ = std::vector<char>();

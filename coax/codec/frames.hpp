@@ -1,5 +1,5 @@
-// Frames out of a stream of bytes, and around what is to be sent: of a fixed length, ended by a delimiter, behind their
-// length, or all that comes until the end. Pure: no descriptor, no clock.
+// Frames in a stream of bytes, decoded and encoded: of a fixed length, with a delimiter, with a length prefix, or until
+// the end of the stream. Pure: no descriptor, no clock.
 #pragma once
 
 #include <array>
@@ -17,36 +17,36 @@
 
 namespace coax {
 
-// What stands before a payload and tells its length. varint: seven bits in each byte, the lowest first, and the top bit
-// where another one follows (LEB128, as Protocol Buffers has it); at most ten bytes.
+// The length before a payload. varint: seven bits in each byte, least significant first, with the top bit set when
+// another byte follows (LEB128, as in Protocol Buffers); at most ten bytes.
 enum class LengthPrefix : std::uint8_t { u8, u16, u32, u64, varint };
 enum class ByteOrder : std::uint8_t { big, little };
 
-// What goes around a payload on the wire.
+// The bytes around a payload on the wire.
 struct FrameEnvelope {
   [[nodiscard]] BytesView head() const noexcept { return {head_bytes.data(), head_size}; }
   std::array<char, 10> head_bytes{};
   std::size_t head_size = 0;
-  BytesView tail;  // valid as long as the framing
+  BytesView tail;  // lifetime: that of the framing
 };
 
-// How a stream is cut into frames. The factories throw Error(invalid) for what cannot be.
+// How a stream is split into frames. The factories throw Error(invalid) for impossible arguments.
 class Framing {
  public:
   enum class Kind : std::uint8_t { fixed, delimited, length_prefixed, until_close };
-  // What is a frame that the end of the stream ends, instead of the delimiter.
+  // How the end of the stream counts instead of a delimiter: the frame is cut off, or whole.
   enum class AtEnd : std::uint8_t { cut_off, whole };
 
   static Framing fixed(std::size_t frame_bytes);
-  // Of at least one byte; it does not belong to the frame.
+  // At least one byte; it is not part of the frame.
   static Framing delimited(std::string delimiter, AtEnd at_end = AtEnd::cut_off);
-  // The length does not count itself.
+  // The length does not include the prefix.
   static Framing length_prefixed(LengthPrefix prefix = LengthPrefix::u32, ByteOrder order = ByteOrder::big);
-  // One frame, perhaps an empty one.
+  // One frame, which may be empty.
   static Framing until_close();
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  // What makes a frame of the payload; or why it cannot be one.
+  // Returns: the bytes around the payload that make it a frame; or why it cannot be one.
   [[nodiscard]] std::expected<FrameEnvelope, std::string_view> enclose(BytesView payload) const;
 
  private:
@@ -64,32 +64,33 @@ class Framing {
 struct FrameEvent {
   enum class Kind : std::uint8_t {
     frame,
-    too_long,    // told once, without its bytes; what follows in the same frame is dropped
-    bad_length,  // a varint of more than 64 bits: nothing can be made of what follows, and each call tells it again
-    cut_off,     // the stream has ended in the middle of a frame, of which these bytes had come
+    too_long,    // reported once, without its bytes; later bytes of the frame are dropped
+    bad_length,  // a varint of more than 64 bits: no further frame can be found, and each call reports it again
+    cut_off,     // the stream has ended in the middle of a frame, of which these bytes were received
   };
   Kind kind = Kind::frame;
   BytesView bytes;  // valid until the next call of feed(), next() or rest()
 };
 
-// For those who read frames from somewhere.
+// Options of the readers of frames.
 struct FramesOptions {
-  std::size_t frame_bytes_max = 1_MiB;  // of what is read, without length or delimiter; a fixed length is its own limit
-  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and next()
-  // throws ForeignProtocolError. Not of Framing::until_close(), which takes any bytes. A borrowed reader has an option
-  // of its own.
+  // of a received frame, without length or delimiter; a fixed length is its own limit
+  std::size_t frame_bytes_max = 1_MiB;
+  // Whether a peer that speaks HTTP, TLS or SSH is refused: it gets an answer in its protocol, and next() throws
+  // ForeignProtocolError. Not for Framing::until_close(), which accepts any bytes. A borrowed reader has an option of
+  // its own.
   bool refuse_foreign = true;
 
   [[nodiscard]] bool refuses_foreign(const Framing& framing) const noexcept {
     return refuse_foreign && framing.kind() != Framing::Kind::until_close;
   }
 };
-// What is wrong with what came from that peer, when it is no frame.
+// The error for an invalid or incomplete frame from that peer.
 Error frame_error(FrameEvent::Kind kind, const FramesOptions& options, std::string_view peer);
 
-// Feed, then call next() until it returns nothing; only then may the fed bytes go away or more be fed. At the end of
-// the stream call rest(). A frame that stands whole in the fed bytes is lent from there. Memory is held only for a
-// frame that is not complete, and only for what has come of it, whatever length was announced.
+// Feed, then call next() until it returns nothing; only then may the fed bytes be released or more be fed. At the end
+// of the stream call rest(). A frame that is complete within the fed bytes is a view of them. Memory is held only for
+// an incomplete frame, and only for its received bytes, whatever length was announced.
 class FrameDecoder {
  public:
   // frame_bytes_max: of a frame without its length or delimiter; a fixed length is its own limit.
@@ -98,9 +99,9 @@ class FrameDecoder {
   // Borrows the bytes.
   void feed(BytesView bytes) noexcept { lent_ = bytes; }
   std::optional<FrameEvent> next();
-  // Of the fed bytes: those behind the last event. None once next() has returned nothing.
+  // The fed bytes after the last event. None once next() has returned nothing.
   [[nodiscard]] BytesView unread() const noexcept { return lent_; }
-  // The stream has ended: what becomes of what stands, once; nothing when too_long was told of it.
+  // The stream has ended: the event for the incomplete frame, once; nothing when too_long was reported for it.
   std::optional<FrameEvent> rest();
 
  private:
@@ -116,9 +117,9 @@ class FrameDecoder {
   Framing framing_;
   std::size_t frame_bytes_max_;
   BytesView lent_;
-  std::vector<char> held_;         // of the frame that is not complete, or of the one that was lent last
+  std::vector<char> held_;         // of the incomplete frame, or of the one that was returned last
   std::uint64_t length_ = 0;       // of the frame, as far as it was read
-  std::uint64_t missing_ = 0;      // of the frame, once its length is known
+  std::uint64_t missing_ = 0;      // remaining bytes of the frame, once its length is known
   std::uint8_t length_bytes_ = 0;  // read so far
   bool knows_length_ = false;
   bool bad_length_ = false;

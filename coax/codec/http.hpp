@@ -1,4 +1,5 @@
-// What the messages of all versions of HTTP have in common: fields, and where the method, target and status stand.
+// The common part of messages of all versions of HTTP: fields, and the names of the pseudo-fields for method, target
+// and status.
 #pragma once
 
 #include <algorithm>
@@ -12,11 +13,11 @@
 namespace coax::http {
 
 struct Field {
-  std::string_view name;   // as it was received; compared without regard to case
+  std::string_view name;   // as received; compared without regard to case
   std::string_view value;  // without white space at both ends
 };
 
-// The fields of a message, in their order. A view: it lives as long as the message.
+// The fields of a message, in their order. A view. Lifetime: that of the message.
 class Fields {
  public:
   constexpr Fields() noexcept = default;

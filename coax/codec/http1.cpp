@@ -1,9 +1,9 @@
-// Reading heads and framing bodies.
+// Parsing of heads and framing of bodies.
 //
-// A head that comes whole is read where it is, once. Everything else goes the long way: each line is searched for its
-// end as it comes, which is enough to keep the limits and to refuse a bare LF or a folded field at once, and the head
-// is read when it is complete. What is wrong is only ever told there, so that it does not depend on how the bytes were
-// cut.
+// A head that arrives complete is parsed in place, once. Any other head takes the slow path: each line is scanned for
+// its end as it arrives, which suffices to enforce the limits and to refuse a bare LF or a folded field at once; the
+// head is parsed when it is complete. All other errors are detected only there, so that they do not depend on how the
+// bytes were split.
 #include "coax/codec/http1.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ constexpr WordChars is_host_char("-._~!$&'()*+,;=%:[]");  // RFC 3986, sections 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-// Whether a name, which is a token, is that one; `lower` has no other characters than small letters and '-'.
+// Whether a name, which is a token, equals `lower`, which has only small letters and '-'.
 template <std::size_t n>
 bool is(std::string_view token, const char (&lower)[n]) noexcept {
   if (token.size() != n - 1) return false;
@@ -56,8 +56,8 @@ enum class Wrong : std::uint8_t {
 Failure failure_of(Wrong what) noexcept {
   switch (what) {
     case Wrong::start_line: return {400, "a malformed start line"};
-    case Wrong::status: return {400, "a status that is none"};
-    case Wrong::version: return {505, "a version not spoken here"};
+    case Wrong::status: return {400, "an invalid status"};
+    case Wrong::version: return {505, "an unsupported version"};
     case Wrong::field: return {400, "a malformed field"};
     case Wrong::two_hosts: return {400, "more than one Host"};
     case Wrong::host: return {400, "a malformed Host"};
@@ -74,18 +74,18 @@ Failure failure_of(Wrong what) noexcept {
   return {400, "?"};
 }
 
-// Reads the head that a text begins with. Its functions take where they begin and return where they have ended, null
-// when it cannot go on.
+// Parses the head at the start of a text. Its functions get the position where they begin and return where they ended;
+// null when they failed.
 //
-// What it reads ends with LF, which may be in no element: looking for the end of one needs no other limit.
+// The text ends with LF, which no element may contain: scanning for the end of an element needs no other bound.
 class HeadReader {
  public:
   HeadReader(Head& head, const Limits& limits, bool is_request) noexcept
       : head_(head), limits_(limits), is_request_(is_request) {}
 
-  // The number of bytes that it takes; 0: it is not whole, above a limit, or wrong().
+  // Returns: the number of bytes of the head; 0: it is incomplete, above a limit, or wrong().
   std::size_t read(std::string_view text) {
-    if (text.empty()) return 0;  // of no memory, perhaps
+    if (text.empty()) return 0;  // perhaps a null pointer
     const char* const begin = text.data();
     const void* const last_lf = memrchr(begin, '\n', text.size());
     if (last_lf == nullptr) return 0;
@@ -103,7 +103,7 @@ class HeadReader {
   [[nodiscard]] Wrong wrong() const noexcept { return wrong_; }
 
  private:
-  // RFC 9112, section 3. The target may be any visible ASCII: who uses it knows what it may be.
+  // RFC 9112, section 3. The target may be any visible ASCII: its user knows the valid forms.
   const char* read_request_line(const char* at) {
     const char* const method = at;
     while (is_token_char(*at)) ++at;
@@ -116,7 +116,7 @@ class HeadReader {
     return skip_crlf(read_version(at + 1, '\r'));
   }
 
-  // Section 4.
+  // RFC 9112, section 4.
   const char* read_status_line(const char* at) {
     at = read_version(at, ' ');
     if (at == nullptr || end_ - at < 5 || at[4] != ' ') return nullptr;
@@ -133,7 +133,7 @@ class HeadReader {
     if (end_ - at < 9 || std::memcmp(at, "HTTP/", 5) != 0 || at[8] != next) return nullptr;
     if (!is_digit(at[5]) || at[6] != '.' || !is_digit(at[7])) return nullptr;
     if (at[5] != '1') return refuse(Wrong::version), nullptr;
-    head_.version_minor = std::min(at[7] - '0', 1);  // RFC 9110, section 2.5: a higher one is taken for 1.1
+    head_.version_minor = std::min(at[7] - '0', 1);  // RFC 9110, section 2.5: a higher one counts as 1.1
     return at + 8;
   }
 
@@ -141,7 +141,7 @@ class HeadReader {
     return at != nullptr && end_ - at >= 2 && at[0] == '\r' && at[1] == '\n' ? at + 2 : nullptr;
   }
 
-  // Section 5.
+  // RFC 9112, section 5.
   const char* read_field(const char* at) {
     const char* const name_begin = at;
     while (is_token_char(*at)) ++at;
@@ -160,7 +160,7 @@ class HeadReader {
     return at;
   }
 
-  // The fields that say how the message is to be read. False: not like that.
+  // The fields that determine the framing. False: an invalid value.
   bool read_known(std::string_view name, std::string_view value) {
     switch (name.size()) {
       case 4: return !is(name, "host") || read_host(value);
@@ -176,7 +176,7 @@ class HeadReader {
   bool read_host(std::string_view value) {
     if (std::exchange(saw_host_, true)) return refuse(Wrong::two_hosts);
     const char* at = value.data();
-    while (is_host_char(*at)) ++at;  // something follows it, if only the CR
+    while (is_host_char(*at)) ++at;  // a byte follows it, at least the CR
     return at == value.data() + value.size() || refuse(Wrong::host);
   }
 
@@ -221,7 +221,7 @@ class HeadReader {
     return true;
   }
 
-  // What only the whole head tells.
+  // The checks that need the whole head.
   bool check() {
     if (has_codings_ && !check_codings()) return false;
     if (is_request_ && head_.version_minor == 1 && !saw_host_) return refuse(Wrong::no_host);
@@ -229,13 +229,13 @@ class HeadReader {
     return true;
   }
 
-  // RFC 9112, sections 6.1 and 6.3: a body whose last coding is not chunked has no end that could be known.
+  // RFC 9112, sections 6.1 and 6.3: the end of a body whose last coding is not chunked cannot be determined.
   bool check_codings() {
     if (head_.version_minor == 0) return refuse(Wrong::coding_in_1_0);
     if (chunked_codings_ > 1) return refuse(Wrong::two_codings);
     if (!ends_chunked_) return refuse(Wrong::last_coding);
     if (other_codings_ != 0) return refuse(Wrong::coding);
-    if (!is_plain_chunked_) return refuse(Wrong::last_coding);  // with empty elements, which some readers overlook
+    if (!is_plain_chunked_) return refuse(Wrong::last_coding);  // with empty elements, which some parsers ignore
     head_.chunked = true;
     return true;
   }
@@ -305,7 +305,8 @@ void Parser::keep() {
   lent_ = {};
 }
 
-// Takes the head that the text begins with, if it is whole and well-formed. Else returns 0 and, when `is_whole`, fails.
+// Parses the head at the start of the text if it is complete and well-formed. Otherwise returns 0 and, when `is_whole`,
+// fails.
 std::size_t Parser::read_head(std::string_view text, bool is_whole) {
   head_.fields.clear();
   head_.content_length.reset();
@@ -321,14 +322,14 @@ std::size_t Parser::read_head(std::string_view text, bool is_whole) {
   return taken;
 }
 
-// Takes bytes up to the end of the head.
+// Consumes bytes up to the end of the head.
 std::size_t Parser::take_head(BytesView bytes) {
   const std::size_t held = raw_.size();
   const auto at = [&](std::size_t index) { return index < held ? raw_[index] : bytes[index - held]; };
   std::size_t taken = 0;
   bool complete = false;
   if (held == 0 && lines_ == 0 && !is_token_char(bytes[0]) && bytes[0] != '\r' && bytes[0] != '\n') {
-    fail(400, "what is no HTTP");  // at once: its first line may never end
+    fail(400, "not HTTP");  // at once: its first line may never end
     return 1;
   }
   while (!complete && taken < bytes.size()) {
@@ -351,13 +352,14 @@ std::size_t Parser::take_head(BytesView bytes) {
   return taken;
 }
 
-// At once: who speaks another protocol may wait for an answer to its first line. `last`: what of it is not in raw_.
+// At once: a client of another protocol may wait for an answer to its first line. `last`: its bytes that are not in
+// raw_.
 void Parser::check_start_line(BytesView last) {
   const std::string line = raw_ + last.string();
   if (line.find("HTTP/") == std::string::npos) fail(400, "a malformed start line");
 }
 
-// head_bytes: that came so far.
+// head_bytes: received so far.
 void Parser::check_limits(std::size_t head_bytes) noexcept {
   if (lines_ > limits_.fields_max + 1) fail(431, "too many fields");
   if (lines_ == 0 && head_bytes > limits_.start_line_bytes_max) fail(414, "a start line that is too long");
@@ -373,7 +375,7 @@ void Parser::end_head() {
   read_head(raw_, true);
 }
 
-// Where the body ends (RFC 9112, section 6.3).
+// The end of the body (RFC 9112, section 6.3).
 void Parser::frame_body() {
   state_ = State::done;
   if (!may_have_body()) return;

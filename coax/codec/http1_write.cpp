@@ -1,4 +1,4 @@
-// Writing heads: nothing that is written can start another field or another message.
+// Writing of heads: no value can start another field or another message.
 #include <algorithm>
 #include <array>
 

@@ -1,4 +1,4 @@
-// JSON as a grammar, read once from front to end; what it stands in is one bit for each level.
+// A recursive-descent grammar of JSON without recursion: one pass, with one bit for each level of nesting.
 #include "coax/codec/json.hpp"
 
 #include <algorithm>
@@ -22,12 +22,12 @@ class JsonCheck {
     while (good && depth_ != 0) good = after_value();
     if (!good) return fault_;
     skip_space();
-    if (at_ != text_.size()) return JsonFault{at_, "something follows the value"};
+    if (at_ != text_.size()) return JsonFault{at_, "unexpected text after the value"};
     return std::nullopt;
   }
 
  private:
-  // NUL at the end, which can stand nowhere in JSON.
+  // NUL at the end, which is not valid anywhere in JSON.
   [[nodiscard]] char peek() const noexcept { return at_ < text_.size() ? text_[at_] : '\0'; }
   bool take(char c) noexcept {
     if (at_ >= text_.size() || text_[at_] != c) return false;
@@ -54,7 +54,7 @@ class JsonCheck {
         case '[': break;
         default: return number();
       }
-      if (depth_ == depth_max_) return fail("arrays and objects stand too deep in each other");
+      if (depth_ == depth_max_) return fail("arrays and objects are nested too deeply");
       is_object_[depth_++] = text_[at_++] == '{';
       skip_space();
       if (take(in_object() ? '}' : ']')) {
@@ -87,7 +87,7 @@ class JsonCheck {
 
   bool word(std::string_view expected) {
     for (const char c : expected) {
-      if (!take(c)) return fail("no value begins so");
+      if (!take(c)) return fail("an unexpected character");
     }
     return true;
   }
@@ -99,7 +99,7 @@ class JsonCheck {
   }
 
   bool number() {
-    if (!take('-') && !is_digit(peek())) return fail("no value begins so");
+    if (!take('-') && !is_digit(peek())) return fail("an unexpected character");
     if (!take('0') && !digits()) return false;
     if (take('.') && !digits()) return false;
     if (!take('e') && !take('E')) return true;
@@ -111,7 +111,7 @@ class JsonCheck {
     ++at_;
     while (true) {
       const char c = peek();
-      if (static_cast<unsigned char>(c) < 0x20) return fail("a control character stands in a string");
+      if (static_cast<unsigned char>(c) < 0x20) return fail("a control character in a string");
       ++at_;
       if (c == '"') return true;
       if (c == '\\' && !escape()) return false;
@@ -121,7 +121,7 @@ class JsonCheck {
   bool escape() {
     constexpr std::string_view letters = "\"\\/bfnrt";
     if (peek() != 'u') {
-      if (!letters.contains(peek())) return fail("there is no such escape");
+      if (!letters.contains(peek())) return fail("an unknown escape");
       ++at_;
       return true;
     }
@@ -133,7 +133,7 @@ class JsonCheck {
       if (!second) return false;
       is_half = *second < 0xdc00 || *second >= 0xe000;
     }
-    return !is_half || fail("an escape is half of a character");
+    return !is_half || fail("half of a surrogate pair");
   }
 
   // The u of an escape and its four digits.
@@ -157,7 +157,7 @@ class JsonCheck {
   std::size_t at_ = 0;
   std::size_t depth_ = 0;
   std::size_t depth_max_;
-  std::bitset<json_depth_limit> is_object_;  // at each level: an object, else an array
+  std::bitset<json_depth_limit> is_object_;  // at each level: an object, otherwise an array
   JsonFault fault_;
 };
 

@@ -1,4 +1,4 @@
-// Scans each byte once: only what was just fed is searched for a line end, never what is held.
+// Scans each byte once: only newly fed bytes are searched for a line end, never held ones.
 #include "coax/codec/lines.hpp"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ std::optional<LineEvent> LineDecoder::rest() {
   release();
   if (std::exchange(dropping_, false) || held_.empty()) return std::nullopt;
   held_was_lent_ = true;
-  // By one byte: a CR that waited for its LF.
+  // By one byte: a CR before a possible LF.
   if (held_.size() > line_bytes_max_) return LineEvent{LineEvent::Kind::too_long, {}};
   return LineEvent{LineEvent::Kind::line, std::span(held_)};
 }
@@ -45,7 +45,7 @@ std::optional<LineEvent> LineDecoder::finish_line(BytesView last_piece) {
   return LineEvent{LineEvent::Kind::line, line};
 }
 
-// Keeps the start of a line, which is all that is left of the lent bytes.
+// Keeps the incomplete line at the end of the fed bytes.
 std::optional<LineEvent> LineDecoder::hold() {
   const BytesView start = std::exchange(lent_, {});
   if (dropping_) return std::nullopt;

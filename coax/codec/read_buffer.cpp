@@ -41,7 +41,7 @@ ReadStep ReadBuffer::find(std::string_view delimiter, std::size_t bytes_max) {
     const std::string_view text = there().text();
     const std::size_t end = text.find(delimiter, searched_bytes_);
     const bool is_whole = end != std::string_view::npos;
-    // A part of the delimiter may stand at the end.
+    // A partial delimiter may be at the end.
     const std::size_t size = is_whole ? end : text.size() - std::min(text.size(), delimiter.size() - 1);
     const bool is_too_long = size > bytes_max;
     if (is_whole && !dropping_ && !is_too_long) return found(end, delimiter.size());

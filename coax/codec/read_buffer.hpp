@@ -1,4 +1,4 @@
-// ReadBuffer: what Reader and SocketReader have in common. It holds the received bytes that were not consumed yet, and
+// ReadBuffer: the common part of Reader and SocketReader. It holds the received bytes that were not consumed yet, and
 // finds lines, delimiters, counts and the events of decoders in them. Pure: no descriptor, no clock.
 #pragma once
 
@@ -18,14 +18,14 @@ namespace coax {
 
 struct ReaderOptions {
   std::size_t line_bytes_max = 64_KiB;  // of a line, or up to a delimiter, without its end
-  // Whether a peer that speaks HTTP, TLS or SSH instead is refused: it gets an answer in its protocol, and
-  // ForeignProtocolError is thrown. False for programs that read the lines of such a protocol themselves.
+  // Whether a peer that speaks HTTP, TLS or SSH is refused: it gets an answer in its protocol, and ForeignProtocolError
+  // is thrown. False for programs that read the lines of such a protocol themselves.
   bool refuse_foreign = true;
 };
 
-// What Reader::next() takes: feed() lends it bytes, next() gives the next event of them or nothing, unread() is what it
-// has not consumed of them, and rest() gives the event that the end of the stream completes. It either keeps a copy of
-// an event's beginning, as FrameDecoder does, or leaves it unread, and gets it again with more behind it.
+// A decoder for Reader::next(). feed() passes bytes to it, next() returns their next event or nothing, unread() returns
+// the bytes that it has not consumed, and rest() returns the event that the end of the stream completes. The start of
+// an event is either copied, as in FrameDecoder, or left unread, and then fed again with more bytes after it.
 template <class D>
 concept PushDecoder = requires(D& decoder, const D& constant, BytesView bytes) {
   decoder.feed(bytes);
@@ -34,29 +34,29 @@ concept PushDecoder = requires(D& decoder, const D& constant, BytesView bytes) {
   { constant.unread() } -> std::convertible_to<BytesView>;
 };
 
-// What a step finds in the buffer.
+// The result of a step in the buffer.
 struct ReadStep {
   enum class Kind : std::uint8_t {
     found,         // `bytes`, valid until the next begin() or keep()
     need_more,     // receive, then repeat the step
-    end,           // the stream has ended, and nothing stands before its end
+    end,           // the stream has ended, and no byte is left
     cut_off,       // the stream has ended after `bytes` of `wanted`
-    too_long,      // told once; the line is passed over
-    no_delimiter,  // an empty one was asked for
+    too_long,      // reported once; the line is skipped
+    no_delimiter,  // the delimiter is empty
   };
   Kind kind = Kind::need_more;
   BytesView bytes = {};
   std::size_t wanted = 0;
 };
 
-// A call of a reader is begin() and then one step, repeated after each receive: keep(), receive, received().
-// The bytes stand in one place: where they were received (lent), or, once more had to be received behind them, in
-// memory of our own. So each byte is copied at most once, and not at all where a line or an event comes whole.
+// A call of a reader is begin() and then one step, repeated after each receive: keep(), receive, received(). The bytes
+// are in one place: where they were received (lent), or in held_ once more had to be received. So each byte is copied
+// at most once, and not at all when a line or an event arrives complete.
 class ReadBuffer {
  public:
   explicit ReadBuffer(const ReaderOptions& options) noexcept : options_(options) {}
 
-  // Consumes what the last step found.
+  // Consumes the result of the last step.
   void begin() noexcept;
   ReadStep line();
   ReadStep until(std::string_view delimiter);
@@ -66,17 +66,17 @@ class ReadBuffer {
   template <PushDecoder D>
   auto decode(D& decoder, std::size_t& consumed) -> decltype(decoder.next());
 
-  // Copies what is lent: its owner is going to receive into the same memory.
+  // Copies lent bytes, before their owner receives into the same memory.
   void keep();
-  // Borrows the bytes until keep(); empty: the stream has ended. Returns: the foreign protocol that they complete; then
-  // nothing is buffered and the stream counts as ended.
+  // Borrows the bytes until keep(); empty: the stream has ended.
+  // Returns: the foreign protocol that they complete; then the buffer is empty and the stream counts as ended.
   ForeignProtocol received(BytesView bytes);
 
-  // What was received and not consumed, without what the last step found.
+  // Received bytes that were not consumed, without the result of the last step.
   [[nodiscard]] BytesView buffered() const noexcept { return there().from(found_bytes_); }
   // The stream has ended; bytes may still be buffered.
   [[nodiscard]] bool ended() const noexcept { return end_ != End::open; }
-  // Throws: for a step that was cut_off, too_long or no_delimiter, what Reader says at its calls.
+  // Throws: for a step that was cut_off, too_long or no_delimiter, the error that Reader documents.
   [[noreturn]] void fail(const ReadStep& step, std::string_view peer) const;
 
  private:
@@ -93,7 +93,7 @@ class ReadBuffer {
   ReaderOptions options_;
   ForeignDetector detector_;
   BytesView lent_;
-  std::string held_;  // from held_begin_ on
+  std::string held_;  // valid from held_begin_ on
   std::size_t held_begin_ = 0;
   std::size_t found_bytes_ = 0;     // of there(): by the last step
   std::size_t searched_bytes_ = 0;  // of there(): no delimiter begins in them
@@ -123,7 +123,7 @@ auto ReadBuffer::decode(D& decoder, std::size_t& consumed) -> decltype(decoder.n
   const BytesView bytes = there();
   decoder.feed(bytes);
   auto event = decoder.next();
-  found_bytes_ = bytes.size() - BytesView(decoder.unread()).size();  // the bytes of the event may stand there
+  found_bytes_ = bytes.size() - BytesView(decoder.unread()).size();  // the bytes of the event may be among them
   consumed += found_bytes_;
   if (!event) [[unlikely]] {
     begin();

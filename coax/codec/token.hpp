@@ -1,4 +1,4 @@
-// The words of HTTP: which characters names and values may have (RFC 9110, section 5.6.2 and 5.5), and lists of words.
+// Tokens of HTTP: the characters of names and values (RFC 9110, sections 5.6.2 and 5.5), and comma-separated lists.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,7 @@
 
 namespace coax::http1 {
 
-// Those that a set of ASCII characters and all ASCII letters and digits make.
+// A set of ASCII characters together with all ASCII letters and digits.
 class WordChars {
  public:
   consteval explicit WordChars(std::string_view others) {
@@ -38,19 +38,19 @@ constexpr bool is_token(std::string_view text) noexcept {
   return !text.empty() && std::ranges::all_of(text, is_token_char);
 }
 
-// In a field value: all but control characters; a tab and bytes above 0x7F may be.
+// In a field value: any character but control characters; a tab and bytes above 0x7F are allowed.
 constexpr bool is_field_char(char c) noexcept {
   return c == '\t' || (static_cast<unsigned char>(c) >= ' ' && c != '\x7F');
 }
 
-// The first character that is below `lowest` (at most '~'), DEL or, with `only_ascii`, above it; else the end. Sixteen
-// or eight at a time: names are short, values and targets are not.
+// The first character that is below `lowest` (at most '~'), DEL or, with `only_ascii`, above DEL; otherwise the end.
+// Scans 16 or 8 bytes at a time: names are short, values and targets are not.
 template <char lowest, bool only_ascii>
 const char* find_outside(const char* at, const char* end) noexcept {
 #ifdef __SSE2__
   for (; end - at >= 16; at += 16) {
     const __m128i text = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i below = only_ascii  // signed: what is above ASCII is negative
+    const __m128i below = only_ascii  // signed: bytes above ASCII are negative
                               ? _mm_cmplt_epi8(text, _mm_set1_epi8(lowest))
                               : _mm_cmpeq_epi8(_mm_min_epu8(text, _mm_set1_epi8(lowest - 1)), text);
     const int found = _mm_movemask_epi8(_mm_or_si128(below, _mm_cmpeq_epi8(text, _mm_set1_epi8(0x7F))));
@@ -62,7 +62,7 @@ const char* find_outside(const char* at, const char* end) noexcept {
       constexpr std::uint64_t ones = 0x0101010101010101;
       std::uint64_t text = 0;
       std::memcpy(&text, at, 8);
-      // The highest bit of the first octet that is looked for; above it there may be wrong ones.
+      // The lowest set bit marks the first match; higher ones may be false.
       std::uint64_t found = ((text - ones * lowest) | ((text ^ ones * 0x7F) - ones)) & ~text;
       if (only_ascii) found |= text;
       found &= ones * 0x80;
@@ -74,7 +74,7 @@ const char* find_outside(const char* at, const char* end) noexcept {
   return at;
 }
 
-// The first character that may not be in a field value, else the end.
+// The first character that is not allowed in a field value, otherwise the end.
 inline const char* find_control(const char* at, const char* end) noexcept {
   at = find_outside<' ', false>(at, end);
   while (at != end && *at == '\t') at = find_outside<' ', false>(at + 1, end);
@@ -86,8 +86,8 @@ inline bool is_field_value(std::string_view text) noexcept {
   return find_control(text.data(), end) == end;
 }
 
-// Calls f(word) for each element of a comma-separated list, without the white space around it; not for empty ones
-// (RFC 9110, section 5.6.1).
+// Calls f(element) for each element of a comma-separated list, without the white space around it; empty ones are
+// skipped (RFC 9110, section 5.6.1).
 template <class F>
 void for_each_word(std::string_view list, F&& f) {
   while (!list.empty()) {

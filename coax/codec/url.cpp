@@ -1,4 +1,4 @@
-// Segments are decoded before dots are looked at, so that %2e%2e is not a way around.
+// Segments are decoded before dots are handled, so that %2e%2e cannot bypass the check.
 #include "coax/codec/url.hpp"
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace coax {
 
 namespace {
 
-// Nothing when a percent is malformed or stands for NUL.
+// Nothing for a malformed percent-encoding or an encoded NUL.
 std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
   std::string out;
   for (std::size_t index = 0; index < text.size(); ++index) {
@@ -40,7 +40,8 @@ bool for_each_part(std::string_view text, char separator, F&& f) {
   }
 }
 
-// In a decoded segment every '/' was encoded. False: dots between two of them would lead elsewhere for some readers.
+// In a decoded segment every '/' was encoded. False: dot segments between encoded slashes, which some readers would
+// follow.
 bool mark_encoded_slashes(std::string& segment) {
   if (!segment.contains('/')) return true;
   const bool good = for_each_part(segment, '/', [](std::string_view part) { return part != "." && part != ".."; });
@@ -65,7 +66,7 @@ std::optional<std::string> parse_path(std::string_view text) {
   return path;
 }
 
-// What may have a meaning of its own.
+// Characters with a meaning of their own.
 constexpr auto is_special = [] {
   std::array<bool, 256> table{};
   for (const unsigned char c : {'\0', '#', '%', '?', '/'}) table[c] = true;

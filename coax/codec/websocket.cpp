@@ -1,5 +1,5 @@
-// Frames are read with all that RFC 6455 asks to be checked, in the order of their bytes; a whole frame is unmasked
-// where it lies, a cut one is put together in held_.
+// Frames are parsed with all checks of RFC 6455, in the order of their bytes. A complete frame is unmasked in place; an
+// incomplete one is assembled in held_.
 #include "coax/codec/websocket.hpp"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ constexpr std::uint8_t mask_bit = 0x80;
 constexpr std::uint8_t length_16 = 126;
 constexpr std::uint8_t length_64 = 127;
 
-// Masks or unmasks in place, and turns the mask to where the next byte starts.
+// Masks or unmasks in place, and rotates the mask for the next byte.
 void apply(Mask& mask, std::span<char> bytes) noexcept {
   std::array<char, 8> twice{};
   std::ranges::copy(mask, twice.begin());
@@ -48,7 +48,7 @@ constexpr bool is_known(Opcode opcode) noexcept {
   return opcode <= Opcode::binary || (opcode >= Opcode::close && opcode <= Opcode::pong);
 }
 
-// That may be sent (RFC 6455, section 7.4, and the registry of IANA).
+// Codes that may be sent (RFC 6455, section 7.4, and the IANA registry).
 constexpr bool is_close_code(std::uint64_t code) noexcept {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
@@ -58,12 +58,12 @@ constexpr bool is_close_code(std::uint64_t code) noexcept {
 struct MessageDecoder::Header {
   std::uint8_t first;
   bool masked;
-  bool shortest;  // the length stands in as few bytes as it can
+  bool shortest;  // the length uses as few bytes as possible
   std::uint64_t length;
   Mask mask{};
   std::size_t bytes;  // of the header itself
 
-  // Nothing when it is not whole.
+  // Nothing when it is incomplete.
   static std::optional<Header> read(std::span<const char> raw) noexcept {
     if (raw.size() < 2) return std::nullopt;
     const auto second = static_cast<std::uint8_t>(raw[1]);
@@ -98,7 +98,7 @@ std::optional<Event> MessageDecoder::next() {
   while (state_ != State::ended) {
     const State before = state_;
     if (auto event = state_ == State::header ? take_header() : take_payload()) return event;
-    if (state_ == before) break;  // it wants more bytes
+    if (state_ == before) break;  // it needs more bytes
   }
   return std::nullopt;
 }
@@ -208,7 +208,7 @@ Event MessageDecoder::fail(std::uint16_t code, std::string_view reason) {
 
 void MessageDecoder::hold(std::span<const char> bytes) { held_.insert(held_.end(), bytes.begin(), bytes.end()); }
 
-// Ends the life of what the last event lent.
+// Ends the lifetime of the last event's payload.
 void MessageDecoder::release() {
   if (!std::exchange(held_was_lent_, false)) return;
   if (tail_bytes_ != 0) return drop_tail();

@@ -1,5 +1,5 @@
-// WebSocket (RFC 6455): frames in, messages out, and the other way round; and the handshake. Pure: no descriptor, no
-// clock, no randomness. No extension is spoken.
+// WebSocket (RFC 6455): frames in, messages out, and the reverse; and the handshake. Pure: no descriptor, no clock, no
+// randomness. Extensions are not supported.
 #pragma once
 
 #include <array>
@@ -40,28 +40,28 @@ inline constexpr std::uint16_t too_big = 1009;
 
 struct Event {
   enum class Kind : std::uint8_t {
-    text,    // a whole message, UTF-8
-    binary,  // a whole message
-    ping,    // to be answered by a pong with the same payload
+    text,    // a complete message, UTF-8
+    binary,  // a complete message
+    ping,    // answer with a pong that has the same payload
     pong,
-    close,    // `code` is close_code::none when there was none; the payload is the reason, UTF-8
-    failure,  // the peer broke the protocol: `code` to close with, the payload says why
+    close,    // `code` is close_code::none when the peer sent none; the payload is the reason, UTF-8
+    failure,  // a protocol error of the peer: `code` for the close frame, the payload is the reason
   };
   Kind kind;
   BytesView payload;  // valid until the next call of feed() or next()
   std::uint16_t code = 0;
 };
 
-// Feed, then call next() until it returns nothing; only then may the fed bytes go away or more be fed:
+// Feed, then call next() until it returns nothing; only then may the fed bytes be released or more be fed:
 //   decoder.feed(bytes);
 //   while (auto event = decoder.next()) ...
-// Unmasks in place, so the lent bytes change. A message that came whole in one frame is lent from there; what is cut or
-// fragmented is put together in memory that is held until the message has been lent. After a close or a failure the
-// decoder ignores all that comes.
+// Unmasks in place, so the fed bytes change. A message that arrives complete in one frame is a view of them. A split or
+// fragmented one is assembled in memory that is held until the message was returned. After a close or a failure the
+// decoder ignores all bytes.
 class MessageDecoder {
  public:
-  // role: which side this is. message_bytes_max: of all fragments together; above it the failure is 1009, told before
-  // the payload comes. What is above 4 GiB counts as 4 GiB.
+  // role: of this side. message_bytes_max: of all fragments together; above it, the failure 1009 is reported before the
+  // payload arrives. It is capped at 4 GiB.
   MessageDecoder(Role role, std::size_t message_bytes_max) noexcept;
 
   void feed(std::span<char> lent) noexcept;
@@ -83,16 +83,16 @@ class MessageDecoder {
   void drop_tail();
 
   std::span<char> lent_;
-  // Of the message that is not complete; after it the tail: what is cut of a header or of a control frame.
+  // Of the incomplete message; after it the incomplete header or control frame.
   std::vector<char> held_;
   std::uint64_t frame_left_ = 0;
-  Mask mask_{};  // turned, so that it starts at the next byte of the payload
+  Mask mask_{};  // rotated for the next byte of the payload
   std::uint32_t message_bytes_max_;
   Utf8Check utf8_;
   Role role_;
   State state_ = State::header;
   Opcode frame_ = Opcode::continuation;    // of the frame
-  Opcode message_ = Opcode::continuation;  // of the message that has started; continuation when none has
+  Opcode message_ = Opcode::continuation;  // of the message in progress; continuation when there is none
   bool final_ = false;
   bool held_was_lent_ = false;
   std::uint8_t tail_bytes_ = 0;
@@ -100,10 +100,10 @@ class MessageDecoder {
 
 static_assert(sizeof(MessageDecoder) <= 64);
 
-// What stands before a payload, so that the payload can be sent from where it is.
+// The header of a frame, so that the payload can be sent from where it is.
 class FrameHeader {
  public:
-  // Of a whole message or a control frame. A client gives a mask, a server none. bytes() lives as long as the header.
+  // Of a complete message or a control frame. A client passes a mask, a server none. Lifetime of bytes(): the header's.
   FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask = std::nullopt) noexcept;
   [[nodiscard]] BytesView bytes() const noexcept { return {bytes_.data(), size_}; }
 
@@ -112,30 +112,30 @@ class FrameHeader {
   std::size_t size_ = 0;
 };
 
-// Appends a frame, the payload masked if there is a mask.
+// Appends a frame, with its payload masked if there is a mask.
 void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask = std::nullopt);
-// For a close frame: empty when the code is close_code::none; the reason is cut to the 123 bytes that there are for it.
+// The payload of a close frame: empty when the code is close_code::none; the reason is truncated to 123 bytes.
 std::string close_payload(std::uint16_t code, std::string_view reason_utf8 = {});
 
 // The handshake (RFC 6455, section 4).
 
 struct Upgrade {
   std::string accept;                       // the value of Sec-WebSocket-Accept
-  std::vector<std::string_view> protocols;  // that the client offers; views of the head's fields
+  std::vector<std::string_view> protocols;  // offered by the client; views of the head's fields
 };
 
-// What a request asks for. A Failure of status 426 is to be answered with the field `Sec-WebSocket-Version: 13`.
+// Validates an upgrade request. Answer a Failure of status 426 with the field `Sec-WebSocket-Version: 13`.
 std::expected<Upgrade, http1::Failure> check_upgrade(const http1::Head& request);
-// Of the value of Sec-WebSocket-Key.
+// The accept value for a Sec-WebSocket-Key.
 std::string accept_key(std::string_view key);
 
-// The value of Sec-WebSocket-Key of a client: 16 random bytes, new ones for each connection.
+// The Sec-WebSocket-Key of a client: 16 random bytes, new ones for each connection.
 std::string client_key(const std::array<std::uint8_t, 16>& random);
-// Appends the request of a client. Throws Error (invalid) as http1::append_request_head does.
+// Appends the request of a client. Throws: as http1::append_request_head().
 void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,
                             std::span<const std::string_view> protocols = {});
-// Whether a response accepts the upgrade that was asked for with this key and these protocols: the protocol that the
-// server chose (empty for none, a view of the head's field), or why it does not.
+// Whether a response accepts the upgrade that was requested with this key and these protocols.
+// Returns: the protocol that the server chose (empty for none, a view of the head's field); or why it is refused.
 std::expected<std::string_view, std::string_view> check_accept(const http1::Head& response, std::string_view key,
                                                                std::span<const std::string_view> protocols = {});
 

@@ -1,4 +1,4 @@
-// The handshake of RFC 6455, section 4: both sides of it, on heads that are parsed.
+// Both sides of the handshake (RFC 6455, section 4), on parsed heads.
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ using http1::Head;
 
 std::string base64(std::span<const std::uint8_t> bytes) {
   std::string out((bytes.size() + 2) / 3 * 4, '\0');
-  // It writes a NUL behind, which is where the string has its own.
+  // It writes a NUL at the end, where the string has its own.
   EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.data(), static_cast<int>(bytes.size()));
   return out;
 }

@@ -1,4 +1,4 @@
-// The system calls of a file that has no name yet: open(2), O_TMPFILE.
+// The system calls for a file that has no name yet: open(2), O_TMPFILE.
 #include "coax/program/new_file.hpp"
 
 #include <fcntl.h>
@@ -35,7 +35,7 @@ void NewFile::write(BytesView bytes) {
 void NewFile::commit(std::string_view name) {
   const std::string path = directory_ + "/" + std::string(name);
   if (!is_plain_file_name(name)) {
-    throw Error(ErrorKind::invalid, "store a file as", name, "that is no plain file name");
+    throw Error(ErrorKind::invalid, "store a file as", name, "that is not a plain file name");
   }
   if (::fsync(native_) != 0) throw Error(errno, "store a file as", path);
   const std::string self = "/proc/self/fd/" + std::to_string(native_);

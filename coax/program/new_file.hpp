@@ -1,4 +1,4 @@
-// NewFile: a file that appears whole under its name, or not at all.
+// NewFile: a file that appears under its name when it is complete, or not at all.
 #pragma once
 
 #include <string>
@@ -8,12 +8,13 @@
 
 namespace coax {
 
-// May a stranger choose this name for a file in a directory of ours: UTF-8 of 1 to 255 bytes without a slash or a
-// control character, and with no dot in front (hidden files, and the directory itself).
+// Whether an untrusted peer may choose this name for a file in one of our directories: UTF-8 of 1 to 255 bytes without
+// a slash, a control character or a leading dot (hidden files, and the directory itself).
 bool is_plain_file_name(std::string_view name) noexcept;
 
-// Written without a name (O_TMPFILE), which it gets last: whatever ends the process before leaves nothing behind, and
-// no reader sees half of it. Throws Error; unsupported: the file system has no files without a name.
+// Written without a name (O_TMPFILE), which it gets last. If the process ends before that, no file is left behind, and
+// no reader sees a part of it.
+// Throws: Error; unsupported: the file system has no O_TMPFILE.
 class NewFile {
  public:
   explicit NewFile(std::string directory);
@@ -22,8 +23,9 @@ class NewFile {
   ~NewFile();
 
   void write(BytesView bytes);
-  // To the disk, and then into the directory under this name. Throws Error(invalid) when it is no plain file name,
-  // Error(EEXIST) when there is such a file: it stays as it is.
+  // Syncs the file to the disk, and links it into the directory under this name.
+  // Throws: Error(invalid) when it is not a plain file name; Error(EEXIST) when the file exists, which is kept
+  // unchanged.
   void commit(std::string_view name);
 
  private:

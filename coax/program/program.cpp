@@ -1,4 +1,4 @@
-// The words of a small program, and what it says when something is wrong.
+// The arguments of a small program, and its error messages.
 #include "coax/program/program.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace {
 
 void check_port(std::string_view text) {
   if (parse_port(text)) return;
-  throw UsageError(fmt::format("PORT: '{}' is no number from 0 to 65535", text));
+  throw UsageError(fmt::format("PORT: '{}' is not a number from 0 to 65535", text));
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ Arguments::Arguments(int argc, const char* const* argv, std::string_view usage) 
     words_.push_back(word);
   }
   if (values.size() > words_.size()) {
-    throw UsageError(fmt::format("'{}' is one word too many", values[words_.size()]));
+    throw UsageError(fmt::format("'{}' is one argument too many", values[words_.size()]));
   }
 }
 
@@ -57,19 +57,19 @@ std::string_view Arguments::get(std::string_view name, std::string_view otherwis
 std::size_t Arguments::size(std::string_view name, std::size_t otherwise) const {
   if (!word(name).given) return otherwise;
   if (const auto size = parse_size(word(name).value)) return *size;
-  throw UsageError(fmt::format("{}: '{}' is no size such as 64KiB", name, word(name).value));
+  throw UsageError(fmt::format("{}: '{}' is not a size such as 64KiB", name, word(name).value));
 }
 
 Duration Arguments::duration(std::string_view name, Duration otherwise) const {
   if (!word(name).given) return otherwise;
   if (const auto duration = parse_duration(word(name).value)) return *duration;
-  throw UsageError(fmt::format("{}: '{}' is no time such as 30s", name, word(name).value));
+  throw UsageError(fmt::format("{}: '{}' is not a time such as 30s", name, word(name).value));
 }
 
 std::string Arguments::address(std::string_view host) const {
   const std::string_view port = (*this)["PORT"];
   if (port.empty()) throw UsageError("PORT is missing");
-  // A usage without the word HOST is one without a host, and so is an empty word: a server stays on this machine.
+  // Without the word HOST in the usage, or with an empty host, a server is reachable from this machine only.
   const bool is_named = host != "HOST" || std::ranges::find(words_, host, &Word::name) != words_.end();
   std::string_view given = is_named ? (*this)[host] : "";
   if (given.empty()) given = "127.0.0.1";
@@ -101,7 +101,7 @@ int program(int argc, char** argv, std::string_view usage, const std::function<i
     print_error(fmt::format("{}: {}", name, Cancelled::what()));
     return 1;
   } catch (...) {
-    print_error(fmt::format("{}: it ended with something that is no exception", name));
+    print_error(fmt::format("{}: it ended with something that is not a std::exception", name));
     return 1;
   }
 }

@@ -1,5 +1,5 @@
-// program(): the main() of a small program: its words are checked against its usage, its errors told, its exit code
-// chosen.
+// program(): the main() of a small program. It checks the arguments against the usage, prints errors, and returns the
+// exit code.
 //
 //   void ask(const coax::Arguments& given) {
 //     auto server = coax::Socket::connect_to(given.address(), {.timeout = 10s});
@@ -25,28 +25,29 @@
 
 namespace coax {
 
-// The program was called with words that it cannot take: what is wrong with which. Not an Error, as it is not the
-// world that failed.
+// The program was called with wrong arguments: which one, and why. Not an Error, since the caller is at fault and not
+// the environment.
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// The words that a program was called with, by the names that its usage gives them.
+// The arguments of a program, by the names in its usage.
 class Arguments {
  public:
-  // usage: one name for each word, in their order; those in brackets may be left out and come last: "HOST PORT [TEXT]".
-  // What is called PORT must be a number from 0 to 65535. Throws UsageError when a word is missing, wrong or too many.
-  // Borrows all that it is given.
+  // usage: one name for each argument, in their order; optional ones are in brackets and come last: "HOST PORT [TEXT]".
+  // The argument PORT must be a number from 0 to 65535.
+  // Throws: UsageError when an argument is missing, invalid or unexpected.
+  // Lifetime: borrows argv and usage.
   Arguments(int argc, const char* const* argv, std::string_view usage);
 
-  // What was given; empty when it was left out. Throws Error(invalid) when the usage has no such name.
+  // Returns: the argument; empty when it was omitted. Throws: Error(invalid) when the usage has no such name.
   std::string_view operator[](std::string_view name) const;
   std::string_view get(std::string_view name, std::string_view otherwise) const;
-  // "64KiB" and "30s" as such. Throw UsageError when it is none.
+  // Parses "64KiB" and "30s". Throws: UsageError for any other text.
   [[nodiscard]] std::size_t size(std::string_view name, std::size_t otherwise) const;
   [[nodiscard]] Duration duration(std::string_view name, Duration otherwise) const;
-  // "HOST:PORT" for connecting and listening; an IPv6 address gets its brackets. Without a HOST: 127.0.0.1, so that
-  // only this machine reaches what listens there. Another word than HOST can be named.
+  // Returns: "HOST:PORT" for connecting and listening; an IPv6 address gets its brackets. Without a HOST it is
+  // 127.0.0.1, so that a server is reachable from this machine only. `host`: another name for HOST.
   [[nodiscard]] std::string address(std::string_view host = "HOST") const;
 
  private:
@@ -66,10 +67,11 @@ void print_line(std::string line);
 void tell(const std::exception& error) noexcept;
 }  // namespace detail
 
-// Calls body(arguments) and returns the exit code for main(): what the body returns if that is an int, else 0. A Task<>
-// that it returns is run as by run(): SIGINT, SIGTERM and SIGHUP cancel it. An error is told on standard error as
-// "NAME: what went wrong", exit code 1; wrong words, a UsageError of the body's too, with the usage, exit code 2. The
-// only word -h or --help prints the usage, exit code 0.
+// Calls body(arguments). A returned Task<> is run as by run(): SIGINT, SIGTERM and SIGHUP cancel it. The single
+// argument -h or --help prints the usage.
+// Returns: the exit code for main(): the result of the body if that is an int, otherwise 0; 1 after an error, which is
+// printed on standard error as "NAME: what failed"; 2 after a UsageError, also of the body, which is printed with the
+// usage.
 template <class Body>
 int program(int argc, char** argv, std::string_view usage, Body body) {
   return detail::program(argc, argv, usage, [&](const Arguments& given) {
@@ -86,15 +88,17 @@ int program(int argc, char** argv, std::string_view usage, Body body) {
   });
 }
 
-// A line on standard output that is read at once, also in a pipe. Any thread. What comes from strangers goes through
-// printable() first. Throws Error when it cannot be written.
+// Prints a line on standard output and flushes it, so that it is read at once, in a pipe, too. Pass untrusted text
+// through printable() first.
+// Throws: Error when it cannot be written.
+// Thread: any.
 template <class... T>
 void print_line(fmt::format_string<T...> format, T&&... values) {
   detail::print_line(fmt::vformat(format, fmt::make_format_args(values...)));
 }
 
-// One step of a program that must outlive its failure: an error is told on standard error and false returned.
-// Cancelled goes through.
+// A step whose failure the program must survive: prints an error on standard error and returns false. Cancelled is not
+// caught.
 template <class Step>
 bool attempt(Step step) {
   try {
@@ -106,7 +110,7 @@ bool attempt(Step step) {
   }
 }
 
-// Such steps for ever, with a breath of 10 ms after one that failed. Blocks the thread.
+// Repeats such a step indefinitely, with a pause of 10 ms after a failure. Blocks the thread.
 template <class Step>
 [[noreturn]] void forever(Step step) {
   while (true) {

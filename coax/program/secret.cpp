@@ -1,5 +1,5 @@
-// While the echo is off, signals that would end or stop the process wait in a descriptor: they are let through when the
-// terminal is as it was.
+// While the echo is off, signals that would end or stop the process are held in a signalfd: they are delivered when the
+// terminal is restored.
 #include "coax/program/secret.hpp"
 
 #include <poll.h>
@@ -38,7 +38,7 @@ class Quiet {
     pthread_sigmask(SIG_SETMASK, &mask_, nullptr);
   }
 
-  // False: a signal came first.
+  // False: a signal arrived first.
   bool wait() const noexcept {
     std::array<pollfd, 2> waiting{
         {{.fd = terminal_, .events = POLLIN, .revents = 0}, {.fd = signals_, .events = POLLIN, .revents = 0}}};
@@ -54,7 +54,7 @@ class Quiet {
   termios modes_{};
 };
 
-// Byte by byte: bytes behind the line belong to others.
+// Byte by byte: bytes after the line belong to other readers.
 std::string read_line(int from) {
   std::string line;
   char byte = 0;

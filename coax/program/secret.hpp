@@ -1,4 +1,4 @@
-// read_secret(): a password from the terminal, without showing it.
+// read_secret(): reads a password from the terminal without showing it.
 #pragma once
 
 #include <string>
@@ -8,9 +8,9 @@
 
 namespace coax {
 
-// A line of standard input. At a terminal the prompt stands on standard error and nothing is echoed; a signal that ends
-// the process, or stops it, first gives the terminal its echo back. Throws Error(disconnected) when there is no line,
-// Error(invalid) when it is longer than 1 KiB.
+// Reads a line of standard input. At a terminal it prints the prompt on standard error and turns the echo off; a signal
+// that ends or stops the process restores the echo first.
+// Throws: Error(disconnected) at the end of the input, Error(invalid) for a line above 1 KiB.
 std::string read_secret(std::string_view prompt);
 
 }  // namespace coax

@@ -522,7 +522,7 @@ Task<> Server::back_off(int reason, const SocketListener& listener) {
   if (classify_accept_error(reason) == AcceptError::fatal) {
     throw Error(reason, "accept on", listener.address().to_string());
   }
-  if (out_of_descriptors_log_.should_log(Loop::current().now())) log::error("{}; newcomers wait", error.what());
+  if (out_of_descriptors_log_.should_log(Loop::current().now())) log::error("{}; new connections wait", error.what());
   co_await sleep(100ms);
 }
 

@@ -15,9 +15,9 @@ namespace coax {
 
 // "No limit" is std::nullopt. The first two are those of GuardLimits, for a server without ServeOptions::guard.
 struct Limits {
-  // Reached: a newcomer takes the place of the connection that has been idle for longest: of those that have never
-  // sent a byte (for 1 s, and got a greeting at most); else of those between two requests (1 s); else of those that the
-  // limit `idle` applies to (30 s). Where there is none, newcomers wait in the kernel's backlog until one leaves, or
+  // At the limit, a new connection evicts the one that has been idle for longest: of those that have never sent a byte
+  // (for 1 s, and got a greeting at most); otherwise of those between two requests (1 s); otherwise of those under
+  // the limit `idle` (30 s). Without such a connection, new ones wait in the kernel's backlog until one ends, or
   // get ServeOptions::farewell.
   std::optional<std::size_t> connections_max = 10'000;
   // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies

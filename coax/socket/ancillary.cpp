@@ -1,4 +1,4 @@
-// Control messages packed and unpacked.
+// Control messages (cmsg(3)): packing and unpacking.
 #include "coax/socket/ancillary.hpp"
 
 #include <sys/socket.h>
@@ -113,7 +113,7 @@ std::size_t send_descriptors(Socket& socket, BytesView bytes, std::span<const in
 }
 
 ReceivedMessage recv_descriptors(Socket& socket, std::span<char> into, std::size_t count_max, int flags) {
-  // Not CMSG_SPACE: its padding would let one more descriptor in.
+  // Not CMSG_SPACE: its padding would have room for one more descriptor.
   return recv_message(socket, std::span(&into, 1), CMSG_LEN(count_max * sizeof(int)), flags);
 }
 

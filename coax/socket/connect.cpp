@@ -1,4 +1,4 @@
-// How connections begin: bind, listen, accept, connect, and Listener.
+// Connection setup: bind, listen, accept, connect, and Listener.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -24,7 +24,7 @@ std::string joined(const std::vector<Error>& errors) {
   return text;
 }
 
-// Of a family that the name need not have: any that it has.
+// Of any family for which the name has addresses.
 std::vector<Address> addresses_of(std::string_view where) {
   const auto target = parse_host_port(where);
   if (where.starts_with("unix:") || !target || !target->port || target->host == "<broadcast>") {
@@ -50,7 +50,7 @@ Socket connect_to_any(std::string_view where, std::span<const Address> addresses
 
 }  // namespace
 
-// --- one side ---
+// --- the listening side ---
 
 void Socket::bind(const Address& at) {
   if (::bind(native(), at.get(), static_cast<socklen_t>(at.native().size())) == 0) return;
@@ -85,10 +85,9 @@ Socket Socket::accept() {
   return peer;
 }
 
-// --- the other side ---
+// --- the connecting side ---
 
-// A Unix socket waits for room in the backlog inside connect(2), and only while it is blocking: its time limit is the
-// kernel's.
+// connect(2) on a Unix socket waits for room in the backlog only in blocking mode: its time limit is SO_SNDTIMEO.
 int Socket::connect_local(const Address& to) const noexcept {
   const bool limited = timeout_ && blocking();
   const int before = ::fcntl(native(), F_GETFL);
@@ -100,7 +99,7 @@ int Socket::connect_local(const Address& to) const noexcept {
     timeval left{};
     if (limited) {
       const auto rest = std::max(std::chrono::ceil<std::chrono::microseconds>(until - Clock::now()),
-                                 std::chrono::microseconds(1));  // 0 would be none
+                                 std::chrono::microseconds(1));  // 0 would mean no limit
       left.tv_sec = static_cast<time_t>(rest / std::chrono::seconds(1));
       left.tv_usec = static_cast<suseconds_t>((rest % std::chrono::seconds(1)).count());
       ::setsockopt(native(), SOL_SOCKET, SO_SNDTIMEO, &left, sizeof left);
@@ -119,7 +118,7 @@ int Socket::connect_local(const Address& to) const noexcept {
 int Socket::start_connect(const Address& to) const noexcept {
   if (to.family() == Family::local) return connect_local(to);
   if (::connect(native(), to.get(), static_cast<socklen_t>(to.native().size())) == 0) return 0;
-  const int reason = errno;  // after EINTR it goes on behind our back, as after EINPROGRESS
+  const int reason = errno;  // after EINTR it continues in the background, as after EINPROGRESS
   if (reason != EINTR && reason != EINPROGRESS) return reason;
   if (!blocking()) return EINPROGRESS;
   Attempt attempt{.operation = "connect to", .events = POLLOUT};
@@ -127,7 +126,7 @@ int Socket::start_connect(const Address& to) const noexcept {
   int result = 0;
   socklen_t size = sizeof result;
   if (::getsockopt(native(), SOL_SOCKET, SO_ERROR, &result, &size) != 0) return errno;
-  // Until it is asked once more, the kernel does not take it for connected.
+  // Until a second call, the kernel does not regard it as connected.
   if (result == 0) ::connect(native(), to.get(), static_cast<socklen_t>(to.native().size()));
   return result;
 }
@@ -150,7 +149,7 @@ Socket Socket::connect_to(const Address& where, const SocketConnectOptions& opti
   Socket socket(where.family());
   if (options.timeout) socket.set_timeout(options.timeout);
   if (options.source) {
-    // So that the port is chosen when both ends are known, and one port serves many peers.
+    // The port is then chosen when both ends are known, so that one port serves many peers.
     constexpr int bind_address_no_port = 24;
     if (where.family() != Family::local) socket.set(options::Number{{IPPROTO_IP, bind_address_no_port}}, 1);
     socket.bind(*options.source);
@@ -186,13 +185,13 @@ Listener::Listener(const Address& at, const ListenOptions& options) : Socket(at.
   const bool is_ip = at.family() == Family::v4 || at.family() == Family::v6;
   if (at.family() == Family::v6) set(options::v6_only, !(options.dual_stack && at.endpoint().is_wildcard()));
   if (is_ip) set(options::reuse_address, options.reuse_address);
-  // What is accepted inherits it.
+  // Accepted sockets inherit it.
   if (is_ip && options.keep_alive) set(options::keep_alive{.idle = seconds(60), .interval = seconds(15), .count = 4});
   if (options.reuse_port) set(options::reuse_port, true);
   const auto path = at.unix_name();
   try {
     bind(at);
-    // Nobody can connect yet: that begins with listen(2).
+    // Clients can connect only after listen(2).
     const BoundPath bound = path ? BoundPath(*path) : BoundPath();
     if (path && options.mode && ::chmod(path->text().c_str(), *options.mode) != 0)
       throw Error(errno, "set the mode of");

@@ -1,4 +1,4 @@
-// SocketFrames: a SocketReader and the decoder of frames; and a payload sent together with its envelope.
+// SocketFrames: a SocketReader with the decoder of frames; a payload is sent together with its header in one call.
 #include "coax/socket/frames.hpp"
 
 #include "coax/base/error.hpp"

@@ -1,4 +1,4 @@
-// SocketFrames: a blocking socket read and written frame by frame; Frames is the same over a stream.
+// SocketFrames: reads and writes a blocking socket frame by frame; Frames is its counterpart for a stream.
 #pragma once
 
 #include <cstddef>
@@ -15,26 +15,26 @@ namespace coax {
 
 class SocketFrames {
  public:
-  // Borrows the socket; nothing else may receive from it meanwhile.
+  // Borrows the socket. While it exists, nothing else may receive from it.
   SocketFrames(Socket& socket, Framing framing, const FramesOptions& options = {})
       : reader_(std::in_place, socket, ReaderOptions{.refuse_foreign = options.refuses_foreign(framing)}),
         framing_(std::move(framing)),
         decoder_(framing_, options.frame_bytes_max),
         options_(options) {}
-  // Goes on where the reader stands; what follows the last frame given stays in the reader.
+  // Starts with the reader's buffered bytes, and leaves the bytes after the last returned frame in it.
   SocketFrames(SocketReader& reader, Framing framing, const FramesOptions& options = {})
       : reader_(reader), framing_(std::move(framing)), decoder_(framing_, options.frame_bytes_max), options_(options) {}
 
-  // The next frame, valid until the next call; at the end of the stream nothing. The socket's timeout is for the whole
-  // frame, however it is cut; after it nothing is lost, and the next call goes on. Throws Error(protocol) on a frame
-  // above the limit, after which the next call goes on behind it, and on a length that is none, after which it cannot;
-  // Error(disconnected) when the stream ended in the middle of a frame.
+  // The socket's timeout is for a whole frame. After it no byte is lost, and the next call continues.
+  // Returns: the next frame, valid until the next call; nothing at the end of the stream.
+  // Throws: Error(protocol) for a frame above the limit, which the next call skips, and for an invalid length, after
+  // which no call can continue; Error(disconnected) when the stream ended in the middle of a frame.
   std::optional<BytesView> next() {
     std::optional<TimePoint> until;
     return next(until);
   }
-  // The payload as one frame; until_close: and the end. Throws Error(invalid) when the framing cannot carry it, and
-  // nothing was sent; else as Socket::send.
+  // Sends the payload as one frame; with until_close, the end of the stream after it.
+  // Throws: Error(invalid), and sends nothing, when the framing cannot carry the payload; otherwise as Socket::send.
   void send(BytesView payload);
 
  private:

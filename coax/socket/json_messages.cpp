@@ -1,4 +1,4 @@
-// SocketJsonMessages: frames whose payload is checked.
+// SocketJsonMessages: frames whose payload is validated.
 #include "coax/socket/json_messages.hpp"
 
 #include <fmt/core.h>

@@ -1,4 +1,4 @@
-// LineReader: a SocketReader and the decoder of lines.
+// LineReader: a SocketReader with the decoder of lines.
 #include "coax/socket/line_reader.hpp"
 
 #include "coax/base/error.hpp"
@@ -9,8 +9,7 @@ std::optional<BytesView> LineReader::next() {
   const auto event = reader_->next(decoder_);
   if (!event) return std::nullopt;
   if (event->kind == LineEvent::Kind::line) return event->bytes;
-  throw Error(ErrorKind::protocol, "read a line from", reader_->socket().peer_text(),
-              "it is longer than is allowed here");
+  throw Error(ErrorKind::protocol, "read a line from", reader_->socket().peer_text(), "it is longer than the limit");
 }
 
 }  // namespace coax

@@ -1,5 +1,5 @@
-// LineReader: a blocking socket read line by line; Lines is the same over a stream. SocketReader::line() is for streams
-// that have more than lines.
+// LineReader: reads a blocking socket line by line; Lines is its counterpart for a stream. SocketReader::line() is for
+// streams that have more than lines.
 #pragma once
 
 #include <cstddef>
@@ -16,18 +16,19 @@ namespace coax {
 
 class LineReader {
  public:
-  // Borrows the socket; nothing else may receive from it meanwhile. line_bytes_max: of a line without its line end.
-  // refuse_foreign: a peer that speaks HTTP, TLS or SSH instead gets an answer in its protocol, and next() throws
-  // ForeignProtocolError; false for those who read the lines of such a protocol themselves.
+  // Borrows the socket. While it exists, nothing else may receive from it. line_bytes_max: of a line without its line
+  // end. refuse_foreign: a peer that speaks HTTP, TLS or SSH gets an answer in its protocol, and next() throws
+  // ForeignProtocolError; false for programs that read the lines of such a protocol themselves.
   explicit LineReader(Socket& socket, std::size_t line_bytes_max = 64_KiB, bool refuse_foreign = true) noexcept
       : reader_(std::in_place, socket, ReaderOptions{.refuse_foreign = refuse_foreign}), decoder_(line_bytes_max) {}
-  // Goes on where the reader stands; what follows the last line given stays in the reader.
+  // Starts with the reader's buffered bytes, and leaves the bytes after the last returned line in it.
   explicit LineReader(SocketReader& reader, std::size_t line_bytes_max = 64_KiB) noexcept
       : reader_(reader), decoder_(line_bytes_max) {}
 
-  // The next line without its LF or CRLF, valid until the next call; at the end of the stream what stands without one,
-  // then nothing. Throws Error(protocol) on a line above the limit; the next call goes on after it. The socket's
-  // timeout is for the whole line, however it is cut; it loses nothing: the next call goes on.
+  // The socket's timeout is for a whole line. After it no byte is lost, and the next call continues.
+  // Returns: the next line without its LF or CRLF, valid until the next call; at the end of the stream the bytes
+  // without a line end, then nothing.
+  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
   std::optional<BytesView> next();
 
  private:

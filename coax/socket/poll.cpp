@@ -1,4 +1,4 @@
-// select() over poll(2), which knows no highest descriptor; Poller over epoll(7).
+// select() over poll(2), which has no limit on descriptor numbers; Poller over epoll(7).
 #include "coax/socket/poll.hpp"
 
 #include <poll.h>
@@ -28,7 +28,7 @@ static_assert(static_cast<unsigned>(Events::readable) == EPOLLIN &&
 
 namespace {
 
-// What is left of a time limit, as the kernel takes it.
+// The remaining time of a limit, as a timespec.
 class Limit {
  public:
   explicit Limit(std::optional<Duration> timeout) : timeout_(timeout) {
@@ -36,7 +36,7 @@ class Limit {
     const TimePoint now = Clock::now();
     if (timeout) until_ = *timeout > TimePoint::max() - now ? TimePoint::max() : now + *timeout;
   }
-  // Null: for ever. Valid until the next call.
+  // Null: no limit. Valid until the next call.
   const timespec* left() noexcept {
     if (!timeout_) return nullptr;
     const Duration rest = std::max(until_ - Clock::now(), Duration::zero());
@@ -58,7 +58,7 @@ void poll_all(std::vector<pollfd>& waiting, std::optional<Duration> timeout) {
   }
 }
 
-// Of the sockets that `waiting` holds from `begin` on, those that any of these events came for.
+// Those of `sockets` that have one of these events; `begin` is their first entry in the result of poll(2).
 std::vector<Socket*> those(const std::vector<Socket*>& sockets, const pollfd*& begin, int events) {
   std::vector<Socket*> ready;
   for (Socket* socket : sockets) {
@@ -76,7 +76,7 @@ Selected select(const std::vector<Socket*>& readable, const std::vector<Socket*>
   waiting.reserve(readable.size() + writable.size() + exceptional.size());
   for (const auto& [sockets, events] : {std::pair(&readable, POLLIN), {&writable, POLLOUT}, {&exceptional, POLLPRI}}) {
     for (const Socket* socket : *sockets) {
-      // poll(2) would pass over a negative one.
+      // poll(2) would ignore a negative descriptor.
       if (socket->is_closed()) throw Error(EBADF, "wait for sockets", {}, "one of them is closed");
       waiting.push_back({.fd = socket->native(), .events = static_cast<short>(events), .revents = 0});
     }
@@ -97,7 +97,7 @@ Events wait_for(const Socket& socket, Events wanted, std::optional<Duration> tim
   return static_cast<Events>(waiting.front().revents);
 }
 
-// --- many ---
+// --- Poller ---
 
 namespace {
 
@@ -117,7 +117,7 @@ Poller::Poller() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
 }
 
 const Poller::Key& Poller::add(int native, Events wanted, std::any data) {
-  // A key whose descriptor was closed and whose number was given out again names nobody any more.
+  // A key whose descriptor was closed, and whose number is in use again, is stale.
   if (const int reason = control(epoll_, EPOLL_CTL_ADD, native, wanted); reason != 0) {
     throw Error(reason, "wait for", "descriptor " + std::to_string(native),
                 reason == EEXIST ? "it was added already: modify() changes it" : "");
@@ -152,7 +152,7 @@ std::vector<Poller::Ready> Poller::wait(std::optional<Duration> timeout) {
   std::array<epoll_event, ready_max> events;
   Limit limit(timeout);
   int count = 0;
-  // epoll_pwait2(2), which takes a timespec, is not everywhere: poll(2) waits on the epoll itself.
+  // epoll_pwait2(2), which has a timespec, is not available everywhere: poll(2) waits on the epoll descriptor.
   while (true) {
     pollfd self{.fd = epoll_.native(), .events = POLLIN, .revents = 0};
     if (::ppoll(&self, 1, limit.left(), nullptr) < 0) {

@@ -13,7 +13,7 @@
 
 namespace coax {
 
-// The kernel's bits: epoll_ctl(2). error and hung_up are told without being asked for.
+// The bits of epoll_ctl(2). error and hung_up are always reported.
 enum class Events : std::uint32_t {
   none = 0,
   readable = 0x1,
@@ -23,8 +23,8 @@ enum class Events : std::uint32_t {
   hung_up = 0x10,   // both directions have ended
   not_open = 0x20,  // wait_for() only: the descriptor was closed
   peer_finished = 0x2000,
-  exclusive = 0x10000000,  // Poller only, like the next two: wake one of several Pollers
-  once = 0x40000000,       // then modify() it before the next
+  exclusive = 0x10000000,  // Poller only, like the next two: wake one of several Pollers (EPOLLEXCLUSIVE)
+  once = 0x40000000,       // EPOLLONESHOT: modify() it before the next event
   edge_triggered = 0x80000000,
 };
 constexpr Events operator|(Events left, Events right) noexcept {
@@ -39,17 +39,19 @@ struct Selected {
   std::vector<Socket*> writable;
   std::vector<Socket*> exceptional;
 };
-// Waits until one of these can be read from, written to or has urgent bytes, and gives those, in their order. After the
-// timeout all lists are empty; without one it waits for as long as it takes; zero only looks. To accept() from, a
-// listener is readable; so is what has ended or failed. Throws Error(EBADF) when one is closed. A signal does not end
-// it. There is no limit on the descriptors' numbers.
+// Waits until a socket is readable, writable or has urgent bytes. A listener with a pending connection is readable, and
+// so is a socket that has ended or failed. Without a timeout it waits without limit; zero returns at once. A signal
+// does not end the wait. There is no limit on descriptor numbers.
+// Returns: those sockets, in their order; empty lists after the timeout.
+// Throws: Error(EBADF) when one is closed.
 Selected select(const std::vector<Socket*>& readable, const std::vector<Socket*>& writable = {},
                 const std::vector<Socket*>& exceptional = {}, std::optional<Duration> timeout = {});
 
-// Waits for one socket, which may have been closed behind its back. Events::none: the time has passed.
+// Waits for one socket, whose descriptor may have been closed elsewhere. Events::none: the timeout has passed.
 Events wait_for(const Socket& socket, Events wanted, std::optional<Duration> timeout = {});
 
-// Many sockets or other descriptors, each with something of the caller's. Costs what is ready, not what is registered.
+// Many sockets or other descriptors, each with data of the caller (std::any). The cost depends on the number of ready
+// ones, not of registered ones.
 class Poller {
  public:
   struct Key {
@@ -63,12 +65,12 @@ class Poller {
   };
 
   Poller();
-  // Throws Error(EEXIST) when it is there already. The socket is borrowed.
+  // Throws: Error(EEXIST) when it was added already. Borrows the socket.
   const Key& add(int native, Events wanted, std::any data = {});
   const Key& add(const Socket& socket, Events wanted, std::any data = {}) {
     return add(socket.native(), wanted, std::move(data));
   }
-  // What was added; throw Error(ENOENT) when it was not. A descriptor that was closed meanwhile can be removed, too.
+  // Throws: Error(ENOENT) when it was not added. A descriptor that was closed meanwhile can be removed, too.
   const Key& modify(int native, Events wanted, std::any data = {});
   const Key& modify(const Socket& socket, Events wanted, std::any data = {}) {
     return modify(socket.native(), wanted, std::move(data));
@@ -78,7 +80,8 @@ class Poller {
   [[nodiscard]] const Key& at(int native) const;
   [[nodiscard]] std::size_t size() const noexcept { return keys_.size(); }
 
-  // Those that are ready, at most 256 at a time; empty: the time has passed. As select() waits.
+  // Waits as select() does.
+  // Returns: the ready ones, at most 256 at a time; empty after the timeout.
   std::vector<Ready> wait(std::optional<Duration> timeout = {});
 
  private:

@@ -1,4 +1,4 @@
-// The buffer fed from the socket.
+// A buffer that is filled from the socket.
 #include "coax/socket/reader.hpp"
 
 #include "coax/base/error.hpp"

@@ -1,9 +1,10 @@
-// SocketReader: a blocking socket read in lines, up to a delimiter, by count, as it comes or through a decoder, in any
-// mixture: nothing is lost between. Reader (coax/stream/reader.hpp) is the same over a stream.
+// SocketReader: buffered reading of a blocking socket, as bufio.Reader in Go: lines, up to a delimiter, a count of
+// bytes, as received, or through a decoder, in any order. No byte is lost in between. Reader (coax/stream/reader.hpp)
+// is its counterpart for a stream.
 //
 //   coax::SocketReader reader(socket);
 //   auto line = reader.line();          // "$5"
-//   auto bytes = reader.exactly(5);     // and so many bytes
+//   auto bytes = reader.exactly(5);     // and that many bytes
 #pragma once
 
 #include <cstddef>
@@ -17,28 +18,28 @@
 
 namespace coax {
 
+// The socket's timeout is for a whole call. After it no byte is lost, and the next call continues. Nothing else may
+// receive from the socket while bytes are buffered.
 // Lifetime: the bytes of a call are valid until the next call.
-// The socket's timeout is for a whole call, however the bytes are cut; after it nothing is lost, and the next call goes
-// on. Nothing else may receive from the socket while bytes are buffered.
 class SocketReader {
  public:
   explicit SocketReader(Socket& socket COAX_LIFETIMEBOUND, const ReaderOptions& options = {}) noexcept
       : socket_(socket), buffer_(options) {}
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
-  // Throws: Error(protocol) for a line above the limit; the next call goes on behind it.
+  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
   std::optional<BytesView> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
   // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
   // Error(invalid) for an empty delimiter.
   std::optional<BytesView> until(std::string_view delimiter);
-  // Returns: so many bytes. Memory is allocated for received bytes only.
+  // Returns: exactly `count` bytes. Memory is allocated for received bytes only.
   // Throws: IncompleteRead, with the bytes received, when the stream ended before.
   BytesView exactly(std::size_t count);
-  // Returns: what has arrived, at least one byte; empty: the stream has ended.
+  // Returns: the bytes that have arrived, at least one. Empty: the stream has ended.
   BytesView some();
-  // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes behind the event stay
-  // in the reader.
+  // Returns: the decoder's next event; at the end of the stream its rest(), then nothing. Bytes after the event stay in
+  // the reader.
   // Lifetime: the event is valid until the next call.
   template <PushDecoder D>
   auto next(D& decoder) -> decltype(decoder.next()) {
@@ -49,8 +50,8 @@ class SocketReader {
   template <PushDecoder D>
   auto next(D& decoder, std::optional<TimePoint>& deadline) -> decltype(decoder.next());
 
-  // Bytes received and not given yet. Must be empty when a protocol goes on encrypted (STARTTLS): bytes that the peer,
-  // or somebody between, sent before would count as encrypted.
+  // Received bytes that no call has returned yet. Must be empty before a switch to TLS (STARTTLS): otherwise plain
+  // bytes that an attacker injected would count as encrypted (CVE-2011-0411).
   [[nodiscard]] BytesView buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
   [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }

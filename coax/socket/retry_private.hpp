@@ -1,4 +1,4 @@
-// The loop around a system call that a signal or a wait may interrupt: shared by the files of Socket.
+// The retry loop around a system call that a signal or a wait may interrupt, shared by the files of Socket.
 #pragma once
 
 #include <sys/types.h>

@@ -1,5 +1,5 @@
-// A list of guests, each with its socket and its thread. A guest that has been served moves to another list, from which
-// the accepting thread joins it: no thread outlives the server.
+// A list of connections, each with its socket and its thread. A finished connection moves to another list, from which
+// the accepting thread joins its thread: no thread outlives the server.
 #include "coax/socket/serve_on_threads.hpp"
 
 #include <unistd.h>
@@ -20,22 +20,23 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A close() with unread bytes is a reset, which destroys what the peer has not read yet: they are read away first.
-void finish_and_read_away(Socket& socket) try {
+// Lingering close: a close() with unread bytes sends a reset, which destroys bytes that the peer has not read yet. So
+// the unread bytes are read and discarded first.
+void shut_down_and_drain(Socket& socket) try {
   socket.shutdown_send();
   socket.set_timeout(1s);
   std::optional<TimePoint> until = Clock::now() + 1s;
   while (socket.recv_until(until)) continue;
-} catch (const Error&) {  // it has gone, or stays for longer than we do
+} catch (const Error&) {  // it has closed, or stays longer than we wait
 }
 
-// Its handler sees the end.
+// Its handler then receives the end of the stream.
 void end(Socket& socket) noexcept try {
   socket.shutdown(Shutdown::both);
-} catch (const Error&) {  // it has gone already
+} catch (const Error&) {  // it has closed already
 }
 
-// What a server that has died leaves behind keeps the next one from listening.
+// The socket file of a server that was killed would prevent the next one from listening.
 void remove_dead_socket(std::string_view at) {
   if (!at.starts_with("unix:/")) return;
   try {
@@ -65,8 +66,8 @@ class Guests {
     lock.unlock();
     join_the_served();
   }
-  // For somebody to leave, or a moment: when there are no descriptors or threads.
-  void wait_for_better_times() {
+  // Without descriptors or threads: waits until a connection ends, or a moment.
+  void wait_for_resources() {
     std::unique_lock lock(mutex_);
     left_.wait_for(lock, 100ms);
   }
@@ -91,7 +92,7 @@ class Guests {
 
 void Guests::receive(Socket socket) {
   socket.set_timeout(options_.timeout);
-  const std::lock_guard lock(mutex_);  // until its thread stands in its place
+  const std::lock_guard lock(mutex_);  // until its thread is in its entry
   const Place guest = present_.insert(present_.end(), Guest{.socket = std::move(socket)});
   try {
     guest->thread = std::thread([this, guest] { serve(guest); });
@@ -104,7 +105,7 @@ void Guests::receive(Socket socket) {
 void Guests::serve(Place guest) {
   try {
     handler_(guest->socket);
-    finish_and_read_away(guest->socket);
+    shut_down_and_drain(guest->socket);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::disconnected) log::warning("{}", error.what());
   } catch (const std::exception& error) {
@@ -134,7 +135,7 @@ void serve_on_threads(Listener& listener, const std::function<void(Socket&)>& ha
   if (!listener.blocking()) throw Error(ErrorKind::invalid, "accept on", listener.local().to_string(), "it must block");
   log::check_environment();
   Guests guests(handler, options);
-  TimePoint told;  // that there are no descriptors or threads
+  TimePoint told;  // when the lack of descriptors or threads was last logged
   while (true) {
     guests.wait_for_room();
     try {
@@ -145,9 +146,9 @@ void serve_on_threads(Listener& listener, const std::function<void(Socket&)>& ha
       if (reason == ETIMEDOUT) continue;
       const bool no_thread = reason == EAGAIN;
       if (!no_thread && classify_accept_error(reason) == AcceptError::fatal) throw;
-      if (Clock::now() - told > 10s) log::error("{}; newcomers wait", error.what());
+      if (Clock::now() - told > 10s) log::error("{}; new connections wait", error.what());
       told = Clock::now();
-      guests.wait_for_better_times();
+      guests.wait_for_resources();
     }
   }
 }

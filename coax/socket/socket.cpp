@@ -1,4 +1,4 @@
-// Sockets made, named, ended, and their options.
+// Sockets: creation, addresses, shutdown, and options.
 #include "coax/socket/socket.hpp"
 
 #include <fcntl.h>
@@ -97,7 +97,7 @@ SocketPair::SocketPair(SocketType type) : near(FileDescriptor(), type), far(File
   far = Socket::adopt(natives[1]);
 }
 
-// --- names and ends ---
+// --- addresses and shutdown ---
 
 Address Socket::local() const {
   Address address = name_of(::getsockname, native());
@@ -161,7 +161,7 @@ std::string Socket::get_option(int level, int name, std::size_t bytes_max) const
 
 namespace {
 
-// Never above what the kernel's int holds.
+// At most the maximum of the kernel's int.
 template <class Count>
 int clamp_to_int(Count count) noexcept {
   return static_cast<int>(std::min<Count>(count, std::numeric_limits<int>::max()));

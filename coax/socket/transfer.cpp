@@ -23,7 +23,8 @@ namespace {
 
 constexpr std::size_t pieces_at_once = 64;
 
-// sendfile(2) knows no MSG_NOSIGNAL: while one of these lives, a SIGPIPE of this thread is kept back, then dropped.
+// sendfile(2) has no MSG_NOSIGNAL: during the lifetime of this object, a SIGPIPE of the thread is blocked, then
+// dropped.
 class NoSigpipe {
  public:
   NoSigpipe() noexcept {
@@ -55,7 +56,7 @@ std::string_view advice_for(int reason, const Socket& socket) {
   int listens = 0;
   socklen_t size = sizeof listens;
   ::getsockopt(socket.native(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
-  return listens != 0 ? "this socket listens: bytes come from what accept() gives" : "connect() first";
+  return listens != 0 ? "this socket listens: receive on the socket that accept() returns" : "connect() first";
 }
 
 }  // namespace
@@ -77,7 +78,7 @@ std::string Socket::peer_text() const {
 
 int Socket::wait(Attempt& attempt) const noexcept {
   if (timeout_ && !attempt.until) {
-    // A time limit that no clock can reach is none.
+    // A time limit beyond the range of the clock is no limit.
     const TimePoint now = Clock::now();
     attempt.until = *timeout_ > TimePoint::max() - now ? TimePoint::max() : now + *timeout_;
   }
@@ -152,7 +153,7 @@ std::string Socket::recv_exactly(std::size_t count) {
 
 std::size_t Socket::recv_native(::msghdr& message, int flags) {
   Attempt attempt{.operation = "recv from", .events = POLLIN, .may_wait = (flags & MSG_DONTWAIT) == 0};
-  // Each attempt writes the sizes of what came into the message, also when nothing did.
+  // Each attempt writes the received sizes into the message, even when it failed.
   const ::msghdr asked = message;
   return retry(attempt, [&] {
     message = asked;
@@ -171,13 +172,13 @@ Datagram Socket::recv_from(std::span<char> into, int flags) {
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   alignas(cmsghdr) std::array<char, packet_info::space> control;
-  // Without room for control messages a Unix socket hands over no descriptors, which nothing would close.
+  // Without room for control messages, a Unix socket passes no descriptors, which would never be closed.
   const bool is_ip = family() == Family::v4 || family() == Family::v6;
   if (is_ip && type_ == SocketType::datagram) {
     message.msg_control = control.data();
     message.msg_controllen = control.size();
   }
-  // On a stream this flag would throw the bytes away.
+  // On a stream this flag would discard the bytes.
   const std::size_t length = recv_native(message, type_ == SocketType::stream ? flags : flags | MSG_TRUNC);
   const auto name = std::as_bytes(std::span(&from, 1)).first(std::min<std::size_t>(message.msg_namelen, sizeof from));
   return {.bytes = BytesView(into.data(), std::min(length, into.size())),
@@ -193,7 +194,7 @@ std::size_t Socket::send_native(const ::msghdr& message, int flags) {
   return retry(attempt, [&] { return ::sendmsg(native(), &message, flags | MSG_NOSIGNAL); });
 }
 
-// One call for what stands behind the first `skip` bytes of the pieces.
+// One call for the bytes after the first `skip` bytes of the pieces.
 std::size_t Socket::send_once(Attempt& attempt, std::span<const BytesView> pieces, std::size_t skip, int flags) {
   std::array<iovec, pieces_at_once> list;
   ::msghdr message{};
@@ -217,7 +218,7 @@ void Socket::send(std::span<const BytesView> pieces, int flags) {
   for (const BytesView& piece : pieces) total += piece.size();
   Attempt attempt{.operation = "send to", .events = POLLOUT};
   std::size_t sent = 0;
-  do {  // once for nothing, too: an empty datagram is one
+  do {  // once without bytes, too: an empty datagram is sent
     sent += send_once(attempt, pieces, sent, flags);
   } while (sent < total);
 }

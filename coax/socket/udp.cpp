@@ -1,4 +1,4 @@
-// Multicast of blocking sockets.
+// Multicast on blocking sockets.
 #include "coax/socket/udp.hpp"
 
 #include "coax/net/multicast.hpp"

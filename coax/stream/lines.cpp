@@ -38,8 +38,7 @@ Task<bool> Lines::fill_until_pause() {
 
 std::optional<BytesView> Lines::take(const LineEvent& event) const {
   if (event.kind == LineEvent::Kind::line) return event.bytes;
-  throw Error(ErrorKind::protocol, "read a line from", reader_->stream().peer_name(),
-              "it is longer than is allowed here");
+  throw Error(ErrorKind::protocol, "read a line from", reader_->stream().peer_name(), "it is longer than the limit");
 }
 
 }  // namespace coax

@@ -104,7 +104,7 @@ void LoopTasks::report(const std::exception_ptr& error) noexcept {
     log::error("a task ended with an error: {}", thrown.what());
   } catch (...) {
     if (on_error_) return on_error_(error);
-    log::error("a task ended with something that is no exception");
+    log::error("a task ended with something that is not a std::exception");
   }
 }
 

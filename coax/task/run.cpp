@@ -131,7 +131,7 @@ int run(Task<> task, RunOptions options) {
     print_error(error.what());
     return 1;
   } catch (...) {
-    print_error("a task ended with something that is no exception");
+    print_error("a task ended with something that is not a std::exception");
     return 1;
   }
   return 0;

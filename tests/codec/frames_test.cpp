@@ -75,8 +75,8 @@ TEST(FixedFrames, are_their_own_limit) {
 
 TEST(FixedFrames, carry_payloads_of_their_length_only) {
   EXPECT_EQ(on_wire(Framing::fixed(3), "abc"), "abc");
-  EXPECT_EQ(on_wire(Framing::fixed(3), "ab"), "(it has not the length that all frames have here)");
-  EXPECT_EQ(on_wire(Framing::fixed(3), "abcd"), "(it has not the length that all frames have here)");
+  EXPECT_EQ(on_wire(Framing::fixed(3), "ab"), "(it does not have the fixed length of a frame)");
+  EXPECT_EQ(on_wire(Framing::fixed(3), "abcd"), "(it does not have the fixed length of a frame)");
   EXPECT_THROW(Framing::fixed(0), coax::Error);
 }
 
@@ -120,10 +120,10 @@ TEST(DelimitedFrames, of_random_bytes_do_not_depend_on_how_they_are_cut) {
 TEST(DelimitedFrames, do_not_carry_what_would_read_as_two) {
   EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "a\r"), "a\r\r\n");
   EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "\n"), "\n\r\n");
-  EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "a\r\nb"), "(the delimiter stands inside)");
-  EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "a\r\n"), "(the delimiter stands inside)");
-  EXPECT_EQ(on_wire(Framing::delimited("aa"), "1a"), "(the delimiter stands inside)");
-  EXPECT_EQ(on_wire(Framing::delimited("aba"), "1ab"), "(the delimiter stands inside)");
+  EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "a\r\nb"), "(it contains the delimiter)");
+  EXPECT_EQ(on_wire(Framing::delimited("\r\n"), "a\r\n"), "(it contains the delimiter)");
+  EXPECT_EQ(on_wire(Framing::delimited("aa"), "1a"), "(it contains the delimiter)");
+  EXPECT_EQ(on_wire(Framing::delimited("aba"), "1ab"), "(it contains the delimiter)");
   EXPECT_EQ(on_wire(Framing::delimited("aa"), "1"), "1aa");
   EXPECT_THROW(Framing::delimited(""), coax::Error);
 }

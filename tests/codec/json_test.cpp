@@ -46,38 +46,38 @@ TEST(Json, that_is_none_says_where_and_why) {
       {"\"a", "it is cut off (2)"},
       {"tru", "it is cut off (3)"},
       {"\"\\ud83d", "it is cut off (7)"},
-      {"trux", "no value begins so (3)"},
-      {"[,1]", "no value begins so (1)"},
-      {"[1,]", "no value begins so (3)"},
-      {"'a'", "no value begins so (0)"},
-      {"NaN", "no value begins so (0)"},
-      {"+1", "no value begins so (0)"},
-      {".5", "no value begins so (0)"},
-      {"\0"sv, "no value begins so (0)"},
+      {"trux", "an unexpected character (3)"},
+      {"[,1]", "an unexpected character (1)"},
+      {"[1,]", "an unexpected character (3)"},
+      {"'a'", "an unexpected character (0)"},
+      {"NaN", "an unexpected character (0)"},
+      {"+1", "an unexpected character (0)"},
+      {".5", "an unexpected character (0)"},
+      {"\0"sv, "an unexpected character (0)"},
       {"\xef\xbb\xbf"
        "1",
-       "no value begins so (0)"},
+       "an unexpected character (0)"},
       {"-a", "a digit is missing (1)"},
       {"1.a", "a digit is missing (2)"},
       {"1e a", "a digit is missing (2)"},
-      {"01", "something follows the value (1)"},
-      {"1 2", "something follows the value (2)"},
-      {"1/**/", "something follows the value (1)"},
+      {"01", "unexpected text after the value (1)"},
+      {"1 2", "unexpected text after the value (2)"},
+      {"1/**/", "unexpected text after the value (1)"},
       {"[1 2]", "neither , nor ] follows an element (3)"},
       {"[1}", "neither , nor ] follows an element (2)"},
       {"{\"a\":1]", "neither , nor } follows a member (6)"},
       {"{a:1}", "a member of an object begins with its name, a string (1)"},
       {"{\"a\":1,}", "a member of an object begins with its name, a string (7)"},
       {"{\"a\" 1}", "no : follows the name of a member (5)"},
-      {"\"a\nb\"", "a control character stands in a string (2)"},
-      {"\"\\x\"", "there is no such escape (2)"},
+      {"\"a\nb\"", "a control character in a string (2)"},
+      {"\"\\x\"", "an unknown escape (2)"},
       {"\"\\u00g0\"", "a \\u has four hexadecimal digits (5)"},
-      {"\"\\ud83d\"", "an escape is half of a character (7)"},
-      {"\"\\ud83d\\n\"", "an escape is half of a character (8)"},
-      {"\"\\ud83d\\u0041\"", "an escape is half of a character (13)"},
-      {"\"\\ud83d\\ud83d\"", "an escape is half of a character (13)"},
-      {"\"\\ud83d\\ue000\"", "an escape is half of a character (13)"},
-      {"\"\\ude00\"", "an escape is half of a character (7)"},
+      {"\"\\ud83d\"", "half of a surrogate pair (7)"},
+      {"\"\\ud83d\\n\"", "half of a surrogate pair (8)"},
+      {"\"\\ud83d\\u0041\"", "half of a surrogate pair (13)"},
+      {"\"\\ud83d\\ud83d\"", "half of a surrogate pair (13)"},
+      {"\"\\ud83d\\ue000\"", "half of a surrogate pair (13)"},
+      {"\"\\ude00\"", "half of a surrogate pair (7)"},
       {"\"\xff\"", "it is not UTF-8 (0)"},
   };
   for (const auto& [text, fault] : faults) {
@@ -89,9 +89,9 @@ TEST(Json, that_is_none_says_where_and_why) {
 TEST(Json, stands_no_deeper_than_it_may) {
   EXPECT_EQ(fault_of(R"([{"a":[]}])"), "none");
   EXPECT_EQ(fault_of(R"([[[]],[[]],{"a":{}}])"), "none");
-  EXPECT_EQ(fault_of("[[[[]]]]"), "arrays and objects stand too deep in each other (3)");
+  EXPECT_EQ(fault_of("[[[[]]]]"), "arrays and objects are nested too deeply (3)");
   EXPECT_EQ(fault_of("1", 0), "none");
-  EXPECT_EQ(fault_of("[]", 0), "arrays and objects stand too deep in each other (0)");
+  EXPECT_EQ(fault_of("[]", 0), "arrays and objects are nested too deeply (0)");
   const std::size_t limit = coax::json_depth_limit;
   EXPECT_EQ(fault_of(std::string(limit, '[') + std::string(limit, ']'), SIZE_MAX), "none");
   EXPECT_NE(fault_of(std::string(limit + 1, '[') + std::string(limit + 1, ']'), SIZE_MAX), "none");

@@ -134,8 +134,8 @@ class Words(unittest.TestCase):
             ("serve", "-p", "3"): "coax serve: there is no option -p; did you mean --port?",
             ("connect", "--tiemout", "3s", "1"): "coax connect: there is no option --tiemout; did you mean --timeout?",
             ("echo", "-uj", "1"): "coax echo: there is no option -j; did you mean --json?",
-            ("doctor", "json"): 'coax doctor: "json" is one word too many; did you mean --json?',
-            ("connect", "a", "b", "c"): 'coax connect: "c" is one word too many',
+            ("doctor", "json"): 'coax doctor: "json" is one argument too many; did you mean --json?',
+            ("connect", "a", "b", "c"): 'coax connect: "c" is one argument too many',
         }.items():
             self.assert_refused(arguments, said)
 

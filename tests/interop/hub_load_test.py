@@ -369,7 +369,7 @@ class Descriptors(unittest.TestCase):
             hub.log.wait_for("ulimit -n")
             with join(hub, "first") as first:
                 waiting = [Client(port) for _ in range(100) for port in (hub.port, hub.web_port)]
-                hub.log.wait_for("newcomers wait")
+                hub.log.wait_for("new connections wait")
                 first.send(b"still here\n")
                 self.assertEqual(first.line(), b"first: still here")
                 cpu = self.cpu_seconds(hub)

@@ -63,7 +63,7 @@ class WhichWins(OptionsTest):
             join(hub, "alice").close()
             hub.log.wait_for("debug")
         with Hub("--connections-max", "1") as hub, join(hub, "alice") as alice, Client(hub.port) as waiting:
-            hub.log.wait_for("newcomers wait")
+            hub.log.wait_for("new connections wait")
             alice.send(b"hello\n")
             self.assertEqual(alice.line(), b"alice: hello")
             alice.close()

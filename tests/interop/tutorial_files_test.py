@@ -77,8 +77,8 @@ class Files(Folder):
             for header in (b"../name:1", b"/tmp/name:1", b".name:1", b"a/b:1", b":1", b"\xff:1", b"a\x1b[2J:1",
                            b"x" * 256 + b":1"):
                 with self.subTest(header):
-                    self.assertEqual(say(to.port, header + b"\nx"), b"Error: that is no plain file name\n")
-            self.assertEqual(say(to.port, b"../name:1"), b"Error: that is no plain file name\n", "and then the end")
+                    self.assertEqual(say(to.port, header + b"\nx"), b"Error: that is not a plain file name\n")
+            self.assertEqual(say(to.port, b"../name:1"), b"Error: that is not a plain file name\n", "and then the end")
             for header in b"name", b"name:", b"name:-1", b"name:x", b"name:1KiB", b"name:1073741825", b"name:1e3":
                 with self.subTest(header):
                     self.assertEqual(say(to.port, header + b"\nx"), b"Error: that is no size of at most 1 GiB\n")

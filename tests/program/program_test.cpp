@@ -69,18 +69,18 @@ TEST(Program, reads_sizes_and_times_with_their_units) {
   EXPECT_EQ(outcome({"2KiB", "3m"}, "[SIZE] [TIME]", tell), (Outcome{0, "2048 3m\n", ""}));
   const std::string used = "usage: small [SIZE] [TIME]\n";
   EXPECT_EQ(outcome({"2"}, "[SIZE] [TIME]", tell),
-            (Outcome{2, "", "small: SIZE: '2' is no size such as 64KiB\n" + used}));
+            (Outcome{2, "", "small: SIZE: '2' is not a size such as 64KiB\n" + used}));
   EXPECT_EQ(outcome({"2B", "3"}, "[SIZE] [TIME]", tell),
-            (Outcome{2, "", "small: TIME: '3' is no time such as 30s\n" + used}));
+            (Outcome{2, "", "small: TIME: '3' is not a time such as 30s\n" + used}));
 }
 
 TEST(Program, with_words_it_cannot_take_says_which_and_how_it_is_used) {
   EXPECT_EQ(outcome({"here"}, usage, say), (Outcome{2, "", "small: PORT is missing\n" + usage_line}));
   EXPECT_EQ(outcome({"a", "1", "b", "c\n"}, usage, say),
-            (Outcome{2, "", "small: 'c\\x0A' is one word too many\n" + usage_line}));
+            (Outcome{2, "", "small: 'c\\x0A' is one argument too many\n" + usage_line}));
   for (const std::string port : {"", "x", "-1", "+1", "1x", "65536", " 1"}) {
     EXPECT_EQ(outcome({"here", port.c_str()}, usage, say),
-              (Outcome{2, "", "small: PORT: '" + port + "' is no number from 0 to 65535\n" + usage_line}));
+              (Outcome{2, "", "small: PORT: '" + port + "' is not a number from 0 to 65535\n" + usage_line}));
   }
   const auto refuse = [](const Arguments&) -> Task<> { throw UsageError("TEXT: it rhymes"); };
   EXPECT_EQ(outcome({"a", "1"}, usage, refuse), (Outcome{2, "", "small: TEXT: it rhymes\n" + usage_line}));

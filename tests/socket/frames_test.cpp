@@ -109,7 +109,7 @@ TEST(SocketFrames, that_the_end_cuts_off_are_an_error_and_then_it_is_the_end) {
 TEST(SocketFrames, that_cannot_be_carried_are_not_sent) {
   SocketPair pair;
   SocketFrames there(pair.near, Framing::delimited(";"));
-  EXPECT_TRUE(said([&] { there.send("a;b"); }).ends_with("the delimiter stands inside"));
+  EXPECT_TRUE(said([&] { there.send("a;b"); }).ends_with("it contains the delimiter"));
   there.send("c");
   pair.near.shutdown_send();
   SocketFrames here(pair.far, Framing::delimited(";"));
@@ -168,7 +168,7 @@ TEST(SocketJsonMessages, that_are_none_say_why_and_the_next_one_comes) {
   SocketJsonMessages messages(pair.far, {.message_bytes_max = 10, .depth_max = 2});
   EXPECT_TRUE(
       said([&] { messages.recv(); }).ends_with("a member of an object begins with its name, a string (byte 7)"));
-  EXPECT_TRUE(said([&] { messages.recv(); }).ends_with("arrays and objects stand too deep in each other (byte 2)"));
+  EXPECT_TRUE(said([&] { messages.recv(); }).ends_with("arrays and objects are nested too deeply (byte 2)"));
   EXPECT_EQ(kind_thrown([&] { messages.recv(); }), ErrorKind::protocol);
   EXPECT_EQ(text(messages.recv()), "true");
 }
@@ -176,7 +176,7 @@ TEST(SocketJsonMessages, that_are_none_say_why_and_the_next_one_comes) {
 TEST(SocketJsonMessages, that_are_none_are_not_sent) {
   SocketPair pair;
   SocketJsonMessages there(pair.near);
-  EXPECT_TRUE(said([&] { there.send("{} {}"); }).ends_with("something follows the value (byte 3)"));
+  EXPECT_TRUE(said([&] { there.send("{} {}"); }).ends_with("unexpected text after the value (byte 3)"));
   there.send("{}");
   SocketJsonMessages here(pair.far);
   EXPECT_EQ(text(here.recv()), "{}");

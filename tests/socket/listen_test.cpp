@@ -40,7 +40,7 @@ TEST(Listen, li04_accept_needs_a_listening_socket) {
 TEST(Listen, li05_recv_on_a_listener_says_what_is_wrong) {
   Listener listener = listener_on_loopback();
   EXPECT_EQ(reason_of([&] { listener.recv(); }), ENOTCONN);
-  EXPECT_NE(said([&] { listener.recv(); }).find("this socket listens: bytes come from what accept() gives"),
+  EXPECT_NE(said([&] { listener.recv(); }).find("this socket listens: receive on the socket that accept() returns"),
             std::string::npos);
 }
 

@@ -112,7 +112,7 @@ TEST(Frames, that_the_end_cuts_off_are_an_error_and_then_it_is_the_end) {
 TEST(Frames, that_cannot_be_carried_are_not_sent) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     Frames there(near, Framing::delimited(";"));
-    EXPECT_EQ(co_await text_of_error(there.send("a;b")), "send a frame to memory: the delimiter stands inside");
+    EXPECT_EQ(co_await text_of_error(there.send("a;b")), "send a frame to memory: it contains the delimiter");
     co_await there.send("c");
     co_await near.shutdown_send();
     Frames here(far, Framing::delimited(";"));
@@ -182,7 +182,7 @@ TEST(JsonMessages, that_are_none_say_why_and_the_next_one_comes) {
     EXPECT_EQ(co_await text_of_error(messages.recv()),
               "read JSON from memory: a member of an object begins with its name, a string (byte 7)");
     EXPECT_EQ(co_await text_of_error(messages.recv()),
-              "read JSON from memory: arrays and objects stand too deep in each other (byte 2)");
+              "read JSON from memory: arrays and objects are nested too deeply (byte 2)");
     EXPECT_EQ(co_await outcome(messages.recv()), "protocol");
     EXPECT_EQ(co_await next_text(messages), "true");
   });
@@ -191,7 +191,8 @@ TEST(JsonMessages, that_are_none_say_why_and_the_next_one_comes) {
 TEST(JsonMessages, that_are_none_are_not_sent) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     JsonMessages there(near);
-    EXPECT_EQ(co_await text_of_error(there.send("{} {}")), "send JSON to memory: something follows the value (byte 3)");
+    EXPECT_EQ(co_await text_of_error(there.send("{} {}")),
+              "send JSON to memory: unexpected text after the value (byte 3)");
     co_await there.send("{}");
     JsonMessages here(far);
     EXPECT_EQ(co_await next_text(here), "{}");

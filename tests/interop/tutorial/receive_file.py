@@ -15,7 +15,7 @@ def receive(client, folder):
         header += byte
     name, _, size = header.decode().strip().rpartition(":")
     if not name or name != os.path.basename(name) or name.startswith("."):
-        raise ValueError("that is no plain file name")
+        raise ValueError("that is not a plain file name")
     left = int(size)
     if left > 2**30:
         raise ValueError("that is more than 1 GiB")
