@@ -1,5 +1,5 @@
-// The words are read as CLI11 2.1 does: an option that has a value takes the next word, one that has many takes all up
-// to the next option.
+// Arguments are split as in CLI11 2.1: an option with one value takes the next argument, one with many values takes all
+// up to the next option.
 #include "app/command_line.hpp"
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@ std::string without_dashes(std::string_view word) {
   return std::string(word.substr(std::min(word.find_first_not_of('-'), word.size())));
 }
 
-// Insertions, deletions, replacements, and neighbours that changed places (optimal string alignment).
+// The edit distance with transpositions of neighbours (optimal string alignment).
 std::size_t distance(std::string_view left, std::string_view right) {
   std::vector<std::vector<std::size_t>> rows(left.size() + 1, std::vector<std::size_t>(right.size() + 1));
   std::iota(rows.front().begin(), rows.front().end(), 0);
@@ -36,7 +36,7 @@ std::size_t distance(std::string_view left, std::string_view right) {
   return rows.back().back();
 }
 
-// "-h", "--help" of an option; empty of an argument without a name.
+// "-h", "--help" of an option; empty for a positional argument.
 std::vector<std::string> names_of(const CLI::Option& option) {
   return option.nonpositional() ? CLI::detail::split(option.get_name(false, true), ',') : std::vector<std::string>();
 }
@@ -65,13 +65,13 @@ const CLI::Option* argument_of(const CLI::App& command) {
   return options.empty() ? nullptr : options.front();
 }
 
-// --- the words of one command ---
+// --- the arguments of one command ---
 
 class Words {
  public:
   Words(const CLI::App& command, std::span<const std::string> words) : command_(command), words_(words) {}
 
-  // What is wrong; empty: nothing.
+  // The error; empty when there is none.
   std::string problem();
 
  private:
@@ -130,7 +130,7 @@ bool Words::read_long(const std::string& word) {
   return !is_flag(*option) || refuse(fmt::format("{} takes no value", name));
 }
 
-// "-u", or several in one: "-xu".
+// "-u", or several combined: "-xu".
 bool Words::read_short(const std::string& word) {
   for (std::size_t at = 1; at != word.size(); ++at) {
     const std::string name = {'-', word[at]};
@@ -227,7 +227,7 @@ namespace {
 constexpr std::size_t columns = 110;
 constexpr std::size_t text_column = 30;
 
-// "  left   right", the right side broken at blanks, and at its own line ends.
+// "  left   right", with the right column broken at blanks and at its own line ends.
 std::string entry(const std::string& left, std::string_view right) {
   std::string out = fmt::format("  {:<{}}", left, text_column - 2);
   std::size_t column = out.size();

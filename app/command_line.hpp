@@ -1,5 +1,5 @@
-// The command line before CLI11 reads it: what it asks for, a word that does not exist with the nearest that does, and
-// the help. CLI11's own messages suggest nothing, and its help speaks of its types.
+// A pass over the command line before CLI11: it detects requests for help and unknown words, and suggests the nearest
+// known one. CLI11's own messages make no suggestions, and its help shows its internal types.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -25,13 +25,13 @@ struct Request {
 // `words` are the arguments of main() without the program's name.
 Request request_of(const CLI::App& program, std::span<const std::string> words);
 
-// The help of a command, or of the program when it is one.
+// The help of a command, or of the program.
 std::string help_of(const CLI::App& command);
 
 // The one of `known` that was probably meant: it differs by a letter or two (a third of the word), or is the only one
-// that begins so. Empty: none. Leading dashes do not count.
+// with that prefix. Empty: none. Leading dashes are ignored.
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
-// The text, with "; did you mean ...?" when there is one.
+// The text, with "; did you mean ...?" when there is a suggestion.
 std::string suggest(std::string text, std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace coax::app

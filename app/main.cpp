@@ -18,9 +18,9 @@ namespace {
 
 using namespace coax::app;
 
-// Standard input, output or error may be closed: a connection that got such a number would be sent what we print.
-// open(2) gives the lowest number that is free, which is the missing one. Writing to standard output then fails with
-// EBADF, as it does for a closed one.
+// Standard input, output or error may be closed: a connection that got their number would receive our output. open(2)
+// returns the lowest free number, which is the missing one. Writing to standard output then fails with EBADF, as it
+// does for a closed one.
 void open_missing_standard_descriptors() {
   for (const int standard : {0, 1, 2}) {
     if (::fcntl(standard, F_GETFD) < 0) ::open("/dev/null", standard == 1 ? O_RDONLY : O_RDWR);
@@ -33,7 +33,7 @@ constexpr std::array commands{
     &ports_command, &resolve_command, &ip_command,   &doctor_command,
 };
 
-// `run` becomes what the command that is given does.
+// Sets `run` when the command was given.
 void add_command(CLI::App& program, const Command& command, Run& run) {
   CLI::App& added = *program.add_subcommand(command.name, command.summary);
   added.footer(fmt::format("{}Examples:\n{}", command.details, command.examples));
@@ -51,9 +51,9 @@ void add_commands(CLI::App& program, Run& run) {
       "Examples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
       "  coax connect 192.168.1.5:7000   talk to a server, as nc does; coax listen is the other side\n"
-      "  coax echo listen                give back what comes; coax echo 7777 measures it\n"
+      "  coax echo listen                return what is sent; coax echo 7777 measures it\n"
       "  coax ports 8080                 is it free, and who has it?\n"
-      "  coax resolve example.org        its addresses; coax ip tells what they are for\n"
+      "  coax resolve example.org        its addresses; coax ip shows their purpose\n"
       "  coax doctor                     what this machine allows\n"
       "  coax help serve                 everything about one command");
   for (const Command* command : commands) add_command(program, *command, run);
@@ -69,7 +69,8 @@ int refuse(const CLI::App* command, std::string_view text) {
 int run_program(int argc, char** argv) {
   try {
     coax::log::check_environment();
-    const bool is_doctor = argc > 1 && std::string_view(argv[1]) == "doctor";  // which tells what is wrong
+    // it reports errors of the environment itself
+    const bool is_doctor = argc > 1 && std::string_view(argv[1]) == "doctor";
     if (!is_doctor) coax::check_loop_environment();
   } catch (const coax::Error& error) {
     return refuse(nullptr, error.what());
@@ -97,7 +98,7 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   open_missing_standard_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of the write,
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write,
   std::signal(SIGXFSZ, SIG_IGN);  // and so is a file that has reached its limit
   return finish_output(run_program(argc, argv));
 }

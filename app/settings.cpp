@@ -1,4 +1,4 @@
-// Where a setting's value comes from.
+// The sources of a setting's value.
 #include "app/settings.hpp"
 
 #include <fmt/core.h>
@@ -34,7 +34,7 @@ std::string variable_of(const std::string& name) {
   throw Error(ErrorKind::invalid, "read", file, reason);
 }
 
-// The parser goes deeper with each part of a dotted key, and no setting needs such a line.
+// The parser recurses for each part of a dotted key, and no setting needs such a line.
 void refuse_long_lines(const std::string& path) {
   constexpr std::size_t line_bytes_max = 16 * 1024;
   std::ifstream file(path);

@@ -1,4 +1,5 @@
-// Settings of a command: flags beat the environment, which beats the configuration file, which beats the default.
+// Settings of a command. Flags override the environment, which overrides the configuration file, which overrides the
+// default.
 #pragma once
 
 #include <CLI/App.hpp>
@@ -14,15 +15,16 @@
 namespace coax::app {
 
 // Each setting is the option --NAME, the variable COAX_NAME (upper case, _ for -) and the key NAME of the file (_ for
-// -). Whatever is wrong with one throws Error(invalid) that names where it came from.
+// -).
+// Throws: Error(invalid) that names the source of an invalid value.
 class Settings {
  public:
   // Adds --config FILE (TOML) to the command.
   explicit Settings(CLI::App& command);
 
-  // Before the command line is parsed. `what` goes into the help, with the default.
+  // Before the command line is parsed. `what` is shown in the help, with the default.
   void add(std::string name, std::string placeholder, std::string fallback, std::string what);
-  // After it: reads the environment and the file.
+  // After parsing: reads the environment and the file.
   void resolve();
 
   [[nodiscard]] const std::string& text(std::string_view name) const;
@@ -40,7 +42,7 @@ class Settings {
     std::string value;
     std::string origin;  // "--port", "COAX_PORT", "port in FILE", "the default"
     CLI::Option* option = nullptr;
-    std::string flag;  // what the command line gave
+    std::string flag;  // the value on the command line
   };
   [[nodiscard]] const Setting& find(std::string_view name) const;
   void read_file();

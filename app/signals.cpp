@@ -1,4 +1,4 @@
-// Which signals the program ignores; the table for users is in docs/guide/program.md.
+// The signals that the program ignores; the table for users is in docs/guide/program.md.
 #include "app/signals.hpp"
 
 #include <signal.h>
@@ -9,7 +9,7 @@ namespace coax::app {
 
 namespace {
 
-// A handler that a profiler or a debugger has installed stays.
+// A handler that a profiler or a debugger has installed is kept.
 void ignore_default(int number) noexcept {
   struct sigaction now{};
   if (sigaction(number, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) return;

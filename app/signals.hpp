@@ -1,11 +1,11 @@
-// The signals that the program does not act on, of those in the table of signal(7).
+// The signals that the program does not act on, of the table in signal(7).
 #pragma once
 
 namespace coax::app {
 
-// For commands that run until they are stopped: signals that mean nothing to them and whose default is to end the
-// process (SIGUSR1, SIGALRM, the real-time ones, ...) are ignored. What run() acts on (SIGINT, SIGTERM, SIGHUP), faults
-// of the program, SIGQUIT and SIGXCPU keep their meaning.
+// For commands that run until they are stopped: ignores signals without a meaning for them whose default action ends
+// the process (SIGUSR1, SIGALRM, the real-time ones, ...). The signals that run() handles (SIGINT, SIGTERM, SIGHUP),
+// faults of the program, SIGQUIT and SIGXCPU keep their meaning.
 void ignore_stray_signals() noexcept;
 
 }  // namespace coax::app

@@ -1,4 +1,4 @@
-// The program's version; CHANGELOG.md says what is in it.
+// The program's version; CHANGELOG.md has the changes.
 #pragma once
 
 #define COAX_VERSION "0.1.0"

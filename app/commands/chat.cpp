@@ -1,5 +1,6 @@
-// coax chat: the hub's plain TCP protocol for a person at a terminal, and for programs in a pipe. What was said and did
-// not come back is kept: after a reconnection it is sent again. So a message may come twice, and none is lost.
+// coax chat: the hub's plain TCP protocol, for a person at a terminal and for programs in a pipe. Sent messages are
+// kept until the server echoes them, and sent again after a reconnection (at-least-once delivery): a message may be
+// repeated, but none is lost.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -32,16 +33,15 @@ using namespace std::chrono_literals;
 
 constexpr std::uint16_t default_port = 12345;
 constexpr Duration connect_time_max = 10s;
-constexpr Duration first_answer_time = 1500ms;  // after the nickname; a tutorial's server may have none
-constexpr Duration echo_time_max = 2s;          // in a pipe: for the next of our messages to come back
+constexpr Duration first_answer_time = 1500ms;  // after the nickname; a tutorial's server may send none
+constexpr Duration echo_time_max = 2s;          // in a pipe: for the echo of our next message
 constexpr Duration leave_time_max = 1s;
 constexpr Duration reconnect_time_min = 500ms;
 constexpr Duration reconnect_time_max = 30s;
-constexpr std::size_t unanswered_max = 64;  // in a pipe: messages under way
-constexpr std::size_t remembered_max =
-    1000;  // at a terminal: messages that did not come back; a server may return none
+constexpr std::size_t unanswered_max = 64;    // in a pipe: messages without an echo yet
+constexpr std::size_t remembered_max = 1000;  // at a terminal: messages without an echo; a server may send no echoes
 
-// --- what a person sees ---
+// --- output for a person ---
 
 // The same colour for the same name, in every terminal; red is for errors.
 std::string_view colour_of(std::string_view nick) {
@@ -68,7 +68,7 @@ std::string coloured(std::string_view message) {
 struct ChatOptions {
   std::string nick;
   std::string server;             // "host:port" or "unix:/path"
-  std::optional<bool> reconnect;  // nothing: at a terminal
+  std::optional<bool> reconnect;  // empty: at a terminal only
 };
 
 class Chat {
@@ -121,19 +121,19 @@ class Chat {
   std::optional<bool> reconnect_option_;
   std::optional<Terminal> terminal_;
   std::shared_ptr<Wire> wire_;  // a send may outlive its connection
-  std::string lost_;            // why there is no connection any more; empty: there is one
+  std::string lost_;            // why there is no connection any more; empty: connected
   Event broken_;                // sending failed
   Exit code_ = done;
 
-  // What was said and has not come back yet, in order. Of these refused_ were refused; the server does not say which.
+  // The messages without an echo, in their order. The server refused refused_ of them; it does not say which.
   struct Sent {
     std::string text;
-    std::string echo;           // as it comes back
-    bool is_under_way = false;  // on the connection of now, or on one before
+    std::string echo;           // its echo
+    bool is_under_way = false;  // sent, on this connection or an earlier one
   };
   std::deque<Sent> sent_;
   std::size_t refused_ = 0;
-  bool echoes_ = false;  // the server returns what it gets
+  bool echoes_ = false;  // the server sends echoes
   std::size_t sent_count_ = 0;
   std::size_t lost_count_ = 0;
   Event progress_;
@@ -148,11 +148,11 @@ Task<> Chat::run() {
   std::optional<Failure> failure;
   try {
     co_await race(converse_to_end(failure), terminal_->work());
-  } catch (const Cancelled&) {    // Ctrl-C: a way to leave
+  } catch (const Cancelled&) {    // Ctrl-C: the normal end
   } catch (const Error& error) {  // of standard input or output
     failure = Failure{error.what()};
   }
-  terminal_.reset();  // before anything else is written, and before a second Ctrl-C
+  terminal_.reset();  // before any other output, and before a second Ctrl-C
   if (failure) fail(failure->text, failure->code);
   if (!lost_.empty() && !failure) fail("not connected: " + lost_);
   if (is_pipe) lost_count_ += sent_.size();
@@ -175,7 +175,7 @@ void Chat::complain_once(bool& done_before, std::string_view text) {
 Task<> Chat::leave() {
   try {
     co_await shield(leave_time_max, wire_->leave());
-  } catch (const Error&) {  // gone already, or slow to close, which we do not wait for
+  } catch (const Error&) {  // closed already, or slow to close
   }
 }
 
@@ -190,7 +190,7 @@ Task<> Chat::converse_to_end(std::optional<Failure>& failure) {
   co_await flush_terminal();
 }
 
-// A pipe gets all; a terminal that takes nothing is not waited for.
+// A pipe gets all output; a stopped terminal is not waited for.
 Task<> Chat::flush_terminal() {
   if (!terminal_->interactive()) co_return co_await terminal_->flush();
   try {
@@ -203,7 +203,7 @@ Task<> Chat::flush_terminal() {
 Task<> Chat::converse() {
   if (nick_.empty()) {
     if (!terminal_->interactive()) throw Failure{"who are you? give --nick NAME", usage};
-    const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+    const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): never set by us
     const auto suggestion = chat::check_nick(user != nullptr ? std::string_view(user) : std::string_view());
     if (!co_await choose_nick("nickname", suggestion.value_or(""))) co_return;
   }
@@ -212,7 +212,7 @@ Task<> Chat::converse() {
   if (co_await enter()) co_await race(stay(), talk());
 }
 
-// False: the person does not choose.
+// False: the person chose none.
 Task<bool> Chat::choose_nick(std::string question, std::string suggestion) {
   const std::string prompt = suggestion.empty() ? question + ": " : fmt::format("{} [{}]: ", question, suggestion);
   while (true) {
@@ -246,7 +246,7 @@ Task<std::shared_ptr<Wire>> Chat::connect_to_server() {
   }
 }
 
-// True: in the room.
+// True: joined the room.
 Task<bool> Chat::enter() {
   for (int attempt = 1;; ++attempt) {
     co_await wire_->send(nick_);
@@ -263,7 +263,7 @@ Task<bool> Chat::enter() {
   }
 }
 
-// Nothing: it has said nothing, as a tutorial's server may.
+// Nothing: no answer, as from a tutorial's server.
 Task<std::optional<Chat::Messages>> Chat::first_answer(Wire& wire) {
   try {
     co_return co_await timeout(first_answer_time, wire.next());
@@ -280,7 +280,7 @@ Task<bool> Chat::choose_another_nick() {
   throw Failure{messages.empty() ? "the server closed the connection" : without_error(messages.front().text)};
 }
 
-// Shows what is said. Throws Failure when the connection ends for good.
+// Shows messages. Throws Failure when the connection ends for good.
 Task<> Chat::stay() {
   while (true) {
     broken_.clear();
@@ -317,7 +317,7 @@ void Chat::show(const Messages& messages) {
   }
 }
 
-// What we say ourselves: in a pipe it is no part of the chat.
+// Our own notices: in a pipe they are not part of the chat.
 void Chat::show(const std::string& text) {
   if (terminal_->interactive()) return print(text);
   complain("chat", without_error(text));
@@ -325,7 +325,7 @@ void Chat::show(const std::string& text) {
 
 void Chat::print(const std::string& text) { terminal_->print((terminal_->coloured() ? coloured(text) : text) + "\n"); }
 
-// A message may be overtaken by the refusal of a later one.
+// The refusal of a later message may arrive before the echo of an earlier one.
 void Chat::compare_with_sent(const Message& message) {
   if (is_error(message.text)) {
     if (!sent_.empty()) ++refused_;
@@ -343,9 +343,9 @@ void Chat::compare_with_sent(const Message& message) {
   progress_.set();
 }
 
-// --- saying something ---
+// --- sending messages ---
 
-// While there is no connection it waits to be sent.
+// Without a connection, the message is queued.
 Task<> Chat::say(std::string text) {
   const std::string own = nick_ + ": ";
   sent_.push_back({.text = text, .echo = printable(own + text, SIZE_MAX)});
@@ -375,7 +375,7 @@ Task<> Chat::talk_typed() {
   }
 }
 
-// True: it was a command, or no line to be sent. `//` becomes `/`.
+// True: it was a command, or not to be sent. `//` becomes `/`.
 bool Chat::obey(std::string& line) {
   if (line.starts_with("//")) {
     line.erase(0, 1);
@@ -392,7 +392,7 @@ bool Chat::obey(std::string& line) {
   return true;
 }
 
-// Each line is made fit for the hub: what it would refuse is replaced, and what is too long is split.
+// Makes each line valid for the hub: replaces characters that it would refuse, and splits long lines.
 Task<> Chat::talk_piped() {
   const std::string own = nick_ + ": ";
   while (const auto line = co_await terminal_->next_line("", Typed::stays)) {
@@ -417,7 +417,7 @@ Task<> Chat::talk_piped() {
   co_await until_unanswered(0);
 }
 
-// Time without a connection, and time in which our reader takes nothing, is not the server's.
+// Time without a connection does not count, nor time in which our own output was blocked.
 Task<> Chat::until_unanswered(std::size_t count) {
   while (unanswered() > count) {
     progress_.clear();
@@ -431,9 +431,9 @@ Task<> Chat::until_unanswered(std::size_t count) {
   }
 }
 
-// --- connecting again ---
+// --- reconnecting ---
 
-// Exponential back-off with jitter, so that those whom a hub lost do not come back in one moment.
+// Exponential back-off with jitter, so that the clients of a restarted hub do not reconnect all at once.
 Duration pause_before(int attempt) {
   static std::minstd_rand random{std::random_device{}()};
   const Duration most = std::min(reconnect_time_max, reconnect_time_min * (1 << std::min(attempt, 10)));
@@ -459,7 +459,7 @@ Task<> Chat::connect_again(std::string why) {
   }
 }
 
-// False: lost_ says why not.
+// False: lost_ has the reason.
 Task<bool> Chat::try_again() {
   const auto wire = std::make_shared<Wire>(co_await connect(server_, {.limit = connect_time_max}));
   co_await wire->expect_question();
@@ -476,7 +476,7 @@ Task<bool> Chat::try_again() {
   co_return true;
 }
 
-// What had been refused, and what went to a server that returns nothing, is not sent again.
+// Messages that were refused, or that a server without echoes got, are not sent again.
 Task<> Chat::send_again() {
   const std::size_t refused = std::min(std::exchange(refused_, 0), sent_.size());
   lost_count_ += terminal_->interactive() ? 0 : refused;
@@ -487,21 +487,21 @@ Task<> Chat::send_again() {
     texts.push_back(sent.text);
     sent.is_under_way = true;
   }
-  lost_.clear();  // what is said from now on goes behind
+  lost_.clear();  // later messages are sent after these
   progress_.set();
   for (std::string& text : texts) co_await send(std::move(text));
 }
 
 // --- the command ---
 
-// Everything that belongs to the loop ends before it does.
+// The members that belong to the loop are destroyed before it.
 Task<> chat_on_loop(ChatOptions options, Exit& code) {
   Chat chat(std::move(options));
   co_await chat.run();
   code = chat.code();
 }
 
-// Nothing: it is none.
+// Nothing: it is not a server's address.
 std::optional<std::string> read_server(const std::string& given) {
   if (given.starts_with("unix:")) return given;
   if (given.contains("://")) return std::nullopt;
@@ -513,7 +513,7 @@ std::optional<std::string> read_server(const std::string& given) {
 }
 
 struct Options {
-  std::vector<std::string> server;  // one word, or a host and a port
+  std::vector<std::string> server;  // "host:port", or a host and a port
   std::string nick;
   bool reconnect = false;
   bool no_reconnect = false;
@@ -560,10 +560,10 @@ Run configure(CLI::App& command) {
   auto given = std::make_shared<Options>();
   command
       .add_option("server", given->server,
-                  "Where the hub is: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
+                  "Address of the hub: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
       ->type_name("HOST[:PORT]")
       ->expected(1, 2);
-  command.add_option("--nick", given->nick, "Who you are, in 1 to 32 characters; a terminal asks for it")
+  command.add_option("--nick", given->nick, "Your nickname, 1 to 32 characters; asked for at a terminal")
       ->type_name("NAME");
   command.add_flag("--reconnect", given->reconnect,
                    "Connect again when the connection is lost, after 0.5 s to 30 s, under the same nickname; the "

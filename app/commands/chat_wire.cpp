@@ -1,4 +1,4 @@
-// Messages out of what the server sends, by lines or by pauses.
+// Splits the server's bytes into messages, by lines or by pauses.
 #include "app/commands/chat_wire.hpp"
 
 #include "app/console/report.hpp"
@@ -48,8 +48,8 @@ Task<std::vector<Message>> Wire::next() {
   }
 }
 
-// Empty: the stream has ended, or paused_ says that it only paused. Between lines the pause is long, so that no line of
-// a slow network is cut; there is one all the same for a tutorial's server that passed on somebody else's line end.
+// Empty: the stream has ended, or paused_ is set. Between lines the pause is long, so that no line of a slow network is
+// split; it exists for a tutorial's server that forwarded the line end of another client.
 Task<BytesView> Wire::recv_until_pause() {
   if (unfinished_) {
     try {

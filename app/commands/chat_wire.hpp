@@ -1,6 +1,6 @@
-// The client's side of the hub's plain TCP protocol (docs/protocols.md), and of the servers of the socket tutorials,
-// which know no line ends: as long as the server has sent none, what arrived is a message after a pause, and messages
-// are sent without one.
+// The client side of the hub's plain TCP protocol (docs/protocols.md), and of the servers of socket tutorials, which
+// send no line ends. Until the server's first line end, a pause ends a message, and messages are sent without a line
+// end.
 #pragma once
 
 #include <fmt/core.h>
@@ -17,13 +17,13 @@
 
 namespace coax::app {
 
-// What ends the chat with a text on standard error and an exit code.
+// Ends the chat with a message on standard error and an exit code.
 struct Failure {
   std::string text;
   Exit code = failed;
 };
 
-// What the server says to us alone.
+// The prefix of the server's messages to this client only.
 constexpr std::string_view error_mark = "error: ";
 inline bool is_error(std::string_view message) { return message.starts_with(error_mark); }
 inline std::string without_error(std::string_view message) {
@@ -31,8 +31,8 @@ inline std::string without_error(std::string_view message) {
 }
 
 struct Message {
-  std::string text;     // fit for a terminal
-  bool is_line = true;  // without a line end it may be several in one
+  std::string text;     // printable
+  bool is_line = true;  // without a line end it may be several messages in one
 };
 
 class Wire {
@@ -41,15 +41,15 @@ class Wire {
 
   // Reads `NICK`. Throws Failure.
   Task<> expect_question();
-  // The server has sent a line end: messages are lines, both ways.
+  // The server has sent a line end: messages are lines in both directions.
   [[nodiscard]] bool by_lines() const noexcept { return decoder_.saw_line_end(); }
-  // All messages that have come; none: the server has finished. Cancelled: nothing is lost.
+  // Returns: all messages that have arrived; none: the server has shut down its side. Cancelled: no message is lost.
   Task<std::vector<Message>> next();
   Task<> send(std::string message);
   Task<> send_text(const std::string& nick, const std::string& text) {
     return send(by_lines() ? text : fmt::format("{}: {}", nick, text));
   }
-  // Half-close, and read until the server closes: a plain close could destroy what is still on its way to it.
+  // Half-closes, and reads until the server closes: a plain close could destroy bytes that are under way to it.
   Task<> leave();
 
  private:
@@ -60,7 +60,7 @@ class Wire {
 
   std::unique_ptr<Stream> stream_;
   LineDecoder decoder_{line_bytes_max};
-  bool unfinished_ = false;  // something may stand without a line end
+  bool unfinished_ = false;  // there may be bytes without a line end
   bool paused_ = false;
   bool ended_ = false;
 };

@@ -1,6 +1,6 @@
-// The ports are tried by a few tasks that each take the next one, so that a host which does not answer costs its time
-// limit once for each group. There are as many tasks as this process may open sockets; when the descriptors run out all
-// the same, a port is tried again once another socket is closed.
+// A few tasks try the ports, each takes the next one, so that a host that does not answer costs one time limit for each
+// group. There are as many tasks as this process may open sockets. When the descriptors run out all the same, a port is
+// tried again once another socket was closed.
 #include "app/commands/check.hpp"
 
 #include <fmt/core.h>
@@ -27,7 +27,7 @@ namespace {
 constexpr std::size_t at_once_max = 64;
 constexpr std::size_t descriptors_reserve = 8;  // /etc/services, a second address of a host
 
-// How many sockets this process may have open beside what it has.
+// How many more sockets this process may open.
 std::size_t sockets_at_once() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return at_once_max;
@@ -40,7 +40,7 @@ std::size_t sockets_at_once() {
   return std::min<std::size_t>(at_once_max, limit.rlim_cur - open - descriptors_reserve);
 }
 
-constexpr std::size_t told_each_max = 32;  // in more ports than that only those that answer are told
+constexpr std::size_t told_each_max = 32;  // with more ports, only those that answer are printed
 
 class Check {
  public:
@@ -52,7 +52,7 @@ class Check {
 
  private:
   struct Result {
-    std::string address;  // that answered
+    std::string address;  // the one that answered
     std::string error;
     ErrorKind kind = ErrorKind::other;
     double milliseconds = 0;
@@ -77,7 +77,7 @@ class Check {
   std::size_t next_ = 0;
   std::size_t told_ = 0;
   std::size_t connecting_ = 0;
-  Event closed_;  // a socket of ours, just now
+  Event closed_;  // one of our sockets was closed
 };
 
 Task<> Check::run() {
@@ -161,7 +161,7 @@ void Check::tell(std::uint16_t port, const Result& result) const {
   std::string service;
   try {
     service = target_.is_unix() ? "" : service_name(port, "tcp");
-  } catch (const Error&) {  // it has no name
+  } catch (const Error&) {  // the port has no name
   }
   if (json_) {
     boost::json::object object{{"target", target_.text_with(port)}, {"state", state}};
@@ -177,7 +177,7 @@ void Check::tell(std::uint16_t port, const Result& result) const {
         service.empty() ? "" : "  " + service);
 }
 
-// What this machine lacked says nothing about a port.
+// A failure of this machine proves nothing about a port.
 int Check::code() const {
   const bool was_tried = std::ranges::none_of(
       results_, [](const Result& each) { return each.known && each.kind == ErrorKind::overloaded; });

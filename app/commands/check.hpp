@@ -1,4 +1,4 @@
-// Which ports of a host answer: coax connect --check.
+// The ports of a host that answer: coax connect --check.
 #pragma once
 
 #include "app/console/target.hpp"
@@ -6,8 +6,9 @@
 
 namespace coax::app {
 
-// Connects to each port, several at a time, each within the limit, closes at once and prints what came of it. Returns
-// the exit code: done: all answer; failed: some; unavailable: none. Throws Error when the host has no address.
+// Connects to each port, several at a time, each within the limit, closes at once and prints the result.
+// Returns: the exit code: done: all answer; failed: some; unavailable: none.
+// Throws: Error when the host has no address.
 int check_ports(const Target& target, Duration limit, bool json);
 
 }  // namespace coax::app

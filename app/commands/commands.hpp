@@ -8,16 +8,16 @@
 
 namespace coax::app {
 
-// What a command does once its options are read. Returns: the exit code.
+// Runs the command after its options were read. Returns: the exit code.
 using Run = std::function<int()>;
 
-// A command of the program, defined in the file of its name. main() makes the command line of them.
+// A command of the program, defined in the file of its name. main() builds the command line from these.
 struct Command {
   const char* name;
   const char* summary;   // in the list of commands
-  const char* details;   // below the options: what is to be known, and the exit codes; empty, or ends with a blank line
+  const char* details;   // below the options: notes and exit codes; empty, or ends with a blank line
   const char* examples;  // one on each line
-  // Adds its options, and returns what runs when it is the command that was given.
+  // Adds its options, and returns the function that runs the command.
   Run (*configure)(CLI::App& command);
 };
 

@@ -1,4 +1,5 @@
-// coax connect: standard input and output over a connection, as nc and socat do it; and which ports of a host answer.
+// coax connect: standard input and output over a connection, as nc and socat do; and a check which ports of a host
+// answer.
 #include <fmt/core.h>
 
 #include <memory>
@@ -55,7 +56,7 @@ class Client {
 Task<> Client::run() {
   try {
     co_await keep_connecting();
-  } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
+  } catch (const Cancelled&) {  // Ctrl-C: the normal end of an endless transfer
     code_ = reconnect_ || !options_.input ? done : failed;
   }
 }
@@ -68,7 +69,7 @@ Task<> Client::keep_connecting() {
   }
 }
 
-// True: there is more to come, on another connection.
+// True: continue with another connection.
 Task<bool> Client::connect_once() {
   std::unique_ptr<SocketStream> stream;
   std::string failure;
@@ -151,16 +152,16 @@ Run configure(CLI::App& command) {
       ->type_name("TARGET")
       ->expected(1, 2)
       ->required();
-  command.add_option("--timeout", given->timeout, "How long to try, a name that is looked up included [30s]")
-      ->type_name("TIME");
+  command.add_option("--timeout", given->timeout, "Time limit of resolving and connecting [30s]")->type_name("TIME");
   command
       .add_option("--reconnect", given->reconnect,
-                  "When it fails or ends, connect again after so long, until the input has ended")
+                  "When it fails or ends, connect again after this time, until the input has ended")
       ->type_name("TIME");
   command.add_flag("--check", given->check,
-                   "Send nothing: tell which ports of a range answer, each within --timeout "
+                   "Send nothing: print which ports of a range answer, each within --timeout "
                    "[3s]");
-  command.add_flag("-u,--udp", given->udp, "Datagrams: over when the input has ended and nothing came for --wait [1s]");
+  command.add_flag("-u,--udp", given->udp,
+                   "Datagrams: ends when the input has ended and nothing arrived for --wait [1s]");
   auto flags = std::make_shared<RelayFlags>(command);
   return [given, flags] { return reported("connect", unavailable, [&] { return connect_with(*given, *flags); }); };
 }
@@ -171,12 +172,12 @@ const Command connect_command{
     .name = "connect",
     .summary = "Standard input and output over a connection; which ports answer",
     .details =
-        "The end: when standard input ends, our side is finished (half-close), what the peer still sends is printed, "
-        "and\n"
-        "when the peer has finished, too, it is over. At a terminal the peer's end is the end at once. What comes is\n"
-        "written as it is, to a terminal without control characters.\n"
+        "When standard input ends, coax shuts down its side (half-close) and prints what the peer still sends, until "
+        "the\n"
+        "peer has finished, too. At a terminal it ends as soon as the peer has finished. Received bytes are written\n"
+        "unchanged; to a terminal, without control characters.\n"
         "\n"
-        "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection broke, or was given up, "
+        "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection failed, or was given up, "
         "or\n"
         "Ctrl-C (--check: some ports answer); 2 wrong arguments; 3 no answer. With --reconnect or --no-input, "
         "Ctrl-C\n"
@@ -186,7 +187,7 @@ const Command connect_command{
         "  coax connect 192.168.1.5:7000                     talk to a server\n"
         "  printf 'GET / HTTP/1.0\\n\\n' | coax connect --crlf example.org:http\n"
         "  coax connect backup.example 7000 < disk.img       send a file\n"
-        "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and what comes back\n"
+        "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and the answers\n"
         "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
         "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
         "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",

@@ -1,4 +1,4 @@
-// coax doctor: what this machine allows, and what to change for more.
+// coax doctor: the limits and settings of this machine, and what to change.
 #include <fmt/core.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -22,7 +22,7 @@ namespace coax::app {
 
 namespace {
 
-// One line of the report. Advice only where there is something to gain.
+// A line of the report. Advice only when there is something to improve.
 struct Finding {
   std::string name;
   std::string text;
@@ -46,7 +46,7 @@ std::vector<std::uint64_t> numbers(const std::string& text) {
 }
 
 std::string variable(const char* name) {
-  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): never set by us
   return value == nullptr ? "" : value;
 }
 
@@ -171,7 +171,7 @@ void print_findings_as_json(const std::vector<Finding>& findings) {
 
 Run configure(CLI::App& command) {
   auto json = std::make_shared<bool>(false);
-  command.add_flag("--json", *json, "For machines: one object, with an advice where there is one");
+  command.add_flag("--json", *json, "For machines: one object, with advice where there is any");
   return [json] {
     const auto findings = examine();
     *json ? print_findings_as_json(findings) : print_findings(findings);

@@ -1,4 +1,4 @@
-// coax echo: a server that gives back what it gets, and a client that checks that it does, and how fast.
+// coax echo: a server that returns all bytes (RFC 862), and a client that verifies it and measures the round trips.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -109,7 +109,7 @@ Duration time_limit(const Options& options) {
   return duration_of("--timeout", options.timeout);
 }
 
-// What there is to say at the end.
+// The figures of the final report.
 struct Figures {
   std::vector<Duration> round_trips;
   unsigned sent = 0;
@@ -118,7 +118,7 @@ struct Figures {
 
 double microseconds(Duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
 
-// Sorted: the one that so many of a hundred do not exceed.
+// Sorted: the value that `percent` of them do not exceed.
 double percentile(const std::vector<Duration>& sorted, std::size_t percent) {
   const std::size_t rank = (sorted.size() * percent + 99) / 100;
   return microseconds(sorted[std::max<std::size_t>(rank, 1) - 1]);
@@ -150,7 +150,7 @@ void tell(const Target& target, const Options& options, Figures& figures) {
   print("  rate        {:.0f} messages/s, {:.2f} MiB/s each way\n", rate, rate * static_cast<double>(size) / (1 << 20));
 }
 
-// Bytes that nobody sends by accident, another text for each message: the block is read from another place.
+// Unlikely bytes, different for each message: the block is read from another position.
 class Messages {
  public:
   explicit Messages(std::size_t size) : size_(size), block_(size + different_max, '\0') {
@@ -202,14 +202,14 @@ Task<> talk_over_stream(const Target& target, const Options& options, Figures& f
   }
 }
 
-// The number of a message, in front of it: one that comes late is not taken for its successor.
+// The message with its number in front, so that a late answer is not mistaken for the next one.
 std::string numbered(BytesView message, std::uint64_t number) {
   std::string text = message.string();
   std::memcpy(text.data(), &number, sequence_bytes);
   return text;
 }
 
-// False: another answer, of one that was given up.
+// False: a late answer, to a message that was given up.
 bool is_answer(BytesView answer, const std::string& message, const std::string& peer) {
   if (answer.text() == message) return true;
   const bool is_other = answer.size() == message.size() &&
@@ -229,7 +229,7 @@ Task<> wait_for_answer(DatagramTransport& transport, const std::string& message)
 
 enum class Answer : std::uint8_t { came, missing, refused };
 
-// Of one message. A refusal is no end: the peer may start at any time.
+// For one message. A refusal is not the end: the peer may start at any time.
 Task<Answer> ask(DatagramTransport& transport, const std::string& message, Duration limit) {
   try {
     co_await transport.send(message);
@@ -306,16 +306,16 @@ Run configure(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command
       .add_option("where", options->words,
-                  "\"listen\" and where [7777 on this machine], or whom to ask: HOST:PORT, PORT or unix:PATH")
+                  "\"listen\" and an address [7777 on this machine], or the server: HOST:PORT, PORT or unix:PATH")
       ->type_name("[listen] TARGET")
       ->expected(1, 3)
       ->required();
-  command.add_option("--count", options->count_text, "How many messages are sent, one after the other [1000]")
+  command.add_option("--count", options->count_text, "Number of messages, sent one after the other [1000]")
       ->type_name("N");
-  command.add_option("--size", options->size, "How long each is [64B]")->type_name("SIZE");
-  command.add_option("--timeout", options->timeout, "How long connecting, and each message, may take [5s; --udp: 1s]")
+  command.add_option("--size", options->size, "Size of each message [64B]")->type_name("SIZE");
+  command.add_option("--timeout", options->timeout, "Time limit of connecting, and of each message [5s; --udp: 1s]")
       ->type_name("TIME");
-  command.add_flag("-u,--udp", options->udp, "Datagrams; one that is not back in time is lost");
+  command.add_flag("-u,--udp", options->udp, "Datagrams; a late answer counts as lost");
   command.add_flag("--json", options->json, "For machines: one object");
   return [options] {
     return reported("echo", unavailable,
@@ -327,11 +327,11 @@ Run configure(CLI::App& command) {
 
 const Command echo_command{
     .name = "echo",
-    .summary = "Give back what comes; check that somebody does, and how fast",
+    .summary = "Return all bytes (RFC 862); test and measure such a server",
     .details =
-        "The next message is sent when the last is back, so that the times are those of one round trip.\n"
+        "The next message is sent after the echo of the last, so that the times are round-trip times.\n"
         "\n"
-        "Exit codes: 0 all came back unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the "
+        "Exit codes: 0 all were returned unchanged (the server: Ctrl-C); 1 a byte differs, one was lost, or the "
         "connection\n"
         "broke; 2 wrong arguments; 3 no answer, or the address cannot be listened on.\n"
         "\n",

@@ -1,4 +1,4 @@
-// coax ip: what an address or a network is for and how large it is, and which addresses this machine has.
+// coax ip: the purpose and size of an address or a network, and the addresses of this machine.
 #include <fmt/core.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -70,12 +70,12 @@ constexpr Use uses[] = {
     {"::/0", "reserved (RFC 4291)"},
 };
 
-// The network that has only this address.
+// The network of a single address.
 Network only(const Endpoint& address) {
   return Network::around(address, address.family() == Endpoint::Family::v6 ? 128 : 32);
 }
 
-// A network is for what all of it is for.
+// A network has a purpose if all its addresses have it.
 std::string_view use_of(const Network& network) {
   for (const Use& use : uses) {
     const Network block = Network::parse(use.network);
@@ -98,7 +98,7 @@ std::string pointer_name(const Endpoint& address) {
 
 int version_of(Endpoint::Family family) { return family == Endpoint::Family::v6 ? 6 : 4; }
 
-// 2^exponent, in full: exact up to 2^128, for which no number of the language is large enough.
+// 2^exponent in decimal digits, up to 2^128, which no integer type can hold.
 std::string power_of_two(unsigned exponent) {
   std::string digits = "1";
   for (unsigned count = 0; count < exponent; ++count) {
@@ -161,7 +161,7 @@ void tell_network(const Network& network, bool json) {
         has_broadcast ? ", the first and the last of which are for no host" : "");
 }
 
-// Throws Error(address) that says what is wrong.
+// Throws: Error(address) with the reason.
 Network network_of(const std::string& text) {
   try {
     return Network::parse(text);
@@ -179,7 +179,7 @@ Endpoint ip_of(const std::string& text) {
   return *address;
 }
 
-// --- what contains what ---
+// --- containment ---
 
 int tell_contained(const Options& options) {
   bool all = true;
@@ -277,13 +277,13 @@ Run configure(CLI::App& command) {
 
 const Command ip_command{
     .name = "ip",
-    .summary = "What an address or a network is for; the addresses of this machine",
+    .summary = "Purpose of an address or network; addresses of this machine",
     .details =
-        "Exit codes: 0 told, contained; 1 --contains: not contained; 2 it is no address and no network.\n"
+        "Exit codes: 0 shown, or contained; 1 --contains: not contained; 2 not an address or a network.\n"
         "\n",
     .examples =
         "  coax ip                                    the interfaces and addresses of this machine\n"
-        "  coax ip 192.168.1.5 fe80::1                what they are for, and their names for reverse lookups\n"
+        "  coax ip 192.168.1.5 fe80::1                their purpose, and their names for reverse lookups\n"
         "  coax ip 10.0.0.0/22                        range, mask and count\n"
         "  coax ip 10.0.0.0/8 --contains 10.1.2.3",
     .configure = configure,

@@ -1,4 +1,4 @@
-// coax listen: waits for somebody to connect; then it is coax connect from the other side.
+// coax listen: waits for a connection, and then is coax connect from the other side.
 #include <fmt/core.h>
 
 #include <deque>
@@ -32,7 +32,7 @@ class Server {
   Server(const RelayOptions& options, bool keep_open)
       : options_(options), keep_open_(keep_open), transcript_(options.form, options.lines) {}
 
-  // What cannot be listened on throws Error.
+  // Throws: Error when it cannot listen.
   Task<> run(const std::vector<Address>& addresses);
   [[nodiscard]] int code() const noexcept { return code_; }
 
@@ -58,13 +58,13 @@ Task<> Server::run(const std::vector<Address>& addresses) {
   co_await listen_on(addresses);
   try {
     co_await serve();
-  } catch (const Cancelled&) {  // Ctrl-C: the way to end what would go on for ever
+  } catch (const Cancelled&) {  // Ctrl-C: the normal end of an endless transfer
     code_ = keep_open_ || !options_.input ? done : failed;
   }
 }
 
 Task<> Server::listen_on(const std::vector<Address>& addresses) {
-  std::uint16_t port = 0;  // all addresses of a name: one port
+  std::uint16_t port = 0;  // all addresses of a name use one port
   for (const Address& address : addresses) {
     const Endpoint endpoint = address.endpoint();
     const bool chosen = endpoint.family() != Endpoint::Family::none && endpoint.port() == 0 && port != 0;
@@ -125,7 +125,7 @@ Task<> Server::accept_at(SocketListener& listener) {
   }
 }
 
-// As the kernel does with those in the backlog: one that was accepted in the same moment on another address, too.
+// As the kernel does with connections in the backlog: also one that was accepted in the same moment on another address.
 void Server::refuse_others() noexcept {
   listeners_.clear();
   for (const auto& other : accepted_) other->abort();
@@ -185,15 +185,15 @@ Run configure(CLI::App& command) {
   auto given = std::make_shared<Options>();
   command
       .add_option("target", given->target,
-                  "Where: PORT on this machine alone, ADDRESS:PORT, :PORT for everybody, or unix:PATH; port 0: any")
+                  "PORT (this machine only), ADDRESS:PORT, :PORT (all addresses), or unix:PATH; port 0: any")
       ->type_name("TARGET")
       ->expected(1, 2)
       ->required();
   command.add_flag("--keep-open", given->keep_open,
-                   "After a client the next one, until Ctrl-C; the input is sent to the present client");
+                   "Serve one client after the other, until Ctrl-C; the input is sent to the present one");
   command.add_flag("-u,--udp", given->udp,
-                   "Datagrams: the first sender is the peer (with --keep-open the last); over when the input has ended "
-                   "and nothing came for --wait [1s]");
+                   "Datagrams: the first sender is the peer (with --keep-open the last); ends when the input has ended "
+                   "and nothing arrived for --wait [1s]");
   auto flags = std::make_shared<RelayFlags>(command);
   return [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
 }
@@ -202,15 +202,14 @@ Run configure(CLI::App& command) {
 
 const Command listen_command{
     .name = "listen",
-    .summary = "Wait for a connection, and be its other side",
+    .summary = "Wait for a client, and relay standard input and output",
     .details =
-        "The end: when standard input ends, our side is finished (half-close), what the client still sends is printed, "
-        "and\n"
-        "when the client has finished, too, it is over. At a terminal the client's end is the end at once. One client "
-        "at\n"
-        "a time: without --keep-open others are refused once it is there, with it they wait.\n"
+        "When standard input ends, coax shuts down its side (half-close) and prints what the client still sends, until "
+        "the\n"
+        "client has finished, too. At a terminal it ends as soon as the client has finished. It serves one client at\n"
+        "a time: without --keep-open other clients are refused, with it they wait.\n"
         "\n"
-        "Exit codes: 0 both sides have finished; 1 the connection broke, or was given up, or Ctrl-C; 2 wrong "
+        "Exit codes: 0 both sides have finished; 1 the connection failed, or was given up, or Ctrl-C; 2 wrong "
         "arguments; 3\n"
         "the address cannot be listened on. With --keep-open or --no-input, Ctrl-C is the usual end: 0.\n"
         "\n",

@@ -1,4 +1,4 @@
-// coax ports: what listens on this machine, and whether a port is free, for whom, and who has it.
+// coax ports: the listeners of this machine; and whether a port is free, for which users, and which process holds it.
 #include "coax/net/ports.hpp"
 
 #include <fmt/core.h>
@@ -22,13 +22,13 @@ namespace {
 struct Options {
   std::vector<std::string> ports;
   std::string address;
-  std::string free_text;  // of --free; empty: not given
+  std::string free_text;  // the value of --free; empty: not given
   unsigned free = 0;
   bool tcp = false;
   bool udp = false;
   bool json = false;
 
-  // Without --tcp and --udp: both when listing, TCP when a port is asked for.
+  // Without --tcp and --udp: both in the list, TCP for a single port.
   [[nodiscard]] bool wants(Transport transport) const {
     if (!tcp && !udp) return transport == Transport::tcp || (ports.empty() && free == 0);
     return transport == Transport::tcp ? tcp : udp;
@@ -40,7 +40,7 @@ constexpr unsigned free_ports_max = 1000;
 std::string service_of(Transport transport, std::uint16_t port) {
   try {
     return service_name(port, to_string(transport));
-  } catch (const Error&) {  // it has no name
+  } catch (const Error&) {  // the port has no name
     return {};
   }
 }
@@ -105,9 +105,9 @@ int list(const Options& options) {
   return done;
 }
 
-// --- what is asked for ---
+// --- the ports in question ---
 
-// The address to try; without one all of this machine.
+// The address to try; by default all of this machine.
 Endpoint address_of(const Options& options) {
   if (options.address.empty()) return Endpoint::any(0);
   const auto address = Endpoint::from_ip(options.address, 0);
@@ -127,7 +127,7 @@ PortRange range_of(const std::string& text) {
     try {
       const std::uint16_t port = service_port(text);
       return {port, port};
-    } catch (const Error&) {  // told below
+    } catch (const Error&) {  // reported below
     }
   }
   throw WrongUsage{
@@ -136,7 +136,7 @@ PortRange range_of(const std::string& text) {
                   text)};
 }
 
-// Whether two sockets cannot both have this port.
+// Whether two sockets cannot share this port.
 bool collide(const Endpoint& left, const Endpoint& right) {
   const auto takes_all = [](const Endpoint& at) { return at.is_wildcard() && at.family() == Endpoint::Family::v6; };
   if (takes_all(left) || takes_all(right)) return true;
@@ -208,7 +208,7 @@ int check(const Options& options) {
         std::ranges::copy_if(all, std::back_inserter(answer.holders), [&](const PortHolder& holder) {
           return answer.state != PortState::free && holder.transport == transport && holder.local.port() == number;
         });
-        // Connections through a listener's port say nothing that the listener does not.
+        // Connections through a listener's port add nothing to the listener's line.
         if (std::ranges::any_of(answer.holders, &PortHolder::listening)) {
           std::erase_if(answer.holders, [](const PortHolder& holder) { return !holder.listening; });
         }
@@ -222,7 +222,7 @@ int check(const Options& options) {
 
 // --- --free ---
 
-// What the kernel gives to those who ask for any, all held until the last is found, so that none comes twice.
+// Ports that the kernel assigns, all held until the last is found, so that none is assigned twice.
 std::vector<std::uint16_t> free_of_kernel(Transport transport, const Endpoint& address, unsigned count) {
   const bool is_v6 = address.family() == Endpoint::Family::v6;
   std::vector<Socket> sockets;
@@ -276,8 +276,7 @@ Run configure(CLI::App& command) {
   auto options = std::make_shared<Options>();
   command.add_option("ports", options->ports, "Ports to check: numbers, ranges, names of services; none: list")
       ->type_name("PORT|FIRST-LAST|SERVICE");
-  command.add_option("--free", options->free_text, "Find so many free ports: among those given, or any")
-      ->type_name("N");
+  command.add_option("--free", options->free_text, "Find N free ports: among the given ones, or any")->type_name("N");
   command.add_option("--address", options->address, "Check on this address of the machine [all of them]")
       ->type_name("ADDRESS");
   command.add_flag("--tcp", options->tcp, "TCP; the default when ports are given");

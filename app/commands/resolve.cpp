@@ -1,5 +1,5 @@
-// coax resolve: the addresses of a name, in the order in which connecting tries them, or the names of an address; with
-// what the resolver says when there are none, and how long it took.
+// coax resolve: the addresses of a name, in the order in which connect() tries them, or the names of an address; with
+// the resolver's error when there are none, and the duration.
 #include <fmt/core.h>
 #include <netdb.h>
 
@@ -53,7 +53,7 @@ Target target_of(const std::string& text) {
   return target;
 }
 
-// As netdb.h has it, which scripts and manuals know.
+// The EAI_ name of netdb.h, which scripts and manuals use.
 std::string_view name_of_reason(int reason) {
   switch (reason) {
     case EAI_AGAIN: return "EAI_AGAIN";
@@ -150,11 +150,11 @@ int resolve_all(const Options& options) {
 
 Run configure(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option("names", options->names, "What to look up; with --reverse: addresses")
+  command.add_option("names", options->names, "Names to resolve; with --reverse: addresses")
       ->type_name("NAME[:PORT|:SERVICE]")
       ->required();
   command.add_flag("--reverse", options->reverse, "The names of addresses");
-  command.add_flag("--json", options->json, "For machines: one object on each line, a failure too");
+  command.add_flag("--json", options->json, "For machines: one object on each line, also for a failure");
   return [options] { return reported("resolve", failed, [&] { return resolve_all(*options); }); };
 }
 
@@ -164,13 +164,13 @@ const Command resolve_command{
     .name = "resolve",
     .summary = "The addresses of a name, or the names of an address",
     .details =
-        "Asks as every program of this machine does: /etc/hosts, then the name servers. The addresses come in the "
+        "Uses the system's resolver: /etc/hosts, then the name servers. The addresses are in the "
         "order in\n"
-        "which connecting tries them: the families in turn (RFC 8305).\n"
+        "which connecting tries them: the families alternate (RFC 8305).\n"
         "\n"
-        "Exit codes: 0 all found; 2 wrong arguments, a service of no port included; 3 one was not found: the "
+        "Exit codes: 0 all found; 2 wrong arguments, such as an unknown service; 3 one was not found: the "
         "resolver's reason\n"
-        "is told.\n"
+        "is printed.\n"
         "\n",
     .examples =
         "  coax resolve localhost\n"

@@ -1,4 +1,4 @@
-// coax serve: the hub. One room, reached over plain TCP and, through the page or any other client, over WebSocket.
+// coax serve: the hub. One room, reached over plain TCP and, from the page or any other client, over WebSocket.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -23,11 +23,11 @@ namespace coax::app {
 namespace {
 
 struct HubOptions {
-  std::vector<std::string> hosts;  // where it listens for both, lines and the web
-  std::vector<std::string> paths;  // for lines only: "unix:/path"
+  std::vector<std::string> hosts;  // listens for both, lines and the web
+  std::vector<std::string> paths;  // lines only: "unix:/path"
   std::uint16_t port = 0;
   std::uint16_t web_port = 0;
-  std::vector<std::string> web_hosts;  // names that a proxy publishes the page under
+  std::vector<std::string> web_hosts;  // host names under which a proxy publishes the page
   unsigned threads = 1;
   Duration drain{};
   bool refuses_when_full = false;
@@ -39,7 +39,7 @@ struct HubOptions {
 bool is_here(const Address& address) { return address.family() == Family::local || address.endpoint().is_loopback(); }
 bool only_this_machine(const std::vector<Address>& addresses) { return std::ranges::all_of(addresses, is_here); }
 
-// What a program on this machine connects to.
+// The address to which a program on this machine connects.
 Address reachable(const Address& address) {
   const Endpoint at = address.endpoint();
   if (!at.is_wildcard()) return address;
@@ -49,19 +49,19 @@ Address reachable(const Address& address) {
 std::size_t open_descriptors() {
   std::error_code failure;
   const std::filesystem::directory_iterator all("/proc/self/fd", failure);
-  if (failure) return 8;  // there was no descriptor left to look with
+  if (failure) return 8;  // no descriptor was left for the probe
   return static_cast<std::size_t>(std::distance(all, std::filesystem::directory_iterator()));
 }
 
-// Each connection needs a descriptor, beside those that are open, the listeners and some to spare; those in the tables
-// of io_uring are not counted.
+// Each connection needs a descriptor, beside the open ones, the listeners and a reserve; those in the tables of
+// io_uring do not count.
 void fit_to_descriptors(GuardLimits& limits, std::size_t listeners) {
   constexpr std::size_t spare = 16;
   const std::size_t limit = raise_descriptor_limit();
   const std::size_t taken = open_descriptors() + listeners + spare;
   std::size_t usable = limit > taken ? limit - taken : 0;
   for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
-  if (limit <= taken || usable == 0) {  // io_uring, too, needs one for the moment of each accept
+  if (limit <= taken || usable == 0) {  // io_uring, too, needs one during each accept
     throw Error(ErrorKind::overloaded, "open the hub", "",
                 fmt::format("this process may open {} files only, and needs {} before the first connection; raise the "
                             "limit (ulimit -n {})",
@@ -73,7 +73,7 @@ void fit_to_descriptors(GuardLimits& limits, std::size_t listeners) {
   limits.connections_max = usable;
 }
 
-// What a person types to reach the lines there, with and without us.
+// The command that joins the room there, with and without the coax program.
 std::string how_to_join(const Address& at) {
   std::string text = safe_text("  terminal   coax chat {} --nick NAME\n", at.to_string());
   const auto name = at.unix_name();
@@ -113,7 +113,7 @@ class Hub {
   std::shared_ptr<Guard> guard_;
   std::vector<Address> lines_at_;
   std::vector<Address> web_at_;
-  int ready_ = 0;  // doors
+  int ready_ = 0;  // listeners
   bool opened_ = false;
   int draining_ = 0;
   Event both_ended_;
@@ -134,8 +134,8 @@ Task<> Hub::serve_both() {
   co_await all(serve_lines(), serve_web());
 }
 
-// The end of the room waits for those who still talk. Should one of them hang, the others must not wait until all are
-// cut.
+// Closing the room waits for clients that still have messages to read. If one of them hangs, the others must not wait
+// until all are disconnected.
 Task<> Hub::close_room_in_time() {
   try {
     Event never;
@@ -163,7 +163,7 @@ ServeOptions Hub::serve_options(std::uint16_t port, const std::vector<std::strin
 }
 
 Task<> Hub::serve_lines() {
-  // Whoever only reads is silent for hours and still there: the kernel asks (TCP keep-alive).
+  // A client that only reads may be silent for hours: TCP keep-alive checks that it is still there.
   ServeOptions options = serve_options(options_.port, options_.paths, lines_at_);
   options.limits.idle = std::nullopt;
   if (options_.refuses_when_full) options.farewell = "error: the hub is full; try again later\n";
@@ -191,7 +191,7 @@ Task<> Hub::serve_web() {
 http::App Hub::pages(const std::vector<Address>& addresses) {
   http::AppOptions options;
   options.websocket.message_bytes_max = 16_KiB;
-  options.message.body_bytes_max = 0;  // no request has one
+  options.message.body_bytes_max = 0;  // requests have no body
   options.headers.emplace_back("Content-Security-Policy",
                                "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
   options.headers.emplace_back("Referrer-Policy", "no-referrer");
@@ -217,7 +217,7 @@ void Hub::server_drains() {
   if (++draining_ == doors()) room_.drain();
 }
 
-// Standard output, once all doors are open: what a person needs to know.
+// Standard output, once all listeners are open: the information for a person.
 void Hub::listening() {
   if (++ready_ != doors()) return;
   opened_ = true;
@@ -306,7 +306,7 @@ int serve_hub(Settings& settings) {
     return usage;
   }
   ignore_stray_signals();
-  raise_descriptor_limit();  // before the loops are made: the tables of io_uring are as large
+  raise_descriptor_limit();  // before the loops are created: the tables of io_uring have the same size
   const RunOptions run_options{.threads = options.threads};
   Hub hub(std::move(options));
   int code = done;

@@ -1,5 +1,5 @@
-// One state for each place within a sequence, as in ECMA-48, section 5.4 and 5.6. In UTF-8 the C1 controls are two
-// bytes (0xC2 0x80 to 0x9F) and mean the same as ESC and a letter.
+// A state machine with a state for each place within a sequence, as in ECMA-48, sections 5.4 and 5.6. In UTF-8 the C1
+// controls are two bytes (0xC2 0x80 to 0x9F) and mean the same as ESC and a letter.
 #include "app/console/control_sequences.hpp"
 
 #include <utility>
@@ -46,7 +46,7 @@ ControlSequences::Token ControlSequences::end(Token::Kind kind, char final) {
   return {.kind = kind, .final = final, .meta = std::exchange(meta_, false), .text = std::exchange(collected_, {})};
 }
 
-// The byte does not belong to the sequence: the sequence is dropped, and the byte is looked at again.
+// The byte is not part of the sequence: the sequence is dropped, and the byte is parsed again.
 std::optional<ControlSequences::Token> ControlSequences::restart(char byte) {
   abandon();
   return step(byte);
@@ -68,7 +68,7 @@ std::optional<ControlSequences::Token> ControlSequences::step(char byte) {
   return std::nullopt;
 }
 
-// A character, of the text, after Alt, or of a mouse.
+// A character: of the text, after Alt, or of a mouse report.
 std::optional<ControlSequences::Token> ControlSequences::in_ground(char byte) {
   if (character_.empty() && !is_high(byte) && (state_ == State::ground || byte == escape_byte)) {
     if (byte == escape_byte) {

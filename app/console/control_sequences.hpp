@@ -1,5 +1,6 @@
-// Characters, controls and control sequences out of what a keyboard sends or a program prints (ECMA-48, ECMA-35). A
-// sequence is a token as a whole, known or not, so that nothing of it is taken for text. Pure: no descriptor, no clock.
+// Tokenizes the bytes of a keyboard or of a program's output: characters, controls and control sequences (ECMA-48,
+// ECMA-35). A sequence is one token, known or not, so that no part of it is read as text. Pure: no descriptor, no
+// clock.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,8 @@ namespace coax::app {
 
 class ControlSequences {
  public:
-  // A keyboard sends sequences that no output has: `ESC [ M` and three characters (mouse), `ESC [ [ A` (F1 of a Linux
-  // console), and Alt with a character as ESC before it.
+  // A keyboard sends sequences that output never has: `ESC [ M` and three characters (mouse), `ESC [ [ A` (F1 of a
+  // Linux console), and Alt with a character as ESC before it.
   enum class Source : std::uint8_t { keyboard, output };
 
   struct Token {
@@ -25,11 +26,11 @@ class ControlSequences {
       csi,        // text: parameters and intermediates; final
       ss3,        // the same
       escape,     // ESC and `final`, or ESC and another character (final is 0)
-      string,     // OSC, DCS, SOS, PM, APC with what is inside
+      string,     // OSC, DCS, SOS, PM, APC with their content
     };
     Kind kind = Kind::character;
     char final = 0;
-    bool meta = false;  // one more ESC stood before it: Alt
+    bool meta = false;  // after another ESC: Alt
     std::string text = {};
   };
 
@@ -38,11 +39,11 @@ class ControlSequences {
   void feed(BytesView bytes) { input_.append(bytes); }
   // Nothing: more bytes are needed.
   std::optional<Token> next();
-  // Something has begun and is not complete: a sequence, or a character.
+  // A sequence or a character is incomplete.
   [[nodiscard]] bool is_incomplete() const noexcept { return state_ != State::ground || !character_.empty(); }
-  // It is ESC alone, which a person may have pressed.
+  // ESC alone, which may be the Escape key.
   [[nodiscard]] bool is_escape_alone() const noexcept { return state_ == State::escape; }
-  // No more comes: what has begun is dropped.
+  // The end of the input: an incomplete token is dropped.
   void abandon() noexcept;
 
  private:
@@ -77,7 +78,7 @@ class ControlSequences {
   bool meta_ = false;
   int mouse_characters_ = 0;
   std::string input_;
-  std::size_t read_ = 0;   // of input_
+  std::size_t read_ = 0;   // in input_
   std::string collected_;  // of the sequence
   std::string character_;  // its first bytes
 };

@@ -1,5 +1,5 @@
-// What is read from standard input goes in datagrams that fit through every network whole: 1280 bytes is the least that
-// IPv6 asks of a link (RFC 8200, section 5), of which 48 are headers.
+// Standard input is sent in datagrams that fit into one packet on every network: 1280 bytes is the minimum MTU of IPv6
+// (RFC 8200, section 5), of which 48 are headers.
 #include "app/console/datagrams.hpp"
 
 #include <fmt/core.h>
@@ -21,7 +21,7 @@ namespace coax::app {
 namespace {
 
 constexpr std::size_t datagram_bytes_max = 1232;
-constexpr int refusals_max = 8;  // send() reports the ICMP errors of so many earlier datagrams before it sends
+constexpr int refusals_max = 8;  // send() reports the ICMP errors of this many earlier datagrams before it sends
 constexpr std::size_t unanswered_bytes_max = 256 * 1024;
 
 }  // namespace
@@ -68,7 +68,7 @@ DatagramRelay::DatagramRelay(std::string_view command, DatagramPeer& peer, Stand
 
 std::string DatagramRelay::complaint_about(RelayEnd end) const {
   if (end != RelayEnd::idle) return {};
-  return fmt::format("nothing came or went for {} (--idle)", format_duration(*options_.idle));
+  return fmt::format("no traffic for {} (--idle)", format_duration(*options_.idle));
 }
 
 Exit DatagramRelay::code_of(RelayEnd end) const noexcept {
@@ -92,7 +92,7 @@ Task<bool> DatagramRelay::finish_sending() {
   co_return true;
 }
 
-// By lines, each is a datagram.
+// With --line, each line is a datagram.
 Task<bool> DatagramRelay::send(BytesView bytes) {
   while (!bytes.empty()) {
     const std::size_t end = options_.lines ? bytes.text().find('\n') : std::string_view::npos;
@@ -110,7 +110,7 @@ Task<bool> DatagramRelay::send(BytesView bytes) {
   co_return true;
 }
 
-// All that was sent has to be sent again to the next address. Above the limit the relay stays at this one.
+// All sent datagrams must be sent again to the next address. Above the limit the relay keeps this address.
 void DatagramRelay::keep_for_next_address(BytesView datagram) {
   if (alternatives_ == nullptr) return;
   unanswered_bytes_ += datagram.size();
@@ -125,7 +125,7 @@ void DatagramRelay::stay() noexcept {
 
 // send() on a connected UDP socket fails with ECONNREFUSED when an earlier datagram was refused: send again.
 Task<> DatagramRelay::send_one(BytesView datagram) {
-  const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // they may change while this waits
+  const Datagram asked{.bytes = {}, .from = peer_, .length = 0, .to = reached_};  // members may change during the wait
   std::string refusal;
   for (int tries = 0; tries != refusals_max; ++tries) {
     try {
@@ -186,7 +186,7 @@ Task<> DatagramRelay::recv_all() {
   }
 }
 
-// Whether it is the peer, who may become it.
+// Whether it is the peer, or may become it.
 Task<bool> DatagramRelay::accept_from(const Address& from) {
   if (connected() || from == peer_) co_return true;
   if (has_peer_.is_set() && !options_.for_the_next) co_return false;

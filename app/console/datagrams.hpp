@@ -1,5 +1,5 @@
-// Standard input and output over datagrams: what coax connect --udp and coax listen --udp do. A datagram has no end of
-// its own: the exchange is over when the input has ended and nothing has come for a while.
+// Standard input and output over datagrams: coax connect --udp and coax listen --udp. Datagrams have no end of stream:
+// the exchange ends when the input has ended and nothing was received for a while.
 #pragma once
 
 #include <memory>
@@ -13,13 +13,13 @@
 
 namespace coax::app {
 
-// The addresses of a name, one after the other: over UDP only a refusal, or an answer, tells whether somebody is there.
+// The addresses of a name, one after the other: over UDP only a refusal, or an answer, shows whether there is a peer.
 class DatagramPeer {
  public:
-  // Looks the name up and connects to the first address to which there is a way. Throws Error when there is none.
+  // Resolves the name and connects to the first address with a route. Throws: Error when there is none.
   static Task<DatagramPeer> find(Target target, Duration limit);
   [[nodiscard]] DatagramTransport& transport() noexcept { return *transport_; }
-  // Connects to the next address, and ends the transport of the last one. False: there is no other.
+  // Connects to the next address, and closes the transport of the last one. False: there is no other.
   bool go_on();
 
  private:
@@ -27,12 +27,12 @@ class DatagramPeer {
   std::unique_ptr<DatagramTransport> transport_;
 };
 
-// Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is complained
-// about once, until something is received.
+// Ends with `finished` or `idle`. A refusal does not end it, since the peer may start at any time; it is reported once,
+// until something is received.
 class DatagramRelay final : public Relay {
  public:
-  // All must live as long as the relay. Not connected: the first who sends something is the peer, or, with
-  // options.for_the_next, whoever did last.
+  // Lifetime: all must outlive the relay. Not connected: the first sender is the peer or, with options.for_the_next,
+  // the last one.
   DatagramRelay(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
                 const RelayOptions& options) noexcept;
   // Tries the next address of the peer on ECONNREFUSED, until the first answer.
@@ -68,16 +68,15 @@ class DatagramRelay final : public Relay {
   Address peer_;
   std::vector<std::string> unanswered_;  // for the next address, until something was received
   std::size_t unanswered_bytes_ = 0;
-  Endpoint reached_;  // the address of ours that it sent to
+  Endpoint reached_;  // the local address that it sent to
   Event has_peer_;
-  bool refused_ = false;  // nothing has been received since the last refusal
+  bool refused_ = false;  // nothing was received since the last refusal
 };
 
-// Receives at the first address that this machine has; those before it are complained about. Throws Error when there
-// is none.
+// Receives at the first address that this machine has; those before it are reported. Throws: Error when there is none.
 std::unique_ptr<DatagramTransport> receive_at_any(std::string_view command, const std::vector<Address>& addresses);
 
-// The options as they are for datagrams: they wait for 1 s unless --wait says something else, which is no failure.
+// The options for datagrams: the wait is 1 s by default, and its end is no failure.
 RelayOptions for_datagrams(RelayOptions options);
 
 }  // namespace coax::app

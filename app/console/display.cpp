@@ -1,4 +1,4 @@
-// Clusters and widths are utf8proc's (Unicode); a sequence that terminals join counts with its widest character.
+// Clusters and widths are utf8proc's (Unicode); a joined sequence has the width of its widest character.
 #include "app/console/display.hpp"
 
 #include <utf8proc.h>
@@ -16,7 +16,7 @@ namespace {
 constexpr int tab_columns = 8;
 constexpr utf8proc_int32_t emoji_presentation = 0xFE0F;
 
-// The code point at `at`; its length is added to it. Invalid bytes are taken one by one.
+// The code point at `at`, which is advanced. Invalid bytes are returned one by one.
 utf8proc_int32_t take_code_point(std::string_view text, std::size_t& at) noexcept {
   utf8proc_int32_t code_point = 0;
   const auto length = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()) + at,

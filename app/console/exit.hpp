@@ -6,9 +6,9 @@ namespace coax::app {
 // Printed by --help.
 enum Exit : int {
   done = 0,
-  failed = 1,       // tried, and it did not work: the text says what; or output was lost
-  usage = 2,        // an option, the environment or the configuration is wrong; nothing was tried
-  unavailable = 3,  // a name is not found, the address cannot be listened on, or there is no answer from it
+  failed = 1,       // it was tried and failed: the message says why; or output was lost
+  usage = 2,        // an option, the environment or the configuration is invalid; nothing was tried
+  unavailable = 3,  // a name is not found, the address cannot be listened on, or there is no answer
 };
 
 }  // namespace coax::app

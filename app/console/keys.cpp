@@ -112,7 +112,7 @@ std::optional<Key> Keys::next() {
 }
 
 std::optional<Duration> Keys::patience() const noexcept {
-  // In a paste nobody presses Escape: what has begun is the mark of its end, whose rest may come late.
+  // A paste contains no Escape key: the incomplete sequence is its end mark, the rest of which may arrive late.
   if (in_paste_ || !sequences_.is_incomplete()) return std::nullopt;
   return sequences_.is_escape_alone() ? 100ms : 1s;
 }

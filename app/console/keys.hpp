@@ -1,4 +1,4 @@
-// Keys: what a person pressed, out of what the terminal sent. Each sequence means a key of the editor or nothing.
+// Keys: decodes the terminal's input into key presses. Each sequence is a key of the editor, or ignored.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ struct Key {
   enum class Kind : std::uint8_t {
     text,  // typed or pasted; pasted text has tabs and line ends
     enter,
-    end_of_input,  // Ctrl-D; deletes what is right of the cursor when there is something
+    end_of_input,  // Ctrl-D; on a line that is not empty it deletes to the right
     left,
     right,
     word_left,
@@ -42,9 +42,9 @@ class Keys {
   void feed(BytesView bytes) { sequences_.feed(bytes); }
   // Nothing: more bytes are needed.
   std::optional<Key> next();
-  // How long to wait for the rest of what has begun, before pause(); nothing: it is complete.
+  // How long to wait for the rest of an incomplete sequence, before pause(); nothing: there is none.
   [[nodiscard]] std::optional<Duration> patience() const noexcept;
-  // No more bytes came: ESC alone, or a sequence without its end, is dropped.
+  // The wait is over: ESC alone, or an incomplete sequence, is dropped.
   void pause() noexcept { sequences_.abandon(); }
 
  private:

@@ -1,4 +1,4 @@
-// Words are letters and digits, everything above ASCII included, as readline has them.
+// Words are letters, digits and all characters above ASCII, as in readline.
 #include "app/console/line_editor.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ bool is_of_word(char byte) {
   return is_letter || (byte >= '0' && byte <= '9') || static_cast<unsigned char>(byte) >= 0x80;
 }
 
-// The end, and the beginning, of the cluster that `at` is inside; `at` when it is between two.
+// The end and the beginning of the cluster around `at`; `at` itself when it is between two.
 std::size_t cluster_end(std::string_view text, std::size_t at) {
   return at == 0 ? 0 : next_cluster(text, previous_cluster(text, at));
 }
@@ -72,7 +72,8 @@ std::string LineEditor::take() {
   return line;
 }
 
-// A tab goes to the next multiple of eight columns. What the hub would refuse (directions of reading) is left out.
+// A tab expands to the next multiple of eight columns. Characters that the hub refuses (bidirectional controls) are
+// dropped.
 void LineEditor::insert(const std::string& text) {
   if (text_.size() + text.size() > text_bytes_max) return;
   std::string fit = text;
@@ -88,11 +89,11 @@ void LineEditor::insert(const std::string& text) {
   }
   text_.insert(cursor_, fit);
   cursor_ += fit.size();
-  // A mark that was right of the cursor may belong to what was typed.
+  // A combining mark to the right of the cursor may join the inserted text.
   cursor_ = cluster_end(text_, cursor_);
 }
 
-// What is left and right of the hole may be one cluster now.
+// The text before and after the gap may form one cluster now.
 void LineEditor::erase(std::size_t from, std::size_t to) {
   text_.erase(from, to - from);
   cursor_ = cluster_end(text_, from);
@@ -142,7 +143,7 @@ std::size_t LineEditor::blank_left() const {
   return cluster_start(text_, at);
 }
 
-// Of a paste of several lines: the one of the cursor.
+// The line of the cursor, in a paste of several lines.
 std::size_t LineEditor::line_start() const {
   return cursor_ == 0 ? 0 : text_.rfind('\n', cursor_ - 1) + 1;  // npos + 1 is 0
 }

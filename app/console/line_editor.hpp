@@ -15,11 +15,11 @@ class LineEditor {
   // entered: text() is the line, and take() begins the next. ended: the end of the input, on an empty line.
   Result apply(const Key& key);
 
-  // Valid UTF-8 without controls but line ends (of a paste).
+  // Valid UTF-8 without controls other than line ends (of a paste).
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
   // In bytes, between two grapheme clusters.
   [[nodiscard]] std::size_t cursor() const noexcept { return cursor_; }
-  // The text, which goes into the history; the line is empty then.
+  // Returns the text and adds it to the history; the line is then empty.
   std::string take();
 
  private:
@@ -41,8 +41,8 @@ class LineEditor {
   std::size_t cursor_ = 0;
   std::string killed_;
   std::deque<std::string> history_;
-  std::size_t history_at_ = 0;  // history_.size(): the line of now
-  std::string draft_;           // the line of now, while another one is shown
+  std::size_t history_at_ = 0;  // history_.size(): the current line
+  std::string draft_;           // the current line, while another one is shown
 };
 
 }  // namespace coax::app

@@ -1,5 +1,5 @@
-// Two tasks, one for each direction, each of which reads on only when what it read is written: a reader that is slow,
-// here or there, holds up the writer behind it, and nothing is stored but a piece each way. A third watches the clock.
+// Two tasks, one for each direction. Each reads again only after its last piece was written: a slow reader blocks the
+// writer behind it (backpressure), and only one piece is buffered each way. A third task watches the time limits.
 #include "app/console/relay.hpp"
 
 #include <fmt/core.h>
@@ -127,7 +127,7 @@ class StreamRelay final : public Relay {
 std::string StreamRelay::complaint_about(RelayEnd end) const {
   if (end == RelayEnd::finished) return {};
   if (end == RelayEnd::idle) {
-    return fmt::format("{}: nothing came or went for {} (--idle)", peer_, format_duration(*options_.idle));
+    return fmt::format("{}: no traffic for {} (--idle)", peer_, format_duration(*options_.idle));
   }
   if (end == RelayEnd::peer_stuck) {
     return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer_,
@@ -176,7 +176,7 @@ Task<> StreamRelay::recv_all() {
 
 std::optional<TimePoint> StreamRelay::due() const {
   std::optional<TimePoint> first;
-  // A peer that takes a part of what is sent is not silent, nor is one whose bytes wait for our own reader.
+  // A peer that accepts some of the sent bytes is not silent, nor is one whose bytes wait for our own output.
   const TimePoint last_active = std::max({last_active_, stream_->last_active(), transcript_.last_busy()});
   if (options_.idle) first = later(last_active, *options_.idle);
   const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
@@ -192,7 +192,7 @@ RelayEnd StreamRelay::end_when_due() const noexcept {
   return is_idle ? RelayEnd::idle : peer_finished_ ? RelayEnd::peer_stuck : RelayEnd::peer_silent;
 }
 
-// --- a relay from its beginning to its end ---
+// --- a relay from start to end ---
 
 bool is_of_standard_io(const Error& error) { return error.peer().starts_with("standard "); }
 
@@ -200,7 +200,7 @@ Task<> last_words(Transcript& transcript, std::string complaint, std::string why
   try {
     if (!complaint.empty()) co_await transcript.failed(complaint);
     co_await transcript.closed(why);
-  } catch (const Error&) {  // nobody reads it
+  } catch (const Error&) {  // there is no reader
   }
 }
 
@@ -239,17 +239,17 @@ Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream,
 // --- options ---
 
 RelayFlags::RelayFlags(CLI::App& command) {
-  command.add_flag("--hex", hex_, "Show both directions as a hex dump, instead of what comes as it is");
+  command.add_flag("--hex", hex_, "Show both directions as a hex dump, instead of the received bytes");
   command.add_flag("--json", json_, "Show every event, one JSON object on each line");
-  command.add_flag("--line", lines_, "Line by line, both ways; the last line gets the end that it lacks");
+  command.add_flag("--line", lines_, "Line by line, both ways; a missing last line end is added");
   command.add_flag("--crlf", crlf_, "As --line, and the lines that are sent end with CRLF");
   command.add_flag("--no-input", no_input_, "Do not read standard input; our side stays open until the peer finishes");
   wait_option_ = command
                      .add_option("--wait", wait_,
-                                 "How long the other side may be silent once one has finished [30s]; when it is "
-                                 "given, that the peer did not finish is no failure")
+                                 "How long the other side may be silent once one has finished [30s]; with this "
+                                 "option, a silent peer is not a failure")
                      ->type_name("TIME");
-  command.add_option("--idle", idle_, "Give a connection up on which nothing came or went for so long [no limit]")
+  command.add_option("--idle", idle_, "Give up a connection without traffic for this long [no limit]")
       ->type_name("TIME");
 }
 

@@ -1,4 +1,4 @@
-// Texts may quote a peer or an argument: they are made printable here, for all commands.
+// Texts may contain a peer's bytes or an argument: they are made printable here, for all commands.
 #include "app/console/report.hpp"
 
 #include <poll.h>
@@ -16,7 +16,7 @@ namespace coax::app {
 
 namespace {
 
-std::string output;    // that was not written yet
+std::string output;    // not written yet
 int output_errno = 0;  // of the first write to standard output that failed
 bool output_failure_told = false;
 
@@ -26,7 +26,7 @@ void record_output_failure(int errno_value) noexcept {
   if (output_errno == 0) output_errno = errno_value != 0 ? errno_value : EIO;
 }
 
-// Not through stdio, which loses bytes where another process has made the same pipe or terminal non-blocking.
+// Not through stdio, which loses bytes when another process has made the same pipe or terminal non-blocking.
 void print_text(std::string_view text) noexcept {
   constexpr std::size_t held_bytes_max = 32_KiB;
   try {
@@ -73,7 +73,7 @@ std::string json_string(std::string_view text) {
     safe += rest.substr(0, control);
     rest.remove_prefix(control);
     if (rest.empty()) break;
-    // Two or three bytes of UTF-8: DEL is the only one of a single byte that Boost.JSON leaves as it is.
+    // Two or three bytes of UTF-8: DEL is the only single byte that Boost.JSON does not escape.
     const auto at = [rest](std::size_t index) { return static_cast<unsigned char>(rest[index]); };
     const std::size_t length = at(0) < 0x80 ? 1 : at(0) < 0xE0 ? 2 : 3;
     const unsigned code = length == 1   ? at(0)

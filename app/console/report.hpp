@@ -1,5 +1,5 @@
-// How commands answer: results go to standard output, as text or as JSON; an error is one line on standard error with
-// the exit code that belongs to it. Names of peers, processes and files are escaped here, once.
+// Results and errors of commands. Results are printed on standard output, as text or as JSON. An error is one line on
+// standard error, with its exit code. Names of peers, processes and files are escaped here, once.
 #pragma once
 
 #include <fmt/core.h>
@@ -19,17 +19,17 @@
 
 namespace coax::app {
 
-// An argument that is wrong: nothing was tried.
+// An invalid argument: nothing was tried.
 struct WrongUsage {
   std::string text;
 };
 
 // --- standard output ---
 
-// Writes to standard output, buffered. A failure is recorded and decides the exit code: see finish_output(). Thread:
-// one at a time.
+// Writes to standard output, buffered. A failure is recorded and decides the exit code: see finish_output().
+// Thread: one at a time.
 void print_text(std::string_view text) noexcept;
-// A text among the values becomes printable(); others stay as they are.
+// A text among the values becomes printable(); others are unchanged.
 template <class T>
 decltype(auto) safe(const T& value) {
   if constexpr (std::convertible_to<const T&, std::string_view>) {
@@ -43,36 +43,39 @@ std::string safe_text(fmt::format_string<T...> format, const T&... values) {
   return
       [format](const auto&... each) { return fmt::vformat(format, fmt::make_format_args(each...)); }(safe(values)...);
 }
-// Formats, with what safe() makes of the values.
+// Formats with safe() values.
 template <class... T>
 void print(fmt::format_string<T...> format, const T&... values) {
   print_text(safe_text<T...>(format, values...));
 }
 // Records a failure of other writes to standard output in the same way.
 void record_output_failure(int errno_value) noexcept;
-// Writes the buffer out, so that a reader of a pipe has it at once. Returns false when anything was lost so far.
+// Flushes the buffer, so that the reader of a pipe has it at once. Returns: false when output was lost so far.
 bool flush_output() noexcept;
-// At the end of main(). Returns `code`, or `failed` when something that was printed was lost; the reason goes to
-// standard error, except that the reader of a pipe has gone.
+// At the end of main(). Prints the reason of lost output on standard error, unless the reader of the pipe has closed
+// it.
+// Returns: `code`, or `failed` when output was lost.
 int finish_output(int code);
 
-// JSON (RFC 8259) whose numbers have no exponent, at most six decimal places, and whose strings have controls, those of
-// Unicode too, as \uNNNN.
+// JSON (RFC 8259) with numbers without exponent and at most six decimal places, and strings with control characters,
+// those of Unicode too, as \uNNNN.
 std::string json_text(const boost::json::value& value);
-// One line on standard output, flushed.
+// Prints one line on standard output, and flushes.
 void print_json(const boost::json::value& value);
 
 // --- errors ---
 
-// "coax NAME: text" on standard error; nothing when the text is that the reader of standard output has gone.
+// Prints "coax NAME: text" on standard error; nothing when the text only says that the reader of standard output has
+// closed it.
 void complain(std::string_view command, std::string_view text);
-// What body() returns. WrongUsage becomes `usage`, another Error `otherwise`; both are written to standard error.
+// Returns: the result of body(); `usage` after WrongUsage, `otherwise` after another Error. Both are printed on
+// standard error.
 int reported(std::string_view command, int otherwise, const std::function<int()>& body);
 // The exit code of an attempt to reach a peer: `unavailable`, `failed` when this process lacked descriptors or memory,
-// `usage` when the address was no address.
+// `usage` for an invalid address.
 Exit exit_code_of(const Error& error) noexcept;
 
-// timeout(), whose error names the operation and the peer. Throws Error(timed_out).
+// timeout(), whose error names the operation and the peer. Throws: Error(timed_out).
 template <class T>
 Task<T> within(Duration limit, std::string operation, std::string peer, Task<T> task) {
   try {
@@ -85,7 +88,7 @@ Task<T> within(Duration limit, std::string operation, std::string peer, Task<T> 
 
 // --- arguments ---
 
-// Of the option `name`; throws WrongUsage that says how it is written.
+// Parses the value of the option `name`. Throws: WrongUsage that says how to write it.
 Duration duration_of(std::string_view name, const std::string& text);
 std::size_t size_of(std::string_view name, const std::string& text);
 unsigned count_of(std::string_view name, const std::string& text, unsigned most);

@@ -1,7 +1,7 @@
-// A pipe or a terminal is opened once more, through /proc: a description of our own can be non-blocking. A terminal
-// that is stopped (Ctrl-S, or its reader) takes fewer bytes than poll(2) promises. Files are always ready and take
-// everything. Of others (a socket) it is enough that what poll(2) calls writable takes PIPE_BUF bytes without blocking,
-// as a pipe does (pipe(7)).
+// A pipe or a terminal is opened once more, through /proc, so that our own open file description can be non-blocking. A
+// stopped terminal (Ctrl-S, or its reader) accepts fewer bytes than poll(2) promises. Files are always ready and accept
+// everything. For others (a socket) it suffices that a descriptor that poll(2) reports writable accepts PIPE_BUF bytes
+// without blocking, as a pipe does (pipe(7)).
 #include "app/console/standard_io.hpp"
 
 #include <fcntl.h>
@@ -40,7 +40,7 @@ void Wake::clear() const noexcept {
 
 namespace {
 
-// On a thread: until the descriptor is ready; false: it was asked to stop.
+// On a thread: waits until the descriptor is ready; false: a stop was requested.
 bool wait_for(int descriptor, short events, const Wake& wake, const std::stop_token& stop) {
   wake.clear();
   const std::stop_callback on_stop(stop, [&wake] { wake.set(); });
@@ -62,7 +62,7 @@ Task<BytesView> StandardInput::next() {
     co_await offload(read_piece);
   }
   const Context& context = co_await this_context();
-  if (context.cancelled()) throw Cancelled();  // what was read waits for the next call
+  if (context.cancelled()) throw Cancelled();  // bytes that were read are returned by the next call
   const std::size_t size = *std::exchange(piece_, std::nullopt);
   ended_ = size == 0;
   co_return BytesView(buffer_.data(), size);

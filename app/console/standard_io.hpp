@@ -1,7 +1,7 @@
-// Standard input and output for tasks: pipes, files and terminals that the loop cannot wait for. A thread of offload()
-// waits instead; cancelling wakes it. Nothing is held but one piece: who does not read holds up who writes.
+// Standard input and output for tasks: pipes, files and terminals for which the loop cannot wait. A thread of offload()
+// waits instead; cancelling wakes it. Only one piece is buffered: a slow reader blocks the writer.
 //
-// Descriptors 0 and 1 stay blocking: they may be shared with the shell and others, who would be surprised.
+// Descriptors 0 and 1 stay blocking: they may be shared with the shell and other processes.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@
 
 namespace coax::app {
 
-// Ends a poll(2), from any thread or a signal handler.
+// Ends a poll(2). Thread: any, and signal handlers.
 class Wake {
  public:
   Wake();
@@ -38,8 +38,10 @@ class Wake {
 
 class StandardInput {
  public:
-  // What there is, at least one byte; empty: the end, now and at every further call. Lent until the next call. One call
-  // at a time. Throws Error when it cannot be read. Cancelled: nothing is lost.
+  // Returns: the bytes that have arrived, at least one; empty: the end, now and at every further call.
+  // Throws: Error when the input cannot be read.
+  // Cancelled: no byte is lost.
+  // Lifetime: until the next call; one call at a time.
   Task<BytesView> next();
   [[nodiscard]] bool ended() const noexcept { return ended_; }
 
@@ -49,7 +51,7 @@ class StandardInput {
 
   Wake wake_;
   std::vector<char> buffer_ = std::vector<char>(piece_bytes_max);
-  std::optional<std::size_t> piece_;  // what was read and not given yet
+  std::optional<std::size_t> piece_;  // bytes that were read and not returned yet
   bool ended_ = false;
 };
 
@@ -57,12 +59,13 @@ class StandardOutput {
  public:
   StandardOutput();
 
-  // All of it; several calls at a time have their turn one after the other. Throws Error(disconnected) when the reader
-  // of a pipe is gone: SIGPIPE must be ignored. Cancelled: a part may have been written.
+  // Writes all bytes; concurrent calls are served one after the other.
+  // Throws: Error(disconnected) when the reader of a pipe has closed it: SIGPIPE must be ignored.
+  // Cancelled: a part may have been written.
   Task<> write(BytesView bytes);
-  // What can be written without waiting; the rest is dropped. Never throws.
+  // Writes what fits without waiting, and drops the rest. Never throws.
   void write_now(BytesView bytes) const noexcept;
-  // Now while a write is under way, else when the last one ended: until then the reader has held the caller up.
+  // Now while a write is in progress, otherwise the end of the last one: until then the reader has blocked the caller.
   [[nodiscard]] TimePoint last_busy() const noexcept { return busy_ ? Clock::now() : last_busy_; }
 
  private:
@@ -71,7 +74,7 @@ class StandardOutput {
   [[nodiscard]] bool ready() const noexcept;
 
   Wake wake_;
-  FileDescriptor own_;  // of the same pipe or terminal, but non-blocking; none: it is neither, or not ours to open
+  FileDescriptor own_;  // of the same pipe or terminal, but non-blocking; none: neither of them, or permission denied
   int descriptor_;
   std::size_t write_bytes_max_;
   bool is_file_;
@@ -80,11 +83,11 @@ class StandardOutput {
   Event idle_;
 };
 
-// Standard output for callbacks on a loop, which must not wait for a reader: a task writes what they say.
+// Standard output for callbacks on a loop, which must not block: a task writes their lines.
 class Announcements {
  public:
   void say(std::string_view text);
-  // Runs beside a server. Cancelled: what is left is written, within a second. A failure decides the exit code.
+  // Runs beside a server. Cancelled: pending lines are written, within a second. A failure decides the exit code.
   Task<> run();
 
  private:

@@ -1,4 +1,4 @@
-// What people write is read strictly: a text that could mean two things is refused, with how to write either.
+// Addresses on the command line are parsed strictly: an ambiguous text is refused, with the unambiguous forms.
 #include "app/console/target.hpp"
 
 #include <fmt/core.h>
@@ -25,7 +25,7 @@ PortRange ports_of(const std::string& text, Transport transport, Ports ports) {
       const std::uint16_t port = service_port(text, to_string(transport));
       return {port, port};
     }
-  } catch (const Error&) {  // told below
+  } catch (const Error&) {  // reported below
   }
   throw WrongUsage{fmt::format("\"{}\" is no port: give a number from {} to 65535, or a service of /etc/services", text,
                                ports == Ports::one_or_any ? 0 : 1)};

@@ -1,6 +1,6 @@
-// Each frame erases the prompt with the line that is typed, prints what arrived, and draws both again; while one is
-// written the next collects. The line is drawn whole, row by row, so that a width which the terminal sees differently
-// does not spread. Bracketed paste is switched on while the terminal is ours.
+// Each frame erases the prompt with the typed line, prints the lines that arrived, and draws the prompt again; while
+// one frame is written the next one collects. The typed line is drawn completely, row by row, so that a character whose
+// width the terminal sees differently affects its row only. Bracketed paste is enabled while the terminal is ours.
 #include "app/console/terminal.hpp"
 
 #include <fmt/core.h>
@@ -47,11 +47,11 @@ Size terminal_size() {
   return {.columns = std::max<int>(size.ws_col, 2), .rows = size.ws_row};
 }
 
-// --- what a signal handler needs is global ---
+// --- globals for the signal handlers ---
 
 termios modes_before;
 
-// The default action of a signal that stops or ends us, with the terminal as it was.
+// The default action of a signal that stops or ends the process, with the terminal restored.
 extern "C" void on_leaving_terminal(int number) {
   const int saved = errno;
   pollfd output{STDOUT_FILENO, POLLOUT, 0};
@@ -68,7 +68,7 @@ extern "C" void on_leaving_terminal(int number) {
   sigemptyset(&only_this);
   sigaddset(&only_this, number);
   raise(number);
-  pthread_sigmask(SIG_UNBLOCK, &only_this, &before);  // here it stops, and goes on when it is continued
+  pthread_sigmask(SIG_UNBLOCK, &only_this, &before);  // it stops here, and resumes when it is continued
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   sigaction(number, &ours, nullptr);
   errno = saved;
@@ -91,10 +91,10 @@ class Terminal::Modes {
   ~Modes() {
     sigaction(SIGTSTP, &stop_, nullptr);
     sigaction(SIGQUIT, &quit_, nullptr);
-    tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);  // TCSADRAIN would wait for a terminal that is stopped
+    tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);  // TCSADRAIN would wait for a stopped terminal
   }
 
-  // Signals by keys (Ctrl-C, Ctrl-Z) and flow control (Ctrl-S, Ctrl-Q) stay as they are.
+  // Signals by keys (Ctrl-C, Ctrl-Z) and flow control (Ctrl-S, Ctrl-Q) stay enabled.
   static void apply() {
     termios modes = modes_before;
     modes.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | IEXTEN);
@@ -189,7 +189,7 @@ void Terminal::erase_prompt(std::string& out) {
   out += "\r\x1b[J";
 }
 
-// Of a text that no screen could show, what is around the cursor.
+// The part around the cursor, when the text does not fit on the screen.
 Layout Terminal::lay_out_prompt() const {
   constexpr std::size_t shown_bytes_max = 32_KiB;
   const std::string& text = editor_.text();
@@ -204,7 +204,7 @@ Layout Terminal::lay_out_prompt() const {
   return lay_out(shown + text.substr(begin, end - begin), shown.size() + cursor - begin, terminal_size().columns);
 }
 
-// Of a line that is higher than the screen, the rows around the cursor.
+// For a line that is higher than the screen, the rows around the cursor.
 void Terminal::draw_prompt(std::string& out) {
   const Layout layout = lay_out_prompt();
   const std::size_t rows_max = terminal_size().rows;
@@ -233,7 +233,7 @@ Task<> Terminal::read_keys() {
   }
 }
 
-// Keys that are typed while nothing is asked wait for the next prompt.
+// Keys that are typed while there is no prompt wait for the next one.
 void Terminal::apply_keys() {
   while (asking_) {
     const auto key = keys_.next();
@@ -280,7 +280,7 @@ Task<> Terminal::read_more_keys() {
   line_is_there_.set();
 }
 
-// Another size; or the terminal was in other hands while we were stopped, and the cursor is anywhere.
+// A new size; or another process used the terminal while we were stopped, and the cursor position is unknown.
 Task<> Terminal::watch_signals() {
   Signals signals({SIGWINCH, SIGCONT});
   while (true) {

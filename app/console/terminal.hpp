@@ -1,9 +1,9 @@
-// Terminal: the person at standard input and output, or a pipe or file in their place. Lines that arrive while somebody
-// types never tear what is being typed.
+// Terminal: a person at standard input and output, or a pipe or file instead. Lines that arrive while the person types
+// never break the line that is being typed.
 //
-// Nothing here blocks the loop. What is printed is queued and written by work(). A terminal that is not read (Ctrl-S, a
-// stopped terminal program) costs output_bytes_max: further lines are counted, dropped, and the count is printed later.
-// A pipe drops nothing: whoever prints waits in has_room().
+// Nothing here blocks the loop. Printed lines are queued, and written by work(). A terminal that is not read (Ctrl-S, a
+// stopped terminal program) costs output_bytes_max: further lines are counted and dropped, and the count is printed
+// later. A pipe drops nothing: the caller of print() waits in has_room().
 #pragma once
 
 #include <cstdint>
@@ -24,34 +24,35 @@ namespace coax::app {
 
 class Terminal {
  public:
-  // On the current loop, one at a time. From here to the destructor nobody else may read standard input; the destructor
-  // leaves the terminal as it was, and writes what it takes at once.
+  // On the current loop, one at a time. During its lifetime nothing else may read standard input. The destructor
+  // restores the terminal, and writes what fits at once.
   Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
   ~Terminal();
 
-  // Somebody types and reads here: lines are edited, with a prompt and a history.
+  // A person types and reads here: lines are edited, with a prompt and a history.
   [[nodiscard]] bool interactive() const noexcept { return modes_ != nullptr; }
-  // Standard output shows colours: a terminal that is not dumb, and NO_COLOR is not set.
+  // Standard output shows colours: the terminal is not dumb, and NO_COLOR is not set.
   [[nodiscard]] bool coloured() const noexcept { return coloured_; }
 
-  // Reads keys and writes what was printed, until it is cancelled. Throws Error when standard input or output fails.
+  // Reads keys and writes printed lines, until it is cancelled. Throws: Error when standard input or output fails.
   Task<> work();
 
-  // What becomes of a line that was typed: the answer to a question stays, a message vanishes, since its echo follows.
+  // Whether a typed line is kept on the screen: an answer to a question is, a message is not, since its echo follows.
   enum class Typed : std::uint8_t { stays, vanishes };
-  // The next line without its line end; nothing at the end of the input (Ctrl-D). The prompt is for an interactive one.
-  // A paste of several lines gives one after the other. A line of a pipe above line_bytes_max comes in parts. One call
-  // at a time. Cancelled: nothing is lost.
+  // One call at a time. The prompt is for an interactive terminal. Each line of a paste is returned by a call of its
+  // own. A line of a pipe above line_bytes_max is returned in parts.
+  // Returns: the next line without its line end; nothing at the end of the input (Ctrl-D).
+  // Cancelled: no line is lost.
   Task<std::optional<std::string>> next_line(std::string prompt, Typed typed);
 
-  // Whole lines, each with its line end.
+  // Complete lines, each with its line end.
   void print(std::string_view lines);
-  // Until a pipe has taken enough of what was printed. At once for a terminal.
+  // Waits until a pipe has accepted enough of the output. Returns at once for a terminal.
   Task<> has_room();
   [[nodiscard]] bool is_full() const noexcept { return printed_.size() > output_bytes_max; }
-  // Until all that was printed is written.
+  // Waits until all output is written.
   Task<> flush();
 
  private:
@@ -77,7 +78,7 @@ class Terminal {
   StandardInput input_;
   StandardOutput output_;
 
-  // What is to be written.
+  // Output that is not written yet.
   std::string printed_;
   std::size_t dropped_ = 0;  // lines
   bool is_writing_ = false;
@@ -94,9 +95,9 @@ class Terminal {
   std::deque<std::string> entered_;
   bool ended_ = false;
   Event line_is_there_;
-  std::optional<std::size_t> drawn_row_;  // of the cursor, below the prompt's first row; nothing: no prompt is there
+  std::optional<std::size_t> drawn_row_;  // of the cursor, below the prompt's first row; nothing: there is no prompt
 
-  // What was read from a pipe and not given yet, from piped_begin_ on; no line end is among the first searched_ bytes.
+  // Bytes of a pipe that were not returned yet, from piped_begin_ on; no line end is among the first searched_ bytes.
   std::string piped_;
   std::size_t piped_begin_ = 0;
   std::size_t searched_ = 0;

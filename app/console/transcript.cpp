@@ -1,5 +1,5 @@
-// A transcript is written through one StandardOutput, whose calls wait while the reader does: who receives then does
-// not read on from the peer, so that nothing piles up here.
+// A transcript is written through one StandardOutput, whose calls wait for the reader: the receiving task then does not
+// read from the peer, so that nothing accumulates here.
 #include "app/console/transcript.hpp"
 
 #include <fmt/chrono.h>
@@ -46,7 +46,7 @@ BytesView LineBlocks::give(std::size_t size) {
 
 namespace {
 
-// How many bytes at the end may be the beginning of a character, or of a line end.
+// How many bytes at the end may be the start of a character, or of a line end.
 std::size_t unfinished_bytes(std::string_view text) { return text.ends_with('\r') ? 1 : cut_character_bytes(text); }
 
 }  // namespace
@@ -97,7 +97,7 @@ namespace {
 
 std::string base64(BytesView bytes) {
   std::string out((bytes.size() + 2) / 3 * 4, '\0');
-  // It writes a NUL behind, which is where the string has its own.
+  // It writes a NUL at the end, where the string has its own.
   EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()), bytes.octets(), static_cast<int>(bytes.size()));
   return out;
 }
@@ -161,7 +161,7 @@ Task<> Transcript::show(BytesView bytes, Direction& direction) {
   co_await output_.write(text);
 }
 
-// A character that a read cuts belongs to the next event.
+// A character that is split between two reads belongs to the next event.
 Task<> Transcript::show_events(BytesView bytes, Direction& direction) {
   const std::string held = std::exchange(direction.cut, {}).append(bytes);
   BytesView rest(held);
@@ -236,7 +236,7 @@ Task<> Transcript::peer_finished() {
 }
 
 Task<> Transcript::closed(std::string_view why) {
-  if (peer_.empty()) co_return;  // no datagram came: there was no connection
+  if (peer_.empty()) co_return;  // no datagram was received: there was no connection
   co_await show_cut(in_);
   co_await show_cut(out_);
   const double seconds = std::chrono::duration<double>(Clock::now() - began_).count();

@@ -1,5 +1,5 @@
-// Transcript: what coax listen and coax connect tell about a connection: the peer's bytes as they are, made fit for a
-// terminal, as a hex dump of both directions, or every event as JSON.
+// Transcript: the output of coax listen and coax connect for a connection: the peer's bytes unchanged, made printable
+// for a terminal, as a hex dump of both directions, or every event as JSON.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -15,28 +15,28 @@ namespace coax::app {
 
 enum class Form : std::uint8_t { verbatim, hex, json };
 
-// Blocks of whole lines out of pieces that are cut anywhere. A line above line_bytes_max is passed on in parts.
+// Blocks of complete lines from pieces that are split anywhere. A line above line_bytes_max is passed on in parts.
 class LineBlocks {
  public:
   explicit LineBlocks(bool crlf = false) noexcept : crlf_(crlf) {}
 
-  // The lines that are complete, with their ends; may be empty. Valid until the next call.
+  // The complete lines, with their ends; may be empty. Valid until the next call.
   BytesView feed(BytesView piece);
-  // What stands without an end, with the end that it lacks or as it is.
+  // The bytes without a line end, unchanged or with the missing end.
   BytesView rest(bool with_end);
 
  private:
   static constexpr std::size_t line_bytes_max = 64 << 10;
   BytesView give(std::size_t size);
 
-  bool crlf_;              // ends that are LF become CRLF
-  char last_ = '\n';       // of all that was fed
-  std::string held_;       // the line that is not complete
-  std::size_t given_ = 0;  // how much of held_ was lent by the last call
+  bool crlf_;              // line ends that are LF become CRLF
+  char last_ = '\n';       // of all fed bytes
+  std::string held_;       // the incomplete line
+  std::size_t given_ = 0;  // how much of held_ the last call returned
 };
 
-// Text for a terminal out of pieces that are cut anywhere: line ends and tabs stay, other control characters and what
-// is not UTF-8 become \xNN.
+// Text for a terminal from pieces that are split anywhere: line ends and tabs are kept, other control characters and
+// bytes that are not UTF-8 become \xNN.
 class PrintableText {
  public:
   std::string feed(BytesView piece);
@@ -49,21 +49,21 @@ class PrintableText {
 
 class Transcript {
  public:
-  // lines: what is received is told line by line; verbatim, the last one gets the end that it lacks.
+  // lines: received bytes are printed line by line; verbatim, a missing last line end is added.
   Transcript(Form form, bool lines);
 
-  // For limits on the peer's silence, which do not count while the reader of standard output holds us up.
+  // For limits on the peer's silence, which do not count while the reader of standard output blocks us.
   [[nodiscard]] TimePoint last_busy() const noexcept { return output_.last_busy(); }
 
-  // What happens, in its order. Each throws what StandardOutput::write() throws.
+  // The events, in their order. Throws: each as StandardOutput::write().
   Task<> listening(std::string address);
   Task<> connected(std::string peer);  // the first of a connection, and closed() the last
   Task<> received(BytesView bytes);
   Task<> sent(BytesView bytes);
-  // A datagram is an event of its own: it may be empty, and none goes on in the next.
+  // A datagram is an event of its own: it may be empty, and is never continued by the next.
   Task<> received_datagram(BytesView bytes);
   Task<> sent_datagram(BytesView bytes);
-  Task<> we_finished();  // nothing more goes to the peer
+  Task<> we_finished();  // our side is shut down
   Task<> peer_finished();
   Task<> closed(std::string_view why);
   Task<> failed(std::string text);
@@ -72,8 +72,8 @@ class Transcript {
   struct Direction {
     char mark;
     std::uint64_t bytes = 0;
-    std::uint64_t shown = 0;  // fewer while a line is not complete
-    std::string cut = {};     // JSON: the beginning of a character; shown with its rest, or at the end
+    std::uint64_t shown = 0;  // fewer while a line is incomplete
+    std::string cut = {};     // JSON: the start of a character; shown with its rest, or at the end
   };
   Task<> show(BytesView bytes, Direction& direction);
   Task<> show_events(BytesView bytes, Direction& direction);
@@ -88,7 +88,7 @@ class Transcript {
   bool lines_;
   bool is_terminal_;
   std::uint64_t connections_ = 0;
-  std::string peer_;  // of the present connection, as what follows
+  std::string peer_;  // of the present connection, like the following members
   TimePoint began_;
   Direction in_{'<'};
   Direction out_{'>'};

@@ -254,7 +254,7 @@ class Time(unittest.TestCase):
         with Server(lambda peer: released.wait(WAIT_S)) as server, \
                 connecting(server.address, "--idle", "50ms") as client:
             self.assertEqual(client.wait(), 1)
-            self.assertIn("nothing came or went for 50ms (--idle)", client.log.wait_for_end())
+            self.assertIn("no traffic for 50ms (--idle)", client.log.wait_for_end())
             released.set()
 
     def test_connecting_takes_at_most_so_long(self) -> None:
