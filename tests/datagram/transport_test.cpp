@@ -1,4 +1,4 @@
-// What only transports for datagrams of the kernel have: Unix sockets, joining that is refused, other senders.
+// Datagram transports on the kernel only: Unix sockets, refused joining (UDP_SEGMENT), several senders.
 #include "coax/datagram/transport.hpp"
 
 #include <poll.h>
@@ -29,7 +29,7 @@ Socket unix_datagram_socket() {
   return socket;
 }
 
-// Sends until one has to wait; it is still under way in `group`. Returns how many before had not to.
+// Sends until a send has to wait; that one is still in progress in `group`. Returns how many before it did not wait.
 struct Flood {
   std::size_t sent = 0;
   std::string last;
@@ -73,12 +73,12 @@ TEST_F(DatagramsOfTheKernel, what_is_sent_in_a_turn_is_seen_after_it) {
   });
 }
 
-// Whoever may not be given several at once, as a tunnel, gets them one by one.
+// Where joined datagrams are not supported, as on a tunnel, they are sent one by one.
 TEST_F(DatagramsOfTheKernel, where_joining_is_refused_all_are_sent_one_by_one) {
   run([]() -> Task<> {
     DatagramTransport far("127.0.0.1:0");
     DatagramTransport near("127.0.0.1:0");
-    near.set(options::Flag{{SOL_SOCKET, SO_NO_CHECK}}, true);  // with this the kernel refuses to cut
+    near.set(options::Flag{{SOL_SOCKET, SO_NO_CHECK}}, true);  // with this option the kernel refuses UDP_SEGMENT
     std::vector<std::string> texts;
     while (texts.size() != 40) texts.push_back(fmt::format("{:02}", texts.size()));
     for (int times = 0; times != 2; ++times) {
@@ -91,7 +91,7 @@ TEST_F(DatagramsOfTheKernel, where_joining_is_refused_all_are_sent_one_by_one) {
   });
 }
 
-// What was asked has not left: who waits for the answer would wait for ever.
+// The question was not sent: a task that waits for the answer would wait without an end.
 TEST_F(UnixDatagrams, a_receiver_that_waits_is_told_what_could_not_be_sent) {
   run([]() -> Task<> {
     auto far = std::make_unique<DatagramTransport>(any_unix_name());
@@ -152,7 +152,7 @@ TEST_F(UnixDatagrams, a_sender_waits_while_its_peer_does_not_read) {
       for (int turn = 0; turn != 5; ++turn) co_await next_turn();
     }
     EXPECT_EQ(flood.last, "") << "it waits";
-    co_await recv_texts(far, 50);  // far more than were there: it goes on
+    co_await recv_texts(far, 50);  // far more than were queued: sending continues
     EXPECT_GT(flood.sent, before);
     group.cancel();
     co_await group.join();
@@ -168,7 +168,7 @@ TEST_F(UnixDatagrams, a_sender_that_is_cancelled_while_it_waits_has_sent_nothing
     group.spawn(flood.run(near));
     for (int turn = 0; turn != 20; ++turn) co_await next_turn();
     group.cancel();
-    co_await group.join();  // nobody reads
+    co_await group.join();  // there is no reader
     EXPECT_EQ(flood.last, "cancelled");
     co_await recv_texts(far, flood.sent);
     co_await near.send("the end");
@@ -182,7 +182,7 @@ TEST_F(UnixDatagrams, a_flush_that_is_cancelled_leaves_all_on_its_way) {
     DatagramTransport near = DatagramTransport::connect(far.local(), {.send_buffer = 16_KiB});
     std::vector<std::string> texts;
     while (texts.size() != 60) texts.push_back(numbered(texts.size()));
-    for (const std::string& text : texts) co_await near.send(text);  // more than the kernel takes
+    for (const std::string& text : texts) co_await near.send(text);  // more than the kernel accepts
     std::string end;
     struct Flusher {
       static Task<> run(DatagramTransport& transport, std::string& how) { how = co_await outcome(transport.flush()); }
@@ -220,7 +220,7 @@ TEST_F(UnixDatagrams, a_peer_that_does_not_read_holds_up_no_other) {
     DatagramTransport deaf(any_unix_name());
     DatagramTransport far(any_unix_name());
     const Address to_deaf = deaf.local();
-    for (int number = 0; number != 1000; ++number) co_await server.send_to("nobody reads this", to_deaf);
+    for (int number = 0; number != 1000; ++number) co_await server.send_to("this stays unread", to_deaf);
     co_await server.send_to("but this", far.local());
     EXPECT_EQ((co_await far.recv_from()).bytes.text(), "but this");
     EXPECT_GT(server.undelivered(), 0U);
@@ -231,9 +231,9 @@ TEST_F(UnixDatagrams, a_peer_that_does_not_read_holds_up_no_other) {
 TEST_F(UnixDatagrams, a_name_that_is_not_there_is_told_when_asked) {
   run([]() -> Task<> {
     DatagramTransport near(any_unix_name());
-    co_await near.send_to("x", UnixName::abstract("nobody has this name"));
+    co_await near.send_to("x", UnixName::abstract("no socket has this name"));
     EXPECT_EQ(co_await outcome(near.flush()), "refused");
-    EXPECT_EQ(co_await outcome(connect_datagrams("unix:@nobody has this name")), "refused");
+    EXPECT_EQ(co_await outcome(connect_datagrams("unix:@no socket has this name")), "refused");
   });
 }
 

@@ -1,4 +1,4 @@
-// The contract at the top of coax/loop/backend.hpp, on whatever back-end COAX_BACKEND names.
+// The contract at the top of coax/loop/backend.hpp, on the back-end that COAX_BACKEND names.
 #include "coax/loop/backend.hpp"
 
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// An operation that tells when it is done.
+// An operation that records its completion.
 struct Noted : Op {
   Noted(Kind which, Descriptor of)
       : Op(which, [](Completion& self) noexcept { static_cast<Noted&>(self).is_done = true; }) {
@@ -40,7 +40,7 @@ struct Send : Noted {
 
 class BackendContract : public ::testing::Test {
  protected:
-  // Polls until the condition is true; calls done() of what was finished later, as the loop does.
+  // Polls until the condition is true; calls done() of completed operations, as the loop does.
   template <class Condition>
   void poll_until(Condition condition) {
     const TimePoint deadline = backend->now() + time_limit;

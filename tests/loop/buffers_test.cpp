@@ -1,4 +1,4 @@
-// The buffers that recv() lends: few, warm, and as large as the traffic asks for.
+// The pool of receive buffers: few, warm in the cache, and as large as the traffic needs.
 #include "coax/loop/buffers.hpp"
 
 #include <gtest/gtest.h>

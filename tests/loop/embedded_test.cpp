@@ -1,4 +1,4 @@
-// Loops that another event loop drives, here poll(2): what wakes it, what does not, and how tasks start and end.
+// Loops driven by another event loop, here poll(2): what wakes it, what does not, and how tasks start and end.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -44,7 +44,7 @@ Task<> exchange(Endpoint server, int rounds, std::string& got) {
   }
 }
 
-// Never waits for anything but its share of the turn.
+// Yields only when its budget of the turn is used.
 Task<> work(unsigned rounds, unsigned& done) {
   for (; done < rounds; ++done) co_await checkpoint(64);
 }
@@ -89,7 +89,7 @@ TEST_F(EmbeddedLoop, idle_connections_and_far_timers_do_not_wake_it) {
     const auto stream = co_await connect(listener.local());
     co_await stream->send("ping\n");
     got = co_await stream->recv_exactly(5);
-    co_await stream->recv();  // nothing comes
+    co_await stream->recv();  // no bytes arrive
   });
   tasks.start(set_after(1h, slept));
   outer.run_until([&] { return got == "ping\n"; });
@@ -190,7 +190,7 @@ TEST_F(EmbeddedLoop, used_up_share_of_a_turn_makes_the_timeout_zero) {
   outer.settle();
 }
 
-// No edge follows for bytes that are in the socket already.
+// Bytes that are in the socket already cause no edge.
 TEST_F(EmbeddedLoop, unread_bytes_after_a_used_up_share_are_received) {
   Loop loop;
   LoopTasks tasks(loop);
@@ -208,7 +208,7 @@ TEST_F(EmbeddedLoop, unread_bytes_after_a_used_up_share_are_received) {
 }
 
 TEST_F(EmbeddedLoop, more_events_than_one_turn_takes_are_all_dispatched) {
-  constexpr std::size_t pairs = 1'100;  // epoll takes 64 events in a turn, io_uring 1024 completions
+  constexpr std::size_t pairs = 1'100;  // epoll handles 64 events in a turn, io_uring 1024 completions
   if (raise_descriptor_limit() < 2 * pairs + 100) GTEST_SKIP() << "needs 2300 descriptors";
   Loop loop;
   LoopTasks tasks(loop);
@@ -497,7 +497,7 @@ TEST_F(EmbeddedLoop, end_of_enter_makes_it_readable) {
   outer.run_until([&] { return end == "done"; });
 }
 
-// io_uring: closing waits for what is in flight, and fetches completions that the ring then shows no more.
+// io_uring: closing waits for requests in flight, and fetches completions that the ring then shows no more.
 TEST_F(EmbeddedLoop, post_before_a_close_outside_a_turn_stays_visible) {
   Loop loop;
   PollLoop outer({&loop});

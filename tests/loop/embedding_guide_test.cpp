@@ -1,4 +1,4 @@
-// docs/guide/embedding.md is true: its code stands here, word for word, and runs.
+// Verifies docs/guide/embedding.md: its code is here, word for word, and runs.
 #include <gtest/gtest.h>
 #include <poll.h>
 

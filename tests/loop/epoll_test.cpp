@@ -1,4 +1,4 @@
-// The back-end against the kernel: edges, ends, stale events. What a stream on top of it promises is in tests/contract.
+// The back-end on the kernel: edges, ends, stale events. The promises of a stream on top of it are in tests/contract.
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// An operation that tells when it is done.
+// An operation that records its completion.
 struct Noted : Op {
   explicit Noted(Kind which)
       : Op(which, [](Completion& self) noexcept {
@@ -33,7 +33,7 @@ using Listener = OnKernel;
 class EpollTest : public ::testing::Test {
  protected:
   Descriptor adopt(Native native) { return *backend->adopt(set_nonblocking(std::move(native))); }
-  // Polls until the condition is true; calls done() of what was finished later, as the loop does.
+  // Polls until the condition is true; calls done() of completed operations, as the loop does.
   template <class Condition>
   void poll_until(Condition condition) {
     const TimePoint deadline = Clock::now() + time_limit;
@@ -55,13 +55,13 @@ class EpollTest : public ::testing::Test {
 void send_natively(const Native& to, std::string_view bytes) {
   ASSERT_EQ(::send(to.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
 }
-// Until so many bytes, or the end, stand in the receive buffer of a socket.
+// Until that many bytes, or the end, are in the receive buffer of a socket.
 void wait_for_input(int native, short events = POLLIN) {
   pollfd waiting{.fd = native, .events = events, .revents = 0};
   ASSERT_EQ(::poll(&waiting, 1, 10'000), 1);
 }
 
-// A listener whose queue is full: a further connect() stays without an answer.
+// A listener whose queue is full: a further connect() gets no answer.
 struct FullListener {
   Native listener = listen_on_loopback(0);
   Native first = connect_to(local_of(listener));
@@ -83,8 +83,8 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
   recv_into(recv_two, two, byte_two);
   poll_until([first_turn = true]() mutable { return !std::exchange(first_turn, false); });  // the events of adopting
 
-  // Whoever comes first closes the other and connects in its slot. The event of the old one says "writable"; taken for
-  // the new one's it would mean "connected".
+  // The first task to run closes the other socket and connects in its slot. The event of the old socket says
+  // "writable"; attributed to the new one it would mean "connected".
   const FullListener full;
   const Address address = full.local();
   Noted connecting(Op::Kind::connect);
@@ -104,14 +104,14 @@ TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_o
   recv_two.then = [&] {
     if (!recv_one.is_done) replace(one);
   };
-  second.far.close();  // readable and writable both
+  second.far.close();  // readable and writable
   first.far.close();
   poll_until([&] { return recv_one.is_done && recv_two.is_done; });
   EXPECT_EQ(std::max(recv_one.result, recv_two.result), 0);
   EXPECT_EQ(std::min(recv_one.result, recv_two.result), -EBADF);
   EXPECT_FALSE(connecting.is_done);
 
-  // Calls with the old name do nothing either.
+  // Calls with the old descriptor have no effect either.
   const Descriptor old = recv_one.result == 0 ? two : one;
   Noted late(Op::Kind::recv_into);
   recv_into(late, old, byte_one);
@@ -138,7 +138,7 @@ TEST_F(EpollTest, a_descriptor_that_cannot_be_watched_is_closed) {
   EXPECT_TRUE(backend->adopt(set_nonblocking(std::move(pair.near)))) << "the slot is not lost";
 }
 
-// --- edges: what has come makes no edge of its own a second time ---
+// --- edges: bytes that have arrived cause no second edge ---
 
 namespace {
 
@@ -152,7 +152,7 @@ Task<std::string> read_to_end(Stream& stream, std::size_t buffer_bytes) {
 Task<> send_and_close(Native to, std::string bytes, int turns_between) {
   send_natively(to, bytes);
   for (int turn = 0; turn < turns_between; ++turn) co_await next_turn();
-  to.close();  // here, and not when the frame goes
+  to.close();  // here, and not when the frame is destroyed
 }
 
 }  // namespace
@@ -185,7 +185,7 @@ TEST_F(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
   });
 }
 
-// A read stops before urgent data, however much stands behind it: that is no sign of an empty socket.
+// A read stops before urgent data, however many bytes follow it: the socket is not empty.
 TEST_F(EpollEdges, what_stands_behind_urgent_data_is_seen) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();

@@ -1,4 +1,4 @@
-// The intrusive list: elements come, go and are destroyed at any moment.
+// The intrusive list: elements are added, removed and destroyed at any moment.
 #include "coax/base/list.hpp"
 
 #include <gtest/gtest.h>
@@ -103,5 +103,5 @@ TEST_F(ListTest, a_moved_element_is_in_no_list_and_leaves_the_old_one_where_it_i
   list.push_back(a);
   const Item moved = std::move(a);
   EXPECT_FALSE(moved.linked());
-  EXPECT_TRUE(a.linked());  // NOLINT(bugprone-use-after-move): that is the promise
+  EXPECT_TRUE(a.linked());  // NOLINT(bugprone-use-after-move): the documented state
 }

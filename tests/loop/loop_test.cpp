@@ -1,4 +1,4 @@
-// The turn of the loop: what other threads post, fairness, and what a time budget does to cancellation.
+// The turn of the loop: posts of other threads, fairness, and cancellation of tasks without budget.
 #include "coax/loop/loop.hpp"
 
 #include <gtest/gtest.h>
@@ -65,7 +65,7 @@ TEST(Loop, runs_what_is_posted_by_a_post_in_a_later_turn) {
 
 namespace {
 
-// Keeps a loop from sleeping, so that it needs nobody to wake it.
+// Keeps a loop from sleeping, so that it needs no wake().
 struct Restless : Completion {
   explicit Restless(Loop& of)
       : Completion([](Completion& self) noexcept {
@@ -80,7 +80,7 @@ struct Restless : Completion {
 
 }  // namespace
 
-// The loop may end, and be gone, in the very moment in which a post has told it to.
+// The loop may end, and be destroyed, in the moment in which a post has asked it to.
 TEST(Loop, may_end_by_a_post_that_has_not_returned_yet) {
   COAX_NEEDS_KERNEL();
   for (int times = 0; times < 300; ++times) {
@@ -142,7 +142,7 @@ TEST(Loop, the_current_one_is_the_innermost) {
 
 namespace {
 
-// Counts turns of the loop until it is told to stop, and the most that happened between two of them.
+// Counts turns of the loop until it is stopped, and the most operations between two of them.
 struct Turns {
   std::size_t happened = 0;
   std::size_t most = 0;
@@ -168,7 +168,7 @@ Task<> send_times(Stream& stream, std::size_t count, BytesView bytes, Turns& tur
 
 }  // namespace
 
-// 32 operations at once, the one that is deferred, and the same again when it was deferred at the beginning of a turn.
+// 32 operations at once, the deferred one, and the same again when it was deferred at the start of a turn.
 constexpr std::size_t fair_share = 2 * 33;
 
 TEST(Fairness, a_receiver_that_never_has_to_wait_does_not_hold_the_loop) {
@@ -202,11 +202,11 @@ TEST(Fairness, a_sender_that_never_has_to_wait_does_not_hold_the_loop) {
   });
 }
 
-// --- operations that wait for their turn only because others had none ---
+// --- operations that wait for their turn only because of fairness ---
 
 namespace {
 
-// Uses up what this task may do in one turn.
+// Uses the whole budget of this task's turn.
 Task<> use_up_turn() {
   while (Loop::current().backend().spend()) {
   }
@@ -270,11 +270,11 @@ TEST(Deferred, a_recv_is_ended_by_close_and_by_end_input) {
   });
 }
 
-// --- looking around before sleeping ---
+// --- busy polling before sleeping ---
 
 TEST(Spin, follows_a_sleep_that_was_brief_but_for_being_woken_and_stops_when_it_does_not_pay) {
-  const char* const forbidden = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-  if (forbidden != nullptr || std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "nobody spins here";
+  const char* const forbidden = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): never set by us
+  if (forbidden != nullptr || std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "busy polling is off here";
   Spin spin;
   EXPECT_FALSE(spin.is_worth_it()) << "nothing is known yet";
   spin.slept(3 * Spin::max);

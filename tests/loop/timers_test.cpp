@@ -1,5 +1,4 @@
-// The wheel against the clock on the wall, which is a number here: order, never early, and no timer forgotten on its
-// way down the levels.
+// The wheel against a clock, which is a number here: order, never early, and no timer lost on its way down the levels.
 #include "coax/loop/timers.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +16,7 @@ namespace {
 
 const TimePoint start(1000h);
 
-// Notes its name and when it fired.
+// Records its name and when it fired.
 struct Noted : Timer {
   Noted(std::string& log, char name, TimePoint& now)
       : Timer([](Timer& self) noexcept {
@@ -44,7 +43,7 @@ class TimersTest : public ::testing::Test {
     now += duration;
     timers.advance(now);
   }
-  // As a loop does it: sleeps until next(), and not a moment longer.
+  // As a loop does: sleeps exactly until next().
   void advance_by_next(Duration duration) {
     const TimePoint until = now + duration;
     while (now < until) {
@@ -313,7 +312,7 @@ namespace {
 
 constexpr std::size_t a_million = 1'000'000;
 
-// Fires in the order of its ticks, or says so.
+// Fires in the order of its ticks, or reports it.
 struct Ordered : Timer {
   struct Log {
     std::uint64_t last_tick = 0;
@@ -365,7 +364,7 @@ TEST(Timers, a_million_cost_a_few_moves_each_and_no_memory) {
   EXPECT_EQ(allocated(), allocated_before);
 }
 
-// As with connections: each byte puts the time limit off, and it never comes.
+// As with connections: each byte postpones the time limit, which never expires.
 TEST(Timers, a_million_that_are_put_off_again_and_again_never_move) {
   Timers wheel(start);
   Ordered::Log log;

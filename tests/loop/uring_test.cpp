@@ -1,5 +1,5 @@
-// What io_uring adds to the contract: requests that stay with the kernel, descriptors that the limit does not count,
-// and that nothing but its speed is lost where the system forbids it.
+// The additions of io_uring to the contract: multishot requests, descriptors that the limit does not count, and a
+// working fallback where the system forbids it.
 #include <gtest/gtest.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -95,7 +95,7 @@ TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
     co_await next_turn();
     std::string all;
     std::string seven(7, '\0');
-    for (bool lent = true;; lent = !lent) {  // by turns lent and into a small buffer
+    for (bool lent = true;; lent = !lent) {  // alternately lent and into a small buffer
       std::string some;
       if (lent) {
         some = co_await recv_some(*stream);
@@ -156,7 +156,7 @@ TEST_F(Uring, connections_do_not_count_against_the_limit_on_open_files) {
       clients.push_back(co_await connect(std::vector{listener.local()}));
       served.push_back(SocketStream::adopt((co_await listener.accept()).native));
     }
-    // Before Linux 6.8 there is no way back from the ring to a plain descriptor: they count.
+    // Before Linux 6.8 a fixed descriptor cannot be installed as a plain one: they count.
     if (open_descriptors() > before + 100) co_return;
     EXPECT_LE(open_descriptors(), before + 2);
     for (std::size_t index = 0; index < clients.size(); ++index) {

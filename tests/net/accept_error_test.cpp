@@ -1,4 +1,4 @@
-// What each error of accept(2) does to blocking listeners and to the servers on them.
+// The reaction of blocking listeners, and of the servers on them, to each error of accept(2).
 #include "coax/net/accept_error.hpp"
 
 #include <future>
@@ -70,12 +70,12 @@ TEST(AcceptError, does_not_end_a_server_on_threads_unless_it_is_fatal) {
   };
   EXPECT_EQ(ask(), "x");
   for (const int reason : {EPERM, ENONET, EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
-    // Above what is retried at once: the server backs off, too.
+    // Above the number of immediate retries: the server backs off, too.
     accept_failures.next(reason, reason == EPERM ? accept_attempts_max + 1 : 1);
     EXPECT_EQ(ask(), "x") << reason;
   }
   accept_failures.next(EBADF, 1);
-  const Socket last = Socket::connect_to(at);  // ends the call that may be waiting in the kernel; the next one fails
+  const Socket last = Socket::connect_to(at);  // ends a call that may wait in the kernel; the next one fails
   EXPECT_EQ(end.get(), EBADF);
   log::set_level(log::Level::info);
 }

@@ -1,4 +1,4 @@
-// What sockets are bound to, and what they say about it.
+// Addresses of sockets: binding, and error messages.
 #include "coax/net/address.hpp"
 
 #include <netinet/in.h>
@@ -49,7 +49,7 @@ TEST(Addresses, ad05_a_bound_socket_stays_and_a_foreign_address_is_not_available
   EXPECT_EQ(reason_of([&] { other.bind("203.0.113.1:0"); }), EADDRNOTAVAIL);
 }
 
-// As a number such a port cannot be expressed: it is a std::uint16_t.
+// Such a port cannot be expressed as a number: it is a std::uint16_t.
 TEST(Addresses, ad06_a_port_outside_of_16_bits_is_refused_before_any_system_call) {
   Socket socket;
   for (const char* at : {"127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:", "127.0.0.1"}) {
@@ -80,7 +80,7 @@ TEST(Addresses, ad09_a_flow_label_has_20_bits) {
 
 namespace {
 
-// A server that ends its connection first and then goes: its port stays in TIME_WAIT.
+// A server that ends its connection first and then exits: its port stays in TIME_WAIT.
 Address used_up(bool reuse) {
   Listener listener(loopback(), {.reuse_address = reuse});
   Socket client = Socket::connect_to(listener.local());

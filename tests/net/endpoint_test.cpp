@@ -1,4 +1,4 @@
-// Endpoints from and to text, and what an address says.
+// Endpoints from and to text, and the purpose of an address.
 #include "coax/net/endpoint.hpp"
 
 #include <gtest/gtest.h>

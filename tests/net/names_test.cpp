@@ -69,7 +69,7 @@ TEST(Names, re03_services_have_names) {
 }
 
 TEST(Names, re04_an_unknown_host_is_an_error_with_the_resolvers_reason) {
-  // Which of these it is depends on whether there is a name server to say so.
+  // Which of these it is depends on whether a name server answers.
   const int reason = resolver_says([] { address_info("no-such-name.invalid", "80"); });
   EXPECT_TRUE(reason == EAI_NONAME || reason == EAI_AGAIN || reason == EAI_FAIL) << reason;
   EXPECT_EQ(resolver_says([] { resolve("no-such-name.invalid", 80); }), reason);
@@ -125,7 +125,7 @@ TEST(Names, re09_the_usual_form_of_an_address_is_strict_and_the_loose_one_takes_
   for (const char* text : {"", "300.1", "127.0.0.1 and more", "name"}) EXPECT_FALSE(loose_ipv4(text)) << text;
 }
 
-// Ports are std::uint16_t in the machine's order everywhere; nothing above is ever converted.
+// Ports are std::uint16_t in host byte order everywhere; the application never converts them.
 TEST(Names, re10_no_number_is_turned_around_by_hand) {
   static_assert(std::same_as<decltype(Endpoint().port()), std::uint16_t>);
   static_assert(!std::is_constructible_v<std::uint16_t, std::string>);

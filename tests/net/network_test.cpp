@@ -1,4 +1,4 @@
-// Blocks of addresses, and what an address is for.
+// Address blocks, and the purpose of an address.
 #include "coax/net/network.hpp"
 
 #include <gtest/gtest.h>

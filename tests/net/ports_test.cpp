@@ -1,4 +1,4 @@
-// Ports: what the kernel's tables say, as literal text; and who has one, with sockets that this test holds.
+// Ports: the kernel's tables as literal text; and the holders of ports, with sockets of this test.
 #include "coax/net/ports.hpp"
 
 #include <sys/prctl.h>
@@ -16,7 +16,7 @@ namespace {
 
 Endpoint v4(std::uint16_t port) { return *Endpoint::from_ip("127.0.0.1", port); }
 
-// Of this process: the socket that listens there.
+// The listening socket of this process.
 std::optional<PortHolder> our_listener(Transport transport, const Endpoint& at) {
   for (const PortHolder& holder : holders_of_ports({at.port(), at.port()})) {
     if (holder.transport == transport && holder.local == at && holder.listening) return holder;
@@ -99,7 +99,7 @@ TEST(Ports, one_that_is_listened_on_is_held_also_for_the_wildcards) {
   EXPECT_EQ(probe_port(Transport::tcp, *Endpoint::from_ip("::", port)), PortState::held);
   EXPECT_EQ(probe_port(Transport::udp, v4(0)), PortState::free);
 
-  // Nobody was disturbed: it still takes connections.
+  // The listener was not disturbed: it still accepts connections.
   listener.set_timeout(patience);
   const Socket client = Socket::connect_to(v4(port));
   EXPECT_EQ(listener.accept().peer(), client.local());
@@ -113,7 +113,7 @@ TEST(Ports, one_that_was_listened_on_is_free) {
     port = port_of(listener);
     Socket client = Socket::connect_to(v4(port));
     Socket server = listener.accept();
-    server.shutdown_send();  // ends first: its end of the connection fades away for a minute
+    server.shutdown_send();  // ends first: its end of the connection is in TIME_WAIT for a minute
     EXPECT_TRUE(client.recv().empty());
   }
   EXPECT_EQ(probe_port(Transport::tcp, v4(port)), PortState::free);

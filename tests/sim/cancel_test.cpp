@@ -1,5 +1,5 @@
-// A server with clients that connect, talk, wait and clean up, cancelled in one turn after the other: whenever it is,
-// every task ends, and nothing is left behind.
+// A server with clients that connect, talk, wait and clean up, cancelled in one turn after the other: in each of them,
+// every task ends and no resource is left.
 #include <gtest/gtest.h>
 
 #include "coax/base/log.hpp"
@@ -80,7 +80,7 @@ Task<> scene(SimNetwork& network, int& tasks) {
   co_await race(serve(options, handler), clients());
 }
 
-// Returns whether it was over before.
+// Returns whether it had ended before.
 Task<bool> cancel_in_turn(SimNetwork& network, std::size_t turn) {
   int tasks = 0;
   TaskGroup group;

@@ -1,6 +1,6 @@
-// The chat room under everything that a network may do to its guests. Whatever happens to the others, who stays hears
-// everything in the one order, and what he said is in it; who leaves hears everything up to there; and who is thrown
-// out heard a beginning of it and is told.
+// The chat room on a network with every fault. Whatever happens to the others: a guest that stays receives all messages
+// in the one order, including its own; a guest that leaves receives all up to then; and a guest that is disconnected
+// received a prefix of them, and an error.
 #include "services/chat/chat.hpp"
 
 #include <gtest/gtest.h>
@@ -30,10 +30,10 @@ struct Guest {
   std::string nick;
   std::string host;
   Fate fate = Fate::stays;
-  std::vector<std::string> said;  // lines as everybody should hear them
+  std::vector<std::string> said;  // lines as all guests should receive them
   std::string heard;
-  std::string end;         // how hearing ended
-  std::string server_end;  // what became of its handler
+  std::string end;         // how receiving ended
+  std::string server_end;  // how its handler ended
   Event news;
 };
 
@@ -80,7 +80,7 @@ class Party {
   chat::Room room_{"lobby"};
   std::list<Guest> guests_;
   std::map<std::string, std::string> server_ends_;  // by the host
-  std::string minutes_;                             // what was said, in the order
+  std::string minutes_;                             // all messages, in their order
   Outbox minutes_outbox_{{.bytes_max = 64_MiB}};
   std::optional<chat::Member> minute_taker_;
   std::size_t to_be_said_ = 0;  // by how many guests
@@ -162,7 +162,7 @@ Task<> Party::visit(Guest& guest) {
     try {
       co_await all(speak(on, who), meet_fate(on, who));
       if (who.fate <= Fate::is_cut_off && --to_be_said_ == 0) all_is_said_.set();
-    } catch (const Error&) {  // the other direction tells
+    } catch (const Error&) {  // the other direction reports it
     }
   };
   co_await all(hear(*stream, guest), speak_and_meet(*stream, guest));
@@ -195,7 +195,8 @@ Task<> Party::hear(Stream& stream, Guest& guest) {
       who.news.set();
     }
   };
-  guest.end = co_await outcome(timeout(30min, read(stream, guest)));  // who has vanished hears nothing any more
+  // a guest whose connection vanished receives no more
+  guest.end = co_await outcome(timeout(30min, read(stream, guest)));
 }
 
 Task<> Party::meet_fate(SocketStream& stream, Guest& guest) {
@@ -213,7 +214,7 @@ Task<> Party::meet_fate(SocketStream& stream, Guest& guest) {
 void Party::check(const Guest& guest) const {
   SCOPED_TRACE(fmt::format("{}, fate {}: {}", guest.nick, std::to_underlying(guest.fate), guest.end));
   const std::size_t begin = minutes_.find(guest.nick + " joined the chat!\n");
-  if (begin == std::string::npos) {  // it was lost on its way in
+  if (begin == std::string::npos) {  // it was lost on its way to the server
     EXPECT_EQ(guest.heard, "");
     EXPECT_GT(guest.fate, Fate::is_cut_off);
     return;
@@ -234,7 +235,7 @@ void Party::check(const Guest& guest) const {
   } else if (guest.fate == Fate::leaves) {
     EXPECT_EQ(guest.heard, after.substr(0, after.find(guest.nick + " left the chat!\n")));
   } else if (guest.fate == Fate::sleeps) {
-    // Without an error it got everything, or what it still had to read was cut when the time to drain was over.
+    // Without an error it received everything, or the unread rest was cut when the time to drain had passed.
     EXPECT_TRUE(server_end == "overloaded" || server_end == "cancelled" || server_end == "done") << server_end;
     if (server_end == "overloaded") EXPECT_LT(guest.heard.size(), after.size());
   }
@@ -244,7 +245,7 @@ void Party::check(const Guest& guest) const {
   EXPECT_EQ(lines_in_order, plan_.lines);
 }
 
-// Bad for packets, not so bad that a connection is lost for it.
+// Bad for packets, not so bad that a connection is lost.
 SimConditions weather(SimRandom& random) {
   return {.latency_min = 1ms,
           .latency_max = std::chrono::milliseconds(1 + random.below(80)),

@@ -1,5 +1,5 @@
-// Connecting to hosts with several addresses ("Happy Eyeballs", RFC 8305), to the moment: when each one is tried, which
-// one it becomes, and that nothing is left of the others.
+// Connecting to hosts with several addresses (Happy Eyeballs, RFC 8305), at exact times: when each address is tried,
+// which one wins, and that the other attempts leave nothing behind.
 #include <gtest/gtest.h>
 
 #include "coax/test/sim.hpp"
@@ -24,7 +24,7 @@ class Host {
     network.connect_always_from(home_v4);
     network.connect_always_from(home_v6);
   }
-  // Its answer takes so long, there and back.
+  // The duration of its answer, there and back.
   void add(Answer answer, Duration round_trip) {
     const std::size_t number = addresses_.size();
     const bool is_v6 = number % 2 == 0;
@@ -37,7 +37,7 @@ class Host {
   }
   [[nodiscard]] const std::vector<Endpoint>& addresses() const { return addresses_; }
 
-  // Which address it became, or the error; and when.
+  // The address that won, or the error; and when.
   Task<std::string> connect(ConnectOptions options = {}) {
     const TimePoint begin = network_.now();
     std::string end;
@@ -186,7 +186,7 @@ TEST(ConnectToAny, that_is_cancelled_leaves_nothing) {
   });
 }
 
-// Against what RFC 8305 makes of the same answers, reckoned beforehand.
+// Compared with the result that RFC 8305 prescribes for the same answers, computed beforehand.
 TEST(ConnectToAny, of_random_hosts_comes_together_at_the_first_possible_moment) {
   const auto one_host = [](SimNetwork& network) -> Task<> {
     Host host(network);

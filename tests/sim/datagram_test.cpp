@@ -1,5 +1,4 @@
-// What the simulated network does to datagrams: loss, doubles, reordering, outages, full buffers, and one run for one
-// seed.
+// Datagrams on the simulated network: loss, duplicates, reordering, outages, full buffers, and one run for one seed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -26,7 +25,7 @@ Task<> keep_numbers(DatagramTransport& transport, std::vector<int>& into) {
   while (true) into.push_back(std::stoi((co_await transport.recv_from()).bytes.string()));
 }
 
-// The numbers of what has come when nothing more comes.
+// The numbers of the datagrams received until no more arrive.
 Task<std::vector<int>> numbers_of(DatagramTransport& transport) {
   std::vector<int> numbers;
   co_await race(keep_numbers(transport, numbers), sleep(10s));
@@ -157,7 +156,7 @@ TEST(SimDatagrams, a_connected_sender_is_told_after_a_round_trip_that_nobody_is_
     EXPECT_GE(network.now() - begin, 20ms);
     network.partition(here, there);
     co_await near.send("x");
-    EXPECT_EQ(co_await outcome(timeout(1min, near.recv_from())), "timed_out") << "there is nobody who could say it";
+    EXPECT_EQ(co_await outcome(timeout(1min, near.recv_from())), "timed_out") << "no host is there to report it";
   });
 }
 

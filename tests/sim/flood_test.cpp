@@ -1,5 +1,5 @@
-// A member who floods the room, on a slow network: readers that keep up get every line in order whatever happens
-// meanwhile, and the one that never reads is disconnected alone; a slow one delays nobody for long, and gets all, too.
+// A member who floods the room, on a slow network. Readers that keep up receive every line in order. A member that
+// never reads is disconnected, alone. A slow reader delays the others only briefly, and receives everything, too.
 #include <gtest/gtest.h>
 
 #include <list>
@@ -34,7 +34,7 @@ class Flood {
     const auto writer = co_await enter("writer");
     co_await all(read("one"), read("two"), read("three"), read_slowly("slow"), hear(*writer, "writer"), write(*writer),
                  come_and_go());
-    // It may still have the beginning of what was said to read, and no clean end.
+    // It may still have a part of the messages to read, and no clean end.
     EXPECT_EQ(co_await outcome(skip_all(*lazy)), "disconnected");
     EXPECT_EQ(co_await server.stop(), "cancelled");
     EXPECT_EQ(room_.size(), 0U);
@@ -63,7 +63,7 @@ class Flood {
   // Until the last line: those of the writer, without a gap.
   Task<> hear(Stream& stream, std::string nick, Duration pause = {}) {
     Lines lines(stream);
-    int next = -1;  // who enters late begins later
+    int next = -1;  // a late member begins later
     while (next != count) {
       const auto got = co_await lines.next();
       if (!got) {

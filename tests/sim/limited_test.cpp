@@ -1,4 +1,4 @@
-// LimitedStream on a virtual clock: what the rates come to, and calls that wait for them.
+// LimitedStream on a virtual clock: the resulting rates, and calls that wait for them.
 #include <gtest/gtest.h>
 
 #include "coax/stream/limited_stream.hpp"
@@ -95,8 +95,8 @@ TEST(LimitedStream, a_cancelled_recv_that_waits_for_the_rate_loses_nothing) {
   });
 }
 
-// The rate allows the next byte at the very moment at which the task is cancelled, by a timer that runs before that of
-// the rate, or after it.
+// The rate allows the next byte in the moment in which the task is cancelled, by a timer that runs before that of the
+// rate, or after it.
 TEST(LimitedStream, a_recv_that_is_cancelled_when_the_rate_allows_it_loses_nothing) {
   on([](SimNetwork&) -> Task<> {
     const StreamPair pair = co_await tcp_pair();

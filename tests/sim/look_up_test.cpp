@@ -1,5 +1,5 @@
-// Connecting by name, to the moment: which family's answer is waited for and for how long (RFC 8305, section 3), how
-// late answers join in, and what is said when one or both fail.
+// Connecting by name, at exact times: which family's answer is awaited and for how long (RFC 8305, section 3), how late
+// answers join in, and the error when one or both fail.
 #include <gtest/gtest.h>
 #include <netdb.h>
 
@@ -25,14 +25,14 @@ constexpr Duration round_trip = 20ms;
 constexpr Duration never = 1h;
 constexpr Duration slack = 8ms;  // a timer may be a millisecond late, and each step has one
 
-// What a name server says, and how long it takes.
+// The answer of a name server, and its delay.
 struct Answer {
   Duration after;
   std::vector<std::string_view> ips = {};
   int failure = 0;  // EAI_...
 };
 
-// A host by the name of h.test, and those who answer at its addresses.
+// The host h.test, and the listeners at its addresses.
 class Name {
  public:
   Name(SimNetwork& network, Answer v6, Answer v4) : network_(network), v6_(std::move(v6)), v4_(std::move(v4)) {
@@ -45,7 +45,7 @@ class Name {
   }
   void silence(std::string_view ip) { network_.partition(ip); }
 
-  // The address that it became, or the error; and when.
+  // The address that won, or the error; and when.
   Task<std::string> connect(ConnectOptions options = {}) {
     const Ask ask = [this](std::string host, std::uint16_t port, Endpoint::Family family) {
       return answer(std::move(host), port, family == v6 ? v6_ : v4_);
@@ -170,7 +170,7 @@ TEST(ConnectByFamily, lets_late_addresses_join_those_that_are_tried) {
               name.listen_at(first_v6);
               name.silence(first_v4);
               name.silence(second_v4);
-              EXPECT_EQ(co_await name.connect(), first_v6);  // before the second, since its family's turn has come
+              EXPECT_EQ(co_await name.connect(), first_v6);  // before the second one, since the families alternate
               name.expect_moment(60ms + 250ms + round_trip);
             });
 }

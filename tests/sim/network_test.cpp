@@ -1,4 +1,4 @@
-// What the simulated network promises: latency, ends and errors as TCP has them, outages, and one run for one seed.
+// The promises of the simulated network: latency, ends and errors as in TCP, outages, and one run for one seed.
 #include <gtest/gtest.h>
 
 #include "coax/stream/lines.hpp"
@@ -99,7 +99,7 @@ TEST(SimNetwork, bytes_keep_their_order_however_long_each_packet_takes) {
       {.latency_min = 1ms, .latency_max = 100ms, .short_reads = 0.5, .short_writes = 0.5});
 }
 
-// --- coming together ---
+// --- connecting ---
 
 TEST(SimNetwork, where_nobody_listens_a_connection_is_refused) {
   on([](SimNetwork& network) -> Task<> {
@@ -274,7 +274,7 @@ TEST(SimNetwork, a_server_finds_out_by_keep_alive_that_its_peer_has_vanished) {
   on([](SimNetwork& network) -> Task<> {
     const Ends ends = co_await connected(network);
     network.vanish(ends.client->local());
-    ends.client->close();  // of which nobody hears
+    ends.client->close();  // of which the peer is not notified
     const TimePoint begin = network.now();
     EXPECT_EQ(co_await outcome(ends.server->recv()), "timed_out");
     EXPECT_GE(network.now() - begin, 100s);
@@ -324,7 +324,7 @@ Task<> chatter(Stream& stream, SimRandom& random) {
 }
 Task<> chatter_or_fail(Stream& stream, SimRandom& random) {
   try {
-    co_await timeout(10min, chatter(stream, random));  // for those whose peer has vanished
+    co_await timeout(10min, chatter(stream, random));  // for guests whose peer has vanished
   } catch (const Error&) {
   }
 }

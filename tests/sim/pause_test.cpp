@@ -1,5 +1,5 @@
-// The whole process is stopped for a while (SIGSTOP, a suspended machine): no peer is blamed for that. And errors of
-// accept(2), and addresses that are not there, on the simulated network.
+// The whole process is stopped for a while (SIGSTOP, suspend): no peer is disconnected for that. And errors of
+// accept(2), and addresses that do not exist, on the simulated network.
 #include <gtest/gtest.h>
 
 #include "coax/base/log.hpp"
@@ -117,7 +117,7 @@ TEST(Pause, a_handler_that_does_not_receive_keeps_its_websocket) {
     Server server({}, [&](Stream& stream) -> Task<> {
       ws::WebSocket socket(stream, ws::Role::server, options);
       co_await socket.recv();
-      co_await sleep(50s);  // held up by its own consumer
+      co_await sleep(50s);  // blocked by its own consumer
       while (const ws::Message message = co_await socket.recv()) co_await socket.send(message);
     });
     const std::string question("\x81\x81\0\0\0\0x", 7);

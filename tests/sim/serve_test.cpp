@@ -1,5 +1,4 @@
-// serve() and an HTTP app where everything is in memory: limits of minutes, resets at any moment, and machines that run
-// out of descriptors.
+// serve() and an HTTP app in memory: limits of minutes, resets at any moment, and machines that run out of descriptors.
 #include "coax/server/serve.hpp"
 
 #include <gtest/gtest.h>
@@ -43,7 +42,7 @@ class SimServe : public ::testing::Test {
   void TearDown() override { log::set_level(log::Level::info); }
 };
 
-// Comes, asks, and ends in one of many ways.
+// Connects, sends a request, and ends in one of many ways.
 Task<> visit(SimNetwork& network, std::string host, Endpoint where) {
   SimRandom& random = network.random();
   co_await sleep(up_to(random, 1s));
@@ -81,7 +80,7 @@ TEST_F(SimServe, places_come_back_however_a_visitor_ends) {
           visits.spawn(visit_somehow(network, fmt::format("10.0.1.{}", number % 7), where));
         }
         co_await visits.join();
-        co_await sleep(10min);  // those who have vanished are given up
+        co_await sleep(10min);  // vanished connections are given up
         network.set_conditions({});
         std::vector<std::unique_ptr<SocketStream>> clients;
         for (int number = 0; number < 5; ++number) {
@@ -152,7 +151,7 @@ TEST_F(SimServe, a_connection_on_which_nothing_comes_or_goes_ends_after_ten_minu
     const TimePoint begin = network.now();
     EXPECT_EQ(co_await read_to_end(*client), "");
     EXPECT_GE(network.now() - begin, 10min);
-    EXPECT_LE(network.now() - begin, 10min + 2s);  // it is looked at once a second
+    EXPECT_LE(network.now() - begin, 10min + 2s);  // the limit is checked once a second
     co_await server.stop();
   });
 }
@@ -170,7 +169,7 @@ TEST_F(SimServe, a_connection_that_is_cut_does_not_look_like_one_that_has_ended)
         });
         const Endpoint where = co_await server.address();
         const auto late = co_await coax::test::connect(network, "10.0.1.1", where);
-        co_await sleep(5min);  // stuck for thirty seconds, it was given up
+        co_await sleep(5min);  // after thirty seconds without progress it was given up
         EXPECT_EQ(co_await outcome(read_to_end(*late)), "disconnected");
         const auto drained = co_await coax::test::connect(network, "10.0.1.1", where);
         co_await sleep(1s);

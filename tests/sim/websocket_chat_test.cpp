@@ -1,5 +1,5 @@
-// The chat room over WebSocket under everything that a network may do to its guests, as chat_test.cpp has it for lines:
-// who stays reads everything in the one order, what he said is in it once, and the hub's end is told with 1001.
+// The chat room over WebSocket on a network with every fault, as in chat_test.cpp for lines: a guest that stays
+// receives all messages in the one order, each of its own once, and the end of the hub as close code 1001.
 #include <gtest/gtest.h>
 
 #include <list>
@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::string_view hub = "10.0.0.1";
-constexpr std::size_t lines = 5;  // that each guest says
+constexpr std::size_t lines = 5;  // sent by each guest
 
 enum class Fate : std::uint8_t { stays, leaves, is_cut_off, is_reset, vanishes };
 
@@ -31,11 +31,11 @@ struct Guest {
   Fate fate = Fate::stays;
   std::vector<std::string> heard;  // after the welcome
   std::uint16_t closed_with = 0;
-  std::string end;  // how hearing ended
+  std::string end;  // how receiving ended
   Event news;
 };
 
-// One event of the room, as everybody reads it.
+// One event of the room, as all guests receive it.
 bool is_joining(const std::string& event, const Guest& guest) {
   return event.starts_with(R"({"type":"joined")") && event.ends_with(fmt::format(R"("nick":"{}"}})", guest.nick));
 }
@@ -74,7 +74,7 @@ class Party {
   SimRandom& random_;
   chat::ChatLimits limits_{.nick = 30s};
   chat::Room room_{"lobby"};
-  std::list<Guest> guests_;     // the first comes before all others, stays, and so hears all
+  std::list<Guest> guests_;     // the first joins before all others and stays, so it receives everything
   std::size_t to_be_said_ = 0;  // by how many guests
   Event all_is_said_;
 };
@@ -114,13 +114,13 @@ Task<> Party::visit(Guest& guest) {
     try {
       co_await all(speak(on, who), meet_fate(on, who));
       if (who.fate <= Fate::is_cut_off && --to_be_said_ == 0) all_is_said_.set();
-    } catch (const Error&) {  // the other direction tells
+    } catch (const Error&) {  // the other direction reports it
     }
   };
   co_await all(hear(*stream, guest), speak_and_meet(*stream, guest));
 }
 
-// The handshake (RFC 6455, section 4), and into the room.
+// The handshake (RFC 6455, section 4), and joining the room.
 Task<> Party::enter(Stream& stream, const Guest& guest) {
   std::array<std::uint8_t, 16> nonce{};
   for (std::uint8_t& byte : nonce) byte = static_cast<std::uint8_t>(random_.next());
@@ -152,7 +152,8 @@ Task<> Party::hear(Stream& stream, Guest& guest) {
       co_await take(from, who, decoder);
     }
   };
-  guest.end = co_await outcome(timeout(30min, read(stream, guest)));  // who has vanished hears nothing any more
+  // a guest whose connection vanished receives no more
+  guest.end = co_await outcome(timeout(30min, read(stream, guest)));
 }
 
 Task<> Party::take(Stream& stream, Guest& guest, ws::MessageDecoder& decoder) {
@@ -209,7 +210,7 @@ void Party::check(const Guest& guest) const {
   const std::vector<std::string>& minutes = guests_.front().heard;
   const auto joined = std::ranges::find_if(minutes, [&](const std::string& event) { return is_joining(event, guest); });
   const auto left = std::ranges::find_if(minutes, [&](const std::string& event) { return is_leaving(event, guest); });
-  if (joined == minutes.end()) {  // it was lost on its way in
+  if (joined == minutes.end()) {  // it was lost on its way to the server
     EXPECT_TRUE(guest.heard.empty());
     EXPECT_GT(guest.fate, Fate::is_cut_off);
     return;
@@ -237,7 +238,7 @@ void Party::check(const Guest& guest) const {
   }
 }
 
-// Bad for packets, not so bad that a connection is lost for it.
+// Bad for packets, not so bad that a connection is lost.
 SimConditions weather(SimRandom& random) {
   return {.latency_min = 1ms,
           .latency_max = std::chrono::milliseconds(1 + random.below(80)),

@@ -1,4 +1,4 @@
-// Connecting: to those who answer, who refuse and who say nothing; and again.
+// Connecting: to a listener, a closed port and a silent host; and again.
 #include <sys/socket.h>
 
 #include "tests/support/blocking.hpp"
@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Connects until the backlog of a listener that never accepts is full; gives what the last one said.
+// Connects until the backlog of a listener that never accepts is full; returns the result of the last connect.
 int fill(const Address& to, std::vector<Socket>& waiting, Duration timeout) {
   for (int times = 0; times < 16; ++times) {
     Socket socket;

@@ -1,4 +1,4 @@
-// How sockets and their descriptors are made, copied, given away and ended.
+// How sockets and their descriptors are created, duplicated, released and closed.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ TEST(Creation, cr01_a_socket_is_tcp_over_ipv4_by_default) {
   const Socket socket;
   EXPECT_EQ(socket.family(), Family::v4);
   EXPECT_EQ(socket.type(), SocketType::stream);
-  EXPECT_EQ(socket.protocol(), IPPROTO_TCP);  // asked for 0, which means this one
+  EXPECT_EQ(socket.protocol(), IPPROTO_TCP);  // 0 was requested, which means TCP
 }
 
 TEST(Creation, cr02_a_new_descriptor_is_not_inherited) { EXPECT_FALSE(Socket().inheritable()); }

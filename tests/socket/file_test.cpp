@@ -1,4 +1,4 @@
-// Files sent, and lines read.
+// Sending files, and reading lines.
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -94,7 +94,7 @@ TEST(SocketLines, fi04_a_line_is_joined_from_its_pieces_and_the_rest_comes_at_th
   EXPECT_FALSE(lines.next().has_value());
 }
 
-// Python's reader refuses to go on since it has lost what it had read; this one has not.
+// Python's reader fails from then on, since it has lost the bytes that it had read; this one has not.
 TEST(SocketLines, fi05_after_a_timeout_nothing_is_lost) {
   TcpPair pair = tcp_pair();
   LineReader lines(pair.far);

@@ -15,7 +15,7 @@ namespace {
 
 std::string text(const std::optional<BytesView>& frame) { return frame ? frame->string() : "(end)"; }
 
-// Two ends, and the other one has sent this and finished.
+// Two ends, the far one of which has sent these bytes and shut down its side.
 SocketPair after(std::string_view bytes) {
   SocketPair pair;
   pair.near.send(bytes);
@@ -23,7 +23,7 @@ SocketPair after(std::string_view bytes) {
   return pair;
 }
 
-// Sends a byte whenever the other thread has probably taken the last one, until it is destroyed.
+// Sends a byte whenever the other thread has probably received the last one, until it is destroyed.
 class Drip {
  public:
   explicit Drip(Socket& to)
@@ -45,7 +45,7 @@ TEST(SocketFrames, of_all_kinds_cross_whole_joined_and_byte_by_byte) {
        {Framing::fixed(3), Framing::delimited("\r\n"), Framing::length_prefixed(LengthPrefix::u8),
         Framing::length_prefixed(), Framing::length_prefixed(LengthPrefix::varint),
         Framing::length_prefixed(LengthPrefix::u64, ByteOrder::little)}) {
-    SocketPair wire;  // what it looks like
+    SocketPair wire;  // the bytes on the wire
     SocketFrames(wire.near, framing).send("abc");
     SocketFrames(wire.near, framing).send("def");
     wire.near.shutdown_send();

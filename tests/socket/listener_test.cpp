@@ -15,7 +15,7 @@ Address v6_loopback(std::uint16_t port = 0) { return *Endpoint::from_ip("::1", p
 
 }  // namespace
 
-// Here an IPv6 wildcard takes both kinds unless it is told not to; any other IPv6 address takes only its own.
+// An IPv6 wildcard accepts both families by default; any other IPv6 address accepts only its own.
 TEST(IPv6, v601_a_listener_on_ipv6_alone_is_one_of_that_only) {
   EXPECT_TRUE(Listener("[::]:0", {.dual_stack = false}).get(options::v6_only));
   EXPECT_TRUE(Listener("[::1]:0").get(options::v6_only));
@@ -31,7 +31,7 @@ TEST(IPv6, v602_a_dual_stack_listener_takes_both) {
   EXPECT_EQ(listener.accept().peer().endpoint().ip(), "::1");
 }
 
-// dual_stack is a permission: for an IPv4 address it means nothing. The option itself is IPv6's.
+// dual_stack is a permission: for an IPv4 address it has no effect. The option itself is IPv6's.
 TEST(IPv6, v603_dual_stack_belongs_to_ipv6) {
   EXPECT_EQ(Listener(loopback(), {.dual_stack = true}).family(), Family::v4);
   Socket v4;
@@ -39,7 +39,7 @@ TEST(IPv6, v603_dual_stack_belongs_to_ipv6) {
 }
 
 TEST(IPv6, v604_one_port_for_ipv4_and_another_listener_for_ipv6) {
-  // Somebody else may have the port in IPv4 already: not every time.
+  // Another program may have the IPv4 port already: not every time.
   for (int times = 0; times < 100; ++times) {
     const Listener v6("[::]:0", {.dual_stack = false});
     if (reason_of([&] { const Listener v4("0.0.0.0:" + std::to_string(port_of(v6))); }) == 0) return;

@@ -88,7 +88,7 @@ TEST(Waiting, mu05_adding_twice_and_changing_the_unknown_are_errors_and_an_edge_
   EXPECT_EQ(reason_of([&] { poller.add(pair.far, Events::readable); }), EEXIST);
   pair.near.send("x");
   EXPECT_EQ(poller.wait(patience).size(), 1U);
-  EXPECT_TRUE(poller.wait(0ms).empty()) << "it was told";
+  EXPECT_TRUE(poller.wait(0ms).empty()) << "it was reported before";
   poller.modify(pair.far, Events::readable);
   EXPECT_EQ(poller.wait(0ms).size(), 1U);
   EXPECT_EQ(poller.wait(0ms).size(), 1U) << "as long as it lasts";

@@ -1,4 +1,4 @@
-// SocketReader: a mixed session loses nothing however it is cut; its limits, ends and timeouts.
+// SocketReader: a mixed session loses no byte however it is split; limits, ends and timeouts.
 #include "coax/socket/reader.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 FrameDecoder u16_frames() { return {Framing::length_prefixed(LengthPrefix::u16), 64_KiB}; }
 
-// Gives back the value of the item. A decoder lives for one item: what follows its event must be in the reader.
+// Returns the value of the item. A decoder lives for one item: bytes after its event must be in the reader.
 std::string read_item(SocketReader& reader, const SessionItem& item) {
   switch (item.kind) {
     case SessionItem::Kind::line: return reader.line().value().string();
@@ -46,7 +46,7 @@ std::string read_item(SocketReader& reader, const SessionItem& item) {
   return "?";
 }
 
-// How many items came back right. A socket that keeps the boundaries of packets: each piece is one recv().
+// How many items were read correctly. The socket keeps the boundaries of packets: each piece is one recv().
 std::size_t read_in_pieces(const std::vector<SessionItem>& session, const std::vector<std::string>& pieces) {
   SocketPair pair(SocketType::seqpacket);
   pair.far.set_timeout(patience);

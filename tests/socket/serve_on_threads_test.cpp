@@ -1,4 +1,4 @@
-// A server with a thread for each connection: nobody waits for another, and at the end no thread is left.
+// A server with a thread for each connection: no client waits for another, and at the end no thread is left.
 #include "coax/socket/serve_on_threads.hpp"
 
 #include <filesystem>
@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Serves while it lives.
+// Serves during its lifetime.
 class Server {
  public:
   explicit Server(std::function<void(Socket&)> handler, ServeOnThreadsOptions options = {.timeout = patience})

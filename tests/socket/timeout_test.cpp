@@ -1,4 +1,4 @@
-// Blocking, not blocking, and in between.
+// Blocking, non-blocking, and with a timeout.
 #include <fcntl.h>
 
 #include <system_error>

@@ -1,4 +1,4 @@
-// Sending and receiving over a stream: what there is, all of it, and what happens when the other side has gone.
+// Sending and receiving over a stream: available bytes, all bytes, and a peer that has closed.
 #include <pthread.h>
 #include <sys/uio.h>
 
@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Until the far end has at least so many bytes to read.
+// Until the far end has at least that many bytes to read.
 void wait_for_bytes(Socket& socket, std::size_t count) {
   std::string buffer(count, '\0');
   ASSERT_EQ(socket.timeout().has_value(), true);
@@ -27,7 +27,7 @@ void wait_for_bytes(Socket& socket, std::size_t count) {
   FAIL() << "they did not come";
 }
 
-// With little room for what is not sent yet, so that sends are partial.
+// With small buffers, so that sends are partial.
 TcpPair narrow_pair() {
   TcpPair pair = tcp_pair();
   pair.near.set(options::send_buffer, 32_KiB);
@@ -99,7 +99,7 @@ TEST(Transfer, sr05_without_blocking_send_some_takes_a_part_and_then_would_block
 TEST(Transfer, sr06_the_time_limit_of_send_is_for_the_whole_call) {
   TcpPair pair = narrow_pair();
   pair.near.set_timeout(50ms);
-  // The peer goes on reading, so that no single wait is long; it takes a millisecond for each piece.
+  // The peer continues to read, so that no single wait is long; it needs a millisecond for each piece.
   const std::jthread reader([&] {
     while (pair.far.recv(256_KiB)) static_cast<void>(wait_for(pair.far, Events::none, 1ms));
   });
@@ -156,7 +156,7 @@ TEST(Transfer, sr11_recv_fills_the_buffer_of_the_caller) {
   EXPECT_EQ(std::string_view(buffer.data(), 3), "abc");
 }
 
-// More than the buffer holds cannot be asked for: a span knows its size.
+// A request for more than the buffer holds is impossible: a span has its size.
 TEST(Transfer, sr12_a_part_of_the_buffer_is_a_smaller_span) {
   TcpPair pair = tcp_pair();
   pair.near.send("abc");
@@ -199,7 +199,7 @@ TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
   pair.far.set_blocking(true);
   const std::jthread writer([&] {
     pair.near.send("abc");
-    wait_for_bytes(pair.near, 1);  // the other has taken nothing before it had all: it says so below
+    wait_for_bytes(pair.near, 1);  // the other has received nothing before it had all bytes: checked below
     pair.near.send("def");
     pair.near.send("gh");
     pair.near.shutdown_send();
@@ -260,7 +260,7 @@ namespace {
 
 std::atomic<int> signals_handled = 0;
 
-// While it lives, SIGUSR1 interrupts system calls.
+// During its lifetime, SIGUSR1 interrupts system calls.
 class Interrupting {
  public:
   Interrupting() {

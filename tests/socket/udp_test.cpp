@@ -1,4 +1,4 @@
-// Datagrams over IP: whole, cut, empty, too long, and to groups.
+// Datagrams over IP: complete, truncated, empty, too long, and multicast.
 #include "coax/socket/udp.hpp"
 
 #include <array>
@@ -130,7 +130,7 @@ TEST(Udp, reply_leaves_from_the_address_that_was_asked) {
     server.set_timeout(patience);
     const Address there = *Endpoint::from_ip(asked, port_of(server));
     UdpSocket client(there.family());
-    client.connect(there);  // takes answers from nowhere else
+    client.connect(there);  // accepts answers only from there
     client.set_timeout(patience);
     client.send("question");
     const Datagram datagram = server.recv_from();

@@ -1,4 +1,4 @@
-// Unix sockets: paths and abstract names, datagrams, and what travels beside the bytes.
+// Unix sockets: paths and abstract names, datagrams, and ancillary data.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-// In the steady state a message costs no allocation: not the operations, not the tasks around them, not the time limits
-// and whatever else they wait for.
+// In the steady state a message costs no allocation: not the operations, not the tasks around them, not time limits and
+// other waits.
 #include <gtest/gtest.h>
 
 #include "coax/datagram/transport.hpp"
@@ -28,7 +28,7 @@ Task<> recv_all(Stream& stream, std::span<char> answer) {
   std::size_t have = 0;
   while (have < answer.size()) have += co_await stream.recv(answer.subspan(have));
 }
-// Both at once: neither end may hold all of a long message.
+// Both at once: neither end can buffer all of a long message.
 Task<> ask(Stream& stream, BytesView question, std::span<char> answer) {
   co_await all(stream.send(question), recv_all(stream, answer));
 }
@@ -47,7 +47,7 @@ Task<> ask_many_times(Stream& stream, std::size_t bytes, std::size_t& counted) {
   co_await stream.shutdown_send();
 }
 
-// Calls step() many times, which gives a Task<>, and counts when all is warm.
+// Calls step(), which returns a Task<>, many times, and counts after the warm-up.
 template <class Step>
 Task<> repeat(Step& step, std::size_t& counted) {
   std::size_t before = 0;
@@ -116,7 +116,7 @@ TEST(Allocations, waiting_makes_none) {
 
 TEST(Allocations, an_echo_makes_none) {
   for (const StreamKind& kind : stream_kinds) {
-    // With a rate it depends on the time how many buffers are lent at once, also after the first round.
+    // With a rate, the number of lent buffers depends on timing, also after the first round.
     const std::string_view name = kind.name;
     if (name.starts_with("limited") || name.starts_with("layered")) continue;
     for (const std::size_t bytes : {64UZ, 3'000UZ, 100'000UZ}) {

@@ -1,4 +1,5 @@
-// What asyncio's streams do and ours do too; the names begin with the numbers of docs/guide/socket-behaviours.md.
+// Behaviours that asyncio's streams share with ours; the names begin with the numbers of
+// docs/guide/socket-behaviours.md.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -13,7 +14,7 @@ using namespace coax::test;
 
 namespace {
 
-// Counts what the stream has taken, until `total`.
+// Counts the bytes that the stream has accepted, until `total`.
 Task<> send_pieces(Stream& stream, std::size_t& sent, std::size_t total) {
   const std::string piece(64_KiB, 'p');
   while (sent < total) {

@@ -1,4 +1,4 @@
-// Frames and JSON messages over streams: what their codecs do not know: ends, errors, cancelling, sending.
+// Frames and JSON messages over streams: ends, errors, cancelling, sending. The codecs have their own tests.
 #include "coax/stream/frames.hpp"
 
 #include <gtest/gtest.h>
@@ -25,7 +25,7 @@ Task<> send_raw(Stream& stream, std::string bytes) {
   co_await stream.shutdown_send();
 }
 
-// Over a stream of memory.
+// Over a stream in memory.
 template <class Body>
 void on_pair(Body body) {
   run([&]() -> Task<> {

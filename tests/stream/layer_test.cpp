@@ -1,4 +1,4 @@
-// Layers: what they pass on, what they record and limit, and the top stream of a live connection replaced.
+// Layers: what they forward, record and limit, and the top stream of a live connection replaced.
 #include "coax/stream/layer.hpp"
 
 #include <gtest/gtest.h>
@@ -18,7 +18,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Changes letters to upper case on their way in: a stand-in for decryption.
+// Converts received letters to upper case: a stand-in for decryption.
 class UpperCase final : public Layer {
  public:
   explicit UpperCase(Below below) noexcept : Layer(std::move(below)) {}

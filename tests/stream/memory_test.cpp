@@ -1,4 +1,4 @@
-// What memory streams have beyond the contract: a capacity, short reads, and a connection that breaks.
+// Memory streams beyond the contract: a capacity, short reads, and a connection that breaks.
 #include "coax/stream/memory.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Mistakes with sockets on the loop are reported in words.
+// Misuse of sockets on the loop is reported with a message.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>

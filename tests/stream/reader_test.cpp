@@ -1,4 +1,4 @@
-// Reader: a mixed session loses nothing however it is cut; its decoders, limits and ends.
+// Reader: a mixed session loses no byte however it is split; decoders, limits and ends.
 #include "coax/stream/reader.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 FrameDecoder u16_frames() { return {Framing::length_prefixed(LengthPrefix::u16), 64_KiB}; }
 
-// Gives back the value of each item. A decoder lives for one item: what follows its event must be in the reader.
+// Returns the value of each item. A decoder lives for one item: bytes after its event must be in the reader.
 Task<std::string> read_item(Reader& reader, const SessionItem& item) {
   std::optional<BytesView> got;
   switch (item.kind) {
@@ -82,7 +82,7 @@ Task<> send_pieces(Stream& stream, std::vector<std::string> pieces) {
   co_await stream.shutdown_send();
 }
 
-// How many items came back right.
+// How many items were read correctly.
 std::size_t read_in_pieces(const std::vector<SessionItem>& session, std::vector<std::string> pieces) {
   std::size_t right = 0;
   run([&]() -> Task<> {
@@ -93,7 +93,7 @@ std::size_t read_in_pieces(const std::vector<SessionItem>& session, std::vector<
   return right;
 }
 
-// With `pieces` sent by the peer, which then finishes.
+// With `pieces` sent by the peer, which then shuts down its side.
 template <class Body>
 void with_reader(std::vector<std::string> pieces, ReaderOptions options, Body body) {
   run([&]() -> Task<> {
@@ -172,7 +172,7 @@ TEST(Reader, cancelled_next_goes_on_with_its_decoder) {
 
 namespace {
 
-// Keeps nothing: what is not whole stays unread.
+// Copies nothing: an incomplete pair stays unread.
 struct PairDecoder {
   void feed(BytesView bytes) { bytes_ = bytes; }
   std::optional<BytesView> next() {

@@ -1,5 +1,5 @@
-// connect() by name: the loop goes on while a name server does not answer, and a time limit holds. The resolver of
-// these tests stands in front of the system's and holds what it is told to.
+// connect() by name: the loop continues while a name server does not answer, and a time limit holds. The resolver of
+// these tests replaces the system's, and delays chosen answers.
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 std::atomic<int> asked = 0;    // how often
-std::atomic<int> waiting = 0;  // for the answer to slow.test; each connect() asks twice
+std::atomic<int> waiting = 0;  // for the answer to slow.test; each connect() resolves twice
 std::atomic<bool> answers = true;
 std::atomic<std::thread::id> asked_on;
 
@@ -33,7 +33,7 @@ static int ask_system(const char* host, const char* port, const addrinfo* hints,
   return system(host, port, hints, found);
 }
 
-// both.test is this machine by both families, each asked for by itself; slow.test by IPv4, once `answers` is true.
+// both.test is this machine by both families, each resolved by itself; slow.test by IPv4, once `answers` is true.
 extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* hints, addrinfo** found) {
   ++asked;
   asked_on = std::this_thread::get_id();
@@ -49,7 +49,7 @@ extern "C" int getaddrinfo(const char* host, const char* port, const addrinfo* h
 
 namespace {
 
-// Nobody is answered until it ends; then whoever still asks is gone before the next test.
+// No query is answered during its lifetime; its end waits for the pending ones, so that none reaches the next test.
 class SilentServer {
  public:
   SilentServer() { answers = false; }

@@ -1,4 +1,4 @@
-// What only TCP streams have: peers with names, and errors that the kernel tells.
+// TCP streams on the kernel only: named peers, and errors that the kernel reports.
 #include "coax/stream/socket_stream.hpp"
 
 #include <gtest/gtest.h>
@@ -68,7 +68,7 @@ TEST_F(TcpOfTheKernel, takes_over_only_what_is_a_descriptor) {
   });
 }
 
-// A handler may end while what it sent small is still queued.
+// A handler may end while its small sends are still queued.
 TEST_F(TcpOfTheKernel, sends_what_is_queued_when_it_is_destroyed) {
   run([]() -> Task<> {
     for (int times = 0; times < 10; ++times) {
@@ -84,7 +84,7 @@ TEST_F(TcpOfTheKernel, sends_what_is_queued_when_it_is_destroyed) {
   });
 }
 
-// What the peer has of what was sent in this turn: now, and when the turn has ended.
+// The bytes sent in this turn that the peer has: now, and when the turn has ended.
 struct Sent {
   ssize_t at_once;
   ssize_t at_the_end;

@@ -1,5 +1,5 @@
-// Unix sockets on a loop: whom a listener replaces on its path and what it leaves behind, who the peers are, and what
-// only this kind of socket does. That they are streams like others is tested by the contract.
+// Unix sockets on a loop: files on the path that a listener replaces or keeps, credentials of peers, and other
+// properties of this kind of socket only. The contract tests them as streams.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,7 +36,7 @@ std::string error_of_listening(const Address& at, const ListenOptions& options =
   return "none";
 }
 
-// What a program leaves that was killed.
+// The socket file of a program that was killed.
 void leave_dead_socket(const UnixName& name) { const Listener listener(name); }
 
 Task<> expect_answers(SocketListener& listener, const Address& at) {
@@ -164,7 +164,7 @@ TEST_F(UnixPathOfTheKernel, a_living_socket_is_not_replaced_and_it_is_said_so) {
     EXPECT_EQ(error_of_listening(folder.name()),
               "listen on unix:" + folder.path() +
                   ": Address already in use; another program listens there: stop it or choose another path");
-    const auto probe = co_await listener.accept();  // it was asked whether it lives
+    const auto probe = co_await listener.accept();  // it was probed
     Loop::current().backend().discard(probe.native);
     co_await expect_answers(listener, folder.name());
   });
@@ -260,7 +260,7 @@ TEST_F(UnixPathOfTheKernel, without_permission_is_refused_with_advice) {
   });
 }
 
-// --- what only Unix sockets do ---
+// --- only Unix sockets ---
 
 TEST_F(UnixPathOfTheKernel, bytes_around_passed_descriptors_all_come) {
   run([]() -> Task<> {
@@ -274,7 +274,7 @@ TEST_F(UnixPathOfTheKernel, bytes_around_passed_descriptors_all_come) {
     }
     const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
     EXPECT_EQ(co_await stream->recv_exactly(32), "one plain two plain three plain ");
-    EXPECT_LE(open_descriptors(), before) << "nobody took them: they are closed";
+    EXPECT_LE(open_descriptors(), before) << "they were not received: they are closed";
     sender.close();
   });
 }

@@ -1,5 +1,5 @@
-// Errors of accept(2) on demand, for a test program whose one source includes this: its accept4 stands before that of
-// the C library.
+// Errors of accept(2) on demand, for a test program whose single source file includes this: its accept4 replaces that
+// of the C library.
 #pragma once
 
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
-// Counts what is allocated, for the promise that the steady state allocates nothing. Defines operator new: include it
-// in one file of an executable. Under a sanitizer, which has an allocator of its own and where frames come from the
-// heap, there is nothing to count, and COAX_SANITIZED is defined.
+// Counts allocations, for the promise that the steady state allocates nothing. Defines operator new: include it in one
+// file of an executable. Under a sanitizer, which has an allocator of its own and where frames come from the heap,
+// nothing is counted, and COAX_SANITIZED is defined.
 #pragma once
 
 #if defined(__has_feature)

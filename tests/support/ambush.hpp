@@ -1,5 +1,5 @@
-// Cancels a context some turns from now, whatever it waits for by then: nothing yet (0 turns: at once), what it has
-// just begun to wait for, or what has ended and not been reported yet.
+// Cancels a context some turns from now, in every state of its wait: before it (0 turns: at once), at its start, or
+// when it has ended and was not reported yet.
 #pragma once
 
 #include "coax/loop/loop.hpp"
@@ -7,7 +7,7 @@
 
 namespace coax::test {
 
-// Must not outlive the context; forgets it when destroyed.
+// Must not outlive the context; its destructor stops it.
 class Ambush : private Completion {
  public:
   explicit Ambush(Context& victim) noexcept

@@ -1,4 +1,4 @@
-// What the tests of the sockets share: two ends over loopback TCP, and what a call says when it fails.
+// Helpers of the socket tests: two ends over loopback TCP, and the error of a call that fails.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@
 
 namespace coax::test {
 
-// Far above what any call of a test takes, so that nothing waits for ever.
+// Far above the duration of any call in a test, so that no test hangs.
 inline constexpr Duration patience = std::chrono::seconds(30);
 
 // The errno value of the Error that it throws; 0: none.
@@ -69,7 +69,7 @@ inline TcpPair tcp_pair() {
   return pair;
 }
 
-// A port of 127.0.0.1 on which nobody listens.
+// A port of 127.0.0.1 without a listener.
 inline Address closed_port() {
   const Listener listener(loopback());
   return listener.local();

@@ -1,4 +1,4 @@
-// What a program wrote on standard error since CaptureStderr(): a thread of the log's writes it.
+// The output on standard error since CaptureStderr(): the log writes it on a thread.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What the tests of datagrams share.
+// Helpers of the datagram tests.
 #pragma once
 
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 namespace coax::test {
 
-// A short text that no other number has, and a size that has nothing to do with the next one's.
+// A short text that is different for each number, with a size that is unrelated to the next one's.
 inline std::string numbered(std::size_t number, std::size_t bytes_max = 300) {
   std::string text = fmt::format("{}:", number);
   const std::size_t size = number * 7919 % bytes_max;
@@ -24,7 +24,7 @@ inline Task<> send_all_to(DatagramTransport& transport, const std::vector<std::s
   for (const std::string& text : texts) co_await transport.send_to(text, to);
 }
 
-// So many, in the order in which they come.
+// Receives `count` texts, in the order of their arrival.
 inline Task<std::vector<std::string>> recv_texts(DatagramTransport& transport, std::size_t count) {
   std::vector<std::string> texts;
   while (texts.size() != count) {
@@ -43,7 +43,7 @@ inline Task<> wait_turns(std::size_t turns) {
   for (; turns != 0; --turns) co_await next_turn();
 }
 
-// What the Error that a function throws says, or "none".
+// The text of the Error that a function throws, or "none".
 template <class Function>
 std::string text_of(Function function) {
   try {

@@ -1,4 +1,4 @@
-// A folder of one's own, for sockets that have a path.
+// A temporary folder, for sockets with a path.
 #pragma once
 
 #include <cerrno>
@@ -11,7 +11,7 @@
 
 namespace coax::test {
 
-// Removed at the end, with all that is in it.
+// Removed at the end, with its content.
 class Folder {
  public:
   Folder() {

@@ -1,5 +1,5 @@
 // A session of lines, counted bytes, delimiters and frames one after the other, as a peer sends it and as a reader must
-// give it back, however it is cut: for Reader and SocketReader.
+// return it, however it is split: for Reader and SocketReader.
 #pragma once
 
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 namespace coax::test {
 
 struct SessionItem {
-  // frame: behind 16 bits of length, through a decoder. own_frame: the same through frames over the reader.
+  // frame: with a 16-bit length prefix, through a decoder. own_frame: the same through frames over the reader.
   // decoded_line: through a decoder, own_line: through lines over the reader, own_json: through messages over it.
   enum class Kind { line, counted, until, some, frame, own_frame, decoded_line, own_line, own_json };
   Kind kind;
@@ -41,7 +41,7 @@ inline std::string encode(const std::vector<SessionItem>& session) {
   return text;
 }
 
-// Each kind behind each other one that matters, with values that look like the ends of others.
+// Each relevant pair of kinds, with values that look like the ends of others.
 inline std::vector<SessionItem> short_session() {
   using enum SessionItem::Kind;
   return {{line, "*2"},         {counted, "he\nlo"},

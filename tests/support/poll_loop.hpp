@@ -1,5 +1,5 @@
-// An outer event loop that is poll(2): it drives coax loops as the documentation of Loop asks for, and counts how often
-// it is woken.
+// An outer event loop on poll(2): it drives coax loops as the documentation of Loop requires, and counts how often it
+// is woken.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -20,18 +20,18 @@ class PollLoop {
     for (Loop* loop : loops_) polled_.push_back({.fd = loop->poll_descriptor(), .events = POLLIN, .revents = 0});
   }
 
-  // Until condition() is true; it is asked after each wait.
+  // Until condition() is true; it is called after each wait.
   template <class Condition>
   void run_until(Condition condition) {
     const TimePoint end = Clock::now() + time_limit;
     while (!condition() && Clock::now() < end) step(time_limit);
     EXPECT_LT(Clock::now(), end) << "the outer loop reached its limit";
   }
-  // Until nothing is left to do at once.
+  // Until no work is ready.
   void settle() {
     run_until([this] { return !is_ready(); });
   }
-  // Waits once, at most so long, and dispatches.
+  // Waits once, at most that long, and dispatches.
   void step(Duration limit) {
     std::vector<std::optional<Duration>> timeouts;
     for (Loop* loop : loops_) {

@@ -1,4 +1,4 @@
-// What only our own tests need beside coax/test/run.hpp: several loops, texts of errors, a loop without tasks.
+// Helpers of our own tests beside coax/test/run.hpp: several loops, texts of errors, a loop without tasks.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ void run(Body body, RunOptions options) {
   without_cancelled([&] { run_to_end(limited(body), options); });
 }
 
-// What the Error that it throws says, or "none".
+// The text of the Error that it throws, or "none".
 template <class Awaitable>
 Task<std::string> text_of_error(Awaitable awaitable) {
   try {

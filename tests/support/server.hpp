@@ -1,4 +1,4 @@
-// A server beside the test that asks it.
+// A server beside the test that is its client.
 #pragma once
 
 #include <memory>
@@ -11,7 +11,7 @@
 
 namespace coax::test {
 
-// A server that runs beside the test. stop() before it goes.
+// A server that runs beside the test. Call stop() before it is destroyed.
 class Server {
  public:
   Server(ServeOptions options, Handler handler) : handler_(std::move(handler)) {

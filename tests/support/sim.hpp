@@ -1,4 +1,5 @@
-// For suites that run on every back-end (COAX_BACKEND): whether this run is simulated, and what cannot be.
+// For suites that run on every back-end (COAX_BACKEND): whether this run is simulated, and skips of tests that cannot
+// be.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -15,7 +16,7 @@ inline bool on_sim() {
 
 }  // namespace coax::test
 
-// At the beginning of a test whose other side is a socket of the kernel, or a thread that lives in real time.
+// At the beginning of a test whose other side is a socket of the kernel, or a thread in real time.
 #define COAX_NEEDS_KERNEL() \
   if (coax::test::on_sim()) GTEST_SKIP() << "needs sockets, threads or a clock of the kernel"
 

@@ -1,4 +1,4 @@
-// Plain sockets of the kernel, for the other side of what is tested and for what a stream does not let one do.
+// Plain sockets of the kernel, for the peer of a tested socket and for calls that a stream does not have.
 #pragma once
 
 #include <dirent.h>
@@ -75,7 +75,7 @@ inline Native listen_on_loopback(int backlog = 128, int buffer_bytes = 0) {
   return listener;
 }
 
-// Blocks; invalid when it was refused.
+// Blocks; invalid when the connection was refused.
 inline Native connect_to(const Endpoint& where, int buffer_bytes = 0) {
   Native native = open_socket();
   if (buffer_bytes != 0) {
@@ -124,7 +124,7 @@ inline std::size_t open_descriptors() {
   std::size_t count = 0;
   DIR* const folder = ::opendir("/proc/self/fd");
   if (folder == nullptr) throw Error(errno, "list", "/proc/self/fd");
-  while (::readdir(folder) != nullptr) ++count;  // NOLINT(concurrency-mt-unsafe): the folder is ours alone
+  while (::readdir(folder) != nullptr) ++count;  // NOLINT(concurrency-mt-unsafe): no other thread uses the folder
   ::closedir(folder);
   return count;
 }

@@ -1,4 +1,4 @@
-// Pairs of connected streams, one row for each kind: what the contract runs on.
+// Pairs of connected streams, one row for each kind: the parameters of the contract.
 #pragma once
 
 #include <functional>
@@ -25,7 +25,7 @@ inline StreamPair tcp_pair_of(std::unique_ptr<SocketStream> near, int far) {
   return {.near = std::move(near), .far = SocketStream::adopt(far), .reset_far = reset_tcp};
 }
 
-// As a server and its client have it.
+// As a server and its client use it.
 inline Task<StreamPair> tcp_pair() {
   SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
   auto near = co_await connect(std::vector{listener.local()});
@@ -45,7 +45,7 @@ inline Task<StreamPair> narrow_tcp_pair() {
   co_return tcp_pair_of(std::move(near), set_nonblocking(std::move(pair.far)));
 }
 
-// A Unix socket is broken when it is closed with something unread, and by nothing else.
+// A Unix socket is broken only by a close with unread bytes.
 inline Task<> break_unix(StreamPair& pair) {
   if (pair.near->send_stalled() == Duration::zero()) {
     co_await pair.near->send("unread");
@@ -89,7 +89,7 @@ inline StreamPair memory_pair_of(std::size_t capacity, std::size_t recv_bytes_ma
 inline Task<StreamPair> memory_pair() { co_return memory_pair_of(64_KiB, SIZE_MAX); }
 inline Task<StreamPair> narrow_memory_pair() { co_return memory_pair_of(4000, 999); }
 
-// Layers: limited to more than the tests need in a second, so that each large send goes in many pieces.
+// Layers: limited to more than the tests need in a second, so that each large send is split into many pieces.
 inline std::unique_ptr<Stream> with_rates(std::unique_ptr<Stream> below) {
   const StreamRates rates{.recv_bytes_per_second = 1024_MiB, .send_bytes_per_second = 1024_MiB};
   return std::make_unique<LimitedStream>(std::move(below), rates);
@@ -116,7 +116,7 @@ inline Task<StreamPair> layered_unix_pair() {
   co_return pair;
 }
 
-// As TLS 1.2: the end is marked, and there is no half-close. The mark is passed on beside the bytes.
+// As TLS 1.2: the end is marked, and there is no half-close. The mark is transferred beside the bytes.
 class EndMarked final : public Layer {
  public:
   struct Marks {

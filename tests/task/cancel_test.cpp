@@ -1,6 +1,6 @@
-// One program that uses everything, cancelled at each of its awaits in turn: before it waits, when it has just begun
-// to, and some turns later. However it ends, everybody has ended and cleaned up, every value is in one place, and every
-// buffer and descriptor is back.
+// One program that uses everything, cancelled at each of its awaits in turn: before it waits, at the start of the wait,
+// and some turns later. However it ends, every task has ended and cleaned up, every value is in one place, and every
+// buffer and descriptor is released.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -21,7 +21,7 @@ namespace {
 
 using Value = std::unique_ptr<int>;
 
-// Where the program is cancelled, and what it must leave behind.
+// Where the program is cancelled, and the resources that must be released.
 class World {
  public:
   World(std::size_t await, std::size_t turns) : await_(await), turns_(turns) {}
@@ -40,7 +40,7 @@ class World {
 
   int begun = 0;
   int cleaned = 0;
-  std::atomic<int> alive = 0;  // on whatever loop
+  std::atomic<int> alive = 0;  // on every loop
   std::atomic<int> offloaded = 0;
   Channel<Value> queue{2};
   Channel<Value> meeting{0};
@@ -72,7 +72,7 @@ struct Alive {
   World& world;
 };
 
-// Runs the task, and cleans up after it, which has to wait, whatever became of it.
+// Runs the task, and then cleans up, which has to wait, whatever the result was.
 Task<> with_cleaning(World& world, Task<> task) {
   const Alive alive(world);
   ++world.begun;
@@ -104,7 +104,7 @@ void note(World& world, const Value& value) { EXPECT_TRUE(world.received.insert(
 Task<> consume(World& world, Channel<Value>& channel) {
   for (int left = 4; left != 0; --left) note(world, *co_await at(world, channel.recv()));
 }
-// Whichever comes first; the other is not lost.
+// The first to complete; the other is not lost.
 Task<> consume_either(World& world) {
   for (int left = 8; left != 0; --left) {
     auto either = co_await at(world, race(world.queue.recv(), world.meeting.recv()));
@@ -210,7 +210,7 @@ Task<std::string> run_once(World& world) {
 TEST(Cancelling, at_any_await_leaves_nothing_behind) {
   run(
       []() -> Task<> {
-        co_await offload([] {});  // its threads stay
+        co_await offload([] {});  // its threads are kept
         co_await offload([] {}, abandon_on_cancel);
         const std::size_t descriptors = open_descriptors();
         std::size_t awaits = 0;

@@ -1,4 +1,4 @@
-// Channels: order, back-pressure, the end, and that nothing is lost, whoever is cancelled when.
+// Channels: order, back-pressure, the end, and that no value is lost, whichever task is cancelled and when.
 #include "coax/task/channel.hpp"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ Task<> recv_some(Channel<int>& channel, int count, std::vector<int>& out) {
 Task<> recv_all(Channel<int>& channel, std::vector<int>& out) {
   while (const auto value = co_await channel.recv()) out.push_back(*value);
 }
-// Where the values went, in the order of their arrival: "name:value".
+// The values by receiver, in the order of their arrival: "name:value".
 Task<> recv_one_as(Channel<int>& channel, char name, std::string& log) {
   const auto value = co_await channel.recv();
   log += name;
@@ -131,7 +131,7 @@ TEST(Channel, a_value_that_somebody_waits_for_is_not_snatched_by_who_comes_later
     group.spawn(recv_one_as(channel, 'a', log));
     co_await channel.send(1);
     group.spawn(recv_one_as(channel, 'b', log));
-    EXPECT_EQ(log, "") << "sending runs nobody";
+    EXPECT_EQ(log, "") << "sending resumes no task";
     co_await channel.send(2);
     co_await group.join();
     EXPECT_EQ(log, "a:1 b:2 ");
@@ -147,7 +147,7 @@ TEST(Channel, room_that_somebody_waits_for_is_not_taken_by_who_comes_later) {
     group.spawn(send_one_as(channel, 'a', 1, log));
     EXPECT_EQ(co_await channel.recv(), 0);
     group.spawn(send_one_as(channel, 'b', 2, log));
-    EXPECT_EQ(log, "") << "receiving runs nobody";
+    EXPECT_EQ(log, "") << "receiving resumes no task";
     EXPECT_EQ(co_await channel.recv(), 1);
     EXPECT_EQ(co_await channel.recv(), 2);
     co_await group.join();
@@ -302,7 +302,7 @@ TEST(Channel, a_cancelled_receiver_has_taken_nothing) {
       late.spawn(recv_one_as(channel, 'b', log));
       TaskGroup sender;
       sender.spawn(send_all(channel, 1, 1));
-      early.cancel();  // the value is there, and a has not run yet
+      early.cancel();  // the value is buffered, and a has not run yet
       co_await early.join();
       co_await late.join();
       co_await sender.join();
@@ -359,7 +359,7 @@ TEST(Channel, in_a_cancelled_context_does_nothing) {
 
 namespace {
 
-// A channel under fire: everybody is cancelled at random, and every value must be in exactly one place in the end.
+// A channel under stress: tasks are cancelled at random, and in the end every value must be in exactly one place.
 class Traffic {
  public:
   explicit Traffic(std::size_t capacity, Random& random) : channel_(capacity), random_(random) {}

@@ -95,7 +95,7 @@ TEST(TaskGroup, may_be_spawned_into_between_the_last_end_and_the_join) {
       co_await event.wait();
       into.spawn(count_after(3, counter));
     };
-    // The joiner is told that the group is empty, and before it runs somebody has come.
+    // The joiner is notified that the group is empty, and before it runs a child was spawned.
     TaskGroup other;
     other.spawn(spawn_late(group, late, count));
     const auto set = [](Event& event) -> Task<> {
@@ -120,7 +120,7 @@ TEST(TaskGroup, an_error_cancels_the_others_and_is_thrown_by_join) {
     group.spawn(fail_after(5, "never"));
     EXPECT_EQ(co_await error_of_join(group), "first");
     EXPECT_EQ(end, "cancelled");
-    EXPECT_EQ(co_await error_of_join(group), "none") << "an error is told once";
+    EXPECT_EQ(co_await error_of_join(group), "none") << "an error is thrown once";
   });
 }
 
@@ -219,7 +219,7 @@ TEST(Event, wakes_all_who_wait_and_lets_later_ones_pass) {
     EXPECT_FALSE(event.is_set());
     event.set();
     EXPECT_TRUE(event.is_set());
-    EXPECT_EQ(group.size(), 5U) << "set() runs nobody";
+    EXPECT_EQ(group.size(), 5U) << "set() resumes no task";
     co_await group.join();
     co_await event.wait();
   });
@@ -265,7 +265,7 @@ TEST(Event, a_wait_that_is_over_is_not_cancelled_any_more) {
     event->clear();
     group.spawn(observe(wait_for(*event), second));
     event->set();
-    event.reset();  // who was woken needs it no more
+    event.reset();  // the woken task does not need it any more
     group.cancel();
     co_await group.join();
     EXPECT_EQ(first, "done");

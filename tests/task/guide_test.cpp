@@ -1,4 +1,4 @@
-// docs/guide/tasks.md is true: its code stands here, word for word, and runs.
+// Verifies docs/guide/tasks.md: its code is here, word for word, and runs.
 #include <gtest/gtest.h>
 
 #include <csignal>

@@ -1,4 +1,4 @@
-// Mistakes are reported in words, where they would else be crashes.
+// Misuse is reported with a message, where it would otherwise crash.
 #include "coax/base/misuse.hpp"
 
 #include <gtest/gtest.h>
@@ -85,8 +85,7 @@ TEST(Misuse, cancelled_that_nobody_asked_for_is_an_error_of_the_program) {
     co_await nothing();
     throw Cancelled();
   };
-  EXPECT_EQ(text_of([&] { run_or_throw(throws()); }),
-            "run a task: it ended with Cancelled, but was not cancelled");
+  EXPECT_EQ(text_of([&] { run_or_throw(throws()); }), "run a task: it ended with Cancelled, but was not cancelled");
 }
 
 TEST(Misuse, empty_task_is_an_error_wherever_it_is_given) {
@@ -213,7 +212,7 @@ TEST(Misuse, what_a_program_throws_need_not_be_an_exception) {
     co_return;
   };
   EXPECT_EQ(coax::run(throw_number()), 1);
-  log::flush(10s);  // for the next test, which looks at standard error
+  log::flush(10s);  // for the next test, which reads standard error
 }
 
 TEST(MisuseDeath, stream_and_listener_that_outlive_their_loop_abort) {

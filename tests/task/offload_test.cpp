@@ -1,4 +1,4 @@
-// Work on threads: how much at once, in which order, and what a cancellation leaves of it.
+// Calls on threads: how many at once, in which order, and the effects of a cancellation.
 #include "coax/task/offload.hpp"
 
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ constexpr std::size_t threads_max = 8;  // as offload.hpp says
 class Offload : public OnKernel {};
 class OffloadDeathTest : public OnKernel {};
 
-// Holds work until it is opened; knows how many are held.
+// Blocks calls until it is opened; counts the blocked ones.
 struct Gate {
   std::atomic<int> inside = 0;
   std::atomic<bool> is_open = false;
@@ -264,7 +264,7 @@ namespace {
 
 Task<> abandon_for_ever() {
   const auto gate = std::make_shared<Gate>();
-  co_await offload([] {});  // and a thread that is idle
+  co_await offload([] {});  // and an idle thread
   co_await abandon_inside(gate);
 }
 
@@ -320,7 +320,7 @@ TEST_F(Offload, nothing_of_it_outlives_its_scope_whoever_is_cancelled) {
       {.threads = 2});
 }
 
-// The same seed, the same run: nothing happens beside the loop.
+// The same seed, the same run: no other thread is involved.
 TEST(OffloadInSimulation, is_done_by_the_loop_while_time_waits) {
   const auto look = []() -> Task<> {
     const TimePoint before = Loop::current().backend().now();

@@ -1,4 +1,4 @@
-// race() and all(): nothing that runs inside outlives them, whoever ends first and however.
+// race() and all(): no task inside outlives them, whichever ends first and however.
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -26,7 +26,7 @@ Task<int> fail_after(int turns, std::string text) {
   for (int turn = 0; turn < turns; ++turn) co_await next_turn();
   throw std::runtime_error(text);
 }
-// Tells when it has really ended, some turns after it was asked.
+// Records when it has really ended, some turns after it was cancelled.
 Task<> end_slowly(std::string& trace, char name) {
   try {
     co_await wait_for_ever();
@@ -64,7 +64,7 @@ Task<std::string> error_of(Awaitable awaitable) {
   co_return "none";
 }
 
-// Races that are cancelled by what runs inside them, before they have waited.
+// Races that are cancelled by a task inside them, before they have waited.
 Task<> cancel(Context& context) {
   context.cancel();
   co_return;

@@ -1,4 +1,4 @@
-// Tasks on other loops, and the root of all tasks. Under ThreadSanitizer these are the tests that count.
+// Tasks on other loops, and the root of all tasks. Under ThreadSanitizer these are the relevant tests.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -195,7 +195,7 @@ TEST(RunToEnd, has_as_many_loops_as_it_is_told) {
   });
 }
 
-// The end of a loop must wait for those who just wake it.
+// The end of a loop must wait for threads that are in wake().
 TEST(RunToEnd, may_be_short) {
   for (int times = 0; times < 300; ++times) {
     run(

@@ -1,4 +1,4 @@
-// Signals that tasks wait for, and that they get along with those which end run().
+// Signals that tasks wait for, beside those that end run().
 #include "coax/task/signals.hpp"
 
 #include <gtest/gtest.h>
@@ -19,7 +19,7 @@ namespace {
 
 std::atomic<int> reached_the_program = 0;
 
-// What the program itself would do with a signal.
+// A handler that the program has installed itself.
 class OwnHandler {
  public:
   explicit OwnHandler(int number) : number_(number), before_(std::signal(number, [](int) { ++reached_the_program; })) {
@@ -147,7 +147,7 @@ TEST(Signals, do_again_what_they_did_before_when_the_last_who_names_them_has_gon
 
 TEST(Signals, a_cancelled_wait_leaves_them_for_the_next) {
   run([]() -> Task<> {
-    for (const int turns : {0, 1}) {  // not seen yet; seen, and on its way
+    for (const int turns : {0, 1}) {  // not seen yet; seen, and queued
       Signals signals({SIGUSR1});
       std::vector<int> log;
       std::string end;
@@ -259,7 +259,7 @@ TEST(Signals, a_hangup_that_the_program_handles_is_left_to_it) {
   EXPECT_EQ(reached_the_program, 1);
 }
 
-// Handlers run while others come and go; the sanitizers look on.
+// Handlers run while others start and end; for the sanitizers.
 TEST(Signals, may_arrive_while_loops_begin_and_end) {
   COAX_NEEDS_KERNEL();
   const OwnHandler program(SIGUSR1);

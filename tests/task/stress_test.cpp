@@ -1,5 +1,5 @@
-// Random trees of scopes, cancelled at random moments: whatever happens, every task that began has ended when its scope
-// has, nobody waits for ever, and (AddressSanitizer) nothing is lost.
+// Random trees of scopes, cancelled at random moments: every task that began has ended when its scope has, no task
+// waits without an end, and (AddressSanitizer) no memory is leaked.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// What the trees of one loop share. Those of the other loop have their own.
+// Shared by the trees of one loop. Those of the other loop have their own.
 struct Forest {
   Random random;
   std::size_t alive = 0;
@@ -48,7 +48,7 @@ struct Alive {
 
 Task<> grow(Forest& forest, int depth);
 
-// Somewhere below the whole tree of this task is cancelled, or an event is set or cleared.
+// From inside the tree, the whole tree of this task is cancelled, or an event is set or cleared.
 Task<> meddle(Forest& forest, Context& context) {
   const Alive alive(forest);
   for (std::size_t turn = forest.random.below(6); turn != 0; --turn) co_await next_turn();
@@ -104,7 +104,7 @@ Task<> wait_somehow(Forest& forest) {
   }
 }
 
-// A stream whose other end does whatever it likes.
+// A stream whose other end behaves at random.
 Task<> talk(Forest& forest) {
   const Alive alive(forest);
   const StreamKind& kind = stream_kinds[forest.random.below(std::size(stream_kinds))];
@@ -171,12 +171,12 @@ Task<> grow(Forest& forest, int depth) {
     } catch (const std::runtime_error&) {
       if (forest.random.one_in(4)) throw;
     } catch (const Cancelled&) {
-      if (!forest.random.one_in(8)) throw;  // some swallow it, and are told again
+      if (!forest.random.one_in(8)) throw;  // some swallow it, and are cancelled again
     }
   }
 }
 
-// On a simulated network, another weather for each tree.
+// On a simulated network, other conditions for each tree.
 void change_weather(Random& random) {
   SimNetwork* const network = SimNetwork::of(Loop::current().backend());
   if (network == nullptr) return;
@@ -187,7 +187,7 @@ void change_weather(Random& random) {
                            .window_bytes = random.between(1000, 300'000)});
 }
 
-// Somebody may wait for an event that nobody is left to set.
+// A task may wait for an event that no task is left to set.
 Task<> set_all(Forest& forest) {
   while (true) {
     co_await sleep(1ms);
@@ -201,7 +201,7 @@ Task<> join(TaskGroup& group) {
   }
 }
 
-// On the forest's loop: nobody is left, and nothing of what they had.
+// On the forest's loop: no task is left, and none of its resources.
 Task<> inspect(Forest& forest) {
   EXPECT_EQ(forest.alive, 0U);
   EXPECT_EQ(forest.offloaded, 0);
@@ -228,7 +228,7 @@ Task<> grow_many(Forest& here) {
   EXPECT_GT(here.begun, 1000U);
 }
 
-// Made and ended on its own loop.
+// Created and destroyed on its own loop.
 Task<> grow_beside(Forest& here) {
   Forest there;
   here.other = &there;

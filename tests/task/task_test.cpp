@@ -1,4 +1,4 @@
-// A task starts when it is awaited, gives its value or its error once, and costs its awaiter no stack.
+// A task starts when it is awaited, returns its value or throws its error once, and costs its awaiter no stack.
 #include "coax/task/task.hpp"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ class Token {
 };
 Task<Token> give_token() { co_return Token(7); }
 
-// Counts how many of it are alive.
+// Counts its living objects.
 struct Counted {
   explicit Counted(int& counter) : count(counter) { ++count; }
   Counted(const Counted&) = delete;
@@ -149,7 +149,7 @@ TEST(Task, frees_what_it_holds_when_it_ends) {
   });
 }
 
-// Each await hands control over; were it a call, this would need hundreds of megabytes of stack.
+// Each await transfers control (symmetric transfer); as calls, this would need hundreds of megabytes of stack.
 TEST(Task, awaiting_many_that_never_wait_needs_no_stack) {
   run([]() -> Task<> { EXPECT_EQ(co_await add_up(60'000), 1'800'030'000); });
   run([]() -> Task<> {

@@ -1,4 +1,4 @@
-// timeout(), shield() and sleep(): what ends when, and who is told.
+// timeout(), shield() and sleep(): which task ends when, and with which error.
 #include <gtest/gtest.h>
 
 #include "coax/stream/memory.hpp"
@@ -41,7 +41,7 @@ Task<> end_slowly(bool& ended) {
   ended = true;
   if (end == "cancelled") throw Cancelled();
 }
-// Tells in `end` how the task ended.
+// Records in `end` how the task ended.
 Task<> observe(Task<> task, std::string& end) { end = co_await outcome(std::move(task)); }
 
 TimePoint clock_now() { return Loop::current().backend().now(); }
@@ -133,7 +133,7 @@ TEST(Timeout, inside_another_is_told_from_it) {
     const auto inner_first = []() -> Task<std::string> { co_return co_await outcome(timeout(1ms, wait_for_ever())); };
     EXPECT_EQ(co_await timeout(1h, inner_first()), "timed_out");
 
-    // The outer one goes through the inner one as a cancellation.
+    // The outer timeout cancels the inner one.
     std::string inside;
     const auto outer_first = [](std::string& end) -> Task<> {
       end = co_await outcome(timeout(1h, wait_for_ever()));
