@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# `coax chat` in a pipe and on a pseudo-terminal, against the hub, against a tutorial's server, and against servers that
-# mean no good.
+# `coax chat` in a pipe and on a pseudo-terminal, against the hub, against a tutorial's server, and against hostile
+# servers.
 
 import os
 import re
@@ -20,7 +20,7 @@ from terminal import Person
 
 
 class TutorialServer:
-    """The chat server of many tutorials: no line ends, and whatever recv() gives is a message for everybody."""
+    """The chat server of many tutorials: no line ends, and the bytes of each recv() are a message for all clients."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server((LOCALHOST, 0))
@@ -69,10 +69,10 @@ class Pipe(HubTest):
     def test_each_line_is_sent_and_comes_back(self) -> None:
         seen = self.join("seen")
         ran = self.chat("--nick", " bot ", given="one\r\n\n/quit\nbot: grüße\nthe last".encode())
-        told = ["bot joined the chat!", "bot: one", "bot: /quit", "bot: grüße", "bot: the last"]
+        expected = ["bot joined the chat!", "bot: one", "bot: /quit", "bot: grüße", "bot: the last"]
         self.assertEqual((ran.returncode, ran.stderr), (0, b""))
-        self.assertEqual(ran.stdout.decode().splitlines(), told)
-        self.assertEqual([line.decode() for line in seen.lines(6)], [*told, "bot left the chat!"])
+        self.assertEqual(ran.stdout.decode().splitlines(), expected)
+        self.assertEqual([line.decode() for line in seen.lines(6)], [*expected, "bot left the chat!"])
 
     def test_with_nothing_to_say_it_comes_and_goes(self) -> None:
         ran = self.chat("--nick", "bot")
@@ -228,7 +228,7 @@ class OtherServers(unittest.TestCase):
         def serve(connection: socket.socket) -> None:
             connection.sendall(b"NICK")
             connection.recv(100)
-            connection.sendall(b"carol\n joined!")  # a tutorial's server passes on what nc sent as a nickname
+            connection.sendall(b"carol\n joined!")  # a tutorial's server forwards what nc sent as a nickname
             self.assertEqual(connection.recv(100), b"hello\n")
             connection.sendall(b"bot: hello")
             read_to_end(connection)
@@ -251,11 +251,11 @@ class OtherServers(unittest.TestCase):
 
     def test_what_is_no_chat_server(self) -> None:
         greetings = {b"220 mail\r\n": b'it said "220 "', b"": b"it said nothing", b"\x1b[2J": b"x1B[2J"}
-        for greeting, told in greetings.items():
+        for greeting, expected in greetings.items():
             with self.subTest(greeting):
                 ran = self.chat(lambda connection: connection.sendall(greeting))
                 self.assertEqual(ran.returncode, 1)
-                self.assertIn(told, ran.stderr)
+                self.assertIn(expected, ran.stderr)
                 self.assertNotIn(b"\x1b", ran.stderr)
 
     def test_a_reset_is_a_failure(self) -> None:
@@ -386,7 +386,7 @@ class AtTerminal(HubTest):
                 alice.wait_for_end("\nalice>")
                 alice.type(keys)
                 self.assert_left(alice)
-                alice.wait_for_end("Ctrl-D leaves")  # no prompt and no half a line
+                alice.wait_for_end("Ctrl-D leaves")  # no prompt and no half line
         for number in signal.SIGTERM, signal.SIGINT:
             with self.subTest(number), Person(self.hub.address, "--nick", "alice") as alice:
                 alice.wait_for_end("\nalice>")
@@ -446,10 +446,10 @@ class AtTerminal(HubTest):
         person.wait_for("error: a nickname has at most 32 characters")
         person.type("\r")
         person.wait_for_end("\ncarol>")
-        nobody = self.sit(extra={"USER": ""})
-        nobody.wait_for_end("nickname:")
-        nobody.type("\x04")
-        self.assert_left(nobody)
+        anonymous = self.sit(extra={"USER": ""})
+        anonymous.wait_for_end("nickname:")
+        anonymous.type("\x04")
+        self.assert_left(anonymous)
 
     def test_a_taken_nickname_is_asked_for_again_once(self) -> None:
         self.join("bob")

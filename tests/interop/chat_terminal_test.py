@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# `coax chat` on a terminal that is not read, with every kind of key, and on a hub that goes and comes back.
+# `coax chat` on a terminal that is not read, with every kind of key, and on a hub that restarts.
 
 import contextlib
 import os
@@ -83,7 +83,7 @@ class Keys(HubTest):
     def test_a_long_paste_in_one_line_does_not_hold_it_up(self) -> None:
         alice = self.enter()
         alice.type("\x1b[200~" + "x" * 900_000 + "\x1b[201~")
-        alice.type("\x15/help\r")  # Ctrl-U takes the line away
+        alice.type("\x15/help\r")  # Ctrl-U erases the line
         alice.wait_for("Ctrl-D")
         alice.type("\x04")
         self.assertEqual(alice.leave(), (0, True))
@@ -97,7 +97,7 @@ class Keys(HubTest):
 
 
 class NotRead(HubTest):
-    """A terminal whose other side reads nothing: a stopped terminal program."""
+    """A terminal that is not read: a stopped terminal program."""
 
     def start(self) -> tuple[subprocess.Popen[bytes], int]:
         master, slave = pty.openpty()
@@ -109,7 +109,7 @@ class NotRead(HubTest):
         return process, master
 
     def flood(self, talker: support.Client, count: int) -> None:
-        """So many lines of 1 KB, which the hub has taken."""
+        """Sends `count` lines of 1 KB, which the hub has received."""
         line = b"x" * 1000 + b"\n"
         for _ in range(count):
             talker.send(line)
@@ -135,7 +135,7 @@ class NotRead(HubTest):
         process, master = self.start()
         talker.skip_to(b"alice joined the chat!")
         self.flood(talker, 3000)  # 3 MB: more than the queue and more than the hub's patience
-        os.write(master, b"hello\r")  # keys work all the while
+        os.write(master, b"hello\r")  # keys work during the flood
         talker.skip_to(b"alice: hello")
         written = b""
         while b"alice: hello" not in written and len(written) < 10_000_000:

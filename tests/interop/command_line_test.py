@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# What all commands have in common: output that is lost is a failure, unknown words are named with the nearest that
-# exists, the help is for people, exit codes mean the same, and JSON has plain numbers.
+# Common behaviour of all commands: lost output is a failure, unknown words are reported with the nearest known one, the
+# help is readable, exit codes mean the same, and JSON has plain numbers.
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ import support
 from support import LOCALHOST, WAIT_S, Program, coax
 
 COMMANDS = ("serve", "chat", "echo", "connect", "listen", "ports", "resolve", "ip", "doctor")
-# What prints and ends by itself, without a peer.
+# Commands that print and end by themselves, without a peer.
 PRINTING = (("ip",), ("ip", "--json"), ("ip", "127.0.0.1"), ("ip", "10.0.0.0/8", "--contains", "10.0.0.1"),
             ("doctor",), ("doctor", "--json"), ("ports",), ("ports", "--json"), ("ports", "--free", "1"),
             ("resolve", "127.0.0.1"), ("resolve", "--json", "127.0.0.1"), ("--help",), ("--version",), ("help", "ip"),
@@ -59,7 +59,7 @@ class LostOutput(unittest.TestCase):
             os.close(writer)
             with program, server.accept()[0] as peer:
                 os.close(reader)
-                peer.sendall(b"for nobody")
+                peer.sendall(b"unread")
                 self.assertEqual(program.communicate(timeout=WAIT_S), (None, b""))
                 self.assertEqual(program.returncode, 1)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# `coax connect` and `coax listen` against Python's sockets, nc and each other: the end of the input, what is shown,
-# what goes wrong, and large data.
+# `coax connect` and `coax listen` against Python's sockets, nc and each other: the end of the input, forms of output,
+# errors, and large data.
 
 import base64
 import contextlib
@@ -72,7 +72,7 @@ class TheEnd(unittest.TestCase):
         with Server(lambda peer: released.wait(WAIT_S)) as server:
             code, out, said = connect(server.address, "--wait", "50ms", given=b"x")
             released.set()
-        self.assertEqual((code, out, said), (0, b"", ""))  # the wait was asked for
+        self.assertEqual((code, out, said), (0, b"", ""))  # the wait was requested
 
     def test_without_input_the_peer_has_the_last_word(self) -> None:
         def speak(peer: socket.socket) -> None:
@@ -99,8 +99,8 @@ class TheEnd(unittest.TestCase):
             (path / "file").write_bytes(bytes(LARGE))
             with open(path / "file", "rb") as file, Server(refuse) as server, \
                     started("connect", server.address, stdin=file, stdout=subprocess.PIPE) as process:
-                server.thread.join(WAIT_S)  # it has closed with much unread, which resets the connection
-                with self.assertRaises(subprocess.TimeoutExpired):  # it waits for whoever reads its output
+                server.thread.join(WAIT_S)  # it has closed with many unread bytes, which resets the connection
+                with self.assertRaises(subprocess.TimeoutExpired):  # it waits for the reader of its output
                     process.wait(0.5)
                 self.assertEqual(process.stdout.read(), answer)
                 self.assertEqual(process.wait(WAIT_S), 1)
@@ -175,14 +175,14 @@ class Shown(unittest.TestCase):
         with Server(answer) as server:
             code, out, _ = connect(server.address, "--json", given="grüße\n".encode())
         self.assertEqual(code, 0)
-        told = events(out.decode())
-        self.assertEqual([event["event"] for event in told],
+        reported = events(out.decode())
+        self.assertEqual([event["event"] for event in reported],
                          ["connected", "sent", "finished", "received", "finished", "closed"])
-        self.assertEqual((told[1]["text"], told[1]["bytes"], told[2]["by"]), ("grüße\n", 8, "us"))
-        self.assertEqual(base64.b64decode(told[3]["base64"]), "grüße\n".encode() + b"\xff")
-        self.assertEqual((told[5]["why"], told[5]["received"], told[5]["sent"]), ("finished", 9, 8))
-        self.assertTrue(all(event["peer"] == server.address for event in told))
-        self.assertRegex(told[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
+        self.assertEqual((reported[1]["text"], reported[1]["bytes"], reported[2]["by"]), ("grüße\n", 8, "us"))
+        self.assertEqual(base64.b64decode(reported[3]["base64"]), "grüße\n".encode() + b"\xff")
+        self.assertEqual((reported[5]["why"], reported[5]["received"], reported[5]["sent"]), ("finished", 9, 8))
+        self.assertTrue(all(event["peer"] == server.address for event in reported))
+        self.assertRegex(reported[0]["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$")
 
     def test_json_is_text_wherever_a_read_cuts_a_character(self) -> None:
         text = "aé€😀ß"
@@ -199,17 +199,17 @@ class Shown(unittest.TestCase):
                         for at in range(0, len(text.encode()), size):
                             client.send(b"\n")
                         client.finish()
-                        told = events(client.output.wait_for_end())
-                    got = [event for event in told if event["event"] == "received"]
+                        reported = events(client.output.wait_for_end())
+                    got = [event for event in reported if event["event"] == "received"]
                     self.assertEqual("".join(event["text"] for event in got), text)
                     self.assertEqual(sum(event["bytes"] for event in got), len(text.encode()))
 
     def test_json_shows_a_character_that_never_ends(self) -> None:
         with Server(lambda peer: peer.sendall(b"ok\xe2\x82")) as server:
-            told = events(connect(server.address, "--json")[1].decode())
-        got = [event.get("text", event.get("base64")) for event in told if event["event"] == "received"]
+            reported = events(connect(server.address, "--json")[1].decode())
+        got = [event.get("text", event.get("base64")) for event in reported if event["event"] == "received"]
         self.assertEqual(got, ["ok", base64.b64encode(b"\xe2\x82").decode()])
-        self.assertEqual(told[-1]["received"], 4)
+        self.assertEqual(reported[-1]["received"], 4)
 
     def test_json_tells_failures(self) -> None:
         with socket.create_server((LOCALHOST, 0)) as closed:
@@ -324,7 +324,7 @@ class Listen(unittest.TestCase):
                 client.sendall(b"reset me\n")
                 listening.output.wait_for("reset me")
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
-            with listening.connect() as client:  # the one before disturbs nobody
+            with listening.connect() as client:  # the previous one disturbs no later client
                 client.sendall(b"the last\n")
                 listening.output.wait_for("the last")
             listening.send_signal(signal.SIGINT)
@@ -374,9 +374,10 @@ class Listen(unittest.TestCase):
                 listening.finish()
                 self.assertEqual(read_to_end(client), b"")
             self.assertEqual(listening.wait(), 0)
-            told = events(listening.output.wait_for_end())
-        self.assertEqual(told[0]["address"], listening.address)
-        self.assertEqual((told[1]["event"], told[1]["peer"], told[-1]["event"]), ("connected", own, "closed"))
+            reported = events(listening.output.wait_for_end())
+        self.assertEqual(reported[0]["address"], listening.address)
+        self.assertEqual((reported[1]["event"], reported[1]["peer"]), ("connected", own))
+        self.assertEqual(reported[-1]["event"], "closed")
 
 
 class Check(unittest.TestCase):

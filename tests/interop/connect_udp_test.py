@@ -84,7 +84,7 @@ class Udp(unittest.TestCase):
             closed.bind((LOCALHOST, 0))
             address = closed.getsockname()
         with connecting("%s:%d" % address, "--udp", "--wait", "300ms") as client:
-            client.send(b"nobody hears it\n")
+            client.send(b"no peer receives it\n")
             client.log.wait_for("refused")
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
                 server.bind(address)

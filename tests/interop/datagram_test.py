@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# Python's datagrams and those of our loop: examples/udp_echo gives back what it gets, whole and to whom it came from.
+# Python's datagrams and those of our loop: examples/udp_echo returns each datagram unchanged to its sender.
 
 import socket
 import unittest

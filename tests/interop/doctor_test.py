@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# `coax doctor`: what it says about this machine is so, for people and for programs.
+# `coax doctor`: its statements about this machine are correct, for people and for programs.
 
 import json
 import os

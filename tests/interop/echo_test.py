@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# `coax echo`: its server against Python's sockets and nc, its client against servers that echo well, badly and not.
+# `coax echo`: its server against Python's sockets and nc, its client against correct, wrong and silent echo servers.
 
 import contextlib
 import json
@@ -114,10 +114,11 @@ class TheClient(unittest.TestCase):
     def test_json(self) -> None:
         with Server(give_back) as server:
             code, out, _ = echo(server.address, "--count", "20", "--size", "1MiB", "--json")
-        told = json.loads(out)
-        self.assertEqual((code, told["sent"], told["unchanged"], told["lost"], told["size"]), (0, 20, 20, 0, 1 << 20))
-        self.assertLessEqual(told["p50_us"], told["p99_us"])
-        self.assertLessEqual(told["p99_us"], told["max_us"])
+        report = json.loads(out)
+        self.assertEqual((code, report["sent"], report["unchanged"], report["lost"]), (0, 20, 20, 0))
+        self.assertEqual(report["size"], 1 << 20)
+        self.assertLessEqual(report["p50_us"], report["p99_us"])
+        self.assertLessEqual(report["p99_us"], report["max_us"])
 
     def test_over_a_unix_socket_which_leaves_no_file(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -166,8 +167,8 @@ class TheClient(unittest.TestCase):
     def test_over_udp(self) -> None:
         with Echo("--udp") as server:
             code, out, _ = echo("--udp", server.address, "--count", "50", "--size", "1KiB", "--json")
-            told = json.loads(out)
-            self.assertEqual((code, told["sent"], told["unchanged"], told["lost"]), (0, 50, 50, 0))
+            report = json.loads(out)
+            self.assertEqual((code, report["sent"], report["unchanged"], report["lost"]), (0, 50, 50, 0))
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
                 client.settimeout(WAIT_S)
                 client.sendto(b"", (LOCALHOST, int(server.address.rpartition(":")[2])))
@@ -184,8 +185,8 @@ class TheClient(unittest.TestCase):
 
         with udp_server(echo_badly) as address:
             code, out, _ = echo("--udp", address, "--count", "3", "--timeout", "300ms", "--json")
-        told = json.loads(out)
-        self.assertEqual((code, told["sent"], told["unchanged"], told["lost"]), (1, 3, 2, 1))
+        report = json.loads(out)
+        self.assertEqual((code, report["sent"], report["unchanged"], report["lost"]), (1, 3, 2, 1))
 
     def test_a_datagram_that_differs_is_a_failure(self) -> None:
         def cut(server: socket.socket) -> None:
@@ -201,8 +202,8 @@ class TheClient(unittest.TestCase):
         with Echo("--udp") as server:
             port = server.address.rpartition(":")[2]
             code, out, _ = echo("--udp", f"localhost:{port}", "--count", "5", "--json")
-            told = json.loads(out)
-            self.assertEqual((code, told["sent"], told["unchanged"]), (0, 5, 5))
+            report = json.loads(out)
+            self.assertEqual((code, report["sent"], report["unchanged"]), (0, 5, 5))
 
     def test_nobody_answers_over_udp(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A user's own program with a Topic: its talker is slowed, every reader that keeps up gets every line in order, and only
-# the reader that never reads is disconnected.
+# A user's own program with a Topic: a flooding sender is slowed, every reader that keeps up receives every line in
+# order, and only the reader that never reads is disconnected.
 
 import os
 import pathlib

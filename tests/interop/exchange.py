@@ -1,4 +1,4 @@
-# What the tests of `coax connect` and `coax listen` share.
+# Helpers of the tests of `coax connect` and `coax listen`.
 
 import contextlib
 import json

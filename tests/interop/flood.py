@@ -1,4 +1,4 @@
-# A talker that floods a room, and readers that check what reaches them.
+# A sender that floods a room, and readers that check what they receive.
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ FLOOD_WAIT_S = 90.0
 
 
 class Reader:
-    """In the room and on a non-blocking socket; collects the lines that `speaker` said."""
+    """A member of the room on a non-blocking socket; collects the lines of `speaker`."""
 
     def __init__(self, client: Client, speaker: str) -> None:
         self.socket = client.socket

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# The programs that the guides begin with do what these pages show.
+# The programs at the start of the guides behave as these pages show.
 import http.client
 import os
 import pathlib
@@ -21,7 +21,7 @@ def run(name: str, *words: str, folder: str | None = None) -> subprocess.Complet
 
 
 def converse(port: int, text: bytes) -> bytes:
-    """What a server answers until its end."""
+    """The answer of a server, until it closes."""
     with socket.create_connection((LOCALHOST, port), timeout=WAIT_S) as server:
         server.sendall(text)
         server.shutdown(socket.SHUT_WR)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # The reverse proxy of the examples: long bodies in constant memory and at the pace of the slower side, WebSockets, and
-# servers that are not there or break off.
+# servers that are down or disconnect.
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def example(name: str, *words: str) -> Iterator[tuple[int, Program]]:
-    """An example that serves, when it can be connected to."""
+    """An example server, once it accepts connections."""
     port = free_port()
     with Program(str(EXAMPLES / name), str(port), *words) as program:
         end = time.monotonic() + WAIT_S
@@ -45,7 +45,7 @@ def example(name: str, *words: str) -> Iterator[tuple[int, Program]]:
 
 
 class Origin:
-    """A server of plain sockets: /down sends LONG bytes, /up counts what it gets, /cut breaks off."""
+    """A server of plain sockets: /down sends LONG bytes, /up counts the received bytes, /cut disconnects early."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -154,7 +154,7 @@ class HttpProxy(unittest.TestCase):
             client.sendall(b"GET /down HTTP/1.1\r\nHost: a\r\n\r\n")
             client.recv(1)
         client = self.client(self.port)
-        client.request("GET", "/cut")  # it goes on
+        client.request("GET", "/cut")  # the connection is still open
         self.assertEqual(client.getresponse().status, 200)
 
 

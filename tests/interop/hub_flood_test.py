@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# A talker that floods the room: it is slowed, every reader that keeps up gets every line in order, and only the reader
-# that never reads is disconnected.
+# A sender that floods the room: it is slowed, every reader that keeps up receives every line in order, and only the
+# reader that never reads is disconnected.
 
 import json
 import unittest

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# The hub with very many clients, with clients that break, and in its last seconds: all get the same, and nobody waits
-# for anybody.
+# The hub with very many clients, with clients that fail, and while it shuts down: all receive the same, and no client
+# delays another.
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ LOAD_WAIT_S = 60.0
 
 
 class Member:
-    """In the room, on either wire; what it was told is in the words of the TCP protocol."""
+    """A member of the room, on either wire; its messages are in the form of the TCP protocol."""
 
     def __init__(self, nick: str) -> None:
         self.nick = nick
@@ -47,14 +47,14 @@ class Member:
         while not holds(self) and not self.ended.is_set():
             self.changed.clear()
             await self.changed.wait()
-        assert holds(self), f"{self.nick} was told {len(self.messages)} messages, then the connection ended"
+        assert holds(self), f"{self.nick} received {len(self.messages)} messages, then the connection ended"
 
     def say(self, text: str) -> None:
         raise NotImplementedError
 
 
 class SocketMember(Member):
-    """On a socket of its own, and no asyncio transport, which throws away what came when it cannot send any more."""
+    """On a plain socket: an asyncio transport discards received bytes when it cannot send any more."""
 
     async def connect(self, port: int) -> None:
         self.socket = socket.socket()
@@ -110,7 +110,7 @@ class TcpMember(SocketMember):
 
 
 class AsyncioMember(TcpMember, asyncio.Protocol):
-    """On an asyncio transport, where a reset that keeps it from sending costs what it has not read yet."""
+    """On an asyncio transport, which loses unread bytes when a reset prevents it from sending."""
 
     async def connect(self, port: int) -> None:
         self.unread = b""
@@ -174,7 +174,7 @@ class WebSocketMember(SocketMember):
 
 
 async def gather(work: Iterable[Awaitable], at_once: int = 100) -> list:
-    """All of it, so many at a time."""
+    """Awaits all, `at_once` at a time."""
     free = asyncio.Semaphore(at_once)
 
     async def one(task: Awaitable) -> object:
@@ -185,7 +185,7 @@ async def gather(work: Iterable[Awaitable], at_once: int = 100) -> list:
 
 
 async def enter_all(hub: Hub, tcp: int, web: int, library: int = 0) -> list[Member]:
-    """So many of each kind; none has anything of the entering left to read."""
+    """That many of each kind; all have read the messages about joining."""
     members = await gather(TcpMember.enter(hub, f"tcp {number}") for number in range(tcp))
     members += await gather(AsyncioMember.enter(hub, f"library {number}") for number in range(library))
     members += await gather(WebSocketMember.enter(hub, f"web {number}") for number in range(web))
@@ -209,7 +209,7 @@ class Load(HubTest):
             if member.messages != members[0].messages:
                 pairs = zip(members[0].messages, member.messages)
                 at = next((at for at, (left, right) in enumerate(pairs) if left != right), "the end")
-                self.fail(f"{members[0].nick} was told {len(members[0].messages)} messages and {member.nick} "
+                self.fail(f"{members[0].nick} received {len(members[0].messages)} messages and {member.nick} "
                           f"{len(member.messages)}; they differ at {at}")
 
 
@@ -290,7 +290,7 @@ class BrokenClients(Load):
 
 class LastSeconds(Load):
     async def talk(self, member: Member) -> None:
-        """A few messages under way all the time, until the connection ends."""
+        """Keeps a few messages under way, until the connection ends."""
         own = f"{member.nick}: "
         said = seen = come_back = 0
         while not member.ended.is_set():
@@ -320,7 +320,7 @@ class LastSeconds(Load):
         self.run_async(work())
 
     def test_sigterm_while_a_websocket_library_sends(self) -> None:
-        """It calls a connection lost that ends while it sends and has not read everything: the hub lets it end it."""
+        """The library reports a loss when the end comes during a send: the hub lets the client close."""
         async def chat(number: int, everybody: asyncio.Barrier) -> tuple[int, int]:
             last = 0
             async with websockets.connect(f"ws://{LOCALHOST}:{self.hub.web_port}/ws") as client:
@@ -390,9 +390,9 @@ class Descriptors(unittest.TestCase):
         if tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 8):
             self.skipTest("this kernel's io_uring gives no descriptor back from its table")
         with Hub("--threads", "1", extra={"COAX_BACKEND": "uring"}, descriptors_max=150) as hub:
-            told = hub.log.wait_for("ulimit -n")
-            promised = int(re.search(r"at most (\d+) connections,", told)[1])
-            self.assertGreater(promised, 200)  # 150 in the table, and 150 less what the hub itself needs
+            line = hub.log.wait_for("ulimit -n")
+            promised = int(re.search(r"at most (\d+) connections,", line)[1])
+            self.assertGreater(promised, 200)  # 150 in the table, and 150 minus the hub's own
             clients = [self.enterContext(Client(hub.port)) for _ in range(promised // 2)]
             for client in clients:
                 self.assertEqual(client.exactly(4), b"NICK")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# The hub's log: a reader that does not read holds up nothing, a record is one line whatever a peer calls itself, and
-# the environment says how much is written, and how.
+# The hub's log: a reader that does not read blocks nothing, a record is one line whatever name a peer has, and the
+# environment sets level and format.
 
 import contextlib
 import fcntl
@@ -73,7 +73,7 @@ class Unread(unittest.TestCase):
             self.assert_ends(process)
 
     def connect(self, client: socket.socket, at: str) -> None:
-        """As soon as it listens, which nothing says here."""
+        """Waits until it listens, which is not printed here."""
         for _ in range(int(WAIT_S * 100)):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
                 return client.connect(at)
@@ -114,7 +114,7 @@ class Hostile(unittest.TestCase):
 
 
 class Commands(unittest.TestCase):
-    """What commands quote: arguments, the environment, files, names of processes."""
+    """Untrusted text in messages: arguments, the environment, files, names of processes."""
 
     def assert_safe(self, ran: subprocess.CompletedProcess[bytes]) -> None:
         controls = rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]"

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-# What `coax serve` takes as options, from the environment and from a file, which of them wins, and what it says when
-# something is wrong.
+# The options of `coax serve`, in arguments, environment and file: their precedence, and the error messages.
 
 import contextlib
 import json
@@ -32,7 +31,7 @@ class OptionsTest(unittest.TestCase):
         return str(path)
 
     def assert_refused(self, *flags: str, extra: Mapping[str, str] | None = None, says: list[str]) -> None:
-        """Exit code 2, and one line that names where the wrong value came from."""
+        """Exit code 2, and one line that names the source of the invalid value."""
         ran = support.run("serve", *flags, extra={**ANY_PORTS, **(extra or {})})
         self.assertEqual((ran.returncode, ran.stdout), (2, b""), ran.stderr)
         error = ran.stderr.decode()
@@ -228,9 +227,9 @@ class WhatItSays(unittest.TestCase):
             exec(line, names)  # the text of our own program
             with names["s"] as client:
                 client.settimeout(support.WAIT_S)
-                told = b""
-                while not told.endswith(b"NAME: hello\n"):
-                    told += client.recv(100)
+                received = b""
+                while not received.endswith(b"NAME: hello\n"):
+                    received += client.recv(100)
             line = hub.output.wait_for("  terminal   ").removeprefix("  terminal   coax ").replace("NAME", "bob")
             self.assertEqual(support.run(*line.split(), given=b"hi\n").returncode, 0)
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# The hub's plain TCP protocol, sentence by sentence as docs/protocols.md has it, with clients that are not ours: raw
-# sockets, a tutorial's script, nc.
+# The hub's plain TCP protocol, sentence by sentence as in docs/protocols.md, with clients of others: raw sockets, a
+# tutorial's script, nc.
 
 import asyncio
 import itertools
@@ -57,7 +57,7 @@ class Nicknames(HubTest):
     numbers = itertools.count()
 
     def assert_refused(self, nick: bytes, reason: bytes) -> None:
-        """Refused with that word in the error; the second try is a good one."""
+        """The nickname is refused with that word in the error; the second one is accepted."""
         with Client(self.hub.port) as client:
             client.send(nick + b"\n")
             error = client.line()
@@ -192,10 +192,10 @@ class TutorialClients(HubTest):
     def test_each_send_is_a_message(self) -> None:
         client, other = self.join("alice", b""), self.join("abel")
         client.skip_to(b"abel joined the chat!")
-        for sent, told in ("hi", "alice: hi"), ("alice: hello", "alice: hello"), ("schön", "alice: schön"):
+        for sent, received in ("hi", "alice: hi"), ("alice: hello", "alice: hello"), ("schön", "alice: schön"):
             client.send(sent.encode())
-            self.assertEqual(client.line(), told.encode())
-            self.assertEqual(other.line(), told.encode())
+            self.assertEqual(client.line(), received.encode())
+            self.assertEqual(other.line(), received.encode())
 
     def test_the_pause_is_50_ms(self) -> None:
         client = self.join("uma", b"")
@@ -230,7 +230,7 @@ class TutorialClients(HubTest):
 
 class Refusals(HubTest):
     def assert_refused(self, nick: str, text: bytes, reason: bytes) -> None:
-        """To that client alone, which goes on."""
+        """Only that client gets it, and stays connected."""
         client, other = self.join(nick), self.join(nick + " 2")
         client.skip_to(f"{nick} 2 joined the chat!".encode())
         client.send(text + b"\nstill here\n")
@@ -278,7 +278,7 @@ class Silence(HubTest):
         seen = self.join("witness")
         begin = time.monotonic()
         silent, slow = self.connect(), self.connect()
-        slow.send(b"bad\tname\n")  # an error does not buy time
+        slow.send(b"bad\tname\n")  # an error does not extend the time limit
         stop = threading.Event()
 
         def chatter() -> None:
@@ -314,8 +314,8 @@ class Netcat(HubTest):
             nc.send(b"the last")
             nc.finish()
             self.assertEqual(nc.wait(), 0)
-            told = nc.output.wait_for_end().splitlines()
-        self.assertEqual(told, ["NICKned joined the chat!", "ned: from nc", "somebody: to nc", "ned: the last"])
+            received = nc.output.wait_for_end().splitlines()
+        self.assertEqual(received, ["NICKned joined the chat!", "ned: from nc", "somebody: to nc", "ned: the last"])
         self.assertEqual(other.lines(3), [b"somebody: to nc", b"ned: the last", b"ned left the chat!"])
 
 
@@ -329,27 +329,27 @@ class Order(HubTest):
         self.assertEqual(await reader.readline(), f"{nick} joined the chat!\n".encode())
         await everybody.wait()
         writer.write(b"".join(b"%d\n" % number for number in range(self.MESSAGES)))
-        told: list[str] = []
-        while len(told) < 5 * self.MESSAGES:
+        received: list[str] = []
+        while len(received) < 5 * self.MESSAGES:
             line = (await reader.readline()).decode().rstrip("\n")
-            told += [line] if ": " in line else []
+            received += [line] if ": " in line else []
         await everybody.wait()
         writer.close()
-        return told
+        return received
 
     async def speak_websocket(self, nick: str, everybody: asyncio.Barrier) -> list[str]:
         async with websockets.connect(f"ws://{LOCALHOST}:{self.hub.web_port}/ws") as socket:
             await socket.send(json.dumps({"type": "join", "nick": nick}))
             self.assertEqual(json.loads(await socket.recv())["type"], "welcome")
             await everybody.wait()
-            told: list[str] = []
+            received: list[str] = []
             for number in range(self.MESSAGES):
                 await socket.send(json.dumps({"type": "message", "text": str(number)}))
-            while len(told) < 5 * self.MESSAGES:
+            while len(received) < 5 * self.MESSAGES:
                 event = json.loads(await socket.recv())
-                told += [f"{event['nick']}: {event['text']}"] if event["type"] == "message" else []
+                received += [f"{event['nick']}: {event['text']}"] if event["type"] == "message" else []
             await everybody.wait()
-            return told
+            return received
 
     async def speak_all(self) -> list[list[str]]:
         everybody = asyncio.Barrier(5)
@@ -358,16 +358,16 @@ class Order(HubTest):
                                         *(self.speak_websocket(f"ws {number}", everybody) for number in range(2)))
 
     def test_everybody_gets_the_same_in_the_same_order_on_both_wires(self) -> None:
-        told, *others = asyncio.run(self.speak_all())
+        received, *others = asyncio.run(self.speak_all())
         for other in others:
-            self.assertEqual(told, other)
+            self.assertEqual(received, other)
         for nick in "tcp 0", "tcp 2", "ws 1":
-            self.assertEqual([line for line in told if line.startswith(nick)],
+            self.assertEqual([line for line in received if line.startswith(nick)],
                              [f"{nick}: {number}" for number in range(self.MESSAGES)])
 
 
 class ForeignProtocols(HubTest):
-    """A page of any origin can make a browser send a request here: nothing of it may be said in the room."""
+    """A page of any origin can make a browser send a request here: no part of it may reach the room."""
 
     HTTP = (b"POST / HTTP/1.1\r\nHost: 127.0.0.1:12345\r\nOrigin: http://evil.example\r\nCookie: secret=1\r\n"
             b"Content-Length: 2\r\n\r\nx\n")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# The hub's WebSocket, as docs/protocols.md has it: with the library `websockets`, and with frames of our own where that
-# one refuses to misbehave.
+# The hub's WebSocket as in docs/protocols.md: with the library `websockets`, and with frames of our own where that one
+# refuses to misbehave.
 
 import asyncio
 import datetime
@@ -41,7 +41,7 @@ class WebSocketTest(HubTest, unittest.IsolatedAsyncioTestCase):
         return json.loads(await asyncio.wait_for(socket.recv(), WAIT_S))
 
     async def enter(self, nick: str) -> websockets.WebSocketClientProtocol:
-        """In the room, after its own `joined`."""
+        """A member of the room, after its own `joined`."""
         socket = await self.connect()
         await self.send(socket, "join", nick=nick)
         self.assertEqual((await self.event(socket))["type"], "welcome")
@@ -270,7 +270,7 @@ class BrokenFrames(HubTest):
             "a message inside of a message": frame(TEXT, b"{", final=False) + frame(TEXT, b"}"),
             "a close with half a code": frame(CLOSE, b"\x03"),
             "a close with a code that is never sent": frame(CLOSE, struct.pack("!H", 1005)),
-            "a close with a code of nobody": frame(CLOSE, struct.pack("!H", 999)),
+            "a close with an undefined code": frame(CLOSE, struct.pack("!H", 999)),
             "a length that is not the shortest": b"\x81\xfe" + struct.pack("!H", 5) + b"\0\0\0\0hello",
             "a length above 2^63": b"\x81\xff" + struct.pack("!Q", 2**63) + b"\0\0\0\0",
         }.items():
@@ -522,21 +522,22 @@ class Pages(HubTest):
 
 
 class Silence(HubTest):
-    """Takes 30 s: those are what is promised."""
+    """Takes 30 s: the documented time limits."""
 
-    def wait_for_close(self, socket: RawWebSocket, told: list[tuple[float, int, bytes]]) -> None:
+    def wait_for_close(self, socket: RawWebSocket, received: list[tuple[float, int, bytes]]) -> None:
         begin = time.monotonic()
         while read := socket.frame():
-            told.append((time.monotonic() - begin, *read))
-        told.append((time.monotonic() - begin, -1, b""))
+            received.append((time.monotonic() - begin, *read))
+        received.append((time.monotonic() - begin, -1, b""))
 
     def test_a_nickname_within_10_s_a_ping_after_15_and_the_end_after_30(self) -> None:
-        told: dict[str, list[tuple[float, int, bytes]]] = {"no nickname": [], "no pong": []}
-        sockets = {name: self.enterContext(RawWebSocket(self.hub.web_port)) for name in told}
+        received: dict[str, list[tuple[float, int, bytes]]] = {"no nickname": [], "no pong": []}
+        sockets = {name: self.enterContext(RawWebSocket(self.hub.web_port)) for name in received}
         answering = self.enterContext(RawWebSocket(self.hub.web_port))
         sockets["no pong"].send(frame(TEXT, b'{"type":"join","nick":"silent"}'))
         answering.send(frame(TEXT, b'{"type":"join","nick":"answering"}'))
-        threads = [threading.Thread(target=self.wait_for_close, args=(sockets[name], told[name])) for name in told]
+        threads = [threading.Thread(target=self.wait_for_close, args=(sockets[name], seen))
+                   for name, seen in received.items()]
         for thread in threads:
             thread.start()
         answering.socket.settimeout(2 * WAIT_S)
@@ -548,14 +549,14 @@ class Silence(HubTest):
         for thread in threads:
             thread.join(2 * WAIT_S)
         self.assertGreaterEqual(sum(opcode == PING for opcode, _ in frames), 1)
-        after, opcode, payload = told["no nickname"][0]
+        after, opcode, payload = received["no nickname"][0]
         self.assertEqual((opcode, payload[:2]), (CLOSE, struct.pack("!H", 1008)))
         self.assertIn(b"nickname", payload[2:])
         self.assertGreater(after, 9.9)
-        after, opcode, _ = next(each for each in told["no pong"] if each[1] != TEXT)
+        after, opcode, _ = next(each for each in received["no pong"] if each[1] != TEXT)
         self.assertEqual(opcode, PING)
         self.assertGreater(after, 14.9)
-        self.assertGreater(told["no pong"][-1][0], 29.9)
+        self.assertGreater(received["no pong"][-1][0], 29.9)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Names and addresses where a machine has little: only loopback, a hosts file of its own, no name server. All commands
-# agree. Runs in a network and mount namespace that it makes itself; where that is not permitted it is skipped.
+# Name resolution on a minimal machine: only loopback, a hosts file of its own, no name server. All commands agree. Runs
+# in a network and mount namespace of its own; skipped where that is not permitted.
 
 import os
 import shutil

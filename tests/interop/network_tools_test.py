@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# `coax ports`, `coax resolve` and `coax ip`: what they say is so, for people and for programs, and bad input gets a
-# clear answer.
+# `coax ports`, `coax resolve` and `coax ip`: their statements are correct, for people and for programs, and invalid
+# input gets a clear error.
 
 import getpass
 import ipaddress
@@ -16,14 +16,14 @@ import support
 from support import LOCALHOST
 
 
-def told(*arguments: str, code: int = 0) -> str:
+def output_of(*arguments: str, code: int = 0) -> str:
     ran = support.run(*arguments)
     assert ran.returncode == code, (ran.returncode, ran.stdout, ran.stderr)
     return ran.stdout.decode()
 
 
 def objects(*arguments: str, code: int = 0) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in told(*arguments, "--json", code=code).splitlines()]
+    return [json.loads(line) for line in output_of(*arguments, "--json", code=code).splitlines()]
 
 
 def refusal(*arguments: str, code: int = 2) -> str:
@@ -53,14 +53,14 @@ OURSELVES = {"pid": os.getpid(), "name": pathlib.Path("/proc/self/comm").read_te
 class Ports(unittest.TestCase):
     def test_what_listens_is_listed_with_its_process_and_user(self) -> None:
         with listener() as tcp, datagrams() as udp:
-            rows = told("ports").splitlines()
+            rows = output_of("ports").splitlines()
             self.assertEqual(rows[0].split(),
                              ["proto", "address", "port", "service", "class", "user", "process"])
             for protocol, bound in (("tcp", tcp), ("udp", udp)):
                 own = next(row for row in rows if row.split()[:3] == [protocol, LOCALHOST, str(port_of(bound))])
                 self.assertIn(f"{OURSELVES['name']} (pid {OURSELVES['pid']})", own)
                 self.assertIn(getpass.getuser(), own)
-            self.assertFalse([row for row in told("ports", "--udp").splitlines() if row.startswith("tcp")])
+            self.assertFalse([row for row in output_of("ports", "--udp").splitlines() if row.startswith("tcp")])
 
     def test_the_list_for_programs(self) -> None:
         with listener() as tcp:
@@ -71,13 +71,13 @@ class Ports(unittest.TestCase):
     def test_a_port_that_is_listened_on_is_held_and_by_whom(self) -> None:
         with listener() as tcp:
             port = str(port_of(tcp))
-            out = told("ports", port, code=1)
+            out = output_of("ports", port, code=1)
             self.assertIn(f"{port}/tcp  held", out)
             self.assertIn(f"at {LOCALHOST}:{port}, {OURSELVES['name']} (pid {OURSELVES['pid']})", out)
-            self.assertIn("held", told("ports", port, "--address", LOCALHOST, code=1))
-            self.assertIn("free", told("ports", port, "--address", "127.0.0.2"))
-            self.assertIn("free", told("ports", port, "--udp"))
-            # Nobody was disturbed: it still takes connections.
+            self.assertIn("held", output_of("ports", port, "--address", LOCALHOST, code=1))
+            self.assertIn("free", output_of("ports", port, "--address", "127.0.0.2"))
+            self.assertIn("free", output_of("ports", port, "--udp"))
+            # The listener was not disturbed: it still accepts connections.
             with socket.create_connection(tcp.getsockname(), support.WAIT_S):
                 tcp.settimeout(support.WAIT_S)
                 tcp.accept()[0].close()
@@ -101,37 +101,37 @@ class Ports(unittest.TestCase):
         self.assertEqual(http[0]["class"], "privileged" if start > 80 else "well-known")
         self.assertEqual(http[1]["class"], "dynamic")
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
-    def test_what_is_not_permitted_is_no_held_port(self) -> None:
+    @unittest.skipUnless(os.geteuid() == 0, "only root may change the user")
+    def test_port_without_permission_is_not_reported_as_held(self) -> None:
         if int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii")) < 2:
             self.skipTest("no port needs rights here")
         try:
             ran = subprocess.run([support.coax(), "ports", "1"], capture_output=True, check=False, user=65534,
                                  timeout=support.WAIT_S, env=support.environment())
         except PermissionError:
-            self.skipTest("nobody may not run the program where it stands")
+            self.skipTest("uid 65534 may not run the program in its folder")
         self.assertEqual(ran.returncode, 1, ran.stderr)
         self.assertRegex(ran.stdout.decode(), r"1/tcp  not permitted +privileged.*for root and CAP_NET_BIND_SERVICE")
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
+    @unittest.skipUnless(os.geteuid() == 0, "only root may change the user")
     def test_processes_of_others_are_not_visible_and_that_is_said(self) -> None:
         with listener() as tcp:
             try:
                 ran = subprocess.run([support.coax(), "ports"], capture_output=True, check=False, user=65534,
                                      timeout=support.WAIT_S, env=support.environment())
             except PermissionError:
-                self.skipTest("nobody may not run the program where it stands")
+                self.skipTest("uid 65534 may not run the program in its folder")
             own = next(line for line in ran.stdout.decode().splitlines() if f" {port_of(tcp)} " in line)
             self.assertIn("process not visible: that needs more rights", own)
 
     def test_free_ones_are_found_and_can_be_used(self) -> None:
-        ports = [int(line) for line in told("ports", "--free", "5").splitlines()]
+        ports = [int(line) for line in output_of("ports", "--free", "5").splitlines()]
         self.assertEqual(len(set(ports)), 5)
         with listener() as tcp:
             port = port_of(tcp)
             found = objects("ports", "--free", "1", f"{port}-{port + 20}")[0]["free"]
             self.assertNotIn(port, found)
-            self.assertEqual(told("ports", "--free", "2", str(port), code=1), "")
+            self.assertEqual(output_of("ports", "--free", "2", str(port), code=1), "")
 
     def test_bad_input(self) -> None:
         for bad in ("0", "65536", "no-such-service", "-", "1.5", "80\x1b[31m"):
@@ -151,7 +151,7 @@ class Resolve(unittest.TestCase):
         answer = objects("resolve", "localhost:http")[0]
         self.assertIn({"address": LOCALHOST, "version": 4, "port": 80}, answer["addresses"])
         self.assertGreaterEqual(answer["ms"], 0)
-        lines = told("resolve", "localhost:http").splitlines()
+        lines = output_of("resolve", "localhost:http").splitlines()
         self.assertRegex(lines[0], r"^localhost:http .*\(\d+\.\d ms\)$")
         self.assertIn("  127.0.0.1:80", lines)
 
@@ -204,13 +204,13 @@ class Ip(unittest.TestCase):
                 self.assertEqual(answer["mask"], str(expected.netmask))
 
     def test_for_people(self) -> None:
-        self.assertEqual(told("ip", "10.0.0.0/30"),
+        self.assertEqual(output_of("ip", "10.0.0.0/30"),
                          "10.0.0.0/30\n  IPv4, private (RFC 1918)\n  range    10.0.0.0 to 10.0.0.3\n"
                          "  mask     255.255.255.252\n"
                          "  count    4 addresses, the first and the last of which are for no host\n")
 
     def test_what_contains_what(self) -> None:
-        self.assertEqual(told("ip", "10.0.0.0/8", "--contains", "10.1.2.3"), "10.0.0.0/8 contains 10.1.2.3\n")
+        self.assertEqual(output_of("ip", "10.0.0.0/8", "--contains", "10.1.2.3"), "10.0.0.0/8 contains 10.1.2.3\n")
         self.assertFalse(objects("ip", "10.0.0.0/8", "--contains", "11.0.0.1", code=1)[0]["contained"])
 
     def test_this_machine(self) -> None:
@@ -231,7 +231,7 @@ class Ip(unittest.TestCase):
 class Help(unittest.TestCase):
     def test_has_examples_and_exit_codes(self) -> None:
         for command in ("ports", "resolve", "ip"):
-            out = told(command, "--help")
+            out = output_of(command, "--help")
             self.assertIn("Exit codes: 0", out)
             self.assertIn(f"\n  coax {command}", out)
 

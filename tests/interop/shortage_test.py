@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# coax listen and coax connect where the machine or the reader is short of something: descriptors, addresses, time.
+# coax listen and coax connect with a shortage: of descriptors, addresses or time.
 
 import contextlib
 import hashlib

@@ -18,7 +18,7 @@ SOCKETS = pathlib.Path(os.environ.get("COAX_EXAMPLES", "build/release/examples")
 
 @contextlib.contextmanager
 def serving(where: str) -> Iterator[str]:
-    """Where ours listens, while the block runs."""
+    """The address of our listener, while the block runs."""
     with subprocess.Popen([SOCKETS, "serve", where], stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout

@@ -1,5 +1,5 @@
-# What the tests of this folder share: a hub of one's own, on ports that nobody else has, and a TCP client. Everything
-# waits for events, and nothing waits for ever.
+# Helpers of the tests of this folder: a hub of its own for each test, on ports that no other process has, and a TCP
+# client. Everything waits for events, with a time limit.
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-WAIT_S = 30.0  # for what comes at once, on a busy machine and under a sanitizer
+WAIT_S = 30.0  # for immediate answers, on a busy machine and under a sanitizer
 LOCALHOST = "127.0.0.1"
 
 
@@ -42,7 +42,7 @@ def has_ipv6() -> bool:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours, without what would change what the program says."""
+    """Our environment, without variables that change the program's output."""
     foreign = re.compile(r"COAX_(?!BACKEND$|SPIN$)|NO_COLOR$|LC_|LANG")
     own = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     return {**own, "TERM": "xterm", **(extra or {})}
@@ -56,7 +56,7 @@ def run(*arguments: str, extra: Mapping[str, str] | None = None,
 
 
 class Output:
-    """What a program writes, line by line, and a way to wait for it."""
+    """The output of a program, line by line, and waits for it."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self.lines: list[str] = []
@@ -80,14 +80,14 @@ class Output:
             return "\n".join(self.lines)
 
     def wait_for(self, part: str, times: int = 1) -> str:
-        """The line that has `part` inside, when it has come so many times."""
+        """The line that contains `part`, when there were `times` of them."""
         def found() -> list[str]:
             return [line for line in self.lines if part in line]
 
         with self._changed:
             self._changed.wait_for(lambda: len(found()) >= times or self._ended, WAIT_S)
             if len(found()) < times:
-                raise AssertionError(f"{part!r} did not come {times} times; what came:\n" + "\n".join(self.lines))
+                raise AssertionError(f"{part!r} was not printed {times} times; the output:\n" + "\n".join(self.lines))
             return found()[times - 1]
 
     def wait_for_end(self) -> str:
@@ -96,7 +96,7 @@ class Output:
 
 
 class Program:
-    """A program as a child of ours; leaving the `with` ends it, if nothing has yet."""
+    """A program as a child process; the end of the `with` ends it, unless it has ended."""
 
     def __init__(self, *command: str, extra: Mapping[str, str] | None = None, **options: object) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -115,7 +115,7 @@ class Program:
         self.process.stdin.flush()
 
     def finish(self) -> None:
-        """The end of its standard input."""
+        """Closes its standard input."""
         self.process.stdin.close()
 
     def send_signal(self, number: int) -> None:
@@ -172,14 +172,14 @@ def read_to_end(connection: socket.socket) -> bytes:
     return bytes(data)
 
 
-# Of signal(7): the default is to end the process, and they mean nothing to a server.
+# Of signal(7): the default action is to end the process, and they have no meaning for a server.
 STRAY_SIGNALS = [signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGIO,
                  signal.SIGPWR, signal.SIGSTKFLT, signal.SIGPIPE, signal.SIGXFSZ,
                  *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)]
 
 
 class Hub(Program):
-    """`coax serve`, which must end well when the `with` is left."""
+    """`coax serve`, which must exit with 0 at the end of the `with`."""
 
     def __init__(self, *flags: str, extra: Mapping[str, str] | None = None, ports: bool = True,
                  descriptors_max: int | None = None, preexec_fn: Callable[[], object] | None = None) -> None:
@@ -212,7 +212,7 @@ class Hub(Program):
         return self.wait()
 
     def begin_to_stop(self) -> None:
-        """Sends SIGTERM and waits until nobody is let in any more."""
+        """Sends SIGTERM and waits until new connections are refused."""
         self.send_signal(signal.SIGTERM)
         with contextlib.suppress(ConnectionError):
             end = time.monotonic() + WAIT_S
@@ -237,7 +237,7 @@ class Hub(Program):
 
 
 class Client:
-    """A TCP client of the hub that expects what comes, byte for byte."""
+    """A TCP client of the hub that compares received bytes exactly."""
 
     def __init__(self, port: int, recv_buffer: int | None = None) -> None:
         self.socket = socket.socket()
@@ -269,7 +269,7 @@ class Client:
         return data
 
     def line(self) -> bytes:
-        """The next one, without its line end; what stands without one when the hub has finished."""
+        """The next line without its line end; at the end of the stream the bytes without one."""
         while b"\n" not in self.unread and self._more():
             pass
         data, _, self.unread = self.unread.partition(b"\n")
@@ -279,12 +279,12 @@ class Client:
         return [self.line() for _ in range(count)]
 
     def skip_to(self, line: bytes) -> None:
-        """Reads until the line; what came before is passed over."""
+        """Reads up to the line, and skips the lines before it."""
         while (got := self.line()) != line:
             assert got or self.unread, f"the hub has finished before {line!r}"
 
     def rest(self) -> bytes:
-        """All until the hub closes."""
+        """All bytes until the hub closes."""
         while self._more():
             pass
         data, self.unread = self.unread, b""
@@ -294,7 +294,7 @@ class Client:
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Closes so that the hub gets a reset."""
+        """Closes with a reset."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
@@ -315,7 +315,7 @@ def join(hub: Hub, nick: str, line_end: bytes = b"\n", **options: int) -> Client
 
 
 class HubTest(unittest.TestCase):
-    """Each test has a hub for itself: nobody from another test comes or goes."""
+    """Each test has a hub of its own, without clients of other tests."""
 
     flags: tuple[str, ...] = ()
 
@@ -343,10 +343,10 @@ class Response:
 
 
 class Http(Client):
-    """Sends bytes that a library would not, and reads what comes back."""
+    """Sends bytes that a library would not, and reads the answer."""
 
     def response(self, to_head: bool = False) -> Response | None:
-        """The next one; nothing when the hub has closed."""
+        """The next answer; nothing when the hub has closed."""
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             byte = self.exactly(1)

@@ -1,4 +1,4 @@
-# A terminal for tests: what it would show, and somebody who types into it.
+# A terminal for tests: the screen that it would show, and a person who types.
 
 import codecs
 import fcntl
@@ -81,7 +81,7 @@ class Screen:
             self.column += width
 
     def _joins(self, character: str) -> bool:
-        """It belongs to the character before: marks, joiners, and what a joiner joins."""
+        """Part of the character before: marks, joiners, and the character after a joiner."""
         before = next((cell for cell in reversed(self.cells[self.row][:self.column]) if cell), "")
         return (unicodedata.combining(character) != 0 or character in "\u200d\ufe0f\u20e3" or before.endswith("\u200d"))
 
@@ -93,7 +93,7 @@ class Screen:
 
 
 class Person:
-    """Somebody with `coax chat`, or another command, in a terminal."""
+    """A person with `coax chat`, or another command, in a terminal."""
 
     def __init__(self, *arguments: str, command: str = "chat", extra: Mapping[str, str] | None = None,
                  columns: int = 80) -> None:
@@ -126,12 +126,12 @@ class Person:
         while True:
             try:
                 data = os.read(self.master, 65536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # the other end is closed
                 return
             with self.changed:
                 self.written += data
                 text = kept + decoder.decode(data)
-                kept = re.search(r"(\x1b(\[[?\d;]*)?)?\Z", text)[0]  # a sequence that is cut waits for its rest
+                kept = re.search(r"(\x1b(\[[?\d;]*)?)?\Z", text)[0]  # an incomplete sequence waits for its rest
                 self.screen.feed(text.removesuffix(kept))
                 self.changed.notify_all()
 
@@ -145,11 +145,11 @@ class Person:
             return self.screen.text()
 
     def wait_for(self, text: str) -> str:
-        """Until the screen has it; the whole screen."""
+        """Waits until the screen has the text; the whole screen."""
         return self.wait_until(lambda screen: text in screen, repr(text))
 
     def wait_for_end(self, lines: str) -> None:
-        """Until the screen ends with these lines."""
+        """Waits until the screen ends with these lines."""
         self.wait_until(lambda screen: screen.endswith(lines), f"{lines!r} at the end")
 
     def resize(self, columns: int) -> None:
@@ -159,6 +159,6 @@ class Person:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
 
     def leave(self) -> tuple[int, bool]:
-        """The exit code, once it has ended, and whether the terminal is as it was."""
+        """The exit code, once it has ended, and whether the terminal is restored."""
         code = self.process.wait(WAIT_S)
         return code, termios.tcgetattr(self.slave) == self.modes

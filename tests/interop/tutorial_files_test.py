@@ -49,10 +49,10 @@ class Files(Folder):
                 with (self.subTest(receiver=receiver, sender=sender, size=len(content)),
                       self.receiving(receiver.format("receive_file")) as to):
                     self.source.write_bytes(content)
-                    told = f"{self.source.name} ({len(content)} bytes)\n"
+                    expected = f"{self.source.name} ({len(content)} bytes)\n"
                     self.assertEqual(ask(sender.format("send_file"), "127.0.0.1", str(to.port), str(self.source)),
-                                     (0, f"Sent {told}"))
-                    self.assertEqual(to.printed("\n"), f"Received {told}")
+                                     (0, f"Sent {expected}"))
+                    self.assertEqual(to.printed("\n"), f"Received {expected}")
                     stored = self.folder / self.source.name
                     self.assertEqual(stored.read_bytes(), content)
                     stored.unlink()
@@ -97,13 +97,13 @@ class Files(Folder):
             with connect(to.port) as halfway:
                 halfway.sendall(b"name:4\nabc")
                 self.assertEqual(exactly(halfway, 2), b"OK")
-                self.assertEqual(self.names(), ["there"], "nobody sees half a file")
+                self.assertEqual(self.names(), ["there"], "no reader sees half a file")
                 self.assertEqual(say(to.port, b"other:1\nx"), b"OK")
         self.assertEqual(self.names(), ["other", "there"])
         self.assertEqual((self.folder / "there").read_bytes(), b"before")
 
     def test_the_sender_takes_ok_in_pieces_and_fails_on_anything_else(self) -> None:
-        for pieces, status, told in (([b"O", b"K"], 0, ""), ([b"NO"], 1, "the receiver said NO"),
+        for pieces, status, expected in (([b"O", b"K"], 0, ""), ([b"NO"], 1, "the receiver said NO"),
                                      ([b"Error: disk full\n"], 1, "the receiver said Error: disk full"),
                                      ([b"O"], 1, "the stream ended after 1 of 2 bytes"),
                                      ([b"OK", b"Error: late\n"], 1, "the receiver said Error: late")):
@@ -125,7 +125,7 @@ class Files(Folder):
                             peer.sendall(pieces[1])
                     printed, errors = sender.communicate(timeout=WAIT_S)
                     self.assertEqual(sender.returncode, status)
-                    self.assertIn(told, errors)
+                    self.assertIn(expected, errors)
                     self.assertEqual(bool(printed), status == 0)
 
     def test_that_are_not_there_are_told(self) -> None:
@@ -204,7 +204,7 @@ class Pages(Folder):
                     self.assertEqual(said, (0, "200 OK\nHello world!\n"))
 
     def answer(self, *segments: bytes) -> subprocess.CompletedProcess[str]:
-        """What http_get makes of a server that says this."""
+        """The output of http_get for this answer of a server."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
             listener.settimeout(WAIT_S)
 
@@ -256,7 +256,7 @@ class Ports(unittest.TestCase):
                     self.assertEqual(run(name, "no-such-name.invalid", "80").returncode, 1)
 
     def test_without_an_answer_are_filtered(self) -> None:
-        with socket.socket() as full, contextlib.ExitStack() as stack:  # whose queue takes nobody any more
+        with socket.socket() as full, contextlib.ExitStack() as stack:  # its queue is full
             full.bind(("127.0.0.1", 0))
             full.listen(0)
             port = full.getsockname()[1]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # The tutorials' servers and clients in both languages (examples/, tests/interop/tutorial/) talk to each other in both
-# directions, however TCP cuts what they say; and ours stand what breaks the others.
+# directions, however TCP splits their bytes; and ours survive what breaks the others.
 
 import contextlib
 import re
@@ -22,7 +22,7 @@ def padded(text: str) -> bytes:
     return text.encode().ljust(32)
 
 
-# The server, the client and its words behind the port, what the client prints, and what the server does.
+# The server, the client and its arguments after the port, what the client prints, and what the server does.
 CONVERSATIONS = [
     ("tcp_server", "tcp_client", [], "Received: Hello from the server!\n", f"Received: {HELLO}\n"),
     ("tcp_server", "error_client", [], "Received: Hello from the server!\n", "Received: Hello\n"),
@@ -41,7 +41,7 @@ CONVERSATIONS = [
     ("threaded_server", "tcp_client", [], f"Received: {HELLO}\n", ""),
 ]
 
-# What our server answers to these messages, however they are cut.
+# The answers of our server to these messages, however they are split.
 ANSWERS: dict[str, tuple[list[bytes], bytes]] = {
     "tcp_server": ([b"one\n", b"two\n"], b"Hello from the server!" * 2),
     "limited_server": ([b"one\n", b"two\n"], b"Processed: one\nProcessed: two\n"),
@@ -219,7 +219,7 @@ class Chats(unittest.TestCase):
         for name in "thread_per_client_chat", "thread_per_client_chat.py":
             with self.subTest(name), serving(name) as server, connect(server.port) as alice:
                 with connect(server.port) as bob:
-                    for byte in b"hello\n":  # again, as nobody says when alice is in
+                    for byte in b"hello\n":  # again, since no event shows that alice is in
                         bob.sendall(bytes([byte]))
                     while not select.select([alice], [], [], 0.05)[0]:
                         bob.sendall(b"hello\n")

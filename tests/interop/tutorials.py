@@ -1,4 +1,4 @@
-# What the tests of the tutorials' programs share: each program in both languages, started and talked to.
+# Helpers of the tests of the tutorials' programs: starts each program in both languages, and talks to it.
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ from support import WAIT_S
 
 OURS = pathlib.Path(os.environ.get("COAX_EXAMPLES", "build/release/examples"))
 PYTHONS = pathlib.Path(__file__).resolve().parent / "tutorial"
-# Ours with Python's, the other way round, and ours with ours: where a name stands for a server and for a client.
+# Ours with Python's, the reverse, and ours with ours: a name for a server and for a client.
 PAIRS = ("{}", "{}.py"), ("{}.py", "{}"), ("{}", "{}")
 
 
@@ -38,7 +38,7 @@ def ask(name: str, *arguments: str, given: str = "") -> tuple[int, str]:
 
 
 def is_bound(protocol: str, port: int) -> bool:
-    """In the kernel's table, so that a server is not disturbed by being looked for."""
+    """By the kernel's table, so that the check does not disturb the server."""
     listening = {"tcp": "0A", "udp": "07"}[protocol]
     rows = [row.split() for row in pathlib.Path(f"/proc/net/{protocol}").read_text().splitlines()[1:]]
     return any(row[1].endswith(f":{port:04X}") and row[3] == listening for row in rows)
@@ -56,7 +56,7 @@ class Server:
     port: int
 
     def printed(self, until: str) -> str:
-        """What it prints, up to there."""
+        """Its output, up to `until`."""
         text = ""
         deadline = time.monotonic() + WAIT_S
         while until not in text and select.select([self.process.stdout], [], [], deadline - time.monotonic())[0]:
@@ -114,7 +114,7 @@ def exactly(client: socket.socket, count: int) -> bytes:
 
 
 def say(port: int, *segments: bytes) -> bytes:
-    """Sends each of them for itself, finishes, and returns all that comes."""
+    """Sends each piece by itself, shuts down its side, and returns the answer."""
     with connect(port) as client:
         for segment in segments:
             client.sendall(segment)
@@ -123,7 +123,7 @@ def say(port: int, *segments: bytes) -> bytes:
 
 
 def cuts(*messages: bytes) -> dict[str, list[bytes]]:
-    """The ways in which they can arrive."""
+    """The ways in which TCP can split them."""
     joined = b"".join(messages)
     return {"whole": list(messages), "joined": [joined], "byte by byte": [bytes([byte]) for byte in joined]}
 

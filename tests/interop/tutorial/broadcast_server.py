@@ -1,4 +1,4 @@
-# broadcast_server.py PORT [HOST]: when somebody comes, all who are connected are told.
+# broadcast_server.py PORT [HOST]: tells all connected clients about each new one.
 
 import socket
 import sys

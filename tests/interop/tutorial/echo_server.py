@@ -1,4 +1,4 @@
-# echo_server.py PORT [HOST]: sends back what comes in pieces of at most 16 bytes, and prints them.
+# echo_server.py PORT [HOST]: receives pieces of at most 16 bytes, sends them back, and prints them.
 
 import socket
 import sys

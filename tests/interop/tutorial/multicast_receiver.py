@@ -1,4 +1,4 @@
-# multicast_receiver.py GROUP PORT [INTERFACE]: joins the group, prints what comes and acknowledges it.
+# multicast_receiver.py GROUP PORT [INTERFACE]: joins the group, prints each datagram and acknowledges it.
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-# threaded_server.py PORT [HOST]: a thread for each client, which sends back what comes.
+# threaded_server.py PORT [HOST]: an echo server with a thread for each client.
 
 import socket
 import sys

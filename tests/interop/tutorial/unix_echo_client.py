@@ -1,4 +1,4 @@
-# unix_echo_client.py PATH [TEXT]: sends a text over the Unix socket at that path and prints what comes back.
+# unix_echo_client.py PATH [TEXT]: sends a text over the Unix socket at that path and prints the answer.
 
 import socket
 import sys

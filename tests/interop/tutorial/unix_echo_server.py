@@ -1,4 +1,4 @@
-# unix_echo_server.py PATH: sends back what comes over the Unix socket at that path.
+# unix_echo_server.py PATH: an echo server on the Unix socket at that path.
 
 import os
 import socket
