@@ -89,6 +89,7 @@ Task<bool> DatagramRelay::finish_sending() {
   sending_ = true;
   co_await transport_->flush();
   sending_ = false;
+  co_await transcript_.we_finished();
   co_return true;
 }
 

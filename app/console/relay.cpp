@@ -7,10 +7,12 @@
 
 #include <CLI/App.hpp>
 #include <algorithm>
+#include <deque>
 
 #include "app/console/report.hpp"
 #include "coax/base/error.hpp"
 #include "coax/loop/timers.hpp"
+#include "coax/stream/recording_stream.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax::app {
@@ -41,7 +43,12 @@ Relay::Relay(StandardInput& input, Transcript& transcript, const RelayOptions& o
 
 Task<RelayEnd> Relay::run() {
   co_await begin();
-  co_await race(both_ways(), watch(), enough_.wait());
+  try {
+    co_await race(exchange(), watch(), enough_.wait());
+  } catch (const Error&) {
+    broken_ = std::current_exception();
+  }
+  co_await write_records();
   if (broken_) std::rethrow_exception(broken_);
   co_return end_;
 }
@@ -66,7 +73,6 @@ Task<> Relay::send_all() {
   if (!is_sent) co_return;
   const bool has_finished = co_await finish_sending();
   if (!has_finished) co_return;
-  co_await transcript_.we_finished();
   record_finished(we_finished_);
 }
 
@@ -98,11 +104,12 @@ class StreamRelay final : public Relay {
  public:
   StreamRelay(std::unique_ptr<Stream> stream, StandardInput& input, Transcript& transcript, const RelayOptions& options)
       : Relay(input, transcript, options),
-        stream_(std::move(stream)),
-        peer_(stream_->peer_name()),
+        stream_(std::move(stream), [this](Direction direction, BytesView bytes) noexcept { record(direction, bytes); }),
+        peer_(stream_.peer_name()),
         at_terminal_(::isatty(STDIN_FILENO) == 1) {}
 
-  void close() noexcept override { stream_->close(); }
+  Task<> write_records() override;
+  void close() noexcept override { stream_.close(); }
   [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
   [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override {
     const bool is_failure = end == RelayEnd::idle || (end != RelayEnd::finished && options_.wait_is_failure);
@@ -110,7 +117,17 @@ class StreamRelay final : public Relay {
   }
 
  private:
+  using Direction = RecordingStream::Direction;
+  struct Record {
+    Direction direction;
+    std::string bytes;  // empty: the end
+  };
+
+  void record(Direction direction, BytesView bytes);
+  Task<> write(const Record& record);
+  Task<> write_all_records();
   Task<> begin() override { co_await transcript_.connected(peer_); }
+  Task<> exchange() override { co_await race(both_ways(), write_all_records()); }
   Task<> wait_for_peer() override { co_return; }
   Task<bool> send(BytesView bytes) override;
   Task<bool> finish_sending() override;
@@ -118,7 +135,9 @@ class StreamRelay final : public Relay {
   [[nodiscard]] std::optional<TimePoint> due() const override;
   [[nodiscard]] RelayEnd end_when_due() const noexcept override;
 
-  std::unique_ptr<Stream> stream_;
+  RecordingStream stream_;
+  std::deque<Record> records_;  // that are not written yet: a piece each way
+  Event recorded_;
   std::string peer_;
   bool at_terminal_;
   bool peer_finished_ = false;
@@ -137,11 +156,41 @@ std::string StreamRelay::complaint_about(RelayEnd end) const {
                      format_duration(options_.wait));
 }
 
+// The stream pauses until the record is written: its peer and standard input are read no faster than standard output.
+void StreamRelay::record(Direction direction, BytesView bytes) {
+  records_.push_back({.direction = direction, .bytes = bytes.string()});
+  recorded_.set();
+  stream_.pause();
+}
+
+Task<> StreamRelay::write(const Record& record) {
+  const bool is_received = record.direction == Direction::received;
+  if (record.bytes.empty()) return is_received ? transcript_.peer_finished() : transcript_.we_finished();
+  return is_received ? transcript_.received(record.bytes) : transcript_.sent(record.bytes);
+}
+
+Task<> StreamRelay::write_records() {
+  while (!records_.empty()) {
+    const Record record = std::move(records_.front());
+    records_.pop_front();
+    co_await write(record);
+  }
+  stream_.resume();
+}
+
+Task<> StreamRelay::write_all_records() {
+  while (true) {
+    co_await recorded_.wait();
+    recorded_.clear();
+    co_await write_records();
+  }
+}
+
 Task<bool> StreamRelay::send(BytesView bytes) {
   if (bytes.empty()) co_return true;
   sending_ = true;
   try {
-    co_await stream_->send(bytes);
+    co_await stream_.send(bytes);
   } catch (const Error&) {
     broken_ = std::current_exception();
     record_finished(we_finished_);
@@ -149,13 +198,12 @@ Task<bool> StreamRelay::send(BytesView bytes) {
   }
   sending_ = false;
   last_active_ = Clock::now();
-  co_await transcript_.sent(bytes);
   co_return true;
 }
 
 Task<bool> StreamRelay::finish_sending() {
   try {
-    co_await stream_->shutdown_send();
+    co_await stream_.shutdown_send();
   } catch (const Error&) {
     broken_ = std::current_exception();
     record_finished(we_finished_);
@@ -165,11 +213,7 @@ Task<bool> StreamRelay::finish_sending() {
 }
 
 Task<> StreamRelay::recv_all() {
-  while (const BytesView bytes = co_await stream_->recv()) {
-    last_active_ = Clock::now();
-    co_await transcript_.received(bytes);
-  }
-  co_await transcript_.peer_finished();
+  while (const BytesView bytes = co_await stream_.recv()) last_active_ = Clock::now();
   if (!options_.input || (at_terminal_ && !we_finished_)) enough_.set();
   record_finished(peer_finished_);
 }
@@ -177,7 +221,7 @@ Task<> StreamRelay::recv_all() {
 std::optional<TimePoint> StreamRelay::due() const {
   std::optional<TimePoint> first;
   // A peer that accepts some of the sent bytes is not silent, nor is one whose bytes wait for our own output.
-  const TimePoint last_active = std::max({last_active_, stream_->last_active(), transcript_.last_busy()});
+  const TimePoint last_active = std::max({last_active_, stream_.last_active(), transcript_.last_busy()});
   if (options_.idle) first = later(last_active, *options_.idle);
   const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
   if (we_finished_ || peer_finished_) at(later(last_active, options_.wait));
@@ -196,8 +240,9 @@ RelayEnd StreamRelay::end_when_due() const noexcept {
 
 bool is_of_standard_io(const Error& error) { return error.peer().starts_with("standard "); }
 
-Task<> last_words(Transcript& transcript, std::string complaint, std::string why) {
+Task<> last_words(Relay& relay, Transcript& transcript, std::string complaint, std::string why) {
   try {
+    co_await relay.write_records();
     if (!complaint.empty()) co_await transcript.failed(complaint);
     co_await transcript.closed(why);
   } catch (const Error&) {  // there is no reader
@@ -225,7 +270,7 @@ Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& trans
   }
   relay.close();
   if (outcome.code != done && !complaint.empty()) complain(command, complaint);
-  if (outcome.may_go_on) co_await shield(last_words_time_max, last_words(transcript, complaint, why));
+  if (outcome.may_go_on) co_await shield(last_words_time_max, last_words(relay, transcript, complaint, why));
   if (interrupted) throw Cancelled();
   co_return outcome;
 }

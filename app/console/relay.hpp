@@ -55,6 +55,8 @@ class Relay {
   // Throws: Error when the connection, standard input or standard output fails.
   // Cancelled: the connection can only be closed; input that is under way is lost.
   Task<RelayEnd> run();
+  // Waits until all that run() received and sent is in the transcript. run() does so itself, unless it is cancelled.
+  virtual Task<> write_records() { co_return; }
   // After run(): closes the connection.
   virtual void close() noexcept = 0;
   // The error message for that end; empty: none.
@@ -71,6 +73,9 @@ class Relay {
   virtual Task<bool> send(BytesView bytes) = 0;
   virtual Task<bool> finish_sending() = 0;
   virtual Task<> recv_all() = 0;
+  // Both directions, to their ends.
+  virtual Task<> exchange() { return both_ways(); }
+  Task<> both_ways();
   // When the next time limit may expire; nothing: there is no limit now.
   [[nodiscard]] virtual std::optional<TimePoint> due() const = 0;
   // The end when that time has come.
@@ -90,7 +95,6 @@ class Relay {
   Event enough_;               // ends the relay before both directions have ended
 
  private:
-  Task<> both_ways();
   Task<> send_all();
   Task<> watch();
 

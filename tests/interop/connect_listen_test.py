@@ -443,6 +443,28 @@ class Programs(unittest.TestCase):
             self.assertEqual(client.wait(), 0)
         self.assertEqual(got, written)
 
+    def test_an_unread_transcript_holds_up_the_peer_and_loses_nothing(self) -> None:
+        sent = 0
+        held_up = threading.Event()
+
+        def send_until_it_is_held_up(peer: socket.socket) -> None:
+            nonlocal sent
+            peer.setblocking(False)
+            while sent < LARGE and can_write(peer.fileno(), 0.5):
+                sent += peer.send(bytes(1 << 16))
+            held_up.set()
+
+        with Server(send_until_it_is_held_up) as server, \
+                started("connect", "--json", "--no-input", server.address, stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE) as process:
+            self.assertTrue(held_up.wait(WAIT_S))
+            self.assertLess(sent, LARGE)
+            records = [json.loads(line) for line in process.stdout]
+            self.assertEqual(process.wait(WAIT_S), 0)
+        received = sum(each["bytes"] for each in records if each["event"] == "received")
+        self.assertEqual((received, records[-1]["received"]), (sent, sent))
+        self.assertEqual([each["event"] for each in records[-2:]], ["finished", "closed"])
+
     def test_a_reader_of_our_output_that_leaves_is_a_failure_and_no_crash(self) -> None:
         def flood(peer: socket.socket) -> None:
             with contextlib.suppress(OSError):

@@ -167,6 +167,71 @@ TEST(RecordingStream, records_of_a_cancelled_send_what_was_sent) {
   });
 }
 
+TEST(RecordingStream, delays_operations_while_it_is_paused) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Record record;
+    RecordingStream stream(std::move(near), record.sink());
+    co_await far->send("question");
+    stream.pause();
+    EXPECT_FALSE(stream.queue("ping"));
+    EXPECT_EQ(co_await outcome(timeout(1ms, stream.recv())), "timed_out");
+    EXPECT_EQ(co_await outcome(timeout(1ms, stream.send("never"))), "timed_out");
+    EXPECT_EQ(record.text, "");
+    TaskGroup group;
+    group.spawn([](Stream& of) -> Task<> { co_await of.send("first"); }(stream));
+    group.spawn([](Stream& of) -> Task<> { co_await of.send("second"); }(stream));
+    group.spawn([](RecordingStream& of) -> Task<> {
+      of.resume();
+      co_return;
+    }(stream));
+    EXPECT_EQ((co_await stream.recv()).text(), "question");
+    co_await group.join();
+    EXPECT_EQ(co_await far->recv_exactly(11), "firstsecond");
+    EXPECT_EQ(record.text, "<question>first>second");
+  });
+}
+
+TEST(RecordingStream, that_is_paused_ends_what_waits_when_it_is_closed) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Record record;
+    RecordingStream stream(std::move(near), record.sink());
+    stream.pause();
+    std::vector<std::string> ends;
+    TaskGroup group;
+    group.spawn([](Stream& of, std::vector<std::string>& to) -> Task<> {
+      to.push_back(co_await outcome(of.send("x")));
+    }(stream, ends));
+    group.spawn([](Stream& of, std::vector<std::string>& to) -> Task<> { to.push_back(co_await outcome(of.recv())); }(
+                                                                 stream, ends));
+    group.spawn([](Stream& of) -> Task<> {
+      of.close();
+      co_return;
+    }(stream));
+    co_await group.join();
+    EXPECT_EQ(ends, (std::vector<std::string>{"invalid", "invalid"}));
+    EXPECT_EQ(record.text, "");
+  });
+}
+
+TEST(RecordingStream, that_is_paused_returns_the_end_when_its_input_is_ended) {
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    Record record;
+    RecordingStream stream(std::move(near), record.sink());
+    stream.pause();
+    TaskGroup group;
+    group.spawn([](Stream& of) -> Task<> {
+      of.end_input();
+      co_return;
+    }(stream));
+    EXPECT_TRUE((co_await stream.recv()).empty());
+    co_await group.join();
+    EXPECT_EQ(record.text, "<.");
+  });
+}
+
 TEST(LimitedStream, refuses_a_rate_of_0) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair();

@@ -97,6 +97,23 @@ inline std::unique_ptr<Stream> with_rates(std::unique_ptr<Stream> below) {
 inline std::unique_ptr<Stream> recorded(std::unique_ptr<Stream> below) {
   return std::make_unique<RecordingStream>(std::move(below), [](RecordingStream::Direction, BytesView) noexcept {});
 }
+// Its sink pauses at each record of 100 bytes or more, until the next turn of the loop.
+inline std::unique_ptr<Stream> recorded_slowly(std::unique_ptr<Stream> below) {
+  struct Resume : Completion {
+    Resume() noexcept : Completion([](Completion& self) noexcept { static_cast<Resume&>(self).stream->resume(); }) {}
+    RecordingStream* stream = nullptr;
+  };
+  auto owned = std::make_unique<Resume>();
+  Resume& resume = *owned;
+  auto stream = std::make_unique<RecordingStream>(
+      std::move(below), [owned = std::move(owned)](RecordingStream::Direction, BytesView bytes) noexcept {
+        if (bytes.size() < 100) return;
+        owned->stream->pause();
+        owned->stream->loop().run_next_turn(*owned);
+      });
+  resume.stream = stream.get();
+  return stream;
+}
 inline Task<StreamPair> limited_tcp_pair() {
   StreamPair pair = co_await tcp_pair();
   pair.near = with_rates(std::move(pair.near));
@@ -107,6 +124,12 @@ inline Task<StreamPair> recorded_memory_pair() {
   StreamPair pair = co_await memory_pair();
   pair.near = recorded(std::move(pair.near));
   pair.far = recorded(std::move(pair.far));
+  co_return pair;
+}
+inline Task<StreamPair> slowly_recorded_tcp_pair() {
+  StreamPair pair = co_await narrow_tcp_pair();
+  pair.near = recorded_slowly(std::move(pair.near));
+  pair.far = recorded_slowly(std::move(pair.far));
   co_return pair;
 }
 inline Task<StreamPair> layered_unix_pair() {
@@ -190,6 +213,7 @@ inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
                                               {"narrow_memory", narrow_memory_pair},
                                               {"limited_tcp", limited_tcp_pair},
                                               {"recorded_memory", recorded_memory_pair},
+                                              {"slowly_recorded_tcp", slowly_recorded_tcp_pair},
                                               {"layered_unix", layered_unix_pair},
                                               {"end_marked", end_marked_pair, false, true}};
 
