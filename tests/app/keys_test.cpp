@@ -153,14 +153,14 @@ TEST(Keys, what_is_incomplete_at_a_pause_is_dropped) {
   }
 }
 
-TEST(Keys, a_cut_sequence_does_not_take_the_key_behind_it) {
+TEST(Keys, an_incomplete_sequence_does_not_consume_the_next_key) {
   EXPECT_EQ(line_after("a\x1b[1;\x1b[Db"), "ba");
   EXPECT_EQ(line_after("a\x1b[\xc3\xbc"), "aü");
   EXPECT_EQ(keys_of("\x1b[1\r"), std::vector<Key>{Key{.kind = Kind::enter}});
   EXPECT_EQ(keys_of("\x1b]0;x\r"), std::vector<Key>{Key{.kind = Kind::enter}});
 }
 
-TEST(Keys, the_mark_of_a_pastes_end_may_come_in_pieces_however_late) {
+TEST(Keys, the_end_mark_of_a_paste_may_arrive_in_late_pieces) {
   for (const std::size_t cut : {1UZ, 2UZ, 5UZ}) {
     const std::string_view mark = "\x1b[201~";
     Keys keys;

@@ -34,7 +34,7 @@ TEST(Error, carries_the_code_of_the_system) {
   EXPECT_EQ(Error(ErrorKind::timed_out, "recv from", "", "nothing came").code(), std::errc::timed_out);
 }
 
-TEST(Error, of_an_incomplete_read_carries_what_came) {
+TEST(Error, of_an_incomplete_read_carries_the_received_bytes) {
   const coax::IncompleteRead error("10.0.0.1:7", "abc", 10);
   EXPECT_STREQ(error.what(), "recv from 10.0.0.1:7: the stream ended after 3 of 10 bytes");
   EXPECT_EQ(error.received(), "abc");
@@ -73,7 +73,7 @@ TEST(ToString, spells_the_kind) {
   EXPECT_EQ(to_string(ErrorKind::other), "other");
 }
 
-TEST(Error, escapes_what_may_come_from_outside) {
+TEST(Error, escapes_untrusted_text) {
   const Error words(ErrorKind::protocol, "ask\n", "@a\x1B[2J", "said \u202E\xFF");
   EXPECT_STREQ(words.what(), "ask\\x0A @a\\x1B[2J: said \\xE2\\x80\\xAE\\xFF");
   EXPECT_EQ(words.operation(), "ask\\x0A");

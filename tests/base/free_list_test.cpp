@@ -8,7 +8,7 @@
 using namespace coax;
 using namespace std::chrono_literals;
 
-TEST(FreeList, empty_gives_null) {
+TEST(FreeList, empty_returns_null) {
   FreeList<int, 2> list;
   EXPECT_EQ(list.acquire(), nullptr);
 }

@@ -181,7 +181,7 @@ TEST_F(LogPipe, printed_errors_keep_their_place) {
 }
 
 // Each call would block without an end: nothing is read before the last one has returned.
-TEST_F(LogPipe, that_is_not_read_holds_up_nobody_and_counts) {
+TEST_F(LogPipe, that_is_not_read_blocks_no_writer_and_counts) {
   constexpr int count = 50'000;
   const std::string filler(100, 'x');
   for (int number = 0; number < count; ++number) log_::info("{} {}", number, filler);
@@ -219,7 +219,7 @@ TEST_F(LogPipe, of_several_threads_has_whole_lines) {
   for (const std::string& line : lines) EXPECT_EQ(line.size(), 30U + 60U) << line;
 }
 
-TEST_F(LogPipe, goes_on_in_the_child_of_a_fork) {
+TEST_F(LogPipe, continues_in_the_child_of_a_fork) {
   if (has_thread_sanitizer) GTEST_SKIP() << "ThreadSanitizer lets the child of a process with threads start none";
   log_::info("parent");
   const ::pid_t child = ::fork();

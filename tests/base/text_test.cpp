@@ -83,7 +83,7 @@ TEST(Utf8, knows_every_pair_and_triple_of_bytes) {
   }
 }
 
-TEST(Utf8Check, tells_the_wrong_byte_when_it_comes_and_never_recovers) {
+TEST(Utf8Check, reports_an_invalid_byte_at_once_and_never_recovers) {
   Utf8Check check;
   EXPECT_TRUE(check.feed("abc\xF0\x9F"));
   EXPECT_FALSE(check.complete());

@@ -49,7 +49,7 @@ Task<> publish_lines(Topic& topic, int count, int& published) {
   }
 }
 
-TEST(Publish, waits_while_a_subscriber_is_behind_and_loses_nothing) {
+TEST(Publish, waits_for_a_slow_subscriber_and_loses_no_message) {
   run([]() -> Task<> {
     Topic topic;
     Reader reader;
@@ -174,7 +174,7 @@ TEST(Publish, on_two_loops_waits_for_subscribers_of_both) {
       {.threads = 2});
 }
 
-TEST(Topic, subscriptions_that_begin_and_end_within_a_turn_get_what_is_theirs) {
+TEST(Topic, subscriptions_within_a_turn_receive_their_messages) {
   run([]() -> Task<> {
     Topic topic;
     Reader reader;
@@ -196,7 +196,7 @@ TEST(Topic, subscriptions_that_begin_and_end_within_a_turn_get_what_is_theirs) {
   });
 }
 
-TEST(Topic, that_is_closed_gives_a_new_subscriber_the_end) {
+TEST(Topic, closed_returns_the_end_to_a_new_subscriber) {
   run([]() -> Task<> {
     Topic topic;
     Reader early;

@@ -68,7 +68,7 @@ TEST(Topic, gives_each_outbox_the_form_that_it_names) {
   });
 }
 
-TEST(Topic, what_was_published_before_a_subscription_ends_is_in_its_outbox) {
+TEST(Topic, messages_before_the_end_are_in_the_outbox) {
   run([]() -> Task<> {
     Topic topic;
     Outbox outbox;
@@ -82,7 +82,7 @@ TEST(Topic, what_was_published_before_a_subscription_ends_is_in_its_outbox) {
   });
 }
 
-TEST(Topic, catching_up_puts_what_was_said_before_what_is_told) {
+TEST(Topic, catching_up_precedes_new_messages) {
   run([]() -> Task<> {
     Topic topic;
     auto [near, far] = memory_stream_pair();
@@ -97,7 +97,7 @@ TEST(Topic, catching_up_puts_what_was_said_before_what_is_told) {
   });
 }
 
-TEST(Topic, on_two_loops_everybody_has_the_same_order_and_all_of_it) {
+TEST(Topic, on_two_loops_all_subscribers_receive_all_in_one_order) {
   static constexpr int each = 2000;
   run(
       []() -> Task<> {
@@ -201,7 +201,7 @@ TEST(Subscription, last_of_an_open_topic_finishes_the_outbox_after_closed_ones) 
   });
 }
 
-TEST(Outbox, that_overflows_ends_its_drain_even_while_the_peer_does_not_read) {
+TEST(Outbox, overflow_ends_its_drain_while_the_peer_does_not_read) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair(1000);
     Outbox outbox({.bytes_max = 5000, .stalled_max = 50ms});

@@ -67,7 +67,7 @@ TEST(CheckNick, what_unicode_has_not_assigned_is_refused) {
   EXPECT_EQ(text_of("a\uE000"), "a nickname must not have the character U+E000");
 }
 
-TEST(CheckNick, joiners_stand_where_the_script_needs_them) {
+TEST(CheckNick, joiners_are_allowed_where_the_script_needs_them) {
   EXPECT_EQ(shown("नमस\u094D\u200Dते"), "नमस\u094D\u200Dते");                                          // after a virama
   EXPECT_EQ(shown("\u0645\u06CC\u200C\u062E\u0648\u0627"), "\u0645\u06CC\u200C\u062E\u0648\u0627");  // between letters
   EXPECT_EQ(shown("\u0627\u200C\u0645"), "");  // after a letter that does not join
@@ -108,7 +108,7 @@ TEST(CheckNick, what_looks_like_error_is_reserved) {
   }
 }
 
-TEST(NickKeys, of_names_that_look_alike_meet) {
+TEST(NickKeys, of_names_that_look_alike_are_equal) {
   EXPECT_TRUE(alike("alice", "ALICE"));
   EXPECT_TRUE(alike("alice", "\u0430lice"));  // Cyrillic a
   EXPECT_TRUE(alike("alice", "\u0410lice"));  // and capital

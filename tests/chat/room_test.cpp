@@ -120,7 +120,7 @@ void live(Room& room, std::list<Client>& clients, test::Random& random) {
   }
 }
 
-TEST(Room, replay_of_its_events_gives_the_same_state) {
+TEST(Room, replay_of_its_events_restores_the_same_state) {
   test::Random random;
   for (int round = 0; round < 50; ++round) {
     run([&]() -> Task<> {

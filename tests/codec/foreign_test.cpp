@@ -40,7 +40,7 @@ TEST(ForeignDetector, tls_record_and_ssh_banner_are_found_at_once) {
   expect(ForeignProtocol::ssh, "SSH-1.99-x\n");
 }
 
-TEST(ForeignDetector, text_that_resembles_is_none) {
+TEST(ForeignDetector, similar_text_is_not_detected) {
   for (const std::string_view text : {"GET well soon\n",
                                       "POST\n",
                                       "alice\n",

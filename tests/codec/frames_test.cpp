@@ -96,7 +96,7 @@ TEST(DelimitedFrames, are_cut_off_without_it_unless_the_end_is_as_good) {
   EXPECT_EQ(frames_of(Framing::delimited("--", Framing::AtEnd::whole), "a--"), Events{"a"});
 }
 
-TEST(DelimitedFrames, of_the_limit_pass_and_above_it_are_told_once_and_dropped_to_their_delimiter) {
+TEST(DelimitedFrames, above_the_limit_are_reported_once_and_skipped) {
   const Framing framing = Framing::delimited("<>");
   EXPECT_EQ(frames_of(framing, "12345678<>1<>"), (Events{"12345678", "1"}));
   EXPECT_EQ(frames_of(framing, "123456789<>1<>"), (Events{"(too long)", "1"}));
@@ -130,7 +130,7 @@ TEST(DelimitedFrames, do_not_carry_what_would_read_as_two) {
 
 // --- behind their length ---
 
-TEST(PrefixedFrames, come_behind_their_length_in_either_order) {
+TEST(PrefixedFrames, are_decoded_with_either_byte_order) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u8), "\3abc\0\1d"sv), (Events{"abc", "", "d"}));
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16), "\0\3abc"sv), Events{"abc"});
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16, ByteOrder::little), "\3\0abc"sv), Events{"abc"});
@@ -148,14 +148,14 @@ TEST(PrefixedFrames, use_each_byte_of_their_length) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::varint), "\x82\2" + payload, 0x102), Events{payload});
 }
 
-TEST(PrefixedFrames, that_the_end_cuts_say_what_had_come) {
+TEST(PrefixedFrames, cut_off_by_the_end_carry_the_received_bytes) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16), "\0"sv), Events{"rest: (cut off) "});
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16), "\0\2"sv), Events{"rest: (cut off) "});
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16), "\0\2a"sv), Events{"rest: (cut off) a"});
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u16), ""), Events{});
 }
 
-TEST(PrefixedFrames, above_the_limit_are_told_once_and_passed_over) {
+TEST(PrefixedFrames, above_the_limit_are_reported_once_and_skipped) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u8),
                       "\x08"
                       "12345678\1a"),
@@ -169,7 +169,7 @@ TEST(PrefixedFrames, above_the_limit_are_told_once_and_passed_over) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u8), "\1a", 0), Events{"(too long)"});
 }
 
-TEST(PrefixedFrames, behind_a_varint_of_more_than_64_bits_are_none) {
+TEST(PrefixedFrames, after_a_varint_of_more_than_64_bits_there_are_none) {
   const std::string nine(9, '\xff');
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::varint), nine + "\1abc"), Events{"(too long)"});
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::varint), "\1a" + nine + "\2abc"), (Events{"a", "(bad length)"}));
@@ -196,7 +196,7 @@ TEST(PrefixedFrames, are_as_long_as_the_length_can_tell) {
 
 // --- until the end ---
 
-TEST(FramesUntilClose, are_one_even_when_nothing_comes) {
+TEST(FramesUntilClose, are_one_even_without_bytes) {
   EXPECT_EQ(frames_of(Framing::until_close(), "abcdefgh"), Events{"rest: abcdefgh"});
   EXPECT_EQ(frames_of(Framing::until_close(), ""), Events{"rest: "});
   EXPECT_EQ(frames_of(Framing::until_close(), "abcdefghi"), Events{"(too long)"});
@@ -205,7 +205,7 @@ TEST(FramesUntilClose, are_one_even_when_nothing_comes) {
 
 // --- all ---
 
-TEST(Frames, come_out_as_they_went_in) {
+TEST(Frames, are_received_as_they_were_sent) {
   std::mt19937 random(coax::test::seed());
   for (const LengthPrefix prefix :
        {LengthPrefix::u8, LengthPrefix::u16, LengthPrefix::u32, LengthPrefix::u64, LengthPrefix::varint}) {
@@ -224,7 +224,7 @@ TEST(Frames, come_out_as_they_went_in) {
   }
 }
 
-TEST(FrameDecoder, tells_a_frame_that_is_too_long_before_it_has_come) {
+TEST(FrameDecoder, reports_a_frame_that_is_too_long_before_its_end) {
   FrameDecoder prefixed_frames(Framing::length_prefixed(), 3);
   prefixed_frames.feed("\0\0\0\4"sv);
   EXPECT_EQ(prefixed_frames.next()->kind, FrameEvent::Kind::too_long);
@@ -241,7 +241,7 @@ TEST(FrameDecoder, lends_a_whole_frame_from_the_fed_bytes) {
   EXPECT_EQ(frames.next()->bytes.data(), fed.data() + 4);
 }
 
-TEST(FrameDecoder, holds_memory_for_what_has_come_and_not_for_what_was_announced) {
+TEST(FrameDecoder, holds_memory_for_received_not_for_announced_bytes) {
   const std::size_t before = coax::test::allocated_bytes();
   FrameDecoder frames(Framing::length_prefixed(), 1 << 30);
   frames.feed("\x3f\0\0\0ab"sv);

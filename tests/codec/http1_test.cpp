@@ -330,7 +330,7 @@ TEST(ChunkedRequest, with_malformed_framing_is_refused) {
   }
 }
 
-TEST(ChunkedRequest, that_is_too_long_is_refused_before_the_chunk_comes) {
+TEST(ChunkedRequest, too_long_is_refused_before_the_chunk_arrives) {
   EXPECT_EQ(status_of(chunked("A\r\n0123456789\r\n0\r\n\r\n"), small), 0);
   EXPECT_EQ(status_of(chunked("B\r\n"), small), 413);
   EXPECT_EQ(status_of(chunked("5\r\n01234\r\n6\r\n"), small), 413);
@@ -350,7 +350,7 @@ TEST(ChunkedRequest, that_is_mostly_framing_is_refused) {
   EXPECT_EQ(status_of(chunked(many + "0\r\n\r\n")), 0);
 }
 
-TEST(RequestParser, tells_when_the_client_waits_to_be_told_to_go_on) {
+TEST(RequestParser, reports_that_the_client_expects_100_continue) {
   RequestParser parser;
   EXPECT_TRUE(parser.feed(post("Expect: 100-Continue\r\nContent-Length: 2\r\n")));
   EXPECT_TRUE(parser.head_done());
@@ -383,14 +383,14 @@ TEST(RequestParser, takes_no_more_than_one_request) {
   EXPECT_EQ(parser.feed(two), two.size() / 2);
 }
 
-TEST(RequestParser, keeps_the_limit_on_a_body_that_is_taken_out_as_it_comes) {
+TEST(RequestParser, limits_the_whole_body_even_when_parts_are_taken_out) {
   RequestParser parser(small);
   EXPECT_TRUE(parser.feed(chunked("6\r\n012345\r\n")));
   EXPECT_EQ(std::exchange(parser.body(), {}), "012345");
   EXPECT_EQ(parser.feed("6\r\n").error().status, 413);
 }
 
-TEST(RequestParser, looks_at_each_character_wherever_it_stands) {
+TEST(RequestParser, checks_each_character_at_every_position) {
   for (int octet = 0; octet < 256; ++octet) {
     const char c = static_cast<char>(octet);
     const bool visible = octet > ' ' && octet < 0x7F;
@@ -421,7 +421,7 @@ TEST(RequestParser, lends_the_bytes_until_they_are_to_be_kept) {
   EXPECT_EQ(parser.body(), "abc");
 }
 
-TEST(RequestParser, has_started_when_an_empty_line_has_come) {
+TEST(RequestParser, has_started_after_an_empty_line) {
   RequestParser parser;
   EXPECT_TRUE(parser.feed("\r\n"));
   EXPECT_TRUE(parser.started());
@@ -477,7 +477,7 @@ TEST(Response, has_no_body_where_the_rfc_says_so) {
             (Messages{"403 No 1.1|Content-Length=1|keep|a"}));
 }
 
-TEST(Response, without_a_length_goes_on_until_the_end) {
+TEST(Response, without_a_length_lasts_until_the_end) {
   EXPECT_EQ(responses_of("HTTP/1.1 200 OK\r\n\r\nabc\r\n\r\n"),
             (Messages{"until the end: 200 OK 1.1|close|abc\r\n\r\n"}));
   EXPECT_EQ(responses_of("HTTP/1.1 200 OK\r\n\r\n"), (Messages{"until the end: 200 OK 1.1|close|"}));

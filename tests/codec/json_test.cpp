@@ -38,7 +38,7 @@ TEST(Json, is_one_value_of_any_kind_with_white_space_around_it) {
   }
 }
 
-TEST(Json, that_is_none_says_where_and_why) {
+TEST(Json, that_is_invalid_reports_position_and_reason) {
   const std::pair<std::string_view, std::string_view> faults[] = {
       {"", "it is cut off (0)"},
       {" ", "it is cut off (1)"},
@@ -86,7 +86,7 @@ TEST(Json, that_is_none_says_where_and_why) {
   }
 }
 
-TEST(Json, stands_no_deeper_than_it_may) {
+TEST(Json, is_nested_no_deeper_than_the_limit) {
   EXPECT_EQ(fault_of(R"([{"a":[]}])"), "none");
   EXPECT_EQ(fault_of(R"([[[]],[[]],{"a":{}}])"), "none");
   EXPECT_EQ(fault_of("[[[[]]]]"), "arrays and objects are nested too deeply (3)");

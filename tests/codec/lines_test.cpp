@@ -54,7 +54,7 @@ TEST(Lines, have_a_rest_that_no_line_end_follows) {
   EXPECT_EQ(lines_of("bc"), (Events{"rest: bc"}));
 }
 
-TEST(Lines, of_the_limit_pass_and_above_it_are_told_once_and_dropped_to_their_end) {
+TEST(Lines, above_the_limit_are_reported_once_and_skipped) {
   EXPECT_EQ(lines_of("12345678\n1\n"), (Events{"12345678", "1"}));
   EXPECT_EQ(lines_of("12345678\r\n1\n"), (Events{"12345678", "1"}));
   EXPECT_EQ(lines_of("123456789\n1\n"), (Events{"(too long)", "1"}));
@@ -76,7 +76,7 @@ TEST(Lines, of_random_bytes_do_not_depend_on_how_they_are_cut) {
   }
 }
 
-TEST(LineDecoder, tells_a_line_that_is_too_long_before_its_end_has_come) {
+TEST(LineDecoder, reports_a_line_that_is_too_long_before_its_end) {
   LineDecoder lines(3);
   lines.feed("1234");
   EXPECT_EQ(lines.next()->kind, LineEvent::Kind::too_long);
@@ -100,7 +100,7 @@ TEST(LineDecoder, starts_a_new_line_after_the_rest_was_taken) {
   EXPECT_EQ(lines.next()->bytes.text(), "ef");
 }
 
-TEST(LineDecoder, knows_whether_a_line_end_has_ever_come) {
+TEST(LineDecoder, knows_whether_a_line_end_was_received) {
   LineDecoder lines(2);
   lines.feed("ab");
   EXPECT_FALSE(lines.next());

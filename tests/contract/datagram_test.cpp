@@ -41,7 +41,7 @@ Task<> ask(DatagramTransport& transport, const std::vector<std::string>& questio
 
 // --- datagrams ---
 
-TEST(Datagrams, one_comes_whole_and_says_from_whom) {
+TEST(Datagrams, one_arrives_complete_with_its_sender) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     DatagramTransport far("127.0.0.1:0");
@@ -85,7 +85,7 @@ TEST(Datagrams, reply_leaves_from_the_address_that_was_asked) {
   run([] { return expect_answers_from("127.0.0.2:0", "127.0.0.2"); });
 }
 
-TEST(Datagrams, on_a_wildcard_tells_which_address_it_reached) {
+TEST(Datagrams, on_a_wildcard_reports_the_local_address) {
   run([]() -> Task<> {
     DatagramTransport server("0.0.0.0:0");
     DatagramTransport client(loopback);
@@ -144,7 +144,7 @@ TEST(Datagrams, ten_thousand_go_through_batches_each_with_its_own_content) {
   });
 }
 
-TEST(Datagrams, what_is_joined_on_the_way_comes_one_by_one) {
+TEST(Datagrams, joined_datagrams_are_received_one_by_one) {
   const auto repeat = [](std::size_t count, std::size_t bytes) {
     std::vector<std::string> texts;
     for (std::size_t number = 0; number != count; ++number) {
@@ -247,7 +247,7 @@ TEST(Datagrams, many_that_wait_do_not_keep_others_from_their_turn) {
 
 // --- errors ---
 
-TEST(Datagrams, that_nobody_is_there_is_told_on_a_connected_one_with_the_name) {
+TEST(Datagrams, without_a_receiver_a_connected_one_names_the_peer) {
   run([]() -> Task<> {
     const Address to = nowhere();
     DatagramTransport near = DatagramTransport::connect(to);
@@ -263,7 +263,7 @@ TEST(Datagrams, that_nobody_is_there_is_told_on_a_connected_one_with_the_name) {
   });
 }
 
-TEST(Datagrams, a_sender_is_told_too_and_only_once) {
+TEST(Datagrams, an_error_is_thrown_by_send_too_and_only_once) {
   run([]() -> Task<> {
     const Address to = nowhere();
     DatagramTransport near = DatagramTransport::connect(to);
@@ -277,7 +277,7 @@ TEST(Datagrams, a_sender_is_told_too_and_only_once) {
   });
 }
 
-TEST(Datagrams, news_of_an_earlier_one_does_not_keep_the_next_from_its_receiver) {
+TEST(Datagrams, an_earlier_error_does_not_drop_the_next_one) {
   run([]() -> Task<> {
     const Address to = nowhere();
     DatagramTransport near = DatagramTransport::connect(to);
@@ -292,7 +292,7 @@ TEST(Datagrams, news_of_an_earlier_one_does_not_keep_the_next_from_its_receiver)
   });
 }
 
-TEST(Datagrams, an_unconnected_one_does_not_hear_who_is_not_there) {
+TEST(Datagrams, an_unconnected_one_gets_no_error_without_a_receiver) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     DatagramTransport far(loopback);
@@ -376,7 +376,7 @@ TEST(Datagrams, only_the_peer_of_a_connected_one_is_heard) {
 
 // --- waiting ---
 
-TEST(Datagrams, a_cancelled_receive_takes_nothing) {
+TEST(Datagrams, a_cancelled_receive_loses_no_datagram) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     DatagramTransport far(loopback);
@@ -396,7 +396,7 @@ TEST(Datagrams, a_cancelled_receive_takes_nothing) {
   });
 }
 
-TEST(Datagrams, closing_ends_who_waits) {
+TEST(Datagrams, close_ends_waiting_tasks) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     std::string end;
@@ -420,7 +420,7 @@ TEST(Datagrams, what_is_queued_leaves_when_it_is_closed) {
   });
 }
 
-TEST(Datagrams, a_second_receiver_is_told_that_there_is_one) {
+TEST(Datagrams, a_second_receiver_throws) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     std::string end;
@@ -504,7 +504,7 @@ TEST(Datagrams, sockets_that_share_a_port_share_the_peers) {
 
 // --- groups ---
 
-TEST(Datagrams, a_member_of_a_group_hears_what_is_sent_to_it) {
+TEST(Datagrams, a_member_receives_datagrams_to_the_group) {
   run([]() -> Task<> {
     const unsigned interface = interface_index("lo");
     const Endpoint group = *Endpoint::from_ip("224.1.1.1", 0);
@@ -546,7 +546,7 @@ TEST(Datagrams, of_one_source_only_that_one_is_heard) {
   });
 }
 
-TEST(Datagrams, to_everybody_goes_only_what_is_meant_to) {
+TEST(Datagrams, broadcast_needs_its_option) {
   run([]() -> Task<> {
     DatagramTransport far("0.0.0.0:0");
     // On a real loopback interface the broadcast address of its network; a simulated network has only the other one.

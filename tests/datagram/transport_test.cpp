@@ -46,7 +46,7 @@ struct Flood {
 
 }  // namespace
 
-TEST_F(DatagramsOfTheKernel, what_was_broadcast_is_answered_from_the_address_of_its_interface) {
+TEST_F(DatagramsOfTheKernel, a_broadcast_is_answered_from_its_interfaces_address) {
   run([]() -> Task<> {
     for (const std::string_view wildcard : {"0.0.0.0:0", "[::]:0"}) {
       DatagramTransport server(wildcard);
@@ -92,7 +92,7 @@ TEST_F(DatagramsOfTheKernel, where_joining_is_refused_all_are_sent_one_by_one) {
 }
 
 // The question was not sent: a task that waits for the answer would wait without an end.
-TEST_F(UnixDatagrams, a_receiver_that_waits_is_told_what_could_not_be_sent) {
+TEST_F(UnixDatagrams, a_waiting_receiver_throws_the_error_of_a_send) {
   run([]() -> Task<> {
     auto far = std::make_unique<DatagramTransport>(any_unix_name());
     DatagramTransport near = DatagramTransport::connect(far->local());
@@ -108,7 +108,7 @@ TEST_F(UnixDatagrams, a_receiver_that_waits_is_told_what_could_not_be_sent) {
   });
 }
 
-TEST_F(UnixDatagrams, come_whole_with_the_name_of_their_sender) {
+TEST_F(UnixDatagrams, arrive_complete_with_the_name_of_their_sender) {
   run([]() -> Task<> {
     const std::string path = fmt::format("{}/coax-datagrams-{}", ::testing::TempDir(), ::getpid());
     DatagramTransport server("unix:" + path);
@@ -228,7 +228,7 @@ TEST_F(UnixDatagrams, a_peer_that_does_not_read_holds_up_no_other) {
   });
 }
 
-TEST_F(UnixDatagrams, a_name_that_is_not_there_is_told_when_asked) {
+TEST_F(UnixDatagrams, flush_throws_for_a_name_without_a_socket) {
   run([]() -> Task<> {
     DatagramTransport near(any_unix_name());
     co_await near.send_to("x", UnixName::abstract("no socket has this name"));
@@ -237,7 +237,7 @@ TEST_F(UnixDatagrams, a_name_that_is_not_there_is_told_when_asked) {
   });
 }
 
-TEST_F(UnixDatagrams, descriptors_that_come_along_are_closed) {
+TEST_F(UnixDatagrams, received_descriptors_are_closed) {
   run([]() -> Task<> {
     DatagramTransport far(any_unix_name());
     const Socket near = unix_datagram_socket();

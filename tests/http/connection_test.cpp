@@ -106,7 +106,7 @@ TEST(Http, a_chunked_body_is_put_together) {
           .ends_with("Content-Type: text/plain; charset=utf-8\r\nContent-Length: 3\r\n\r\nabc"));
 }
 
-TEST(Http, who_expects_100_continue_gets_it) {
+TEST(Http, a_client_that_expects_100_continue_gets_it) {
   const std::string text =
       answer("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nx", 1);
   EXPECT_TRUE(text.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")) << text;
@@ -152,14 +152,14 @@ TEST(Http, a_pattern_that_no_request_can_match_is_refused) {
   EXPECT_THROW(app.websocket("/", std::function<Task<>(ws::WebSocket&)>()), Error);
 }
 
-TEST(Http, a_handler_that_throws_is_500_and_the_connection_goes_on) {
+TEST(Http, a_handler_that_throws_is_500_and_keeps_the_connection) {
   const std::string text = answer("GET /fails HTTP/1.1\r\nHost: a\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(text.starts_with("HTTP/1.1 500 "));
   EXPECT_TRUE(text.ends_with("Hello world!"));
   EXPECT_EQ(text.find("on purpose"), std::string::npos) << "what went wrong is for the log alone";
 }
 
-TEST(Http, a_response_that_cannot_be_written_is_500_and_what_was_answered_before_is_sent) {
+TEST(Http, an_invalid_response_is_500_after_the_earlier_ones) {
   for (const std::string_view path : {"/bad-header", "/bad-type", "/bad-status", "/fails/later"}) {
     const std::string request = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
     const std::string text = answer(request + fmt::format("GET {} HTTP/1.1\r\nHost: a\r\n\r\n", path) + request);
@@ -266,7 +266,7 @@ TEST(Http, a_request_that_is_wrong_is_refused_and_the_connection_ends) {
   }
 }
 
-TEST(Http, a_head_that_does_not_come_in_time_is_408) {
+TEST(Http, a_head_that_is_late_is_408) {
   std::string text;
   run([&]() -> Task<> {
     auto [server, client] = memory_stream_pair();

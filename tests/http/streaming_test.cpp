@@ -108,7 +108,7 @@ TEST_F(HttpStreaming, a_body_is_read_however_it_is_cut_and_framed) {
               std::string::npos);
 }
 
-TEST_F(HttpStreaming, the_client_is_told_to_continue_when_the_body_is_asked_for) {
+TEST_F(HttpStreaming, the_client_gets_100_continue_when_the_body_is_read) {
   const std::string head = "POST /{} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
   const auto ask = [&](std::string_view path) {
     return answer(counting_app(), fmt::format(fmt::runtime(head), path) + "x", 1);
@@ -137,7 +137,7 @@ TEST_F(HttpStreaming, a_body_above_the_limit_is_413) {
   EXPECT_EQ(body_of(answer(counting_app(), "POST /all HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd")), "abcd");
 }
 
-TEST_F(HttpStreaming, a_malformed_body_is_400_and_one_that_is_cut_short_has_no_response) {
+TEST_F(HttpStreaming, a_malformed_body_is_400_and_a_truncated_one_unanswered) {
   const std::string head = "POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   EXPECT_TRUE(answer(counting_app(), head + "2\r\nab\r\nx\r\n", 1).starts_with("HTTP/1.1 400 "));
   EXPECT_EQ(answer(counting_app(), head + "2\r\na", 1), "");
@@ -308,7 +308,7 @@ TEST_F(HttpStreaming, a_producer_can_wait_until_the_client_has_left) {
   });
 }
 
-TEST_F(HttpStreaming, a_client_that_has_left_is_noticed_behind_its_next_request) {
+TEST_F(HttpStreaming, a_client_that_has_left_is_noticed_after_its_next_request) {
   for (const std::string_view more : {"G", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"}) {
     for (const bool is_reset : {false, true}) {
       run([&]() -> Task<> {
@@ -336,7 +336,7 @@ TEST_F(HttpStreaming, a_client_that_has_left_is_noticed_behind_its_next_request)
   }
 }
 
-TEST_F(HttpStreaming, requests_that_arrive_while_a_producer_waits_are_answered_after_it) {
+TEST_F(HttpStreaming, requests_during_a_streamed_response_wait_for_its_end) {
   run([]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     Event has_sent;
@@ -566,7 +566,7 @@ TEST_F(HttpStreaming, a_websocket_sees_its_request_and_a_client_masks) {
   });
 }
 
-TEST_F(HttpStreaming, a_websocket_that_is_refused_tells_the_client_why) {
+TEST_F(HttpStreaming, a_refused_websocket_reports_the_reason) {
   run([]() -> Task<> {
     auto [server, client] = memory_stream_pair();
     const Handler handler = http::handler(bare());

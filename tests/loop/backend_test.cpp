@@ -151,7 +151,7 @@ TEST_F(BackendContract, a_cancelled_recv_took_nothing) {
   EXPECT_EQ(recv.text(), "x");
 }
 
-TEST_F(BackendContract, the_name_of_a_closed_descriptor_does_nothing_to_its_successor) {
+TEST_F(BackendContract, a_stale_descriptor_does_not_affect_its_successor) {
   const Descriptor old = listen();
   backend->close(old);
   const Descriptor successor = listen();
@@ -168,7 +168,7 @@ TEST_F(BackendContract, the_name_of_a_closed_descriptor_does_nothing_to_its_succ
 
 TEST_F(BackendContract, what_is_no_connection_cannot_be_adopted) { EXPECT_EQ(backend->adopt(-1).error(), EBADF); }
 
-TEST_F(BackendContract, a_connection_that_nobody_adopts_can_be_ended) {
+TEST_F(BackendContract, a_connection_that_is_not_adopted_can_be_discarded) {
   const Descriptor listener = listen();
   const Descriptor near = connect_to(backend->local(listener));
   Noted accept(Op::Kind::accept, listener);

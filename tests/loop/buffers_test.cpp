@@ -7,7 +7,7 @@
 
 using namespace coax;
 
-TEST(Buffers, lend_the_one_that_came_back_last) {
+TEST(Buffers, reuse_the_buffer_that_was_returned_last) {
   Buffers buffers;
   LentBuffer* first = buffers.take();
   LentBuffer* second = buffers.take();

@@ -207,7 +207,7 @@ TEST_F(EmbeddedLoop, unread_bytes_after_a_used_up_share_are_received) {
   outer.run_until([&] { return count == text.size(); });
 }
 
-TEST_F(EmbeddedLoop, more_events_than_one_turn_takes_are_all_dispatched) {
+TEST_F(EmbeddedLoop, more_events_than_fit_in_a_turn_are_all_dispatched) {
   constexpr std::size_t pairs = 1'100;  // epoll handles 64 events in a turn, io_uring 1024 completions
   if (raise_descriptor_limit() < 2 * pairs + 100) GTEST_SKIP() << "needs 2300 descriptors";
   Loop loop;

@@ -70,7 +70,7 @@ struct FullListener {
 
 }  // namespace
 
-TEST_F(EpollTest, an_event_of_a_closed_descriptor_does_not_reach_the_new_owner_of_its_slot) {
+TEST_F(EpollTest, a_stale_event_does_not_reach_the_new_owner_of_its_slot) {
   NativePair first = native_tcp_pair();
   NativePair second = native_tcp_pair();
   const Descriptor one = adopt(std::move(first.near));
@@ -157,7 +157,7 @@ Task<> send_and_close(Native to, std::string bytes, int turns_between) {
 
 }  // namespace
 
-TEST_F(EpollEdges, the_end_is_seen_however_it_comes_with_the_last_bytes) {
+TEST_F(EpollEdges, the_end_is_seen_together_with_the_last_bytes) {
   run([]() -> Task<> {
     for (const int turns_between : {0, 1, 2, 3}) {
       for (const std::size_t buffer_bytes : {1UZ, 3UZ, 4UZ, 5UZ, 100UZ}) {
@@ -186,7 +186,7 @@ TEST_F(EpollEdges, the_end_is_seen_that_was_there_before_the_stream) {
 }
 
 // A read stops before urgent data, however many bytes follow it: the socket is not empty.
-TEST_F(EpollEdges, what_stands_behind_urgent_data_is_seen) {
+TEST_F(EpollEdges, bytes_after_urgent_data_are_seen) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
@@ -198,7 +198,7 @@ TEST_F(EpollEdges, what_stands_behind_urgent_data_is_seen) {
   });
 }
 
-TEST_F(EpollEdges, a_send_goes_on_whenever_the_peer_makes_room) {
+TEST_F(EpollEdges, a_send_continues_whenever_the_peer_makes_room) {
   NativePair pair = native_tcp_pair(8 * 1024);
   const std::string bytes(3'000'000, 'x');
   std::size_t received = 0;
@@ -266,7 +266,7 @@ TEST_F(Connect, that_gets_no_answer_is_cancelled_and_leaves_nothing) {
   });
 }
 
-TEST_F(Connect, tries_others_beside_those_that_do_not_answer_and_leaves_none_of_them) {
+TEST_F(Connect, tries_addresses_in_parallel_and_leaves_none_open) {
   run([]() -> Task<> {
     const FullListener full;
     const Native listener = listen_on_loopback();
@@ -334,7 +334,7 @@ TEST_F(Listener, that_is_closed_ends_an_accept_that_waits_and_all_later_ones) {
   });
 }
 
-TEST_F(Listener, an_accept_that_is_cancelled_takes_nobody) {
+TEST_F(Listener, a_cancelled_accept_accepts_no_connection) {
   run([]() -> Task<> {
     SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     EXPECT_EQ(co_await outcome(timeout(1ms, listener.accept())), "timed_out");

@@ -97,7 +97,7 @@ TEST_F(GlibLoop, post_from_another_thread_wakes_it) {
   run_until([&] { return ran; });
 }
 
-TEST_F(GlibLoop, cancelled_tasks_end_and_the_last_one_is_told) {
+TEST_F(GlibLoop, cancelled_tasks_end_and_when_empty_is_called) {
   Loop loop;
   const LoopSource source(loop, context_);
   LoopTasks tasks(loop);

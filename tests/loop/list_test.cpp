@@ -36,7 +36,7 @@ class ListTest : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(ListTest, keeps_the_order_in_which_they_came) {
+TEST_F(ListTest, keeps_the_order_of_insertion) {
   EXPECT_TRUE(list.empty());
   for (Item* item : {&a, &b, &c}) list.push_back(*item);
   EXPECT_EQ(names(list), "abc");
@@ -59,7 +59,7 @@ TEST_F(ListTest, lets_any_go) {
   EXPECT_EQ(names(list), "ac");
 }
 
-TEST_F(ListTest, moves_who_is_pushed_again_to_the_end) {
+TEST_F(ListTest, moves_an_element_that_is_pushed_again_to_the_end) {
   for (Item* item : {&a, &b, &c, &a}) list.push_back(*item);
   EXPECT_EQ(names(list), "bca");
   List<Item> other;
@@ -99,7 +99,7 @@ TEST_F(ListTest, frees_its_elements_when_it_ends) {
   EXPECT_FALSE(b.linked());
 }
 
-TEST_F(ListTest, a_moved_element_is_in_no_list_and_leaves_the_old_one_where_it_is) {
+TEST_F(ListTest, a_moved_element_is_in_no_list) {
   list.push_back(a);
   const Item moved = std::move(a);
   EXPECT_FALSE(moved.linked());

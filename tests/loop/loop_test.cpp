@@ -232,7 +232,7 @@ TEST(Deferred, a_recv_is_done_in_the_next_turn) {
   });
 }
 
-TEST(Deferred, a_recv_that_is_cancelled_takes_nothing) {
+TEST(Deferred, a_cancelled_recv_loses_no_byte) {
   run([]() -> Task<> {
     for (const StreamKind& kind : stream_kinds) {
       StreamPair pair = co_await kind.make();
@@ -272,7 +272,7 @@ TEST(Deferred, a_recv_is_ended_by_close_and_by_end_input) {
 
 // --- busy polling before sleeping ---
 
-TEST(Spin, follows_a_sleep_that_was_brief_but_for_being_woken_and_stops_when_it_does_not_pay) {
+TEST(Spin, follows_a_brief_sleep_and_stops_when_it_does_not_pay) {
   const char* const forbidden = std::getenv("COAX_SPIN");  // NOLINT(concurrency-mt-unsafe): never set by us
   if (forbidden != nullptr || std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "busy polling is off here";
   Spin spin;

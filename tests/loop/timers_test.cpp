@@ -60,7 +60,7 @@ class TimersTest : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(TimersTest, fire_in_their_order_when_their_time_has_come) {
+TEST_F(TimersTest, fire_in_their_order_when_they_are_due) {
   Noted a = make('a');
   Noted b = make('b');
   Noted c = make('c');

@@ -55,7 +55,7 @@ Task<std::string> recv_some(Stream& stream) { co_return (co_await stream.recv())
 
 }  // namespace
 
-TEST_F(Uring, reads_hardly_ahead_of_who_receives_bulk) {
+TEST_F(Uring, reads_hardly_ahead_in_bulk_transfers) {
   run([]() -> Task<> {
     constexpr std::size_t total = 64_MiB;
     NativePair pair = native_tcp_pair();
@@ -78,7 +78,7 @@ TEST_F(Uring, reads_hardly_ahead_of_who_receives_bulk) {
   });
 }
 
-TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
+TEST_F(Uring, keeps_bytes_in_order_while_no_task_receives) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = SocketStream::adopt(pair.near.release());
@@ -110,7 +110,7 @@ TEST_F(Uring, keeps_in_order_what_comes_while_nobody_receives) {
   });
 }
 
-TEST_F(Uring, a_recv_that_is_cancelled_leaves_what_comes_to_the_next_one) {
+TEST_F(Uring, a_cancelled_recv_leaves_later_bytes_to_the_next) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = SocketStream::adopt(pair.near.release());
@@ -123,7 +123,7 @@ TEST_F(Uring, a_recv_that_is_cancelled_leaves_what_comes_to_the_next_one) {
   });
 }
 
-TEST_F(Uring, does_not_take_more_than_a_bounded_amount_from_a_peer_nobody_listens_to) {
+TEST_F(Uring, receives_a_bounded_amount_without_a_receiver) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = SocketStream::adopt(pair.near.release());
@@ -200,7 +200,7 @@ int in_child(Body body) {
 
 }  // namespace
 
-TEST(UringForbidden, means_epoll_where_either_will_do_and_an_error_where_it_was_asked_for) {
+TEST(UringForbidden, falls_back_to_epoll_unless_uring_was_requested) {
   const int result = in_child([] {
     forbid_io_uring();
     if (uring_refusal().find("kernel.io_uring_disabled") == std::string::npos) return 1;
@@ -217,7 +217,7 @@ TEST(UringForbidden, means_epoll_where_either_will_do_and_an_error_where_it_was_
   EXPECT_EQ(result, 0);
 }
 
-TEST(UringForbidden, a_wrong_name_is_told_with_the_right_ones) {
+TEST(UringForbidden, an_unknown_name_is_reported_with_the_valid_ones) {
   const int result = in_child([] {
     ::setenv("COAX_BACKEND", "kqueue", 1);
     try {

@@ -41,7 +41,7 @@ TEST(Addresses, ad04_an_address_that_is_listened_on_is_in_use) {
   EXPECT_EQ(reason_of([&] { socket.bind(first.local()); }), EADDRINUSE);
 }
 
-TEST(Addresses, ad05_a_bound_socket_stays_and_a_foreign_address_is_not_available) {
+TEST(Addresses, ad05_only_a_local_address_can_be_bound) {
   Socket socket;
   socket.bind("127.0.0.1:0");
   EXPECT_EQ(reason_of([&] { socket.bind("127.0.0.1:0"); }), EINVAL);
@@ -50,7 +50,7 @@ TEST(Addresses, ad05_a_bound_socket_stays_and_a_foreign_address_is_not_available
 }
 
 // Such a port cannot be expressed as a number: it is a std::uint16_t.
-TEST(Addresses, ad06_a_port_outside_of_16_bits_is_refused_before_any_system_call) {
+TEST(Addresses, ad06_a_port_above_16_bits_is_refused) {
   Socket socket;
   for (const char* at : {"127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:", "127.0.0.1"}) {
     EXPECT_EQ(kind_thrown([&] { socket.bind(at); }), ErrorKind::invalid) << at;
@@ -94,7 +94,7 @@ Address used_up(bool reuse) {
 
 }  // namespace
 
-TEST(Addresses, ad10_reuse_address_ignores_connections_that_fade_away_if_their_server_had_it_too) {
+TEST(Addresses, ad10_reuse_address_ignores_time_wait_if_both_servers_set_it) {
   const Address with = used_up(true);
   EXPECT_EQ(reason_of([&] { const Listener again(with, {.reuse_address = false}); }), EADDRINUSE);
   EXPECT_EQ(reason_of([&] { const Listener again(with, {.reuse_address = true}); }), 0);

@@ -119,7 +119,7 @@ TEST(Ports, one_that_was_listened_on_is_free) {
   EXPECT_EQ(probe_port(Transport::tcp, v4(port)), PortState::free);
 }
 
-TEST(Ports, one_of_udp_is_held_also_by_who_would_share_it) {
+TEST(Ports, one_of_udp_is_held_even_by_a_socket_that_shares_it) {
   UdpSocket socket(loopback());
   EXPECT_EQ(probe_port(Transport::udp, v4(port_of(socket))), PortState::held);
   EXPECT_EQ(probe_port(Transport::udp, *Endpoint::from_ip("0.0.0.0", port_of(socket))), PortState::held);
@@ -129,7 +129,7 @@ TEST(Ports, an_address_that_is_not_ours_is_an_error) {
   EXPECT_EQ(kind_thrown([] { probe_port(Transport::tcp, *Endpoint::from_ip("192.0.2.1", 0)); }), ErrorKind::address);
 }
 
-TEST(Ports, holders_are_told_with_their_process_and_user) {
+TEST(Ports, holders_are_reported_with_process_and_user) {
   const Listener listener(loopback());
   const UdpSocket socket(loopback());
   char name[16] = {};

@@ -74,7 +74,7 @@ TEST(Program, reads_sizes_and_times_with_their_units) {
             (Outcome{2, "", "small: TIME: '3' is not a time such as 30s\n" + used}));
 }
 
-TEST(Program, with_words_it_cannot_take_says_which_and_how_it_is_used) {
+TEST(Program, with_invalid_arguments_prints_the_reason_and_its_usage) {
   EXPECT_EQ(outcome({"here"}, usage, say), (Outcome{2, "", "small: PORT is missing\n" + usage_line}));
   EXPECT_EQ(outcome({"a", "1", "b", "c\n"}, usage, say),
             (Outcome{2, "", "small: 'c\\x0A' is one argument too many\n" + usage_line}));
@@ -112,7 +112,7 @@ TEST(Program, ends_with_what_its_body_returns_and_with_0_after_a_task) {
   EXPECT_EQ(outcome({}, "", task), (Outcome{0, "done\n", ""}));
 }
 
-TEST(Program, goes_on_after_an_attempt_that_failed) {
+TEST(Program, continues_after_a_failed_attempt) {
   testing::internal::CaptureStderr();
   EXPECT_FALSE(attempt([] { throw Error(ECONNREFUSED, "send to", "x:1"); }));
   EXPECT_TRUE(attempt([] {}));

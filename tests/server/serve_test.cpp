@@ -59,7 +59,7 @@ class Serve : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(Serve, runs_the_handler_for_each_who_connects_until_it_is_cancelled) {
+TEST_F(Serve, runs_the_handler_per_connection_until_cancelled) {
   run([]() -> Task<> {
     Server server({}, echo);
     const auto one = co_await server.connect();
@@ -71,7 +71,7 @@ TEST_F(Serve, runs_the_handler_for_each_who_connects_until_it_is_cancelled) {
   });
 }
 
-TEST_F(Serve, tells_each_connection_who_the_peer_is) {
+TEST_F(Serve, connection_has_the_address_of_its_peer) {
   run([]() -> Task<> {
     std::vector<Endpoint> peers;
     std::vector<std::uint64_t> ids;
@@ -95,7 +95,7 @@ TEST_F(Serve, tells_each_connection_who_the_peer_is) {
 
 // --- limits ---
 
-TEST_F(Serve, at_the_limit_newcomers_wait_until_one_leaves) {
+TEST_F(Serve, at_the_limit_new_connections_wait_until_one_ends) {
   run([]() -> Task<> {
     int handlers = 0;
     Server server({.limits = {.connections_max = 2}}, [&](Stream& peer) -> Task<> {
@@ -117,7 +117,7 @@ TEST_F(Serve, at_the_limit_newcomers_wait_until_one_leaves) {
   });
 }
 
-TEST_F(Serve, counts_those_who_are_there_however_they_leave) {
+TEST_F(Serve, counts_open_connections_however_they_end) {
   run([]() -> Task<> {
     std::size_t present = 0;
     std::size_t most = 0;
@@ -193,7 +193,7 @@ TEST_F(Serve, closes_one_more_than_a_host_may_have) {
   });
 }
 
-TEST_F(Serve, ends_a_connection_on_which_nothing_comes_or_goes) {
+TEST_F(Serve, ends_an_idle_connection) {
   run([]() -> Task<> {
     CloseReason reason = CloseReason::finished;
     Server server({.limits = {.idle = 100ms}}, [&](Connection& connection) -> Task<> {
@@ -291,7 +291,7 @@ TEST_F(Serve, a_handler_that_throws_before_its_first_wait_is_no_different) {
 // --- the end of a connection ---
 
 // A close(2) while the peer still sends answers it with a reset, which may destroy what the peer has not read yet.
-TEST_F(Serve, who_still_sends_after_the_last_answer_is_not_reset) {
+TEST_F(Serve, a_peer_that_still_sends_after_the_answer_is_not_reset) {
   run([]() -> Task<> {
     Server server({}, [](Stream& peer) -> Task<> {
       std::array<char, 1> byte{};
@@ -311,7 +311,7 @@ TEST_F(Serve, who_still_sends_after_the_last_answer_is_not_reset) {
   });
 }
 
-TEST_F(Serve, who_never_stops_sending_is_not_listened_to_for_ever) {
+TEST_F(Serve, lingering_close_has_a_limit) {
   run([]() -> Task<> {
     Server server({}, [](Stream&) -> Task<> { co_return; });
     const auto client = co_await server.connect();
@@ -323,7 +323,7 @@ TEST_F(Serve, who_never_stops_sending_is_not_listened_to_for_ever) {
   });
 }
 
-TEST_F(Serve, hundreds_who_reset_at_once_leave_nothing_behind) {
+TEST_F(Serve, hundreds_of_resets_at_once_leave_nothing_behind) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     std::size_t present = 0;
@@ -352,7 +352,7 @@ TEST_F(Serve, hundreds_who_reset_at_once_leave_nothing_behind) {
 
 // --- draining ---
 
-TEST_F(Serve, drains_those_who_only_wait_at_once) {
+TEST_F(Serve, drains_idle_connections_at_once) {
   run([]() -> Task<> {
     Server server({.drain = time_limit}, echo);
     std::vector<std::unique_ptr<SocketStream>> clients;
@@ -365,7 +365,7 @@ TEST_F(Serve, drains_those_who_only_wait_at_once) {
   });
 }
 
-TEST_F(Serve, lets_those_who_are_busy_finish) {
+TEST_F(Serve, lets_busy_connections_finish) {
   run([]() -> Task<> {
     Event busy;
     Server server({.drain = time_limit}, [&](Connection& connection) -> Task<> {
@@ -390,7 +390,7 @@ TEST_F(Serve, lets_those_who_are_busy_finish) {
   });
 }
 
-TEST_F(Serve, cuts_those_who_do_not_come_to_an_end) {
+TEST_F(Serve, disconnects_those_that_do_not_end_in_time) {
   run([]() -> Task<> {
     std::string end;
     Server server({.drain = 20ms}, [&](Connection& connection) -> Task<> {
@@ -453,7 +453,7 @@ Duration cpu_time() {
 
 }  // namespace
 
-TEST_F(Serve, out_of_descriptors_newcomers_wait_and_nothing_spins) {
+TEST_F(Serve, without_descriptors_new_connections_wait_idly) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     Server server({}, echo);

@@ -262,7 +262,7 @@ class SimChat : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(SimChat, who_stays_hears_everything_in_one_order_whatever_happens_to_others) {
+TEST_F(SimChat, a_guest_that_stays_receives_all_in_one_order) {
   const auto body = [](SimNetwork& network) -> Task<> {
     network.set_conditions(weather(network.random()));
     Party party(network, {});
@@ -271,7 +271,7 @@ TEST_F(SimChat, who_stays_hears_everything_in_one_order_whatever_happens_to_othe
   for_each_seed(200, body, {.has_failed = ::testing::Test::HasFailure});
 }
 
-TEST_F(SimChat, who_does_not_read_is_thrown_out_and_costs_nobody_else_anything) {
+TEST_F(SimChat, a_guest_that_does_not_read_is_disconnected_alone) {
   std::ptrdiff_t thrown_out = 0;
   const auto body = [&](SimNetwork& network) -> Task<> {
     network.set_conditions({.latency_max = 5ms, .short_reads = 0.2, .short_writes = 0.2, .window_bytes = 2000});

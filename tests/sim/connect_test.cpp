@@ -151,7 +151,7 @@ TEST(ConnectToAny, of_one_fails_as_that_one_does) {
   });
 }
 
-TEST(ConnectToAny, ends_at_its_limit_and_says_who_did_not_answer) {
+TEST(ConnectToAny, ends_at_its_limit_and_names_the_silent_ones) {
   on_host([](Host& host, SimNetwork&) -> Task<> {
     host.add(Answer::refused, 20ms);
     host.add(Answer::none, 20ms);
@@ -167,7 +167,7 @@ TEST(ConnectToAny, ends_at_its_limit_and_says_who_did_not_answer) {
   });
 }
 
-TEST(ConnectToAny, ends_after_30_seconds_when_nobody_answers) {
+TEST(ConnectToAny, ends_after_30_seconds_without_an_answer) {
   on_host([](Host& host, SimNetwork&) -> Task<> {
     host.add(Answer::none, 20ms);
     EXPECT_EQ(co_await host.connect(),
@@ -187,7 +187,7 @@ TEST(ConnectToAny, that_is_cancelled_leaves_nothing) {
 }
 
 // Compared with the result that RFC 8305 prescribes for the same answers, computed beforehand.
-TEST(ConnectToAny, of_random_hosts_comes_together_at_the_first_possible_moment) {
+TEST(ConnectToAny, to_random_hosts_succeeds_at_the_first_possible_moment) {
   const auto one_host = [](SimNetwork& network) -> Task<> {
     Host host(network);
     SimRandom& random = network.random();

@@ -79,7 +79,7 @@ TEST(SimDatagrams, are_lost_as_often_as_it_is_said) {
       {.loss = 0.2});
 }
 
-TEST(SimDatagrams, come_twice_as_often_as_it_is_said) {
+TEST(SimDatagrams, are_duplicated_with_the_given_probability) {
   on(
       [](SimNetwork&) -> Task<> {
         const std::vector<int> numbers = co_await send_a_thousand();
@@ -101,7 +101,7 @@ TEST(SimDatagrams, overtake_each_other_as_often_as_it_is_said) {
       {.latency_min = 5ms, .latency_max = 20ms, .reordering = 0.1});
 }
 
-TEST(SimDatagrams, meet_an_outage_and_nobody_sends_them_again) {
+TEST(SimDatagrams, are_lost_in_an_outage) {
   on([](SimNetwork& network) -> Task<> {
     DatagramTransport near(at(here));
     DatagramTransport far(at(there));
@@ -119,7 +119,7 @@ TEST(SimDatagrams, meet_an_outage_and_nobody_sends_them_again) {
   });
 }
 
-TEST(SimDatagrams, longer_than_a_path_takes_do_not_arrive) {
+TEST(SimDatagrams, longer_than_a_path_allows_do_not_arrive) {
   on(
       [](SimNetwork&) -> Task<> {
         DatagramTransport near(at(here));
@@ -145,7 +145,7 @@ TEST(SimDatagrams, what_does_not_fit_to_the_buffer_of_a_slow_reader_is_lost) {
   });
 }
 
-TEST(SimDatagrams, a_connected_sender_is_told_after_a_round_trip_that_nobody_is_there) {
+TEST(SimDatagrams, a_connected_sender_is_refused_after_a_round_trip) {
   on([](SimNetwork& network) -> Task<> {
     network.connect_from(here);
     DatagramTransport near = DatagramTransport::connect(at(there));

@@ -114,7 +114,7 @@ class SimFlood : public ::testing::Test {
 
 }  // namespace
 
-TEST_F(SimFlood, readers_that_keep_up_lose_nothing_and_the_lazy_one_is_lost_alone) {
+TEST_F(SimFlood, readers_that_keep_up_lose_nothing) {
   const auto body = [](SimNetwork& network) -> Task<> {
     network.set_conditions({.latency_min = 1ms, .latency_max = 20ms, .short_reads = 0.2, .window_bytes = 4'000});
     Flood flood(network);

@@ -63,7 +63,7 @@ TEST(LimitedStream, several_sends_share_the_rate_and_keep_their_order) {
   });
 }
 
-TEST(LimitedStream, a_cancelled_send_that_waits_for_the_rate_breaks_the_stream_when_a_part_was_sent) {
+TEST(LimitedStream, a_send_cancelled_after_a_part_breaks_the_stream) {
   on([](SimNetwork&) -> Task<> {
     auto [near, far] = memory_stream_pair();
     LimitedStream limited(std::move(near), {.send_bytes_per_second = 100});
@@ -72,7 +72,7 @@ TEST(LimitedStream, a_cancelled_send_that_waits_for_the_rate_breaks_the_stream_w
   });
 }
 
-TEST(LimitedStream, a_cancelled_send_of_which_nothing_was_sent_leaves_the_stream_whole) {
+TEST(LimitedStream, a_send_cancelled_before_any_byte_keeps_the_stream) {
   on([](SimNetwork&) -> Task<> {
     auto [near, far] = memory_stream_pair();
     LimitedStream limited(std::move(near), {.send_bytes_per_second = 10});
@@ -97,7 +97,7 @@ TEST(LimitedStream, a_cancelled_recv_that_waits_for_the_rate_loses_nothing) {
 
 // The rate allows the next byte in the moment in which the task is cancelled, by a timer that runs before that of the
 // rate, or after it.
-TEST(LimitedStream, a_recv_that_is_cancelled_when_the_rate_allows_it_loses_nothing) {
+TEST(LimitedStream, a_recv_cancelled_when_the_rate_allows_it_loses_no_byte) {
   on([](SimNetwork&) -> Task<> {
     const StreamPair pair = co_await tcp_pair();
     LimitedStream limited(*pair.near, {.recv_bytes_per_second = 100});
@@ -120,7 +120,7 @@ TEST(LimitedStream, a_recv_that_is_cancelled_when_the_rate_allows_it_loses_nothi
   });
 }
 
-TEST(LimitedStream, calls_that_wait_for_the_rate_end_when_it_is_closed_or_its_input_ends) {
+TEST(LimitedStream, close_and_end_of_input_end_waiting_calls) {
   on([](SimNetwork&) -> Task<> {
     auto [near, far] = memory_stream_pair();
     LimitedStream limited(std::move(near), {.recv_bytes_per_second = 1, .send_bytes_per_second = 1});

@@ -113,7 +113,7 @@ TEST(ConnectByFamily, begins_with_the_ipv6_answer_and_does_not_wait_for_the_othe
   });
 }
 
-TEST(ConnectByFamily, prefers_an_ipv6_answer_that_comes_soon_after_the_other) {
+TEST(ConnectByFamily, prefers_an_ipv6_answer_within_the_resolution_delay) {
   with_name({.after = 50ms, .ips = {first_v6}}, {.after = 10ms, .ips = {first_v4}}, [](Name& name) -> Task<> {
     name.listen_at(first_v6);
     name.listen_at(first_v4);
@@ -140,7 +140,7 @@ TEST(ConnectByFamily, does_not_wait_for_ipv6_that_there_is_not) {
   }
 }
 
-TEST(ConnectByFamily, goes_on_with_the_other_when_one_cannot_be_looked_up) {
+TEST(ConnectByFamily, uses_the_other_family_when_one_does_not_resolve) {
   with_name({.after = 10ms, .failure = EAI_FAIL}, {.after = 300ms, .ips = {first_v4}}, [](Name& name) -> Task<> {
     name.listen_at(first_v4);
     EXPECT_EQ(co_await name.connect(), first_v4);
@@ -184,7 +184,7 @@ TEST(ConnectByFamily, tries_the_families_in_turn_and_says_what_each_address_said
             });
 }
 
-TEST(ConnectByFamily, says_of_one_address_what_it_said_and_of_a_name_server_that_it_had_trouble) {
+TEST(ConnectByFamily, names_the_failed_address_and_the_failed_resolution) {
   with_name({.after = 10ms, .ips = {first_v6}}, {.after = 10ms, .failure = EAI_NODATA}, [](Name& name) -> Task<> {
     EXPECT_EQ(co_await name.connect(), "connect to [fd00:0:0:1::1]:80: Connection refused");
   });
@@ -195,7 +195,7 @@ TEST(ConnectByFamily, says_of_one_address_what_it_said_and_of_a_name_server_that
   });
 }
 
-TEST(ConnectByFamily, fails_when_both_cannot_be_looked_up_and_tells_both_reasons) {
+TEST(ConnectByFamily, fails_with_both_reasons_when_neither_family_resolves) {
   with_name({.after = 10ms, .failure = EAI_NONAME}, {.after = 20ms, .failure = EAI_NONAME}, [](Name& name) -> Task<> {
     EXPECT_EQ(co_await name.connect(), "resolve h.test: Name or service not known");
     name.expect_moment(20ms);
@@ -210,7 +210,7 @@ TEST(ConnectByFamily, fails_when_both_cannot_be_looked_up_and_tells_both_reasons
   });
 }
 
-TEST(ConnectByFamily, ends_at_its_limit_and_says_who_did_not_answer) {
+TEST(ConnectByFamily, ends_at_its_limit_and_names_the_silent_ones) {
   with_name({.after = never}, {.after = never}, [](Name& name) -> Task<> {
     EXPECT_EQ(co_await name.connect({.limit = 2s}), "connect to h.test:80: no name server answered within 2s");
     name.expect_moment(2s);

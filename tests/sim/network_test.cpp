@@ -67,7 +67,7 @@ TEST(SimNetwork, a_sleep_of_days_takes_no_time) {
   });
 }
 
-TEST(SimNetwork, who_waits_for_ever_reaches_the_limit_at_once) {
+TEST(SimNetwork, an_endless_wait_reaches_the_limit_at_once) {
   EXPECT_EXIT(
       {
         try {
@@ -101,7 +101,7 @@ TEST(SimNetwork, bytes_keep_their_order_however_long_each_packet_takes) {
 
 // --- connecting ---
 
-TEST(SimNetwork, where_nobody_listens_a_connection_is_refused) {
+TEST(SimNetwork, without_a_listener_a_connection_is_refused) {
   on([](SimNetwork& network) -> Task<> {
     const TimePoint begin = network.now();
     EXPECT_EQ(co_await outcome(coax::test::connect(network, there, *Endpoint::from_ip(here, 80))), "refused");
@@ -132,7 +132,7 @@ TEST(SimNetwork, a_listener_of_both_families_sees_ipv4_clients_mapped) {
   });
 }
 
-TEST(SimNetwork, a_full_backlog_makes_newcomers_try_again) {
+TEST(SimNetwork, a_full_backlog_makes_clients_retry) {
   on([](SimNetwork& network) -> Task<> {
     SocketListener listener(*Endpoint::from_ip(here, 80), {.backlog = 0});
     const auto first = co_await coax::test::connect(network, there, listener.local());
@@ -148,7 +148,7 @@ TEST(SimNetwork, a_full_backlog_makes_newcomers_try_again) {
   });
 }
 
-TEST(SimNetwork, who_was_not_accepted_yet_is_reset_when_the_listener_closes) {
+TEST(SimNetwork, pending_connections_are_reset_when_the_listener_closes) {
   on([](SimNetwork& network) -> Task<> {
     SocketListener listener(*Endpoint::from_ip(here, 80));
     const auto client = co_await coax::test::connect(network, there, listener.local());
@@ -176,7 +176,7 @@ TEST(SimNetwork, without_descriptors_nothing_is_opened_or_accepted) {
 
 // --- ends ---
 
-TEST(SimNetwork, who_closes_with_unread_bytes_resets) {
+TEST(SimNetwork, closing_with_unread_bytes_resets) {
   on([](SimNetwork& network) -> Task<> {
     const Ends ends = co_await connected(network);
     co_await ends.server->send("last words");
@@ -189,7 +189,7 @@ TEST(SimNetwork, who_closes_with_unread_bytes_resets) {
   });
 }
 
-TEST(SimNetwork, what_comes_after_a_close_is_answered_with_a_reset) {
+TEST(SimNetwork, bytes_after_a_close_are_answered_with_a_reset) {
   on([](SimNetwork& network) -> Task<> {
     const Ends ends = co_await connected(network);
     ends.server->close();
@@ -201,7 +201,7 @@ TEST(SimNetwork, what_comes_after_a_close_is_answered_with_a_reset) {
   });
 }
 
-TEST(SimNetwork, a_reset_reaches_both_ends_behind_what_was_sent) {
+TEST(SimNetwork, a_reset_reaches_both_ends_after_the_sent_bytes) {
   on([](SimNetwork& network) -> Task<> {
     const Ends ends = co_await connected(network);
     co_await ends.client->send("before");
@@ -214,7 +214,7 @@ TEST(SimNetwork, a_reset_reaches_both_ends_behind_what_was_sent) {
   });
 }
 
-TEST(SimNetwork, a_window_takes_so_many_bytes_and_no_more) {
+TEST(SimNetwork, a_window_accepts_its_size_and_no_more) {
   on(
       [](SimNetwork& network) -> Task<> {
         const Ends ends = co_await connected(network);
@@ -247,7 +247,7 @@ TEST(SimNetwork, what_is_sent_during_a_short_partition_arrives_after_it) {
   });
 }
 
-TEST(SimNetwork, who_sends_across_a_long_partition_gives_up) {
+TEST(SimNetwork, sending_across_a_long_partition_gives_up) {
   on([](SimNetwork& network) -> Task<> {
     const Ends ends = co_await connected(network);
     network.partition(there);
@@ -259,7 +259,7 @@ TEST(SimNetwork, who_sends_across_a_long_partition_gives_up) {
   });
 }
 
-TEST(SimNetwork, nobody_connects_across_a_partition) {
+TEST(SimNetwork, connecting_across_a_partition_fails) {
   on([](SimNetwork& network) -> Task<> {
     const SocketListener listener(*Endpoint::from_ip(here, 80));
     network.partition(here, there);
@@ -291,7 +291,7 @@ TEST(SimNetwork, a_client_that_only_listens_never_finds_out) {
   });
 }
 
-TEST(SimNetwork, a_sender_that_waits_for_room_gives_up_when_its_peer_has_vanished) {
+TEST(SimNetwork, a_blocked_sender_gives_up_when_its_peer_vanished) {
   on(
       [](SimNetwork& network) -> Task<> {
         const Ends ends = co_await connected(network);
@@ -338,7 +338,7 @@ Task<> crowd(SimNetwork& network) {
 
 }  // namespace
 
-TEST(SimNetwork, the_same_seed_gives_the_same_run) {
+TEST(SimNetwork, the_same_seed_repeats_the_same_run) {
   const SimulateOptions options{
       .conditions = {.latency_max = 30ms, .short_reads = 0.3, .short_writes = 0.3, .resets = 0.01}};
   std::set<std::uint64_t> traces;

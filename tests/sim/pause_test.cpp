@@ -30,7 +30,7 @@ Task<std::string> ask(Stream& stream, std::string question) {
 
 }  // namespace
 
-TEST(Pause, input_that_came_in_time_beats_the_time_limit) {
+TEST(Pause, input_that_arrived_in_time_beats_the_time_limit) {
   on([](SimNetwork& network) -> Task<> {
     std::string got;
     Server server({}, [&](Stream& peer) -> Task<> {
@@ -50,7 +50,7 @@ TEST(Pause, input_that_came_in_time_beats_the_time_limit) {
   });
 }
 
-TEST(Pause, a_limit_applies_when_nothing_had_come) {
+TEST(Pause, a_limit_applies_without_input) {
   on([](SimNetwork& network) -> Task<> {
     std::string end;
     Server server({}, [&](Stream& peer) -> Task<> {

@@ -66,7 +66,7 @@ Task<> visit_somehow(SimNetwork& network, std::string host, Endpoint where) {
 
 }  // namespace
 
-TEST_F(SimServe, places_come_back_however_a_visitor_ends) {
+TEST_F(SimServe, a_place_is_released_however_a_visitor_ends) {
   for_each_seed(
       200,
       [](SimNetwork& network) -> Task<> {
@@ -120,7 +120,7 @@ TEST_F(SimServe, drains_in_time_whatever_its_clients_are_doing) {
       checked);
 }
 
-TEST_F(SimServe, out_of_descriptors_newcomers_wait_and_are_served_when_there_are_some) {
+TEST_F(SimServe, without_descriptors_new_connections_wait_for_one) {
   simulate(1, [](SimNetwork& network) -> Task<> {
     Server server(listening_here(), echo);
     const Endpoint where = co_await server.address();
@@ -143,7 +143,7 @@ TEST_F(SimServe, out_of_descriptors_newcomers_wait_and_are_served_when_there_are
   });
 }
 
-TEST_F(SimServe, a_connection_on_which_nothing_comes_or_goes_ends_after_ten_minutes) {
+TEST_F(SimServe, an_idle_connection_ends_after_ten_minutes) {
   simulate(1, [](SimNetwork& network) -> Task<> {
     Server server(listening_here(), echo);
     const auto client = co_await coax::test::connect(network, "10.0.1.1", co_await server.address());
@@ -156,7 +156,7 @@ TEST_F(SimServe, a_connection_on_which_nothing_comes_or_goes_ends_after_ten_minu
   });
 }
 
-TEST_F(SimServe, a_connection_that_is_cut_does_not_look_like_one_that_has_ended) {
+TEST_F(SimServe, a_truncated_connection_is_no_clean_end) {
   simulate(
       1,
       [](SimNetwork& network) -> Task<> {

@@ -65,13 +65,13 @@ TEST(Stuck, a_task_that_waits_for_nothing_ends_the_run_and_is_cancelled) {
   EXPECT_EQ(tasks, 0);
 }
 
-TEST(Stuck, so_do_streams_on_which_nobody_sends) {
+TEST(Stuck, so_do_streams_without_a_sender) {
   int tasks = 0;
   EXPECT_EQ(end_of(recv_for_ever(tasks)), for_ever);
   EXPECT_EQ(tasks, 0);
 }
 
-TEST(Stuck, who_cleans_up_when_it_is_cancelled_has_the_time_to) {
+TEST(Stuck, a_cancelled_task_has_time_to_clean_up) {
   bool cleaned_up = false;
   const auto clean_up = [](bool& done) -> Task<> {
     int tasks = 0;

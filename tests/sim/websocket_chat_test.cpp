@@ -249,7 +249,7 @@ SimConditions weather(SimRandom& random) {
 
 }  // namespace
 
-TEST(SimWebSocketChat, who_stays_reads_everything_in_one_order_whatever_happens_to_others) {
+TEST(SimWebSocketChat, a_guest_that_stays_receives_all_in_one_order) {
   log::set_level(log::Level::off);
   const auto body = [](SimNetwork& network) -> Task<> {
     network.set_conditions(weather(network.random()));

@@ -31,18 +31,18 @@ TEST(Connect, co01_to_a_closed_port_is_refused) {
             "connect to " + nobody.to_string() + ": Connection refused");
 }
 
-TEST(Connect, co02_try_connect_tells_instead_of_throwing) {
+TEST(Connect, co02_try_connect_returns_an_error_code) {
   const Listener listener = listener_on_loopback();
   EXPECT_EQ(Socket().try_connect(closed_port()), std::errc::connection_refused);
   EXPECT_EQ(Socket().try_connect(listener.local()), std::error_code());
 }
 
-TEST(Connect, co03_try_connect_still_throws_for_a_name_that_does_not_resolve) {
+TEST(Connect, co03_try_connect_throws_for_an_unknown_name) {
   Socket socket;
   EXPECT_THROW(static_cast<void>(socket.try_connect("no-such-name.invalid:80")), ResolveError);
 }
 
-TEST(Connect, co04_without_blocking_it_is_in_progress_until_the_socket_is_writable) {
+TEST(Connect, co04_non_blocking_connect_completes_when_writable) {
   const Listener listener = listener_on_loopback();
   Socket socket;
   socket.set_blocking(false);
@@ -53,7 +53,7 @@ TEST(Connect, co04_without_blocking_it_is_in_progress_until_the_socket_is_writab
   EXPECT_EQ(socket.peer(), listener.local());
 }
 
-TEST(Connect, co05_the_error_of_a_connect_in_progress_is_told_once) {
+TEST(Connect, co05_the_error_of_a_pending_connect_is_reported_once) {
   Socket socket;
   socket.set_blocking(false);
   static_cast<void>(socket.try_connect(closed_port()));
@@ -67,7 +67,7 @@ TEST(Connect, co06_a_connected_socket_is_connected) {
   EXPECT_EQ(reason_of([&] { pair.near.connect(pair.far.local()); }), EISCONN);
 }
 
-TEST(Connect, co07_the_time_limit_ends_a_connect_that_nobody_answers) {
+TEST(Connect, co07_the_time_limit_ends_an_unanswered_connect) {
   const Listener listener(loopback(), {.backlog = 0});
   std::vector<Socket> waiting;
   EXPECT_EQ(fill(listener.local(), waiting, 50ms), ETIMEDOUT);
@@ -106,7 +106,7 @@ TEST(Connect, co08_of_a_datagram_socket_fixes_the_peer) {
   EXPECT_EQ(kind_thrown([&] { near.recv(1, flags::dont_wait); }), ErrorKind::would_block);
 }
 
-TEST(Connect, co09_a_connected_datagram_socket_hears_that_nobody_is_there) {
+TEST(Connect, co09_a_connected_datagram_socket_reports_no_receiver) {
   Socket probe(Family::v4, SocketType::datagram);
   probe.bind(loopback());
   const Address nobody = probe.local();

@@ -28,7 +28,7 @@ TEST(Creation, cr01_a_socket_is_tcp_over_ipv4_by_default) {
 
 TEST(Creation, cr02_a_new_descriptor_is_not_inherited) { EXPECT_FALSE(Socket().inheritable()); }
 
-TEST(Creation, cr03_set_inheritable_changes_what_inheritable_tells) {
+TEST(Creation, cr03_set_inheritable_changes_inheritable) {
   Socket socket;
   socket.set_inheritable(true);
   EXPECT_TRUE(socket.inheritable());
@@ -59,7 +59,7 @@ TEST(Creation, cr06_a_family_or_protocol_that_is_not_there_is_unsupported) {
   EXPECT_EQ(kind_thrown([] { const Socket socket(static_cast<Family>(45)); }), ErrorKind::unsupported);
 }
 
-TEST(Creation, cr07_a_socket_from_a_descriptor_knows_what_it_is) {
+TEST(Creation, cr07_a_socket_from_a_descriptor_knows_its_kind) {
   Socket original(Family::v6, SocketType::datagram);
   const Socket socket = Socket::adopt(original.detach());
   EXPECT_EQ(socket.family(), Family::v6);
@@ -69,7 +69,7 @@ TEST(Creation, cr07_a_socket_from_a_descriptor_knows_what_it_is) {
   EXPECT_FALSE(Socket::adopt(Socket(Family::v4, SocketType::stream | SocketType::non_blocking).detach()).blocking());
 }
 
-TEST(Creation, cr08_what_is_no_socket_is_not_adopted) {
+TEST(Creation, cr08_a_descriptor_of_another_kind_is_not_adopted) {
   EXPECT_EQ(kind_thrown([] { const Socket socket = Socket::adopt(-1); }), ErrorKind::invalid);
   const int closed = Socket().native();
   EXPECT_EQ(reason_of([&] { const Socket socket = Socket::adopt(closed); }), EBADF);
@@ -95,7 +95,7 @@ TEST(Creation, cr10_a_closed_socket_can_do_nothing) {
   EXPECT_EQ(reason_of([&] { socket.set_timeout(1s); }), EBADF);
 }
 
-TEST(Creation, cr11_detach_gives_the_descriptor_away_open) {
+TEST(Creation, cr11_detach_releases_the_descriptor_open) {
   Socket socket;
   const FileDescriptor taken(socket.detach());
   EXPECT_TRUE(socket.is_closed());
@@ -131,7 +131,7 @@ TEST(Creation, cr14_a_pair_is_connected_both_ways_over_a_unix_stream) {
   EXPECT_EQ(pair.near.recv_exactly(4), "back");
 }
 
-TEST(Creation, a_socket_that_was_moved_from_is_closed_and_lends_anew_when_used_again) {
+TEST(Creation, a_moved_from_socket_is_closed_and_can_be_assigned_again) {
   TcpPair pair = tcp_pair();
   pair.near.send("ab");
   EXPECT_EQ(pair.far.recv(1).text(), "a");

@@ -16,7 +16,7 @@ TEST(Shutdown, sh01_after_finish_the_peer_reads_the_end_and_may_still_send) {
   EXPECT_EQ(pair.near.recv_exactly(10), "still here");
 }
 
-TEST(Shutdown, sh02_after_ending_the_receiving_side_recv_gives_the_end) {
+TEST(Shutdown, sh02_after_shutdown_of_receiving_recv_returns_the_end) {
   TcpPair pair = tcp_pair();
   pair.near.shutdown(Shutdown::receiving);
   EXPECT_TRUE(pair.near.recv().empty());

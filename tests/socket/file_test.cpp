@@ -69,7 +69,7 @@ TEST(SendFile, fi03_needs_a_blocking_stream_and_keeps_its_time_limit) {
   EXPECT_GT(file.position(), 0) << "it tells what has gone";
 }
 
-TEST(SendFile, to_who_has_closed_is_an_error_not_a_signal) {
+TEST(SendFile, to_a_closed_peer_is_an_error_not_a_signal) {
   SocketPair pair;
   pair.far.close();
   const File file("content");
@@ -79,7 +79,7 @@ TEST(SendFile, to_who_has_closed_is_an_error_not_a_signal) {
   EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
 }
 
-TEST(SocketLines, fi04_a_line_is_joined_from_its_pieces_and_the_rest_comes_at_the_end) {
+TEST(SocketLines, fi04_a_line_is_joined_and_the_end_returns_the_rest) {
   TcpPair pair = tcp_pair();
   LineReader lines(pair.far);
   const std::jthread writer([&] {
@@ -106,7 +106,7 @@ TEST(SocketLines, fi05_after_a_timeout_nothing_is_lost) {
   EXPECT_EQ(lines.next()->text(), "half a line");
 }
 
-TEST(SocketLines, a_line_above_the_limit_is_an_error_after_which_it_goes_on) {
+TEST(SocketLines, a_line_above_the_limit_throws_and_the_next_is_returned) {
   TcpPair pair = tcp_pair();
   LineReader lines(pair.far, 4);
   pair.near.send("12345\n1234\n");

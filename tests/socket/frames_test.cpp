@@ -82,7 +82,7 @@ TEST(SocketFrames, until_close_are_sent_with_the_end) {
   }
 }
 
-TEST(SocketFrames, above_the_limit_are_an_error_and_the_next_one_comes) {
+TEST(SocketFrames, above_the_limit_throw_and_the_next_one_is_returned) {
   SocketPair pair = after("\0\4abcd\0\3efg"s);
   SocketFrames frames(pair.far, Framing::length_prefixed(LengthPrefix::u16), {.frame_bytes_max = 3});
   EXPECT_EQ(said([&] { frames.next(); }), "read a frame from unix:: it is longer than 3B, the limit here");
@@ -90,7 +90,7 @@ TEST(SocketFrames, above_the_limit_are_an_error_and_the_next_one_comes) {
   EXPECT_EQ(text(frames.next()), "(end)");
 }
 
-TEST(SocketFrames, with_a_length_that_is_none_are_an_error_for_ever) {
+TEST(SocketFrames, with_an_invalid_length_throw_at_every_call) {
   SocketPair pair = after(std::string(11, '\xff'));
   SocketFrames frames(pair.far, Framing::length_prefixed(LengthPrefix::varint));
   for (int times = 0; times < 2; ++times) {
@@ -117,7 +117,7 @@ TEST(SocketFrames, that_cannot_be_carried_are_not_sent) {
   EXPECT_EQ(text(here.next()), "(end)");
 }
 
-TEST(SocketFrames, have_the_sockets_time_limit_for_the_whole_of_each_and_a_timeout_loses_nothing) {
+TEST(SocketFrames, have_a_time_limit_each_and_lose_nothing_after_it) {
   SocketPair pair;
   pair.far.set_timeout(20ms);
   SocketFrames frames(pair.far, Framing::delimited("\n"), {.frame_bytes_max = 1000});
@@ -142,7 +142,7 @@ TEST(SocketLines, have_the_sockets_time_limit_for_the_whole_of_each) {
 
 // --- JSON ---
 
-TEST(SocketJsonMessages, come_one_on_each_line) {
+TEST(SocketJsonMessages, arrive_one_on_each_line) {
   SocketPair pair = after("{\"a\":1}\n\n \r\n[2]\r\n\"last\"");
   SocketJsonMessages messages(pair.far);
   EXPECT_EQ(text(messages.recv()), "{\"a\":1}");
@@ -163,7 +163,7 @@ TEST(SocketJsonMessages, are_sent_on_one_line_each_or_in_frames_as_they_were_wri
   EXPECT_EQ(text(framed_here.recv()), "{\n  \"a\": 1\n}");
 }
 
-TEST(SocketJsonMessages, that_are_none_say_why_and_the_next_one_comes) {
+TEST(SocketJsonMessages, that_are_invalid_throw_and_the_next_one_is_returned) {
   SocketPair pair = after("{\"a\":1,}\n[[[]]]\n\"far too long\"\ntrue\n");
   SocketJsonMessages messages(pair.far, {.message_bytes_max = 10, .depth_max = 2});
   EXPECT_TRUE(
@@ -173,7 +173,7 @@ TEST(SocketJsonMessages, that_are_none_say_why_and_the_next_one_comes) {
   EXPECT_EQ(text(messages.recv()), "true");
 }
 
-TEST(SocketJsonMessages, that_are_none_are_not_sent) {
+TEST(SocketJsonMessages, that_are_invalid_are_not_sent) {
   SocketPair pair;
   SocketJsonMessages there(pair.near);
   EXPECT_TRUE(said([&] { there.send("{} {}"); }).ends_with("unexpected text after the value (byte 3)"));

@@ -26,7 +26,7 @@ TEST(Listen, li02_an_accepted_socket_knows_its_peer) {
   EXPECT_EQ(peer.local(), listener.local());
 }
 
-TEST(Listen, li03_with_nobody_waiting_accept_would_block) {
+TEST(Listen, li03_without_a_client_accept_would_block) {
   Listener listener = listener_on_loopback();
   listener.set_blocking(false);
   EXPECT_EQ(reason_of([&] { static_cast<void>(listener.accept()); }), EAGAIN);
@@ -44,7 +44,7 @@ TEST(Listen, li05_recv_on_a_listener_says_what_is_wrong) {
             std::string::npos);
 }
 
-TEST(Listen, li06_an_accepted_socket_has_the_default_timeout_not_that_of_the_listener) {
+TEST(Listen, li06_an_accepted_socket_has_the_default_timeout) {
   Listener listener = listener_on_loopback();
   const Socket first = Socket::connect_to(listener.local());
   EXPECT_TRUE(listener.timeout().has_value());
@@ -64,7 +64,7 @@ TEST(Listen, li07_the_time_limit_ends_accept) {
   EXPECT_GE(Clock::now() - start, 10ms);
 }
 
-TEST(Listen, li08_a_client_that_resets_before_accept_harms_nobody_else) {
+TEST(Listen, li08_a_client_that_resets_before_accept_harms_no_other) {
   Listener listener = listener_on_loopback();
   Socket hasty = Socket::connect_to(listener.local());
   hasty.set(options::linger{.time = 0s});

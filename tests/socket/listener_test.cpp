@@ -22,7 +22,7 @@ TEST(IPv6, v601_a_listener_on_ipv6_alone_is_one_of_that_only) {
   EXPECT_FALSE(Listener("[::]:0").get(options::v6_only));
 }
 
-TEST(IPv6, v602_a_dual_stack_listener_takes_both) {
+TEST(IPv6, v602_a_dual_stack_listener_accepts_both) {
   Listener listener(":0");
   const std::uint16_t port = port_of(listener);
   const Socket v4 = Socket::connect_to(loopback(port));
@@ -54,7 +54,7 @@ TEST(IPv6, v605_scopes_are_understood_and_given_back) {
   EXPECT_EQ(name_info(found[0].address, {.numeric = true}).host, "fe80::1%lo");
 }
 
-TEST(OneStep, he01_a_listener_reuses_the_address_and_names_it_when_it_fails) {
+TEST(OneStep, he01_a_listener_reuses_its_address_and_names_it_in_errors) {
   const Listener listener(loopback());
   EXPECT_TRUE(listener.get(options::reuse_address));
   EXPECT_TRUE(listener.get(options::is_listening));
@@ -68,7 +68,7 @@ TEST(OneStep, he02_a_listener_may_share_its_port) {
   EXPECT_FALSE(Listener(loopback()).get(options::reuse_port));
 }
 
-TEST(OneStep, what_a_listener_accepts_is_kept_alive_unless_it_is_told_not_to) {
+TEST(OneStep, accepted_sockets_have_keep_alive_by_default) {
   for (const bool keep_alive : {true, false}) {
     Listener listener(loopback(), {.keep_alive = keep_alive});
     const Socket client = Socket::connect_to(listener.local());

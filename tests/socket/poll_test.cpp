@@ -33,7 +33,7 @@ TEST(Waiting, mu01_clients_room_and_the_end_are_reported) {
   EXPECT_TRUE(peer.recv().empty());
 }
 
-TEST(Waiting, mu02_a_closed_socket_is_an_error_and_no_descriptor_is_too_high) {
+TEST(Waiting, mu02_a_closed_socket_throws_and_high_descriptors_work) {
   Socket closed;
   closed.close();
   EXPECT_EQ(reason_of([&] { coax::select({&closed}, {}, {}, 0ms); }), EBADF);
@@ -53,7 +53,7 @@ TEST(Waiting, mu02_a_closed_socket_is_an_error_and_no_descriptor_is_too_high) {
   EXPECT_EQ(coax::select({&far}, {}, {}, patience).readable, Sockets{&far});
 }
 
-TEST(Waiting, mu03_zero_only_looks_and_a_limit_is_kept) {
+TEST(Waiting, mu03_zero_does_not_wait_and_a_limit_is_kept) {
   TcpPair pair = tcp_pair();
   EXPECT_TRUE(coax::select({&pair.near}, {}, {}, 0ms).readable.empty());
   EXPECT_EQ(wait_for(pair.near, Events::readable, 0ms), Events::none);
@@ -67,7 +67,7 @@ TEST(Waiting, mu03_zero_only_looks_and_a_limit_is_kept) {
   EXPECT_EQ(kind_thrown([&] { poller.wait(-1ms); }), ErrorKind::invalid);
 }
 
-TEST(Waiting, mu04_hanging_up_and_closing_are_told) {
+TEST(Waiting, mu04_hang_up_and_close_are_reported) {
   TcpPair pair = tcp_pair();
   pair.near.shutdown_send();
   pair.far.shutdown_send();
@@ -80,7 +80,7 @@ TEST(Waiting, mu04_hanging_up_and_closing_are_told) {
   EXPECT_EQ(wait_for(copy, Events::readable, patience), Events::not_open);
 }
 
-TEST(Waiting, mu05_adding_twice_and_changing_the_unknown_are_errors_and_an_edge_comes_once) {
+TEST(Waiting, mu05_adding_twice_and_modifying_an_unknown_one_throw) {
   TcpPair pair = tcp_pair();
   Poller poller;
   EXPECT_EQ(reason_of([&] { poller.modify(pair.far, Events::readable); }), ENOENT);
@@ -97,7 +97,7 @@ TEST(Waiting, mu05_adding_twice_and_changing_the_unknown_are_errors_and_an_edge_
   EXPECT_TRUE(poller.wait(0ms).empty());
 }
 
-TEST(Waiting, mu06_a_poller_gives_back_what_was_added_with_a_socket) {
+TEST(Waiting, mu06_a_poller_returns_the_data_of_a_socket) {
   TcpPair pair = tcp_pair();
   Poller poller;
   poller.add(pair.near, Events::readable | Events::writable, std::string("near"));
@@ -116,7 +116,7 @@ TEST(Waiting, mu06_a_poller_gives_back_what_was_added_with_a_socket) {
   EXPECT_TRUE(poller.wait(0ms).empty());
 }
 
-TEST(Waiting, mu07_a_poller_survives_a_socket_that_was_closed_without_removing_it) {
+TEST(Waiting, mu07_a_poller_survives_a_closed_socket) {
   TcpPair pair = tcp_pair();
   Poller poller;
   const int native = pair.near.native();

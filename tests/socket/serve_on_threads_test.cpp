@@ -41,7 +41,7 @@ std::string ask(Socket& server, BytesView text) {
 
 }  // namespace
 
-TEST(ServeOnThreads, nobody_waits_for_one_who_is_silent) {
+TEST(ServeOnThreads, a_silent_client_delays_no_other) {
   Server server(echo);
   const Socket silent = server.connect();
   Socket one = server.connect();
@@ -69,7 +69,7 @@ TEST(ServeOnThreads, what_a_handler_throws_ends_its_connection_only) {
   EXPECT_EQ(ask(good, "good"), "good");
 }
 
-TEST(ServeOnThreads, above_the_limit_newcomers_wait_until_one_leaves) {
+TEST(ServeOnThreads, above_the_limit_new_connections_wait_until_one_ends) {
   Server server(echo, {.connections_max = 1, .timeout = patience});
   Socket first = server.connect();
   EXPECT_EQ(ask(first, "x"), "x");
@@ -87,7 +87,7 @@ TEST(ServeOnThreads, each_call_of_a_handler_has_a_time_limit) {
   EXPECT_TRUE(server.connect().recv().empty());
 }
 
-TEST(ServeOnThreads, the_last_answer_comes_though_not_all_was_read) {
+TEST(ServeOnThreads, the_last_answer_arrives_despite_unread_bytes) {
   Server server([](Socket& peer) { peer.send(peer.recv(1)); });
   Socket client = server.connect();
   client.send(std::string(100'000, 'x'));

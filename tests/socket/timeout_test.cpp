@@ -89,7 +89,7 @@ TEST(Timeouts, ti08_the_smallest_timeout_is_still_one) {
   EXPECT_EQ(kind_thrown([&] { pair.far.recv(); }), ErrorKind::timed_out);
 }
 
-TEST(Timeouts, the_largest_timeout_is_for_ever) {
+TEST(Timeouts, the_largest_timeout_is_no_limit) {
   TcpPair pair = tcp_pair();
   pair.far.set_timeout(Duration::max());
   pair.near.send("x");

@@ -48,7 +48,7 @@ Error send_until_it_fails(Socket& socket) {
 
 }  // namespace
 
-TEST(Transfer, sr01_recv_gives_what_there_is_and_leaves_the_rest) {
+TEST(Transfer, sr01_recv_returns_available_bytes_and_leaves_the_rest) {
   TcpPair pair = tcp_pair();
   pair.near.send("abcdef");
   wait_for_bytes(pair.far, 6);
@@ -56,13 +56,13 @@ TEST(Transfer, sr01_recv_gives_what_there_is_and_leaves_the_rest) {
   EXPECT_EQ(pair.far.recv(4).text(), "ef");
 }
 
-TEST(Transfer, sr02_recv_gives_the_end_again_and_again) {
+TEST(Transfer, sr02_recv_returns_the_end_at_every_call) {
   TcpPair pair = tcp_pair();
   pair.near.close();
   for (int times = 0; times < 3; ++times) EXPECT_TRUE(pair.far.recv().empty());
 }
 
-TEST(Transfer, sr03_recv_of_nothing_takes_nothing) {
+TEST(Transfer, sr03_recv_into_an_empty_buffer_returns_0) {
   TcpPair pair = tcp_pair();
   EXPECT_TRUE(pair.far.recv(0).empty()) << "at once, although nothing has come";
   pair.near.send("x");
@@ -85,7 +85,7 @@ TEST(Transfer, sr04_send_sends_all) {
   EXPECT_TRUE(got == much);
 }
 
-TEST(Transfer, sr05_without_blocking_send_some_takes_a_part_and_then_would_block) {
+TEST(Transfer, sr05_non_blocking_send_some_is_partial_then_would_block) {
   TcpPair pair = narrow_pair();
   pair.near.set_blocking(false);
   const std::string much(16_MiB, 'm');
@@ -115,7 +115,7 @@ TEST(Transfer, sr06_a_peer_that_does_not_read_at_all_ends_it_too) {
   EXPECT_EQ(kind_thrown([&] { pair.near.send(much); }), ErrorKind::timed_out);
 }
 
-TEST(Transfer, sr07_sending_to_who_has_closed_is_an_error_not_a_signal) {
+TEST(Transfer, sr07_sending_to_a_closed_peer_is_no_signal) {
   TcpPair pair = tcp_pair();
   const std::string peer = pair.near.peer().to_string();
   pair.far.close();
@@ -166,7 +166,7 @@ TEST(Transfer, sr12_a_part_of_the_buffer_is_a_smaller_span) {
   EXPECT_EQ(buffer[2], '\0');
 }
 
-TEST(Transfer, sr13_recv_from_into_a_buffer_tells_the_sender) {
+TEST(Transfer, sr13_recv_from_into_a_buffer_returns_the_sender) {
   Socket near(Family::v4, SocketType::datagram);
   Socket far(Family::v4, SocketType::datagram);
   near.bind(loopback());
@@ -209,7 +209,7 @@ TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
   EXPECT_EQ(pair.far.recv(6, flags::wait_all).text(), "gh");
 }
 
-TEST(Transfer, sr17_the_urgent_byte_is_read_apart_and_wakes_the_exceptional_list) {
+TEST(Transfer, sr17_the_urgent_byte_is_exceptional_and_read_apart) {
   TcpPair pair = tcp_pair();
   pair.near.send("abc");
   pair.near.send("!", flags::out_of_band);
@@ -232,7 +232,7 @@ TEST(Transfer, sr18_several_buffers_are_gathered_and_scattered) {
   EXPECT_EQ(std::string_view(second.data(), 5), "bcdef");
 }
 
-TEST(Transfer, sr18_more_buffers_than_one_call_takes_go_out_in_order) {
+TEST(Transfer, sr18_more_buffers_than_iov_max_are_sent_in_order) {
   TcpPair pair = tcp_pair();
   std::string all;
   for (int number = 0; number < 5000; ++number) all += std::to_string(number);
@@ -304,7 +304,7 @@ TEST(Transfer, sr20_a_signal_does_not_end_a_call) {
   }
 }
 
-TEST(Transfer, sr20_after_a_signal_the_time_limit_goes_on) {
+TEST(Transfer, sr20_a_signal_does_not_restart_the_time_limit) {
   const Interrupting interrupting;
   TcpPair pair = tcp_pair();
   pair.far.set_timeout(100ms);
@@ -351,7 +351,7 @@ TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
   count(pair.far);
 }
 
-TEST(Transfer, recv_exactly_says_what_came_when_the_peer_finished_before) {
+TEST(Transfer, recv_exactly_throws_with_the_bytes_before_an_early_end) {
   TcpPair pair = tcp_pair();
   pair.near.send("abc");
   pair.near.shutdown_send();

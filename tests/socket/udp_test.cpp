@@ -21,7 +21,7 @@ UdpSocket udp_on_loopback() {
 
 }  // namespace
 
-TEST(Udp, ud01_a_datagram_that_is_longer_than_the_buffer_is_cut_and_says_so) {
+TEST(Udp, ud01_a_datagram_above_the_buffer_is_truncated) {
   UdpSocket near = udp_on_loopback();
   UdpSocket far = udp_on_loopback();
   near.send_to("abcdef", far.local());
@@ -39,7 +39,7 @@ TEST(Udp, ud01_a_datagram_that_is_longer_than_the_buffer_is_cut_and_says_so) {
   EXPECT_TRUE(recv_message(far, into).truncated);
 }
 
-TEST(Udp, ud02_with_the_flag_recv_tells_the_real_length) {
+TEST(Udp, ud02_with_the_flag_recv_returns_the_real_length) {
   UdpSocket near = udp_on_loopback();
   UdpSocket far = udp_on_loopback();
   near.send_to("abcdef", far.local());
@@ -70,20 +70,20 @@ TEST(Udp, ud04_the_largest_has_65507_bytes) {
   EXPECT_EQ(reason_of([&] { near.send_to(largest + "d", far.local()); }), EMSGSIZE);
 }
 
-TEST(Udp, ud05_sending_to_nobody_needs_a_receiver) {
+TEST(Udp, ud05_sending_without_an_address_throws) {
   EXPECT_EQ(reason_of([] { UdpSocket().send("x"); }), EDESTADDRREQ);
   EXPECT_EQ(said([] { UdpSocket().send("x"); }),
             "send to: Destination address required; name the receiver, or connect() first");
 }
 
-TEST(Udp, ud06_each_recv_gives_one_datagram) {
+TEST(Udp, ud06_each_recv_returns_one_datagram) {
   UdpSocket near = udp_on_loopback();
   UdpSocket far = udp_on_loopback();
   for (const std::string_view text : {"one", "two", "three"}) near.send_to(text, far.local());
   for (const char* text : {"one", "two", "three"}) EXPECT_EQ(far.recv_from().bytes.text(), text);
 }
 
-TEST(Udp, ud07_a_member_of_a_group_hears_what_is_sent_to_it) {
+TEST(Udp, ud07_a_member_receives_datagrams_to_the_group) {
   const unsigned interface = interface_index("lo");
   UdpSocket far(":0");
   far.set_timeout(patience);

@@ -142,7 +142,7 @@ TEST(Unix, un07_a_passed_descriptor_works_after_its_sender_closed_his) {
   EXPECT_EQ(std::string_view(buffer.data(), 7), "through");
 }
 
-TEST(Unix, un08_received_descriptors_are_not_inherited_and_flags_are_heeded) {
+TEST(Unix, un08_received_descriptors_are_not_inherited) {
   SocketPair pair;
   const Pipe pipe;
   const std::array<int, 1> natives{pipe.out.native()};
@@ -155,7 +155,7 @@ TEST(Unix, un08_received_descriptors_are_not_inherited_and_flags_are_heeded) {
   EXPECT_EQ(kind_thrown([&] { recv_descriptors(pair.far, buffer, 1, flags::dont_wait); }), ErrorKind::would_block);
 }
 
-TEST(Unix, un09_descriptors_that_do_not_fit_are_closed_and_the_message_says_so) {
+TEST(Unix, un09_descriptors_without_room_are_closed) {
   SocketPair pair;
   const Pipe pipe;
   const std::array<int, 3> natives{pipe.out.native(), pipe.out.native(), pipe.out.native()};

@@ -25,7 +25,7 @@ Task<> send_pieces(Stream& stream, std::size_t& sent, std::size_t total) {
 
 }  // namespace
 
-TEST(AsyncioStreams, as01_an_early_end_is_told_with_what_came_and_the_last_line_needs_no_end) {
+TEST(AsyncioStreams, as01_an_early_end_throws_with_the_bytes_received) {
   run([]() -> Task<> {
     const StreamPair pair = co_await tcp_pair();
     co_await pair.far->send("abc");
@@ -83,7 +83,7 @@ TEST(AsyncioStreams, as03_send_waits_while_the_peer_does_not_read) {
   });
 }
 
-TEST(AsyncioStreams, as04_a_closed_listener_leaves_its_connections_and_finish_half_closes) {
+TEST(AsyncioStreams, as04_a_closed_listener_keeps_its_connections) {
   run([]() -> Task<> {
     SocketListener listener(*Endpoint::parse("127.0.0.1:0"));
     const Endpoint at = listener.local();

@@ -70,7 +70,7 @@ TEST(Foreign, is_let_through_where_the_reader_asks_for_it) {
   });
 }
 
-TEST(Foreign, byte_by_byte_gives_no_line) {
+TEST(Foreign, byte_by_byte_returns_no_line) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair();
     Lines lines(*near);

@@ -79,7 +79,7 @@ TEST(Frames, until_close_are_sent_with_the_end) {
   }
 }
 
-TEST(Frames, above_the_limit_are_an_error_and_the_next_one_comes) {
+TEST(Frames, above_the_limit_throw_and_the_next_one_is_returned) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     co_await send_raw(near, "\0\4abcd\0\3efg"s);
     Frames frames(far, Framing::length_prefixed(LengthPrefix::u16), {.frame_bytes_max = 3});
@@ -89,7 +89,7 @@ TEST(Frames, above_the_limit_are_an_error_and_the_next_one_comes) {
   });
 }
 
-TEST(Frames, with_a_length_that_is_none_are_an_error_for_ever) {
+TEST(Frames, with_an_invalid_length_throw_at_every_call) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     co_await send_raw(near, std::string(11, '\xff'));
     Frames frames(far, Framing::length_prefixed(LengthPrefix::varint));
@@ -121,7 +121,7 @@ TEST(Frames, that_cannot_be_carried_are_not_sent) {
   });
 }
 
-TEST(Frames, lose_nothing_when_who_waits_for_them_is_cancelled) {
+TEST(Frames, lose_no_byte_when_the_waiting_task_is_cancelled) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     Frames frames(far, Framing::length_prefixed(LengthPrefix::u8));
     const std::string_view wire = "\3abc\2de";
@@ -140,7 +140,7 @@ TEST(Frames, lose_nothing_when_who_waits_for_them_is_cancelled) {
 
 // --- JSON ---
 
-TEST(JsonMessages, come_one_on_each_line) {
+TEST(JsonMessages, arrive_one_on_each_line) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     co_await send_raw(near, "{\"a\":1}\n\n \r\n[2]\r\n\"last\"");
     JsonMessages messages(far);
@@ -162,7 +162,7 @@ TEST(JsonMessages, are_sent_on_one_line_each_however_they_were_written) {
   });
 }
 
-TEST(JsonMessages, come_in_frames_as_they_were_written) {
+TEST(JsonMessages, arrive_in_frames_unchanged) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     JsonMessages there(near, Framing::length_prefixed());
     JsonMessages here(far, Framing::length_prefixed());
@@ -175,7 +175,7 @@ TEST(JsonMessages, come_in_frames_as_they_were_written) {
   });
 }
 
-TEST(JsonMessages, that_are_none_say_why_and_the_next_one_comes) {
+TEST(JsonMessages, that_are_invalid_throw_and_the_next_one_is_returned) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     co_await send_raw(near, "{\"a\":1,}\n[[[]]]\n\"far too long\"\ntrue\n");
     JsonMessages messages(far, {.message_bytes_max = 10, .depth_max = 2});
@@ -188,7 +188,7 @@ TEST(JsonMessages, that_are_none_say_why_and_the_next_one_comes) {
   });
 }
 
-TEST(JsonMessages, that_are_none_are_not_sent) {
+TEST(JsonMessages, that_are_invalid_are_not_sent) {
   on_pair([](Stream& near, Stream& far) -> Task<> {
     JsonMessages there(near);
     EXPECT_EQ(co_await text_of_error(there.send("{} {}")),

@@ -23,7 +23,7 @@ TEST(MemoryStream, takes_so_many_bytes_before_it_waits) {
   });
 }
 
-TEST(MemoryStream, may_give_no_more_than_it_is_told_at_once) {
+TEST(MemoryStream, returns_at_most_the_configured_bytes) {
   run([]() -> Task<> {
     auto pair = memory_stream_pair();
     pair.second->set_recv_bytes_max(2);

@@ -32,7 +32,7 @@ Task<Pair> connected() {
 
 }  // namespace
 
-TEST(Misuse, second_receiver_on_a_socket_is_told_of_the_first) {
+TEST(Misuse, second_receiver_on_a_socket_throws) {
   run([]() -> Task<> {
     Pair pair = co_await connected();
     TaskGroup group;
@@ -46,7 +46,7 @@ TEST(Misuse, second_receiver_on_a_socket_is_told_of_the_first) {
   });
 }
 
-TEST(Misuse, second_receiver_of_datagrams_is_told_of_the_first) {
+TEST(Misuse, second_receiver_of_datagrams_throws) {
   run([]() -> Task<> {
     DatagramTransport near("127.0.0.1:0");
     TaskGroup group;
@@ -59,7 +59,7 @@ TEST(Misuse, second_receiver_of_datagrams_is_told_of_the_first) {
   });
 }
 
-TEST(Misuse, second_who_accepts_is_told_of_the_first) {
+TEST(Misuse, second_accept_throws) {
   run([]() -> Task<> {
     SocketListener listener("127.0.0.1:0");
     TaskGroup group;
@@ -74,7 +74,7 @@ TEST(Misuse, second_who_accepts_is_told_of_the_first) {
 }
 
 #ifdef COAX_POISONS_BUFFERS
-TEST(MisuseDeath, lent_bytes_used_after_the_next_recv_are_found_by_address_sanitizer) {
+TEST(MisuseDeath, bytes_used_after_the_next_recv_are_reported_by_asan) {
   const auto use_too_late = []() -> Task<> {
     Pair pair = co_await connected();
     co_await pair.far->send("one");
@@ -129,7 +129,7 @@ TEST(Listener, reads_addresses_and_refuses_names) {
   });
 }
 
-TEST(BytesView, compare_with_literals_and_take_containers) {
+TEST(BytesView, compares_with_literals_and_converts_from_containers) {
   run([]() -> Task<> {
     Pair pair = co_await connected();
     const std::vector<char> vector{'P', 'I'};

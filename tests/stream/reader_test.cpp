@@ -126,7 +126,7 @@ TEST(Reader, random_mixed_sessions_in_random_pieces_lose_nothing) {
   }
 }
 
-TEST(Reader, event_behind_the_last_one_stays_in_the_reader) {
+TEST(Reader, bytes_after_the_last_event_stay_in_the_reader) {
   with_reader({"\0\1a\0\1b"s + "rest\n"}, {}, [](Reader& reader) -> Task<> {
     FrameDecoder decoder = u16_frames();
     auto event = co_await reader.next(decoder);
@@ -153,7 +153,7 @@ TEST(Reader, decoder_gets_its_rest_at_the_end_once) {
   });
 }
 
-TEST(Reader, cancelled_next_goes_on_with_its_decoder) {
+TEST(Reader, cancelled_next_continues_with_its_decoder) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair();
     Reader reader(*far);
@@ -219,7 +219,7 @@ TEST(Reader, refused_protocol_leaves_no_event_of_its_beginning) {
   });
 }
 
-TEST(Reader, lends_what_comes_whole_and_holds_nothing_while_it_waits) {
+TEST(Reader, returns_views_and_holds_no_memory_while_it_waits) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair();
     Reader reader(*far);
@@ -251,7 +251,7 @@ TEST(Reader, cancelled_loses_nothing) {
   });
 }
 
-TEST(Reader, line_above_the_limit_is_told_once_and_passed_over) {
+TEST(Reader, line_above_the_limit_throws_once_and_is_skipped) {
   for (const bool by_bytes : {false, true}) {
     std::vector<std::string> pieces{"12345678\r\n123456789\r\n" + std::string(5000, 'x') + "\nlast\n"};
     if (by_bytes) {
@@ -270,7 +270,7 @@ TEST(Reader, line_above_the_limit_is_told_once_and_passed_over) {
   }
 }
 
-TEST(Reader, end_before_what_was_asked_for_carries_what_came) {
+TEST(Reader, early_end_carries_the_received_bytes) {
   with_reader({"abc"}, {}, [](Reader& reader) -> Task<> {
     std::string received;
     try {
@@ -290,7 +290,7 @@ TEST(Reader, end_before_what_was_asked_for_carries_what_came) {
   });
 }
 
-TEST(Reader, asked_for_everything_takes_memory_for_what_comes) {
+TEST(Reader, exactly_allocates_memory_for_received_bytes_only) {
   with_reader({"abc"}, {},
               [](Reader& reader) -> Task<> { EXPECT_EQ(co_await outcome(reader.exactly(SIZE_MAX)), "disconnected"); });
 }

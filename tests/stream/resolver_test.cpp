@@ -105,7 +105,7 @@ TEST(ConnectByName, leaves_the_loop_free_and_can_be_given_up) {
   run([]() -> Task<> { co_await until([] { return waiting == 0; }); });
 }
 
-TEST(ConnectByName, goes_on_when_the_answer_comes) {
+TEST(ConnectByName, continues_when_the_answer_arrives) {
   COAX_NEEDS_KERNEL();
   run([]() -> Task<> {
     const SilentServer server;

@@ -30,7 +30,7 @@ TEST_F(TcpOfTheKernel, errors_name_the_peer_although_the_kernel_has_forgotten_it
   });
 }
 
-TEST_F(TcpOfTheKernel, what_came_before_a_reset_can_still_be_read) {
+TEST_F(TcpOfTheKernel, bytes_before_a_reset_can_still_be_read) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();
     const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
@@ -99,7 +99,7 @@ Task<Sent> send_in_one_turn(Stream& stream, const Native& peer, std::vector<std:
   co_return Sent{at_once, ::recv(peer.get(), buffer.data(), buffer.size(), MSG_DONTWAIT)};
 }
 
-TEST_F(TcpOfTheKernel, the_only_send_of_a_turn_goes_at_once_and_several_leave_together) {
+TEST_F(TcpOfTheKernel, a_single_send_is_sent_at_once_several_together) {
   if (std::string_view(make_backend()->name()) != "epoll") GTEST_SKIP() << "io_uring sends when a turn ends";
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();

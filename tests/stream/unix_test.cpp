@@ -88,7 +88,7 @@ TEST(UnixStream, peers_are_known_by_their_credentials) {
   });
 }
 
-TEST(UnixStream, where_nobody_listens_there_is_no_file_or_connecting_is_refused) {
+TEST(UnixStream, without_a_listener_connecting_fails) {
   run([]() -> Task<> {
     const Folder folder;
     const std::string path = "unix:" + folder.path();
@@ -102,7 +102,7 @@ TEST(UnixStream, where_nobody_listens_there_is_no_file_or_connecting_is_refused)
   });
 }
 
-TEST(UnixStream, a_name_that_somebody_listens_on_is_in_use_and_stays_his) {
+TEST(UnixStream, a_name_with_a_listener_is_in_use_and_is_kept) {
   run([]() -> Task<> {
     const Folder folder;
     for (const UnixName& name : {folder.name(), UnixName::abstract("coax-" + folder.path())}) {
@@ -114,7 +114,7 @@ TEST(UnixStream, a_name_that_somebody_listens_on_is_in_use_and_stays_his) {
   });
 }
 
-TEST(UnixStream, who_connects_waits_while_the_listeners_queue_is_full) {
+TEST(UnixStream, connecting_waits_while_the_backlog_is_full) {
   run([]() -> Task<> {
     SocketListener listener(UnixName(""), {.backlog = 0});
     constexpr std::size_t clients = 5;
@@ -199,7 +199,7 @@ TEST_F(UnixPathOfTheKernel, is_removed_when_the_listener_closes) {
   });
 }
 
-TEST_F(UnixPathOfTheKernel, is_left_alone_when_another_file_stands_there_by_then) {
+TEST_F(UnixPathOfTheKernel, is_kept_when_another_file_has_replaced_it) {
   run([]() -> Task<> {
     const Folder folder;
     SocketListener listener(folder.name());
@@ -262,7 +262,7 @@ TEST_F(UnixPathOfTheKernel, without_permission_is_refused_with_advice) {
 
 // --- only Unix sockets ---
 
-TEST_F(UnixPathOfTheKernel, bytes_around_passed_descriptors_all_come) {
+TEST_F(UnixPathOfTheKernel, bytes_around_passed_descriptors_all_arrive) {
   run([]() -> Task<> {
     NativePair pair = native_unix_pair();
     Socket sender = Socket::adopt(pair.far.release());
@@ -279,7 +279,7 @@ TEST_F(UnixPathOfTheKernel, bytes_around_passed_descriptors_all_come) {
   });
 }
 
-TEST_F(UnixPathOfTheKernel, who_closes_with_something_unread_breaks_the_connection) {
+TEST_F(UnixPathOfTheKernel, closing_with_unread_bytes_breaks_the_connection) {
   run([]() -> Task<> {
     NativePair pair = native_unix_pair();
     const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));

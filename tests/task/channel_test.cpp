@@ -66,7 +66,7 @@ TEST(Channel, gives_each_value_once_and_in_order) {
   }
 }
 
-TEST(Channel, takes_as_many_values_as_it_has_room_for_and_then_makes_senders_wait) {
+TEST(Channel, accepts_values_up_to_its_capacity_then_senders_wait) {
   for (const std::size_t capacity : {1UZ, 2UZ, 7UZ}) {
     run([&]() -> Task<> {
       Channel<int> channel(capacity);
@@ -99,7 +99,7 @@ TEST(Channel, without_room_makes_a_sender_wait_for_a_receiver) {
   });
 }
 
-TEST(Channel, serves_receivers_and_senders_in_the_order_in_which_they_came) {
+TEST(Channel, serves_receivers_and_senders_in_order_of_arrival) {
   for (const std::size_t capacity : {0UZ, 1UZ, 7UZ}) {
     run([&]() -> Task<> {
       Channel<int> channel(capacity);
@@ -123,7 +123,7 @@ TEST(Channel, serves_receivers_and_senders_in_the_order_in_which_they_came) {
   }
 }
 
-TEST(Channel, a_value_that_somebody_waits_for_is_not_snatched_by_who_comes_later) {
+TEST(Channel, a_value_goes_to_the_first_waiting_receiver) {
   run([]() -> Task<> {
     Channel<int> channel(3);
     std::string log;
@@ -138,7 +138,7 @@ TEST(Channel, a_value_that_somebody_waits_for_is_not_snatched_by_who_comes_later
   });
 }
 
-TEST(Channel, room_that_somebody_waits_for_is_not_taken_by_who_comes_later) {
+TEST(Channel, room_goes_to_the_first_waiting_sender) {
   run([]() -> Task<> {
     Channel<int> channel(1);
     co_await channel.send(0);
@@ -155,7 +155,7 @@ TEST(Channel, room_that_somebody_waits_for_is_not_taken_by_who_comes_later) {
   });
 }
 
-TEST(Channel, gives_everybody_else_a_turn_now_and_then) {
+TEST(Channel, yields_to_other_tasks_now_and_then) {
   run([]() -> Task<> {
     Channel<int> channel(1);
     bool over = false;
@@ -204,7 +204,7 @@ TEST(Channel, moves_what_cannot_be_copied_and_copies_what_is_named) {
 
 // --- the end ---
 
-TEST(Channel, that_is_closed_gives_what_it_holds_and_then_nothing) {
+TEST(Channel, closed_returns_buffered_values_then_nothing) {
   run([]() -> Task<> {
     Channel<int> channel(7);
     co_await send_all(channel, 0, 3);
@@ -217,7 +217,7 @@ TEST(Channel, that_is_closed_gives_what_it_holds_and_then_nothing) {
   });
 }
 
-TEST(Channel, that_is_closed_wakes_all_who_wait_to_receive) {
+TEST(Channel, closed_wakes_all_waiting_receivers) {
   for (const std::size_t capacity : {0UZ, 2UZ}) {
     run([&]() -> Task<> {
       Channel<int> channel(capacity);
@@ -232,7 +232,7 @@ TEST(Channel, that_is_closed_wakes_all_who_wait_to_receive) {
   }
 }
 
-TEST(Channel, that_is_closed_refuses_values_and_leaves_them_with_their_senders) {
+TEST(Channel, closed_refuses_values_which_stay_with_their_senders) {
   run([]() -> Task<> {
     Channel<std::unique_ptr<int>> channel(0);
     auto waiting = std::make_unique<int>(1);
@@ -252,7 +252,7 @@ TEST(Channel, that_is_closed_refuses_values_and_leaves_them_with_their_senders) 
   });
 }
 
-TEST(Channel, that_is_destroyed_lets_nobody_wait) {
+TEST(Channel, destroyed_wakes_all_waiting_tasks) {
   run([]() -> Task<> {
     for (const bool is_full : {true, false}) {
       auto channel = std::make_unique<Channel<int>>(1);
@@ -433,7 +433,7 @@ class Traffic {
 
 }  // namespace
 
-TEST(Channel, loses_nothing_and_gives_nothing_twice_whoever_is_cancelled) {
+TEST(Channel, loses_and_repeats_no_value_whichever_task_is_cancelled) {
   run([]() -> Task<> {
     Random random;
     for (const std::size_t capacity : capacities) {

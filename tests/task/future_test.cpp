@@ -45,7 +45,7 @@ TEST(Future, may_be_asked_for_after_its_promise_was_set) {
   });
 }
 
-TEST(Future, of_a_cancelled_task_is_an_error_to_who_was_not_cancelled) {
+TEST(Future, of_a_cancelled_task_throws_to_its_awaiter) {
   run([]() -> Task<> {
     TaskGroup group;
     const Future<int> never = group.spawn([]() -> Task<int> {
@@ -138,7 +138,7 @@ TEST(Future, destroyed_wait_for_it_does_not_harm_the_promise) {
   });
 }
 
-TEST(Group, task_with_a_result_gives_it_by_a_future) {
+TEST(Group, task_with_a_result_returns_it_by_a_future) {
   run([]() -> Task<> {
     TaskGroup group;
     Future<int> first = group.spawn(give(1));
@@ -149,7 +149,7 @@ TEST(Group, task_with_a_result_gives_it_by_a_future) {
   });
 }
 
-TEST(Group, error_of_a_task_with_a_result_comes_from_both) {
+TEST(Group, error_of_a_task_is_thrown_by_future_and_join) {
   run([]() -> Task<> {
     TaskGroup group;
     Future<int> result = group.spawn(refuse());

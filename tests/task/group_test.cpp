@@ -57,7 +57,7 @@ TEST(TaskGroup, joins_all_its_children) {
   });
 }
 
-TEST(TaskGroup, of_nobody_is_joined_at_once) {
+TEST(TaskGroup, without_children_is_joined_at_once) {
   run([]() -> Task<> {
     TaskGroup group;
     co_await group.join();
@@ -135,7 +135,7 @@ TEST(TaskGroup, an_error_of_a_child_that_never_waits_is_thrown_by_join_too) {
   });
 }
 
-TEST(TaskGroup, that_is_cancelled_cancels_who_comes_at_its_first_wait) {
+TEST(TaskGroup, cancelled_cancels_a_new_child_at_its_first_wait) {
   run([]() -> Task<> {
     TaskGroup group;
     group.cancel();
@@ -149,7 +149,7 @@ TEST(TaskGroup, that_is_cancelled_cancels_who_comes_at_its_first_wait) {
   });
 }
 
-TEST(TaskGroup, whose_join_is_cancelled_cancels_its_children_and_waits_for_them) {
+TEST(TaskGroup, cancelled_join_cancels_and_awaits_its_children) {
   run([]() -> Task<> {
     const auto inner = [](std::string& ends, std::string& join_end) -> Task<> {
       const auto end_slowly = [](std::string& trace) -> Task<> {
@@ -211,7 +211,7 @@ TEST(TaskGroup, as_a_function_joins_whatever_its_body_throws) {
 
 // --- Event ---
 
-TEST(Event, wakes_all_who_wait_and_lets_later_ones_pass) {
+TEST(Event, wakes_all_waiting_tasks_and_lets_later_ones_pass) {
   run([]() -> Task<> {
     Event event;
     TaskGroup group;

@@ -41,7 +41,7 @@ const std::string twice_text = "await a task: it was awaited before; a task runs
 
 }  // namespace
 
-TEST(Misuse, second_who_joins_a_group_is_told_of_the_first) {
+TEST(Misuse, second_join_of_a_group_throws) {
   run([]() -> Task<> {
     Event event;
     TaskGroup group;
@@ -54,7 +54,7 @@ TEST(Misuse, second_who_joins_a_group_is_told_of_the_first) {
   });
 }
 
-TEST(Misuse, second_who_drains_an_outbox_is_told_of_the_first) {
+TEST(Misuse, second_drain_of_an_outbox_throws) {
   run([]() -> Task<> {
     auto [near, far] = memory_stream_pair(64_KiB);
     Outbox outbox;
@@ -80,7 +80,7 @@ TEST(MisuseDeath, outbox_destroyed_while_it_is_drained_aborts) {
   EXPECT_DEATH(run(destroy), "coax: an Outbox is destroyed while drain\\(\\) sends from it");
 }
 
-TEST(Misuse, cancelled_that_nobody_asked_for_is_an_error_of_the_program) {
+TEST(Misuse, cancelled_without_a_cancellation_is_an_error) {
   const auto throws = []() -> Task<> {
     co_await nothing();
     throw Cancelled();
@@ -145,7 +145,7 @@ TEST(Misuse, run_inside_run_is_an_error) {
   });
 }
 
-TEST(Misuse, second_receiver_is_told_of_the_first) {
+TEST(Misuse, second_receiver_throws) {
   run([]() -> Task<> {
     const auto [near, far] = memory_stream_pair();
     TaskGroup group;

@@ -61,7 +61,7 @@ Task<> observe(Task<> task, std::string& end) { end = co_await outcome(std::move
 
 }  // namespace
 
-TEST_F(Offload, calls_the_function_elsewhere_and_comes_back_with_its_result) {
+TEST_F(Offload, calls_the_function_on_a_thread_and_returns_its_result) {
   run([]() -> Task<> {
     const std::thread::id here = std::this_thread::get_id();
     const std::thread::id there = co_await offload([] { return std::this_thread::get_id(); });
@@ -175,7 +175,7 @@ TEST_F(Offload, cancelled_before_it_has_begun_is_never_called) {
   });
 }
 
-TEST_F(Offload, cancelled_while_it_runs_is_waited_for_and_gives_its_result) {
+TEST_F(Offload, cancelled_during_the_call_still_returns_its_result) {
   run([]() -> Task<> {
     Gate gate;
     std::string end;
@@ -310,7 +310,7 @@ Task<> offload_at_random(Random& random) {
 
 }  // namespace
 
-TEST_F(Offload, nothing_of_it_outlives_its_scope_whoever_is_cancelled) {
+TEST_F(Offload, outlives_no_scope_whichever_task_is_cancelled) {
   run(
       []() -> Task<> {
         Random here;

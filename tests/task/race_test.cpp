@@ -78,7 +78,7 @@ Task<> cancel_and_wait(Context& context) {
 
 // --- race ---
 
-TEST(Race, tells_who_was_first) {
+TEST(Race, returns_the_index_of_the_first) {
   run([]() -> Task<> {
     EXPECT_EQ(co_await race(wait_for_ever(), nothing(), wait_for_ever()), 1U);
     EXPECT_EQ(co_await race(sleep(1h), sleep(1ms)), 1U);
@@ -118,7 +118,7 @@ TEST(Race, drops_the_errors_of_the_others) {
   });
 }
 
-TEST(Race, of_those_who_never_wait_is_won_by_the_first_in_the_list) {
+TEST(Race, of_tasks_that_never_wait_is_won_by_the_first) {
   run([]() -> Task<> {
     const auto first = co_await race(give(1), give(2), give(3));
     EXPECT_EQ(std::get<0>(first), 1);

@@ -41,7 +41,7 @@ Task<> observe(Task<> task, std::string& end) { end = co_await outcome(std::move
 
 }  // namespace
 
-TEST(RunOn, runs_there_and_comes_back) {
+TEST(RunOn, runs_on_the_other_loop_and_returns) {
   run(
       []() -> Task<> {
         const std::thread::id here = std::this_thread::get_id();
@@ -175,7 +175,7 @@ TEST(RunOn, there_and_back_nests) {
 
 // --- the root ---
 
-TEST(RunToEnd, has_as_many_loops_as_it_is_told) {
+TEST(RunToEnd, has_the_requested_number_of_loops) {
   run(
       []() -> Task<> {
         EXPECT_EQ(Loop::current().together().size(), 4U);

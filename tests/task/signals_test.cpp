@@ -51,7 +51,7 @@ bool is_default(int number) {
 
 }  // namespace
 
-TEST(Signals, wake_the_one_who_waits) {
+TEST(Signals, wake_the_waiting_task) {
   run([]() -> Task<> {
     Signals signals({SIGHUP, SIGUSR1});
     std::vector<int> log;
@@ -97,7 +97,7 @@ TEST(Signals, of_before_are_of_no_concern) {
   });
 }
 
-TEST(Signals, are_told_to_all_who_name_them) {
+TEST(Signals, are_reported_to_all_objects_that_name_them) {
   run([]() -> Task<> {
     Signals first({SIGHUP});
     Signals second({SIGHUP, SIGUSR1});
@@ -107,7 +107,7 @@ TEST(Signals, are_told_to_all_who_name_them) {
   });
 }
 
-TEST(Signals, are_told_on_each_loop) {
+TEST(Signals, are_reported_on_each_loop) {
   run(
       []() -> Task<> {
         Signals here({SIGUSR1});
@@ -130,7 +130,7 @@ TEST(Signals, are_told_on_each_loop) {
       {.threads = 2});
 }
 
-TEST(Signals, do_again_what_they_did_before_when_the_last_who_names_them_has_gone) {
+TEST(Signals, restore_the_action_when_the_last_object_ends) {
   const OwnHandler program(SIGUSR1);
   run([]() -> Task<> {
     auto first = std::make_unique<Signals>(std::initializer_list{SIGUSR1});
@@ -165,7 +165,7 @@ TEST(Signals, a_cancelled_wait_leaves_them_for_the_next) {
   });
 }
 
-TEST(Signals, that_nobody_can_catch_are_an_error_that_leaves_nothing_behind) {
+TEST(Signals, that_cannot_be_caught_throw_and_change_nothing) {
   run([]() -> Task<> {
     for (const int number : {SIGKILL, 0, -1, 1000}) {
       EXPECT_THROW(Signals({SIGUSR1, number}), Error) << number;
@@ -212,7 +212,7 @@ Task<> raise_and_raise_again() {
 
 }  // namespace
 
-TEST(Signals, that_a_task_names_do_not_cancel_the_program_as_long_as_it_does) {
+TEST(Signals, named_by_a_task_do_not_cancel_the_program) {
   std::string end;
   EXPECT_EQ(coax::run(raise_twice_and_take(end)), 0);
   EXPECT_EQ(end, "cancelled");

@@ -50,7 +50,7 @@ TimePoint clock_now() { return Loop::current().backend().now(); }
 
 // --- timeout ---
 
-TEST(Timeout, gives_the_result_of_what_is_in_time) {
+TEST(Timeout, returns_the_result_of_a_task_in_time) {
   run([]() -> Task<> {
     EXPECT_EQ(co_await timeout(1h, give(1)), 1);
     EXPECT_EQ(co_await timeout(1h, give_after(1ms, 2)), 2);
@@ -88,7 +88,7 @@ TEST(Timeout, ends_a_loop_that_catches_every_std_exception) {
   });
 }
 
-TEST(Timeout, never_comes_early) {
+TEST(Timeout, never_fires_early) {
   run([]() -> Task<> {
     for (const Duration limit : {Duration(0), Duration(1ns), Duration(1500us), Duration(20ms)}) {
       const TimePoint before = clock_now();
@@ -99,7 +99,7 @@ TEST(Timeout, never_comes_early) {
   });
 }
 
-TEST(Timeout, of_any_length_is_none_too_long) {
+TEST(Timeout, of_any_length_is_accepted) {
   run([]() -> Task<> {
     EXPECT_EQ(co_await timeout(Duration::max(), give_after(1ms, 1)), 1);
     EXPECT_EQ(co_await outcome(timeout(1ms, sleep(Duration::max()))), "timed_out");
@@ -114,7 +114,7 @@ TEST(Timeout, waits_until_the_task_has_really_ended) {
   });
 }
 
-TEST(Timeout, gives_a_result_that_came_in_spite_of_it) {
+TEST(Timeout, returns_a_result_that_was_ready_despite_the_limit) {
   run([]() -> Task<> { EXPECT_EQ(co_await timeout(1ms, give_in_spite_of_cancel(3)), 3); });
 }
 
@@ -128,7 +128,7 @@ TEST(Timeout, leaves_no_timer_behind) {
   });
 }
 
-TEST(Timeout, inside_another_is_told_from_it) {
+TEST(Timeout, inside_another_is_distinct_from_it) {
   run([]() -> Task<> {
     const auto inner_first = []() -> Task<std::string> { co_return co_await outcome(timeout(1ms, wait_for_ever())); };
     EXPECT_EQ(co_await timeout(1h, inner_first()), "timed_out");
