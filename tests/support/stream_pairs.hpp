@@ -126,7 +126,7 @@ inline Task<StreamPair> recorded_memory_pair() {
   pair.far = recorded(std::move(pair.far));
   co_return pair;
 }
-inline Task<StreamPair> slowly_recorded_tcp_pair() {
+inline Task<StreamPair> narrow_recorded_pair() {
   StreamPair pair = co_await narrow_tcp_pair();
   pair.near = recorded_slowly(std::move(pair.near));
   pair.far = recorded_slowly(std::move(pair.far));
@@ -213,7 +213,7 @@ inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
                                               {"narrow_memory", narrow_memory_pair},
                                               {"limited_tcp", limited_tcp_pair},
                                               {"recorded_memory", recorded_memory_pair},
-                                              {"slowly_recorded_tcp", slowly_recorded_tcp_pair},
+                                              {"narrow_recorded", narrow_recorded_pair},
                                               {"layered_unix", layered_unix_pair},
                                               {"end_marked", end_marked_pair, false, true}};
 
