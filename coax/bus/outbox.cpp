@@ -1,4 +1,4 @@
-// The outbox, the task that drains it, and the judgement of a peer that is behind.
+// The outbox, the task that drains it, and the decision about a peer that is behind.
 #include "coax/bus/outbox.hpp"
 
 #include <algorithm>
@@ -12,18 +12,18 @@ namespace coax {
 
 namespace {
 
-constexpr std::size_t piece_overhead_bytes = 64;   // what a piece costs beside its bytes
-constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is seen between two
+constexpr std::size_t piece_overhead_bytes = 64;   // overhead of a piece beside its bytes
+constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is visible between two
 constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
 constexpr std::size_t memory_bytes_max = 16_MiB;   // for a peer that publishers do not wait for
-constexpr std::size_t memory_factor = 4;           // or so many times bytes_max
+constexpr std::size_t memory_factor = 4;           // or this multiple of bytes_max
 constexpr int ticks_slow = 5;
 constexpr int ticks_stalled_max = 10;
 
 }  // namespace
 
-// Judges a peer that is behind. It counts its own ticks instead of comparing times: while the whole process is stopped
-// there are none, and no peer is blamed for that.
+// Decides about a peer that is behind. It counts its own ticks instead of comparing times: while the whole process is
+// stopped there are none, so no peer is disconnected for that.
 class Outbox::Behind : private Timer {
  public:
   explicit Behind(Outbox& outbox) noexcept
@@ -44,7 +44,7 @@ class Outbox::Behind : private Timer {
   }
   void tick() noexcept {
     if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
-      ticks_without_ = 0;  // a part of what send() has got may be under way
+      ticks_without_ = 0;  // a part of the bytes in send() may be under way
     } else if (++ticks_without_ == ticks_stalled_max) {
       outbox_.stalled_ = true;
       return outbox_.overflow();  // destroys this
@@ -65,7 +65,7 @@ class Outbox::Behind : private Timer {
   Outbox& outbox_;
   std::size_t sent_ = 0;  // in the ticks that are counted here:
   int ticks_ = 0;
-  int ticks_without_ = 0;  // in which the peer took nothing
+  int ticks_without_ = 0;  // in which the peer accepted nothing
   bool slow_ = false;
 };
 
@@ -125,7 +125,7 @@ void Outbox::push(const Shared& block, std::size_t offset) {
   if (cost() > memory_max()) overflow();
 }
 
-// Moves out what one call of send() gets. Returns the count of bytes.
+// Pops the bytes for one call of send(). Returns: their count.
 inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
   const std::size_t size = first_.bytes.size();
   if (size > part_max_ || !more_.empty()) return take_some(first, more);
@@ -133,7 +133,7 @@ inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
   return size;
 }
 
-// Of several blocks, or of one that is large and goes in parts.
+// From several blocks, or a part of a large one.
 std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
   const std::size_t limit = part_max_;
   if (first_.bytes.size() > limit) {
@@ -198,7 +198,7 @@ void Outbox::finish() noexcept {
   wake();
 }
 
-// Nothing more comes from any topic, and something came to an end.
+// No topic will publish more, and the end of one was requested.
 void Outbox::finish_if_ended() noexcept {
   if (ended_subscriptions_ != 0 && ended_subscriptions_ == subscriptions_) finish();
 }
@@ -212,7 +212,7 @@ void Outbox::abandon() noexcept {
 Outbox::Ready::Ready(Outbox& outbox) noexcept
     : Operation([](Waiting& self) noexcept {
         auto& ready = static_cast<Ready&>(self);
-        if (!ready.linked()) return;  // on its way
+        if (!ready.linked()) return;  // queued to run
         ready.unlink();
         ready.woken_.cancelled = true;
         ready.wake();
@@ -262,7 +262,7 @@ Task<> drain(Outbox& outbox, Stream& stream) {
       if (outbox.overflowed_) throw Cancelled();
       if (!outbox.first_.block) {
         if (outbox.finished_) break;
-        continue;  // woken to be cancelled: the next wait throws
+        continue;  // woken by a cancellation: the next wait throws
       }
       Outbox::Piece first;
       const std::size_t total = outbox.take(first, more);

@@ -1,10 +1,10 @@
-// Outbox: what waits to be sent to one peer of many. Pushing never waits; bytes that go to several peers are shared.
+// Outbox: the bytes that are queued for one of many peers. Pushing never waits; bytes for several peers are shared.
 //
 // A peer that keeps up is never disconnected, however much is pushed at once. Above `bytes_max` the outbox is behind:
-// publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. Publishers wait
-// no longer for a peer that takes less than a quarter of `bytes_max` within half of `stalled_max`: it is slow. A peer
-// that is behind is disconnected when it takes nothing for `stalled_max`, and when 16 MiB (or 4 times `bytes_max`, if
-// that is more) wait for it.
+// publishers that await Topic::publish(), and callers of ready(), wait until half of it has been sent. A peer that
+// accepts less than a quarter of `bytes_max` within half of `stalled_max` is slow: publishers do not wait for it any
+// more. A peer that is behind is disconnected when it accepts nothing for `stalled_max`, and when 16 MiB (or 4 times
+// `bytes_max`, if that is more) are queued for it.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@
 
 namespace coax {
 
-// Encoded once, sent to many: immutable bytes with a count of owners. Of one loop: the count is not atomic.
+// Immutable bytes with a reference count, encoded once and sent to many. Thread: one loop's; the count is not atomic.
 class Shared {
  public:
   Shared() noexcept = default;
@@ -48,12 +48,12 @@ class Shared {
 
 struct OutboxOptions {
   std::size_t bytes_max = 256_KiB;                  // above this the outbox is behind, and publishers wait
-  std::size_t form = 0;                             // which encoding of a Topic's messages goes in here
-  Duration stalled_max = std::chrono::seconds(20);  // how long a peer that is behind may take nothing
+  std::size_t form = 0;                             // the encoding of a Topic's messages for this peer
+  Duration stalled_max = std::chrono::seconds(20);  // how long a peer that is behind may accept nothing
 };
 
-// Thread: belongs to one loop. One task drains it, and has to end before the outbox is destroyed: else the program is
-// aborted with a message.
+// One task drains it, and must end before the outbox is destroyed; otherwise the program is aborted with a message.
+// Thread: its loop's.
 class Outbox {
  public:
   // Called once, when publishers need not wait for this outbox any more. Must not destroy the outbox.
@@ -69,21 +69,21 @@ class Outbox {
   Outbox& operator=(const Outbox&) = delete;
   ~Outbox();
 
-  // After an overflow, and after finish(), pushing does nothing. `offset`: where in the block the bytes begin.
+  // After an overflow, and after finish(), pushing has no effect. `offset`: the first byte in the block.
   void push(const Shared& block, std::size_t offset = 0);
   void push(std::string bytes) { push(Shared(std::move(bytes))); }
   // Ends the outbox: drain() returns when everything in it has been sent.
   void finish() noexcept;
-  // Drops what waits and ends the outbox: drain() returns after the bytes that it is sending.
+  // Drops queued bytes and ends the outbox: drain() returns after the bytes that are being sent.
   void abandon() noexcept;
 
-  // Waits until the outbox is not behind: await it before reading more from a peer whose answers go in here.
-  // Cancelled: nothing is lost.
+  // Waits until the outbox is not behind: await it before reading more from a peer whose answers are pushed here.
+  // Cancelled: nothing has changed.
   [[nodiscard]] Ready ready() noexcept;
   [[nodiscard]] bool behind() const noexcept { return behind_ != nullptr; }
   // Behind, and its peer is not slow: publishers should wait.
   [[nodiscard]] bool delays_publishers() const noexcept;
-  // Runs `relief` once this outbox, which must delay publishers, does so no more. Unlinking it withdraws it.
+  // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
   void on_relief(Relief& relief) noexcept { reliefs_.push_back(relief); }
 
   [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
@@ -113,21 +113,21 @@ class Outbox {
   [[nodiscard]] std::string overflow_reason() const;
 
   OutboxOptions options_;
-  std::size_t part_max_;     // what one call of send() gets
-  Piece first_;              // what waits: usually one block, everything that was published in a turn
-  std::vector<Piece> more_;  // and what was pushed after it
+  std::size_t part_max_;     // bytes of one call of send()
+  Piece first_;              // usually one block: everything that was published in a turn
+  std::vector<Piece> more_;  // pieces after it
   std::size_t bytes_ = 0;
-  std::unique_ptr<Behind> behind_;  // only while it is
+  std::unique_ptr<Behind> behind_;  // only while it is behind
   List<Relief> reliefs_;            // until it delays no publishers
   List<Relief> readies_;            // until it is not behind
   Wait* wait_ = nullptr;
   unsigned subscriptions_ = 0;        // that refer to it
-  unsigned ended_subscriptions_ = 0;  // of these, those whose topic has closed
+  unsigned ended_subscriptions_ = 0;  // those of them whose topic has closed
   Context* drainer_ = nullptr;        // both only while drain() runs
   Stream* stream_ = nullptr;
   bool finished_ = false;
   bool overflowed_ = false;
-  bool stalled_ = false;  // so it overflowed
+  bool stalled_ = false;  // the reason of the overflow
 };
 
 class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Operation<Ready>, private Relief {
@@ -149,10 +149,10 @@ class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : publi
 
 inline Outbox::Ready Outbox::ready() noexcept { return Ready(*this); }
 
-// Sends what is pushed, in order, until finish().
+// Sends pushed bytes, in order, until finish().
 // Throws: Error(invalid) when another task drains it; Error(overloaded) when the outbox has overflowed, before it began
 // to drain or while it waits for the peer.
-// Cancelled: what was not sent stays unsent.
+// Cancelled: unsent bytes stay queued.
 Task<> drain(Outbox& outbox, Stream& stream);
 
 }  // namespace coax

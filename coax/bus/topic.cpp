@@ -1,6 +1,6 @@
 // A topic has a part on each loop. Publishing appends the encoded bytes to the inbox of each part, under one lock,
-// which makes the order. Once a turn the loop seals its inbox into a block that its subscribers share: one push per
-// subscriber, and one send, however many messages were published since the last turn.
+// which determines the order. Once a turn the loop seals its inbox into a block that its subscribers share: one push
+// per subscriber, and one send, however many messages were published since the last turn.
 //
 // Congestion is one counter for all loops: subscriptions whose outbox is behind, and inboxes that have grown large
 // since the last turn. Publishers wait while it is not zero.
@@ -35,8 +35,9 @@ struct Topic::State {
 
   const std::size_t forms;
   std::atomic<std::size_t> congestion = 0;
-  std::atomic<std::size_t> waiting = 0;                    // publishers, on all loops
-  std::mutex mutex;                                        // of what follows, and of the parts' members that say so
+  std::atomic<std::size_t> waiting = 0;  // publishers, on all loops
+  // of the following members, and of the parts' members that are marked so
+  std::mutex mutex;
   std::vector<std::shared_ptr<Subscription::Part>> parts;  // one for each loop that has, or had, a subscription
   bool closed = false;
 };

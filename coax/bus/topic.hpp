@@ -1,8 +1,8 @@
-// Topic: a message that is published reaches every subscriber, on every loop, in one order that is the same for all.
+// Topic: broadcasts messages to all subscribers, on every loop, in one order that is the same for all.
 //
-// Publishers are slowed before a subscriber is disconnected: publish() waits while the outbox of any subscriber is
-// behind (see Outbox), so that a handler which awaits it does not read from its own peer meanwhile. The wait is at most
-// one second a message, and publishers do not wait for a slow peer at all.
+// Backpressure: publish() waits while the outbox of any subscriber is behind (see Outbox), so that a handler which
+// awaits it does not read from its own peer. The wait is at most one second per message, and publishers do not wait for
+// a slow peer.
 #pragma once
 
 #include <memory>
@@ -19,10 +19,10 @@ namespace coax {
 
 class Topic;
 
-// While it lives, published messages go into its outbox. An outbox may have subscriptions to several topics: each
-// topic's messages arrive in its order, and between topics there is none.
+// During its lifetime, published messages are pushed to its outbox. An outbox may have subscriptions to several topics:
+// each topic's messages arrive in its order, and there is no order between topics.
 // Lifetime: shorter than the outbox.
-// Thread: belongs to the loop that made it.
+// Thread: that of the loop on which it was constructed.
 class Subscription : private ListHook {
  public:
   Subscription(Topic& topic, Outbox& outbox);
@@ -30,7 +30,7 @@ class Subscription : private ListHook {
   Subscription& operator=(const Subscription&) = delete;
   // Catches up first. Finishes the outbox if all other topics that it is subscribed to have closed, and there are any.
   ~Subscription();
-  // Puts the messages published so far into the outbox at once, so that the caller can push something after them.
+  // Pushes the messages published so far to the outbox at once, so that the caller can push something after them.
   void catch_up();
   // Catches up, and finishes the outbox: drain() returns when all of that has been sent.
   void finish();
@@ -51,22 +51,22 @@ class Subscription : private ListHook {
 
   std::shared_ptr<Part> part_;
   Outbox& outbox_;
-  Behind behind_;           // linked while the outbox is
-  std::size_t block_ = 0;   // of this turn's messages the outbox has so many sealed blocks,
-  std::size_t offset_ = 0;  // and so many bytes of the block after them
+  Behind behind_;           // linked while the outbox is behind
+  std::size_t block_ = 0;   // the outbox has this many sealed blocks of the turn,
+  std::size_t offset_ = 0;  // and this many bytes of the block after them
   bool ended_ = false;      // the topic has closed
 };
 
 class Topic {
  public:
-  // `forms`: the number of encodings of each message; an outbox gets the one that its options name.
+  // `forms`: the number of encodings of each message; the options of an outbox select one.
   // Throws: Error(invalid) when it is 0.
   explicit Topic(std::size_t forms = 1);
   Topic(const Topic&) = delete;
   Topic& operator=(const Topic&) = delete;
   ~Topic();
 
-  // The outbox gets every message that is published from now on; of a closed topic, the end.
+  // The outbox gets every message that is published from now on; from a closed topic, the end.
   // Throws: Error(invalid) when the outbox names a form that the topic does not have.
   // Thread: the loop of the outbox.
   [[nodiscard]] Subscription subscribe(Outbox& outbox) { return {*this, outbox}; }
@@ -78,19 +78,19 @@ class Topic {
   // Lifetime: the bytes must live until the await ends.
   // Thread: any loop's.
   [[nodiscard]] Publish publish(BytesView message) noexcept;
-  // The same wait alone, to be followed by publish_now().
+  // Only the wait of publish(), to be followed by publish_now().
   // Cancelled: nothing has changed.
   // Thread: any loop's.
   [[nodiscard]] Publish ready() noexcept;
 
-  // Publishes without a wait: for messages that cannot be slowed, such as "x left". The bytes are copied, and sent in
-  // this or the next turn of each loop, with all else that was published until then. Of two calls, on any threads, of
-  // which one returns before the other begins, the first is the first for all.
-  // Throws: Error(invalid) when these are not as many encodings as the topic has.
+  // Publishes without a wait: for messages without backpressure, such as "x left". The bytes are copied, and sent in
+  // this or the next turn of each loop, together with all earlier messages. Calls on different threads are ordered: if
+  // one returns before the other begins, it is the first for all subscribers.
+  // Throws: Error(invalid) when the number of encodings is wrong.
   // Thread: any.
   void publish_now(std::span<const BytesView> forms);
   void publish_now(BytesView message) { publish_now(std::span(&message, 1)); }
-  // Messages published before still reach all; then each outbox that has no other open topic is finished. Messages
+  // Earlier messages still reach all subscribers; then each outbox without another open topic is finished. Messages
   // published afterwards are dropped.
   // Thread: any.
   void close();

@@ -1,4 +1,4 @@
-// Counts per host and in all, and the search for a connection that can be spared.
+// Counters per host and in total, and the search for a connection to evict.
 #include "coax/guard/guard.hpp"
 
 #include <algorithm>
@@ -52,14 +52,14 @@ Task<bool> Guard::make_room() {
   Listener* of = nullptr;
   const std::vector<Listener*> all = listeners_;
   for (Listener* const listener : all) {
-    if (std::ranges::count(listeners_, listener) == 0) continue;  // removed meanwhile
+    if (std::ranges::count(listeners_, listener) == 0) continue;  // removed in between
     const Candidate candidate = co_await listener->find_candidate();
     if (!(candidate < best)) continue;
     best = candidate;
     of = listener;
   }
   if (best.rank == Candidate::Rank::none || std::ranges::count(listeners_, of) == 0) {
-    no_candidate_until_ = now + 100ms;  // the search looks at every connection
+    no_candidate_until_ = now + 100ms;  // the search checks every connection
     co_return false;
   }
   co_await of->close_candidate(best);

@@ -26,20 +26,21 @@ struct GuardLimits {
 
 enum class Admission : std::uint8_t { admitted, full, host_is_full };
 
-// Thread: the loop that it was made on, where serve() is called; the connections may be on other loops.
+// Thread: that of the loop on which it was constructed, where serve() is called; the connections may be on other loops.
 class Guard {
  public:
-  // A connection that could be closed to make room. The lowest rank comes first, and of those the longest idle one.
+  // A connection that could be closed to make room. The lowest rank is first, and among those the one idle for longest.
   struct Candidate {
     enum class Rank : std::uint8_t { silent, between_requests, idle, none } rank = Rank::none;
     TimePoint idle_since;
-    std::uint64_t id = 0;   // of the connection, and
-    std::size_t shard = 0;  // where it is: for the listener that names it
+    std::uint64_t id = 0;   // of the connection
+    std::size_t shard = 0;  // its location, for its listener
     friend bool operator<(const Candidate& left, const Candidate& right) noexcept {
       return std::tie(left.rank, left.idle_since) < std::tie(right.rank, right.idle_since);
     }
   };
-  // What a guard asks of those that it admits connections for. It must outlive no call of theirs to remove().
+  // The interface of a guard to the owner of the connections.
+  // Lifetime: at least from add() to remove().
   class Listener {
    public:
     virtual Task<Candidate> find_candidate() = 0;
@@ -54,11 +55,11 @@ class Guard {
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
-  // Counts a connection when it returns `admitted`; then leave() must follow, once.
+  // Counts a connection when it returns `admitted`; leave() must follow once.
   [[nodiscard]] Admission admit(const Endpoint& peer);
   void leave(const Endpoint& peer) noexcept;
   [[nodiscard]] bool is_full() const noexcept { return limits_.connections_max && open_ >= *limits_.connections_max; }
-  // Closes the connection, of all listeners, that can best be spared. Returns: whether there was one.
+  // Closes the best candidate among the connections of all listeners. Returns: whether there was one.
   Task<bool> make_room();
   // Cancelled: nothing has changed.
   Task<> wait_for_room();

@@ -1,4 +1,4 @@
-// Principal: who is at the other end, as far as it has been proven.
+// Principal: the identity of a peer, as far as it has been verified.
 #pragma once
 
 #include <algorithm>

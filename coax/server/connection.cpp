@@ -1,4 +1,4 @@
-// What a connection knows of its own end: reasons, draining, and the limits that are checked once a second.
+// Connection: close reasons, draining, and the limits that are checked once a second.
 #include "coax/server/connection.hpp"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Connection: what serve() gives to a handler: the stream, who the peer is, and how the server and the handler agree on
-// the end of it.
+// Connection: the argument of a serve() handler: the stream, the peer's identity, and the coordination of the end
+// between server and handler.
 #pragma once
 
 #include <cstdint>
@@ -18,22 +18,22 @@
 
 namespace coax {
 
-// Why a connection ended. In the log, and for the service to tell others.
+// Why a connection ended: for the log, and for services that report it.
 enum class CloseReason : std::uint8_t {
   finished,       // the handler returned
-  disconnected,   // the peer reset it or went away
+  disconnected,   // the peer reset or closed it
   idle,           // no byte was received or sent for too long
   write_timeout,  // the peer did not read for too long
   overflow,       // the peer read too slowly and its outbox was full
-  protocol,       // the peer broke the protocol
-  timed_out,      // something that must come in time did not
-  reclaimed,      // it was idle, and the server needed its place for a newcomer
+  protocol,       // the peer violated the protocol
+  timed_out,      // a message that has a time limit was late
+  reclaimed,      // it was idle, and the server needed its place for a new connection
   shutting_down,  // the server drains
-  failed,         // the handler threw something that is not the peer's fault
+  failed,         // the handler threw an error that the peer did not cause
 };
 std::string_view to_string(CloseReason reason) noexcept;
 
-// Belongs to its loop's thread and lives as long as the handler runs.
+// Thread: its loop's. Lifetime: as long as the handler runs.
 class Connection {
  public:
   // `context`: the handler's, for end(); null: end() only records the reason.
@@ -58,7 +58,7 @@ class Connection {
     top_ = &top;
     return top;
   }
-  [[nodiscard]] Endpoint peer() const noexcept { return top_->peer(); }  // of no family: a Unix socket
+  [[nodiscard]] Endpoint peer() const noexcept { return top_->peer(); }  // without a family: a Unix socket
   [[nodiscard]] std::string peer_name() const { return top_->peer_name(); }
   // The process at the other end of a Unix socket; nothing for other streams.
   [[nodiscard]] std::optional<Credentials> peer_credentials() const { return top_->peer_credentials(); }
@@ -67,17 +67,17 @@ class Connection {
   [[nodiscard]] const Principal& principal() const noexcept;
   void set_principal(Principal principal) { extras().principal = std::move(principal); }
 
-  // The server drains: finish what is begun, begin nothing new.
+  // The server drains: complete the work in progress, and begin no more.
   [[nodiscard]] bool draining() const noexcept { return draining_; }
-  // While a handler is busy with something that must not be cut (a request), draining leaves its input open; otherwise
-  // its recv() gives the end.
+  // While the handler is busy with work that must not be interrupted (a request), draining leaves its input open;
+  // otherwise its recv() returns the end.
   void set_busy(bool busy) noexcept;
 
-  // Instead of the server's limit on how long nothing may come or go; checked once a second.
+  // Replaces the server's idle limit; checked once a second.
   void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit.value_or(Duration::max()); }
-  // Ends the connection from outside its handler, which sees Cancelled. The first reason stands.
+  // Ends the connection from outside its handler, which is cancelled. The first reason is kept.
   void end(CloseReason reason) noexcept;
-  // What the log will say, for a handler that ends by itself.
+  // The reason for the log, for a handler that ends by itself.
   void set_reason(CloseReason reason) noexcept;
   [[nodiscard]] CloseReason reason() const noexcept { return reason_; }
 
@@ -86,7 +86,7 @@ class Connection {
   void drain() noexcept;
   void check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept;
 
-  // What few connections have.
+  // Members that few connections need.
   struct Extras {
     ~Extras() {
       while (!layers.empty()) layers.pop_back();  // the top one first
@@ -103,8 +103,8 @@ class Connection {
   std::unique_ptr<Extras> extras_;
   Context* context_;
   std::uint64_t id_;
-  Duration idle_max_ = Duration::max();  // that is: none
-  Duration idle_{};                      // counted in ticks, as is the next
+  Duration idle_max_ = Duration::max();  // no limit
+  Duration idle_{};                      // counted in ticks, like the next
   Duration send_stalled_{};
   bool has_been_busy_ = false;
   CloseReason reason_ = CloseReason::finished;
@@ -119,8 +119,8 @@ template <class F>
 concept TakesStream = std::is_invocable_r_v<Task<>, F&, Stream&>;
 }  // namespace detail
 
-// A function or lambda, which may be movable only, that takes Connection& or Stream& and returns Task<>. It is kept for
-// as long as the server runs, so that a lambda's captures outlive the tasks that it starts; on several loops it runs on
+// A function or lambda, which may be move-only, with a parameter Connection& or Stream& and the result Task<>. It is
+// kept for as long as the server runs, so that a lambda's captures outlive its tasks; on several loops it runs on
 // several threads.
 class Handler {
  public:

@@ -1,4 +1,4 @@
-// What serve.cpp needs for accepting: a connection that no loop has yet, and when another can be closed for it.
+// Accepting in serve.cpp: a connection that no loop has yet, and when another one can be closed for it.
 #pragma once
 
 #include <chrono>

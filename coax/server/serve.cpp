@@ -1,7 +1,7 @@
 // The listeners on the loop that called serve(), and a shard of the server on every loop. Each accepted connection is
-// handed to the loop that has the fewest; where the handshake of a service is longer than an accept(2), that spreads
-// load more evenly than SO_REUSEPORT does, keeps the counting for limits on one thread, and a second server on the same
-// port is refused by the kernel as it should be.
+// passed to the loop with the fewest connections. Unless connections are very short, that distributes the load more
+// evenly than SO_REUSEPORT, keeps the counters of the limits on one thread, and lets the kernel refuse a second server
+// on the port.
 #include "coax/server/serve.hpp"
 
 #include <sys/resource.h>
@@ -29,9 +29,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A close(2) with unread input sends a reset, and destroys what of ours is still on its way. So: our end first, and
-// what still arrives is read and discarded, until the peer has finished or has been quiet for so long.
-Task<> read_away(Stream& stream, Duration quiet) {
+// Lingering close: close(2) with unread input sends a reset, which destroys bytes under way to the peer. So our end is
+// sent first, and input is read and discarded until the peer has finished or was silent for `quiet`.
+Task<> discard_input(Stream& stream, Duration quiet) {
   co_await stream.shutdown_send();
   stream.reopen_input();
   while (co_await timeout(quiet, stream.recv())) {
@@ -40,7 +40,7 @@ Task<> read_away(Stream& stream, Duration quiet) {
 
 }  // namespace
 
-// --- a shard: what runs on one loop ---
+// --- a shard: the part of the server on one loop ---
 
 class Shard {
  public:
@@ -48,7 +48,7 @@ class Shard {
       : loop_(loop), options_(options), handler_(handler), on_left_(std::move(on_left)) {}
 
   [[nodiscard]] Loop& loop() noexcept { return loop_; }
-  // The number of connections, as the server's loop knows it.
+  // The number of connections, as known by the server's loop.
   std::size_t count = 0;
 
   void take(int native, const Endpoint& peer, std::uint64_t id);
@@ -76,8 +76,8 @@ class Shard {
   Event stopping_;
 };
 
-// All that one connection has: nothing but the handler's own frames comes to it. Its task is the handler, and then,
-// where there is something to close with care, close().
+// All memory of one connection, except the handler's own frames. Its task is the handler and then, for an orderly
+// close, close().
 struct HasSocket {
   SocketStream socket;  // before the Connection that refers to it
 };
@@ -136,7 +136,7 @@ Task<> Shard::reclaim(std::uint64_t id) {
 Task<> Shard::run() {
   try {
     co_await race(stopping_.wait(), sweep());
-  } catch (const Cancelled&) {  // another shard has failed: what runs here must come to its end all the same
+  } catch (const Cancelled&) {  // another shard has failed: this one must still end in order
   }
   for_each_connection([](Connection& connection) { connection.drain(); });
   try {
@@ -190,7 +190,7 @@ bool is_limit(CloseReason reason) noexcept {
          reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
 }
 
-// Why a handler ended: the reason is noted, and errors that are not the peer's are logged.
+// Logs why a handler ended, unless the peer is the cause, and records the reason.
 void note_end(Connection& connection, const std::exception_ptr& why) {
   log::Level level = log::Level::info;
   try {
@@ -200,13 +200,13 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
   } catch (const Error& error) {
     const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));
-    // Silent peers are no more unusual than those that are gone.
+    // Silent peers are as usual as disconnected ones.
     if (error.kind() == ErrorKind::timed_out) {
       log::info("{}: {}", connection.peer_name(), error.what());
     } else if (!gone) {
       log::warning("{}: {}", connection.peer_name(), error.what());
     }
-    level = log::Level::debug;  // it is said already
+    level = log::Level::debug;  // it was logged already
   } catch (const std::exception& error) {
     connection.set_reason(CloseReason::failed);
     log::error("{}: the handler failed: {}", connection.peer_name(), error.what());
@@ -221,7 +221,7 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
   }
 }
 
-// Those have nothing to say to each other any more.
+// The connection is unusable: there is nothing to flush.
 bool is_beyond_closing(CloseReason reason) noexcept {
   return reason == CloseReason::disconnected || reason == CloseReason::write_timeout || reason == CloseReason::overflow;
 }
@@ -245,7 +245,7 @@ Task<> Shard::begin(ConnectionTask& connection) noexcept {
 void Shard::handler_ended(ConnectionTask& connection) {
   note_end(connection, connection.task.error());
   if (is_beyond_closing(connection.reason())) {
-    connection.stream().abort();  // not an end that could be taken for a clean one
+    connection.stream().abort();  // an end that cannot be mistaken for a clean one
     return closed(connection);
   }
   if (connection.reason() == CloseReason::reclaimed) return closed(connection);  // its place is needed now
@@ -266,22 +266,22 @@ void Shard::closed(ConnectionTask& connection) noexcept {
 }
 
 Task<> Shard::close(ConnectionTask& connection) {
-  // A shutdown does not wait for those who have nothing to say; what they still have to read the kernel delivers.
+  // A shutdown does not wait for idle connections; the kernel still delivers their unread bytes.
   const bool hurry = connection.draining() || connection.reason() == CloseReason::timed_out;
   const Duration quiet = hurry ? Duration(100ms) : Duration(2s);
   Stream& stream = connection.stream();
   bool is_cut = false;
   try {
-    co_await stream.shutdown_send();  // as long as the peer takes bytes; in a shutdown, until the time to drain is over
-    co_await timeout(2s, read_away(stream, quiet));
-  } catch (const Error&) {  // gone, quiet, or it does not stop: as good as closed
+    co_await stream.shutdown_send();  // while the peer reads; in a shutdown, until the time to drain has passed
+    co_await timeout(2s, discard_input(stream, quiet));
+  } catch (const Error&) {  // disconnected, silent, or endless: treated as closed
   } catch (const Cancelled&) {
     is_cut = true;
   }
   if (is_cut) co_await shield(flush_or_abort(connection.stream()));
 }
 
-// A peer that has not got everything must not take the end for a clean one.
+// A peer that did not receive all bytes must not see a clean end.
 Task<> Shard::flush_or_abort(Stream& stream) {
   try {
     co_await timeout(500ms, stream.shutdown_send());
@@ -330,7 +330,7 @@ class Server final : Guard::Listener {
   ServeOptions options_;
   Handler handler_;
   std::shared_ptr<Guard> guard_;
-  std::vector<std::uint16_t> ipv4_ports_;  // of 0.0.0.0: [::] beside it is for IPv6 alone
+  std::vector<std::uint16_t> ipv4_ports_;  // of 0.0.0.0: [::] beside it is limited to IPv6
   std::vector<std::unique_ptr<SocketListener>> listeners_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::uint64_t last_id_ = 0;
@@ -356,7 +356,7 @@ Task<> Server::run() {
   farewells_.cancel();
   co_await shield(farewells_.join());
   if (options_.on_drain) options_.on_drain();
-  // Posts to one loop keep their order: each shard has taken all that was accepted before it stops.
+  // Posts to one loop keep their order: each shard has received all accepted connections before it stops.
   for (auto& shard : shards_) shard->loop().post([&shard] { shard->stop(); });
   co_await shield(shards.join());
   if (end) std::rethrow_exception(end);
@@ -403,7 +403,8 @@ Task<> Server::listen_at(std::string where) {
   bool is_anywhere = false;
   for (std::size_t index = 0; index != addresses.size(); ++index) {
     Endpoint address = addresses[index];
-    if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);  // all addresses of a name: one port
+    // all addresses of a name use one port
+    if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);
     try {
       listen_on(address);
     } catch (const Error& error) {
@@ -466,7 +467,7 @@ void Server::admit(Newcomer& newcomer) {
   shard.loop().post([&shard, native = newcomer.take(), peer, id = ++last_id_] { shard.take(native, peer, id); });
 }
 
-// False: there is none, and newcomers are not to wait.
+// False: there is none, and new connections are not to wait.
 Task<bool> Server::make_room() {
   while (guard_->is_full()) {
     const bool is_coming = co_await guard_->make_room();
@@ -512,8 +513,8 @@ Task<> Server::farewell(int native) {
   try {
     const auto stream = SocketStream::adopt(native);
     co_await timeout(2s, stream->send(options_.farewell));
-    co_await timeout(2s, read_away(*stream, 500ms));
-  } catch (const Error&) {  // gone already, or it does not read
+    co_await timeout(2s, discard_input(*stream, 500ms));
+  } catch (const Error&) {  // disconnected already, or it does not read
   }
 }
 
