@@ -1,4 +1,4 @@
-// OwnedOrBorrowed: an object of one's own, or somebody else's that outlives it.
+// OwnedOrBorrowed: an owned object, or a reference to one that outlives it.
 #pragma once
 
 #include <optional>

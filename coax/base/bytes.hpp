@@ -1,5 +1,5 @@
-// BytesView: a borrowed run of bytes, what recv() lends and send() takes. It owns nothing; each function that returns
-// one says how long it lives.
+// BytesView: a view of bytes, the result of recv() and the argument of send(). It owns nothing; each function that
+// returns one documents its lifetime.
 #pragma once
 
 #include <algorithm>
@@ -47,7 +47,7 @@ class COAX_POINTER BytesView {
   BytesView(const Range& range COAX_LIFETIMEBOUND) noexcept
       : data_(reinterpret_cast<const char*>(std::ranges::data(range))), size_(std::ranges::size(range)) {}
 
-  // False when there is nothing, which from recv() means that the peer has finished.
+  // False when it is empty, which from recv() means that the peer has shut down its side.
   constexpr explicit operator bool() const noexcept { return size_ != 0; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
@@ -55,7 +55,7 @@ class COAX_POINTER BytesView {
   [[nodiscard]] const std::uint8_t* octets() const noexcept { return reinterpret_cast<const std::uint8_t*>(data_); }
   [[nodiscard]] constexpr std::string_view text() const noexcept { return {data_, size_}; }
   constexpr operator std::string_view() const noexcept { return text(); }
-  // As an owned copy.
+  // An owned copy.
   [[nodiscard]] std::string string() const { return {data_, size_}; }
 
   [[nodiscard]] constexpr BytesView first(std::size_t count) const noexcept { return {data_, count}; }
@@ -77,8 +77,8 @@ class COAX_POINTER BytesView {
   std::size_t size_ = 0;
 };
 
-// How large a buffer for `count` bytes is to be when `have` of it are full: it grows with the bytes received,
-// not with what a peer announces.
+// The new size of a buffer for `count` bytes when `have` of it are full: it grows with the bytes received, not with the
+// length that a peer announces.
 constexpr std::size_t grown_towards(std::size_t count, std::size_t have) noexcept {
   constexpr std::size_t first = std::size_t{64} * 1024;
   return have > count / 2 ? count : std::min(count, std::max(first, 2 * have));

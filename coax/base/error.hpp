@@ -1,5 +1,5 @@
-// What goes wrong and what to do about it. Below (back-ends, codecs) errors are values; above they are these
-// exceptions. The end of a stream is never an error.
+// Errors by the reaction to them. Below (back-ends, codecs) errors are values; above they are these exceptions. The end
+// of a stream is never an error.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 namespace coax {
 
 // Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket
-// is ready (would_block), forget this peer (disconnected, protocol), discard what was received unless it tells its own
-// length (truncated), mend the call or the configuration (address, permission, invalid, unsupported).
+// is ready (would_block), drop this peer (disconnected, protocol), discard the received bytes unless they contain their
+// own length (truncated), correct the call or the configuration (address, permission, invalid, unsupported).
 enum class ErrorKind : std::uint8_t {
   timed_out,
   refused,
@@ -34,13 +34,13 @@ enum class ErrorKind : std::uint8_t {
 std::string_view to_string(ErrorKind kind) noexcept;
 ErrorKind kind_of(int errno_value) noexcept;
 
-// Reads "connect to 127.0.0.1:9: Connection refused". What the texts have from outside is escaped as printable() does
-// (base/text.hpp), once and here: all of them may go to a terminal as they are.
+// Formatted as "connect to 127.0.0.1:9: Connection refused". Untrusted text in it is escaped as by printable()
+// (base/text.hpp), once and here: every text may be printed on a terminal.
 class Error : public std::system_error {
  public:
   // operation: "connect to", "listen on", "recv from"; peer: the address or name it was tried on, may be empty.
   Error(int errno_value, std::string_view operation, std::string_view peer = {}, std::string_view advice = {});
-  // Without a system error: the reason in words.
+  // Without a system error: the reason as text.
   Error(ErrorKind kind, std::string_view operation, std::string_view peer, std::string_view reason);
 
   [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
@@ -55,7 +55,7 @@ class Error : public std::system_error {
   std::string text_;
 };
 
-// The stream ended before what was asked for had come; received() is what did come.
+// The stream ended too early; received() has the bytes that arrived.
 class IncompleteRead : public Error {
  public:
   IncompleteRead(std::string_view peer, std::string received, std::size_t wanted);
@@ -65,8 +65,8 @@ class IncompleteRead : public Error {
   std::string received_;
 };
 
-// Cancellation of a task: thrown by every await until the scope that was cancelled has ended. Let it pass: it has no
-// base class, so that neither `catch (const Error&)` nor `catch (const std::exception&)` swallows it.
+// Cancellation of a task: thrown by every await until the cancelled scope has ended. Do not catch it: it has no base
+// class, so that neither `catch (const Error&)` nor `catch (const std::exception&)` does.
 struct Cancelled final {
   [[nodiscard]] static const char* what() noexcept { return "cancelled"; }
 };

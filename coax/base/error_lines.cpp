@@ -41,13 +41,13 @@ std::string_view piece_of(std::string_view lines) noexcept {
   return lines.substr(0, end == std::string_view::npos ? lines.find('\n') + 1 : end + 1);
 }
 
-// Returns what cannot be written (a closed pipe, a full disk).
+// Returns the bytes that cannot be written (a closed pipe, a full disk).
 std::string_view write_all(std::string_view bytes) noexcept {
   while (!bytes.empty()) {
     const auto written = ::write(STDERR_FILENO, bytes.data(), bytes.size());
     if (written > 0) {
       bytes.remove_prefix(static_cast<std::size_t>(written));
-    } else if (written < 0 && errno == EAGAIN) {  // somebody made the description non-blocking
+    } else if (written < 0 && errno == EAGAIN) {  // another process made the description non-blocking
       pollfd watched{STDERR_FILENO, POLLOUT, 0};
       ::poll(&watched, 1, -1);
     } else if (written == 0 || errno != EINTR) {
@@ -57,10 +57,10 @@ std::string_view write_all(std::string_view bytes) noexcept {
   return bytes;
 }
 
-// Belongs to the thread: standard error, and what is missing there.
+// Belongs to the thread: standard error, and the count of lines lost there.
 class Sink {
  public:
-  // Tells first what was lost before. What cannot be written counts as lost.
+  // Reports earlier losses first. Lines that cannot be written count as lost.
   void write(std::string_view lines) noexcept {
     if (!tell_lost()) return lose(lines);
     write_lines(lines);
@@ -99,7 +99,7 @@ class Sink {
   bool is_cut_ = false;  // the last line that was written lacks its end
 };
 
-// Writes or counts what the lines begin with. Returns how many bytes that was.
+// Writes or counts the first lines. Returns how many bytes that was.
 std::size_t take(Sink& sink, std::string_view lines) noexcept {
   if (lines.front() == lost_mark) {
     const std::size_t end = lines.find('\n');
@@ -132,7 +132,7 @@ class Writer {
   std::condition_variable added_;
   std::condition_variable written_;
   std::string waiting_;
-  std::size_t writing_bytes_ = 0;  // of which the thread has hold
+  std::size_t writing_bytes_ = 0;  // bytes that the thread is writing
   std::size_t lost_ = 0;           // lines, since the last one that was taken
   bool started_ = false;
 };
@@ -176,7 +176,7 @@ void Writer::start() {
   try {
     std::thread([this] { run(); }).detach();
     started_ = true;
-  } catch (const std::system_error&) {  // no thread can be had now: with one of the next lines
+  } catch (const std::system_error&) {  // no thread can be started now: retried with one of the next lines
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -211,7 +211,7 @@ bool Writer::flush(Duration limit) {
   return written_.wait_for(lock, limit, [this] { return waiting_.empty() && writing_bytes_ == 0; });
 }
 
-// In the child of fork(2), which has the mutex and no thread; the lines that wait are the parent's to write.
+// In the child of fork(2), which has the mutex and no thread; the parent writes the pending lines.
 void Writer::forget_parent() {
   new (&added_) std::condition_variable;
   new (&written_) std::condition_variable;

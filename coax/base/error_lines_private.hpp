@@ -13,7 +13,7 @@ void add_error_line(std::string line);
 // Waits until all is written. Returns false when it was not within the limit.
 bool flush_error_lines(Duration limit) noexcept;
 
-// The line that stands where lines were lost.
+// The line in place of lost lines.
 std::string lost_lines_line(std::size_t count);
 
 }  // namespace coax::detail

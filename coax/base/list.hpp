@@ -11,7 +11,7 @@ namespace coax {
 class ListHook {
  public:
   ListHook() noexcept = default;
-  // What is in a list stays where it is: only an element that is in none may be moved.
+  // An element in a list cannot be moved: only one that is in no list may be.
   ListHook(ListHook&&) noexcept {}
   ListHook& operator=(ListHook&&) = delete;
   ~ListHook() { unlink(); }

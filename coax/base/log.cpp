@@ -86,7 +86,7 @@ std::string_view colour_of(Level level) noexcept {
   return "\x1b[31;1m";
 }
 
-// The text is printable: what is left to escape in a JSON string is this.
+// Printable text: the remaining characters that JSON strings must escape.
 std::string json_string(std::string_view printable_text) {
   std::string out = "\"";
   for (const char c : printable_text) {

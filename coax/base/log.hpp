@@ -1,15 +1,15 @@
-// The log: one line for each event, on standard error or into a sink. A facade, so that no header of ours brings a
-// logging library along.
+// The log: one line for each event, on standard error or into a sink. A facade, so that no header of ours includes a
+// logging library.
 //
 //   2026-03-01T08:15:30.123Z info alice joined from 127.0.0.1:40022
 //   {"time":"2026-03-01T08:15:30.123Z","level":"info","message":"alice joined from 127.0.0.1:40022"}
 //
-// Text from peers needs no care: control characters, line ends, characters that reverse the reading direction and bytes
-// that are not UTF-8 are escaped here as \xNN. A record is one line, of at most 1000 characters of the text.
+// Untrusted text needs no care: control characters, line ends, bidirectional controls and bytes that are not UTF-8 are
+// escaped here as \xNN. A record is one line, of at most 1000 characters of the text.
 //
-// No call blocks: a thread, started with the first line, writes. Up to 1 MiB waits for it; lines beyond that are
-// dropped, and counted in a line of their own as soon as there is room. A normal exit waits up to a second for the
-// rest.
+// No call blocks: a thread, started with the first line, writes. Up to 1 MiB is queued for it; lines beyond that are
+// dropped, and counted in a line of their own as soon as there is room. A normal exit waits up to a second for queued
+// lines.
 #pragma once
 
 #include <fmt/core.h>
@@ -25,7 +25,7 @@
 
 namespace coax {
 
-// One line on standard error, in order with the log and escaped like it, whatever becomes of it. Thread: any.
+// Prints one line on standard error, in order with the log and escaped like it; failures are ignored. Thread: any.
 void print_error(std::string_view line) noexcept;
 
 }  // namespace coax

@@ -1,4 +1,4 @@
-// App: a Router, and what holds for the whole server.
+// App: a Router with the options of the whole server.
 //
 //   coax::http::App app;
 //   app.get("/hello/{name}", [](coax::http::Request& request) { return coax::http::Response::text("Hello!"); });
@@ -18,8 +18,9 @@
 namespace coax::http {
 
 struct AppOptions {
-  http1::Limits message = {};  // its body_bytes_max is for routes that set none of their own
-  // Of the bodies that are held at one time, on all connections; above: 503. Not of those that a BodyReader reads.
+  http1::Limits message = {};  // its body_bytes_max applies to routes without one
+  // The total of bodies in memory at one time, on all connections; above: 503. Bodies read by a BodyReader do not
+  // count.
   std::size_t bodies_bytes_max = 256_MiB;
   Duration head = std::chrono::seconds(10);        // from a request's first byte to the end of its head
   Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
@@ -27,10 +28,10 @@ struct AppOptions {
   ws::Options websocket = {};
   // Sent with each response.
   Pairs headers = {{"X-Content-Type-Options", "nosniff"}};
-  // Empty: any. Else a request whose Host, without its port, is neither an IP address nor one of these is answered with
-  // 421; a server that only this machine may reach so withstands DNS rebinding.
+  // Empty: any. Otherwise a request whose Host, without its port, is neither an IP address nor one of these is answered
+  // with 421: protects a server on the local machine from DNS rebinding.
   std::vector<std::string> hosts = {};
-  // "HOST" or "HOST:PORT" of other origins whose pages may open WebSockets here, besides the one that Host names.
+  // "HOST" or "HOST:PORT" of other origins whose pages may open WebSockets here, besides the one in Host.
   std::vector<std::string> origins = {};
 };
 
@@ -44,8 +45,8 @@ class App : public Router {
   AppOptions options_;
 };
 
-// For serve(): speaks HTTP/1.1 on each connection. What the head of a request decides (no such path, another method, a
-// body that is too long) is answered before the body is read.
+// For serve(): speaks HTTP/1.1 on each connection. Errors that the head determines (no such path, another method, a
+// body that is too long) are answered before the body is read.
 Handler handler(App app);
 
 }  // namespace coax::http

@@ -1,5 +1,5 @@
-// Bodies of messages as they come and go, with back-pressure: BodyReader and BodyWriter. They belong to one message and
-// to the task that handles it.
+// Streamed bodies of messages, with back-pressure: BodyReader and BodyWriter. They belong to one message and to the
+// task that handles it.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,11 @@ namespace coax::http {
 
 class BodyReader {
  public:
-  // Returns: what has arrived, at least one byte; empty: the body is complete, and so is every later call.
+  // Returns: the bytes that have arrived, at least one; empty: the body is complete, and so is every later call.
   // Throws: Error(disconnected) when the peer ends before; Error(protocol) for malformed framing and above the limit;
   // Error(timed_out) when nothing arrives in time.
-  // Cancelled: nothing is lost.
-  // Lifetime of the bytes: until the next call.
+  // Cancelled: no byte is lost.
+  // Lifetime: the bytes are valid until the next call.
   virtual Task<BytesView> recv() = 0;
   // Returns: the rest of the body.
   // Throws: Error(overloaded) above `bytes_max`; else as recv().
@@ -32,12 +32,12 @@ class BodyReader {
 
 class BodyWriter {
  public:
-  // Sends it as a part of the body; returns when the next part can be taken, so that a slow client slows the producer.
-  // Throws: Error(disconnected) when the client is gone; Error(invalid) above an announced length.
+  // Sends a part of the body. Returns when the next part can be accepted, so that a slow client slows the producer.
+  // Throws: Error(disconnected) when the client has closed; Error(invalid) above an announced length.
   // Lifetime: `bytes` must live until it returns.
   virtual Task<> send(BytesView bytes) = 0;
-  // Waits until the client has closed the connection, or shut down its side: to end what has nothing to send for a long
-  // time. Requests that it sends meanwhile wait; above 64 KiB of them it returns, too.
+  // Waits until the client has closed the connection, or shut down its side: for a producer that has nothing to send
+  // for a long time. Later requests of the client wait; above 64 KiB of them it returns, too.
   virtual Task<> wait_disconnected() = 0;
 
  protected:

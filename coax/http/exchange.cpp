@@ -1,4 +1,4 @@
-// Writing responses, with a head that is made once a second and thread where it can be.
+// Writing responses. The first lines with the date are prepared once per second and thread.
 #include <fmt/core.h>
 
 #include <charconv>
@@ -14,7 +14,8 @@ namespace coax::http {
 
 namespace {
 
-// How the usual response begins, with its Date as IMF-fixdate (RFC 9110, section 5.6.7): made once a second and thread.
+// The start of the usual response, with its Date as IMF-fixdate (RFC 9110, section 5.6.7), formatted once per second
+// and thread.
 class StatusAndDateCache {
  public:
   static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
@@ -46,7 +47,7 @@ class StatusAndDateCache {
 };
 constinit thread_local StatusAndDateCache usual_start;
 
-// Appends where there is room for it.
+// Copies; the caller has reserved the room.
 char* put(char* to, std::string_view text) noexcept {
   std::memcpy(to, text.data(), text.size());
   return to + text.size();
@@ -67,7 +68,7 @@ char* put_field(char* to, std::string_view name, std::string_view value) noexcep
   return put(put(put(put(to, name), ": "), value), "\r\n");
 }
 
-// Is not checked each time.
+// Known to be valid.
 bool is_well_known(std::string_view type) noexcept {
   const auto is = [type](std::string_view other) { return type.data() == other.data(); };
   return is(Response::text_type) || is(Response::html_type) || is(Response::json_type);
@@ -108,7 +109,8 @@ void Exchange::update_date() noexcept { usual_start.update(); }
 
 namespace {
 
-// Those that this connection writes by itself, or that are of no use on it (RFC 9110, sections 6.6.1, 7.6.1 and 8.6).
+// Fields that this connection writes by itself, or that have no meaning on it (RFC 9110, sections 6.6.1, 7.6.1 and
+// 8.6).
 bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
   switch (name.size()) {
     case 4: return equal_ignoring_case(name, "Date");
@@ -126,7 +128,7 @@ bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
 bool Exchange::write(Response&& response, const How& how) {
   const int status = response.status;
   const std::string_view type = response.content_type;
-  // What is not counted is shorter.
+  // the other parts are shorter
   std::size_t room = 256 + type.size() + how.fixed_fields.size() + how.connection.size();
   if (status < 200 || status > 599) {
     throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 200 to 599");

@@ -1,5 +1,5 @@
-// Exchange: what an HTTP connection has only while there is something to do: the request that is read, and the answers
-// that gather. They are kept for reuse, so that a connection between two requests holds none.
+// Exchange: the part of an HTTP connection that exists only while it is active: the request that is read, and the
+// queued responses. Exchanges are pooled, so that a connection between two requests holds none.
 #pragma once
 
 #include <array>
@@ -23,13 +23,13 @@ class Exchange {
 
   http1::RequestParser parser;
   std::optional<http1::Failure> failure;  // of reading
-  std::optional<Request> request;         // that is answered
-  const Route* route = nullptr;           // that answers it
-  std::optional<Response> refusal;        // instead, where there is no route
-  std::optional<StreamedBody> streamed;   // the rest of a response whose head is written
-  bool is_chunked = false;                // that rest
+  std::optional<Request> request;         // the one being answered
+  const Route* route = nullptr;           // its route
+  std::optional<Response> refusal;        // without a route
+  std::optional<StreamedBody> streamed;   // the streamed part of a response whose head is written
+  bool is_chunked = false;                // chunked transfer coding
 
-  // The date of the answers that follow, without a look at the clock for each.
+  // Updates the date for the following responses, which then need no clock.
   static void update_date() noexcept;
   struct How {
     std::string_view connection;  // two more blocks of fields
@@ -37,10 +37,10 @@ class Exchange {
     bool head_only;  // a response to HEAD
     bool may_chunk;  // a body of unknown length
   };
-  // What the framing and the connection need is written here alone: such headers of the
-  // response (Content-Length, Transfer-Encoding, Connection, Keep-Alive, Date, Trailer) are left out.
-  // Throws: Error(invalid), with nothing written, when a header cannot be one, or the status is not of 200 to 599.
-  // Returns: false when `streamed` is the body, which is still to be sent.
+  // Writes the framing and connection fields itself: those in the response (Content-Length, Transfer-Encoding,
+  // Connection, Keep-Alive, Date, Trailer) are dropped.
+  // Throws: Error(invalid), with nothing written, when a header is invalid, or the status is not in 200 to 599.
+  // Returns: false when `streamed` is the body, which must still be sent.
   bool write(Response&& response, const How& how);
   std::string& answers() noexcept { return out_; }
   [[nodiscard]] bool has_answers() const noexcept { return !out_.empty(); }
@@ -54,12 +54,12 @@ class Exchange {
 
  private:
   static constexpr std::size_t out_bytes_max = 16 * 1024;
-  static constexpr std::size_t copied_body_max = 4 * 1024;  // longer ones are sent from where they are
+  static constexpr std::size_t copied_body_max = 4 * 1024;  // longer ones are sent without a copy
   static constexpr std::size_t kept_bytes_max = 64 * 1024;
 
   std::string out_;
   std::string body_;     // a long one
-  BytesView long_body_;  // it, or what lasts
+  BytesView long_body_;  // body_, or static bytes
   std::array<BytesView, 2> pieces_;
 };
 

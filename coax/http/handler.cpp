@@ -33,13 +33,13 @@ using Step = Http1Connection::Step;
   }
 }
 
-// What the peer knows already, or cannot be sent any more.
+// The peer knows the reason already, or cannot receive it any more.
 bool is_of_peer(const Error& error) noexcept {
   return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
          error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
 }
 
-// What the parser and its buffers take is released before another protocol begins, unless its handler asks for the
+// The parser and its buffers are released before another protocol begins, unless its handler has a parameter for the
 // request.
 Task<> speak(coax::Connection& connection, const Site& site) {
   Http1Connection::HandOver over = co_await speak_http(connection, site);

@@ -1,4 +1,4 @@
-// Requests in, in their order: which route, whether the body is read, and what is answered without a route.
+// Requests in their order: routing, whether the body is read, and responses without a route.
 #include <fmt/core.h>
 
 #include "coax/base/error.hpp"
@@ -25,7 +25,7 @@ Step Http1Connection::answer() {
     if (exchange_->failure) return refuse(*exchange_->failure);
     if (exchange_->parser.head_done() && !exchange_->request) {
       if (const Step step = route(); step != Step::request) return step;
-      if (!exchange_->request) continue;  // it is answered
+      if (!exchange_->request) continue;  // it was answered
     }
     if (!exchange_->parser.done()) return exchange_->parser.started() ? Step::rest : Step::request;
     if (const Step step = respond(); step != Step::request) return step;
@@ -70,10 +70,10 @@ Task<> Http1Connection::read_rest() {
   parser.keep();
   if (!parser.head_done()) {
     co_await read_part(&http1::Parser::head_done, site_.options().head);
-    co_return;  // what it asks for decides whether the body is read
+    co_return;  // its fields decide whether the body is read
   }
   if (exchange_->failure || ended_ || parser.done()) co_return;
-  exchange_->request.reset();  // refers to the head where it was
+  exchange_->request.reset();  // it refers to the previous position of the head
   if (!reserve_body()) {
     refuse(Response::text("503 Service Unavailable: too many bodies are being read\n", 503).header("Retry-After", "1"),
            "too many bodies are being read");
@@ -84,7 +84,7 @@ Task<> Http1Connection::read_rest() {
   if (!exchange_->failure && !ended_) make_request();
 }
 
-// What its memory may grow to: the length that it says, or the limit.
+// The bound of its memory: the announced length, or the limit.
 bool Http1Connection::reserve_body() {
   const std::size_t bytes = exchange_->parser.head().content_length.value_or(site_.body_bytes_max(*exchange_->route));
   if (!site_.reserve_body(bytes)) return false;
@@ -129,7 +129,7 @@ bool Http1Connection::make_request() {
   return good;
 }
 
-// What the head decides, before the body is read: where it goes, or that it goes nowhere.
+// Decisions by the head, before the body is read: the route, or none.
 Step Http1Connection::route() {
   http1::RequestParser& parser = exchange_->parser;
   exchange_->route = nullptr;
@@ -159,7 +159,7 @@ Step Http1Connection::route() {
   return exchange_->route->is_streaming() ? Step::handler : Step::request;
 }
 
-// To a request that is whole.
+// For a complete request.
 Step Http1Connection::respond() {
   if (!exchange_->route->is_sync()) return Step::handler;
   bool is_whole = true;
@@ -180,7 +180,7 @@ void Http1Connection::end_request() noexcept {
   exchange_->parser.reset(site_.parser_limits());
 }
 
-// What is wrong with a request is answered, and then the connection ends.
+// Answers an invalid request, and then ends the connection.
 Response Http1Connection::refusal_of(http1::Failure failure) {
   log::info("{} refused: {} {}", connection_.peer_name(), failure.status, failure.reason);
   connection_.set_reason(CloseReason::protocol);
@@ -197,7 +197,7 @@ Step Http1Connection::refuse(http1::Failure failure) {
   return Step::nothing;
 }
 
-// The response, and the end: what the peer still sends is not read as requests. An empty reason is no breach.
+// Sends the response and ends: further bytes of the peer are not read as requests. Empty reason: no protocol error.
 Step Http1Connection::refuse(Response&& response, std::string_view reason) {
   log::info("{} refused: {} {}", connection_.peer_name(), response.status,
             reason.empty() ? http1::reason_phrase(response.status) : reason);
@@ -207,7 +207,7 @@ Step Http1Connection::refuse(Response&& response, std::string_view reason) {
   return Step::nothing;
 }
 
-// A TLS client on a port without: an alert tells it more than a response that it cannot read.
+// A TLS client on a port without TLS: it understands an alert, but not a response.
 Step Http1Connection::refuse_tls() {
   log::info("{} refused: it speaks TLS, and this port does not", connection_.peer_name());
   connection_.set_reason(CloseReason::protocol);

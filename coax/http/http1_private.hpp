@@ -1,6 +1,6 @@
-// Http1Connection: one HTTP/1.1 connection of a server. What has arrived and needs no waiting is answered in one go,
-// without a coroutine: the responses are gathered and sent together. Only what must be waited for is awaited: bytes, a
-// handler that waits, room for more responses.
+// Http1Connection: one HTTP/1.1 connection of a server. Requests that need no waiting are answered in a loop without a
+// coroutine: the responses are gathered and sent together. Only waits use a coroutine: for bytes, for a handler, for
+// room for more responses.
 #pragma once
 
 #include <optional>
@@ -14,21 +14,21 @@ namespace coax::http {
 
 class Http1Connection {
  public:
-  // What has to be waited for before it continues.
+  // The wait that is needed to continue.
   enum class Step : std::uint8_t {
     request,   // another one
-    rest,      // of the request that has begun
-    handler,   // which may take its time
-    response,  // whose body is made while it is sent
+    rest,      // the missing bytes of the current one
+    handler,   // an asynchronous one
+    response,  // with a streamed body
     room,      // for more responses
-    nothing,   // the connection has come to its end, or is handed over
+    nothing,   // the connection has ended, or is handed over
   };
-  // What becomes of the connection after a response of status 101.
+  // The connection after a response of status 101.
   struct HandOver {
     std::unique_ptr<Upgrade> upgrade;               // of a response with one, or
     detail::WebSocketHandler* websocket = nullptr;  // of a route
-    std::string early;                              // what the client sent before it had the response
-    Exchange::Pointer exchange;                     // with the request, where the handler asks for it
+    std::string early;                              // bytes that the client sent before it received the response
+    Exchange::Pointer exchange;                     // with the request, for a handler that has a parameter for it
   };
 
   Http1Connection(coax::Connection& connection, const Site& site) : connection_(connection), site_(site) {}
@@ -36,13 +36,13 @@ class Http1Connection {
   Http1Connection& operator=(const Http1Connection&) = delete;
   ~Http1Connection() { release_body(); }
 
-  // Answers what can be answered without waiting.
+  // Answers requests as long as that needs no wait.
   Step answer();
   // Before these, the responses so far must have been sent.
   Task<> run_handler();
   Task<> send_streamed();
   Task<> read_rest();
-  // Between two requests nothing is held but this object.
+  // Between two requests, only this object is kept.
   void rest() noexcept;
   void feed(BytesView bytes) noexcept;  // of requests; none: the peer has shut down its side
 
@@ -83,11 +83,11 @@ class Http1Connection {
   const Site& site_;
   Exchange::Pointer exchange_;
   BytesView unread_;   // lent until the next recv(), or
-  std::string ahead_;  // kept while a response was waited for
+  std::string ahead_;  // received while a response was awaited
   std::unique_ptr<Upgrade> upgrade_;
   detail::WebSocketHandler* websocket_ = nullptr;
   std::size_t reserved_ = 0;  // of the site's bodies
-  bool ended_ = false;        // nothing more is answered
+  bool ended_ = false;        // no further request is answered
 };
 
 }  // namespace coax::http

@@ -1,4 +1,4 @@
-// Handlers that wait, bodies that are streamed in either direction, and upgrades, on an HTTP/1.1 connection.
+// Asynchronous handlers, streamed bodies in both directions, and upgrades, on an HTTP/1.1 connection.
 #include <fmt/core.h>
 
 #include <charconv>
@@ -40,7 +40,7 @@ class Http1Connection::Reader final : public BodyReader {
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
     return http_.exchange_->parser.head().content_length;
   }
-  // The client has left in the middle of it.
+  // The client has left before its end.
   [[nodiscard]] bool is_cut_short() const noexcept { return is_cut_short_; }
   [[nodiscard]] bool at_end() const noexcept override {
     return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
@@ -88,7 +88,7 @@ class Http1Connection::Writer final : public BodyWriter {
     co_await http_.connection_.stream().send(pieces);
   }
 
-  // What arrives meanwhile belongs to the next requests: it is kept, so that the end behind it is seen.
+  // Bytes that arrive in between belong to the next requests: they are kept, so that the end after them is noticed.
   Task<> wait_disconnected() override {
     constexpr std::size_t ahead_bytes_max = 64 * 1024;
     http_.exchange_->parser.keep();
@@ -128,7 +128,7 @@ class Http1Connection::Writer final : public BodyWriter {
 
 Task<> Http1Connection::run_handler() {
   exchange_->parser.keep();
-  make_request();  // refers to the head where it is now
+  make_request();  // it refers to the present position of the head
   const Route& route = *exchange_->route;
   Request& request = *exchange_->request;
   Reader reader(*this);
@@ -137,11 +137,11 @@ Task<> Http1Connection::run_handler() {
     const Dispatch dispatch(route, &reader, std::move(exchange_->refusal), [&] { return accept_websocket(request); });
     Response response = co_await dispatch.run(request);
     Exchange::update_date();
-    ended_ = ended_ || !exchange_->parser.done();  // where the next request begins is not known
+    ended_ = ended_ || !exchange_->parser.done();  // the start of the next request is unknown
     is_whole = write(std::move(response));
   } catch (...) {
     if (exchange_->failure) {
-      refuse(*exchange_->failure);  // of the body: that is the answer, whatever the handler made of it
+      refuse(*exchange_->failure);  // the body's error is the answer, whatever the handler returned
     } else {
       if (reader.is_cut_short()) throw;
       ended_ = ended_ || !exchange_->parser.done();
@@ -156,7 +156,7 @@ Task<> Http1Connection::run_handler() {
   }
 }
 
-// Of a handler, or of writing its response; within a catch.
+// For an exception of a handler, or of writing its response; within a catch block.
 void Http1Connection::write_failure() {
   const Request& request = *exchange_->request;
   std::string reason;
@@ -256,14 +256,15 @@ Task<> Http1Connection::send_streamed() {
   if (is_cut) {
     connection_.set_reason(CloseReason::failed);
     ended_ = true;
-    if (framing == Framing::until_close) connection_.stream().abort();  // else the client took it for whole
+    // otherwise the client would regard it as complete
+    if (framing == Framing::until_close) connection_.stream().abort();
   }
   end_request();
 }
 
 // --- WebSockets ---
 
-// The response to a correct handshake from an origin that may; or why not, and the end.
+// The response to a valid handshake from an allowed origin; or the reason of a refusal, and the end.
 Response Http1Connection::accept_websocket(const Request& request) {
   const auto wanted = ws::check_upgrade(exchange_->parser.head());
   if (!is_allowed_origin(request, site_.options().origins)) {

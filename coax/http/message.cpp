@@ -1,4 +1,4 @@
-// What a request says: its target (RFC 9112, section 3.2), query and parameters.
+// The content of a request: its target (RFC 9112, section 3.2), query and parameters.
 #include "coax/http/message.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ std::string_view Request::query(std::string_view name) const noexcept {
   return {};
 }
 
-// The path has the segments of the pattern, since the route was found.
+// The path has the segments of the pattern, since the route matched.
 std::string_view Request::parameter(std::string_view name) const noexcept {
   std::string_view rest = segments_;
   for (const std::string& segment : pattern_) {
@@ -36,7 +36,7 @@ Response& Response::header(std::string name, std::string value) & {
   return *this;
 }
 
-// The four forms of a target. The authority form belongs to CONNECT, which is not spoken here.
+// The four forms of a target. The authority form belongs to CONNECT, which is not supported.
 bool RequestAccess::parse(Request& request) {
   std::string_view target = request.head_.target;
   request.host_ = request.header("Host");

@@ -21,7 +21,7 @@ namespace coax::http {
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-// What a server reads of a request before its body.
+// The part of a request that a server parses before its body.
 struct RequestHead {
   std::string_view method;
   std::string_view target;
@@ -29,8 +29,8 @@ struct RequestHead {
   std::string_view protocol;  // "HTTP/1.1"
 };
 
-// Lifetime: until its handler has returned the response, with all views that it returns. What the producer of a body
-// needs, it has to own. Of a WebSocket: until its handler ends.
+// Lifetime: until its handler has returned the response, with all views that it returns; for a WebSocket until its
+// handler ends. The producer of a body must own its data.
 class Request {
  public:
   // `body`: the whole body, or empty for a handler with a BodyReader.
@@ -40,11 +40,11 @@ class Request {
   Request& operator=(const Request&) = delete;
 
   [[nodiscard]] std::string_view method() const noexcept { return head_.method; }
-  // As it was received: path and query, or another form (RFC 9112, section 3.2).
+  // As received: path and query, or another form (RFC 9112, section 3.2).
   [[nodiscard]] std::string_view target() const noexcept { return head_.target; }
   // Decoded, without "." and ".."; an encoded '/' stays "%2F". "*" for a request about the whole server.
   [[nodiscard]] std::string_view path() const noexcept { return path_; }
-  // "HOST" or "HOST:PORT" that the request is for: of a target in absolute form, else of Host. May be empty.
+  // The "HOST" or "HOST:PORT" of the request: from a target in absolute form, otherwise from Host. May be empty.
   [[nodiscard]] std::string_view host() const noexcept { return host_; }
   [[nodiscard]] std::string_view protocol() const noexcept { return head_.protocol; }  // "HTTP/1.1"
   [[nodiscard]] const Fields& fields() const noexcept { return head_.fields; }
@@ -60,8 +60,8 @@ class Request {
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
-  // Who has sent it: the connection's principal, unless middleware has set one for this request, such as a login of
-  // which a proxy passes many over one connection.
+  // The sender's identity: the connection's principal, unless middleware has set one for this request, such as the
+  // login of one of many users behind a proxy.
   [[nodiscard]] const Principal& principal() const noexcept {
     return principal_ ? *principal_ : connection_.principal();
   }
@@ -85,7 +85,7 @@ class Request {
   std::span<const std::string> pattern_;  // the segments of the route's
 };
 
-// Text that is part of the program, so that it outlives every response: a literal, or what of() is given.
+// Static text, which outlives every response: a literal, or the argument of of().
 class Literal {
  public:
   constexpr Literal() noexcept = default;
@@ -102,22 +102,22 @@ class Literal {
 
 // --- What a response's body may be, besides a string ---
 
-// Bytes that are part of the program: a page that is embedded in it. They are not copied.
+// Static bytes, such as an embedded page. They are not copied.
 struct StaticBytes {
   explicit constexpr StaticBytes(std::string_view lasting) noexcept : bytes(lasting) {}
   std::string_view bytes;
 };
 
-// A body that is sent as it is made: server-sent events, a long file, what another server sends. `producer` runs when
-// the head has been sent; its end is the end of the body. When it throws, the connection is closed, and the client can
-// tell that the body is cut short.
+// A streamed body: server-sent events, a long file, the body of another server. `producer` runs when the head was sent;
+// its end is the end of the body. When it throws, the connection is closed, and the client can detect that the body is
+// truncated.
 struct StreamedBody {
   std::move_only_function<Task<>(BodyWriter&)> producer;
-  std::optional<std::uint64_t> length = {};  // then it must send exactly so many bytes
+  std::optional<std::uint64_t> length = {};  // then it must send exactly that many bytes
 };
 
-// After a response of status 101, whose fields name the protocol: `run` has the connection from then on. `early` is
-// what the client sent before it had the response.
+// After a response of status 101, whose fields name the protocol: `run` owns the connection from then on. `early`:
+// bytes that the client sent before it received the response.
 struct Upgrade {
   std::move_only_function<Task<>(coax::Connection&, std::string early)> run;
 };

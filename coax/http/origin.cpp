@@ -1,6 +1,6 @@
-// A page of another origin must not speak through a visitor's browser. What is no browser sends no Origin. An origin is
-// scheme, host and port (RFC 6454, section 4); this server speaks plain HTTP, and a proxy in front of it that does not
-// is named in the options.
+// A page of another origin must not use a visitor's browser to connect. Clients other than browsers send no Origin. An
+// origin is scheme, host and port (RFC 6454, section 4). This server speaks plain HTTP; the host names of a TLS proxy
+// in front of it are in the options.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace coax::http {
 
 namespace {
 
-// "a.example:80", and whether it is of https, of an origin "http://a.example"; nothing when it is not of the web.
+// Of an origin "http://a.example": "a.example:80", and whether it is https; nothing for other schemes.
 std::optional<std::pair<std::string, bool>> authority_of(std::string_view origin) {
   const auto parts = parse_absolute_target(origin);
   if (!parts || !parts->rest.empty()) return std::nullopt;

@@ -1,4 +1,4 @@
-// Routes as they are registered, and as a tree whose edges are segments of paths.
+// Routes as registered, and as a tree whose edges are segments of paths.
 #include "coax/http/router.hpp"
 
 #include <algorithm>
@@ -64,7 +64,7 @@ std::string pattern_of(const Route& route) {
   return pattern;
 }
 
-// The same requests, whatever their parameters are called.
+// They match the same requests, whatever the names of their parameters are.
 bool is_same(const Route& left, const Route& right) {
   const auto kind = [](const std::string& segment) {
     return is_rest(segment) ? std::string("{...}") : is_parameter(segment) ? std::string("{}") : segment;
@@ -163,7 +163,7 @@ struct RouteTree::Walk {
   Found found;
 };
 
-// True: the walk is over. For an upgrade it continues to a WebSocket, and other routes are for where there is none.
+// True: the search is over. For an upgrade it continues to a WebSocket; other routes are used when there is none.
 bool RouteTree::look_at(const std::vector<const Route*>& routes, Walk& walk) {
   const Route* answers = nullptr;
   for (const Route* route : routes) {

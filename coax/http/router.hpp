@@ -1,6 +1,6 @@
-// Router: which handler answers which request. A pattern is a path whose segments are literal, {name} for any one
-// segment, or, as its last segment, {name...} for all the rest. The most specific pattern wins: a literal segment comes
-// before a parameter, a parameter before the rest. The pattern "*" is for OPTIONS requests about the whole server.
+// Router: maps requests to handlers. A pattern is a path whose segments are literal, {name} for any single segment, or,
+// as the last one, {name...} for all remaining segments. The most specific pattern wins: a literal segment before a
+// parameter, a parameter before {name...}. The pattern "*" is for OPTIONS requests about the whole server.
 #pragma once
 
 #include <functional>
@@ -18,19 +18,19 @@
 namespace coax::http {
 
 struct RouteOptions {
-  // Above: 413, for a handler without a BodyReader before any of it is read. Nothing: what AppOptions say. SIZE_MAX:
-  // any length.
+  // Above: 413, for a handler without a BodyReader before any byte of it is read. Empty: as in AppOptions. SIZE_MAX: no
+  // limit.
   std::optional<std::size_t> body_bytes_max = {};
 };
 
-// A file that is part of the program: it is served from memory, which outlives the app.
+// A static file: it is served from memory, which outlives the app.
 struct MemoryFile {
   std::string_view path;  // "/style.css"; "/" for the index
   std::string_view content_type;
   std::string_view body;
 };
 
-// What a middleware calls to go on: the next middleware, or the handler.
+// Calls the next middleware, or the handler.
 class Next {
  public:
   Task<Response> operator()(Request& request) const;
@@ -41,8 +41,8 @@ class Next {
   std::size_t index_ = 0;
 };
 
-// Sees the request before the handler, and the response after it: `co_return co_await next(request)`. It may answer by
-// itself. It is called for WebSockets too, whose response has the status 101, and for what no route answers.
+// Gets the request before the handler, and the response after it: `co_return co_await next(request)`. It may answer by
+// itself. It is called for WebSockets, too, whose response has the status 101, and for requests without a route.
 using Middleware = std::move_only_function<Task<Response>(Request&, Next) const>;
 
 namespace detail {
@@ -62,7 +62,7 @@ concept Talks = std::is_invocable_r_v<Task<>, F&, ws::WebSocket&>;
 using SyncHandler = std::move_only_function<Response(Request&)>;
 using AsyncHandler = std::move_only_function<Task<Response>(Request&)>;
 using StreamingHandler = std::move_only_function<Task<Response>(Request&, BodyReader&)>;
-// The request is null for a handler that does not ask for it: then it is not kept.
+// The request is null for a handler without a parameter for it: then it is not kept.
 struct WebSocketHandler {
   std::move_only_function<Task<>(ws::WebSocket&, coax::Connection&, Request*)> function;
   bool keeps_request = false;
@@ -114,7 +114,7 @@ bool is_empty(const F& function) {
 }
 }  // namespace detail
 
-// Thread: handlers and middleware are called on each loop that serves, so on several threads.
+// Thread: handlers and middleware are called on each loop of the server, so on several threads.
 class Router {
  public:
   Router();
@@ -122,8 +122,9 @@ class Router {
   Router& operator=(Router&&) noexcept;
   ~Router();
 
-  // Throws: Error(invalid) for a pattern that no request can match, for a method and pattern that are there already,
-  // and for an empty function. GET answers HEAD too.
+  // GET answers HEAD, too.
+  // Throws: Error(invalid) for a pattern that no request can match, for a method and pattern that exist already, and
+  // for an empty function.
   template <class F>
   Router& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
     const bool is_empty = detail::is_empty(function);
@@ -154,7 +155,7 @@ class Router {
   Router& any(std::string_view pattern, F function, RouteOptions options = {}) {
     return route("*", pattern, std::move(function), options);
   }
-  // An upgrade is accepted when it is correct and comes, if from a browser, from the same origin.
+  // An upgrade is accepted when it is valid and, if from a browser, from the same origin.
   template <class F>
   Router& websocket(std::string_view pattern, F function) {
     const bool is_empty = detail::is_empty(function);
@@ -162,7 +163,7 @@ class Router {
   }
   // Under its path, with an ETag, so that a browser fetches it once.
   Router& file(const MemoryFile& file);
-  // Before all routes of this router, those added later included; in the order of the calls.
+  // Before all routes of this router, including later ones; in the order of the calls.
   Router& use(Middleware middleware);
   // The routes of another router, with its middleware, below `prefix`: mount("/api", ...).
   Router& mount(std::string_view prefix, Router router);

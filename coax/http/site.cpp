@@ -1,4 +1,4 @@
-// An app that is served: what is prepared once, and the answers that need no route.
+// An app that is served: prepared state, and responses without a route.
 #include <fmt/core.h>
 
 #include <algorithm>

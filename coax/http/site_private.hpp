@@ -1,4 +1,4 @@
-// Site: an App that is being served: its routes as a tree, walked once for each request; its options; what is counted
+// Site: an App that is being served: its routes as a tree, searched once for each request; its options; and counters
 // over all its connections.
 #pragma once
 
@@ -37,7 +37,7 @@ struct Router::Routes {
   MiddlewareList middleware;
 };
 
-// What only the server does with a request.
+// The server's access to a request.
 struct RequestAccess {
   // Fills in host, path and query. False: the target is malformed.
   static bool parse(Request& request);
@@ -55,13 +55,13 @@ class RouteTree {
   void add(const Route& route);
 
   struct Found {
-    const Route* route = nullptr;                // answers it
-    const Route* websocket = nullptr;            // would, if it were an upgrade
-    std::vector<std::string_view> allowed = {};  // methods at this path, where no route was found
+    const Route* route = nullptr;                // matches the request
+    const Route* websocket = nullptr;            // would match an upgrade
+    std::vector<std::string_view> allowed = {};  // methods at this path, if no route matches
   };
-  // One walk, which ends at the first route that answers. `path`: with encoded slashes as NULs.
+  // One search, which ends at the first matching route. `path`: with encoded slashes as NULs.
   [[nodiscard]] Found find(std::string_view method, std::string_view path, bool is_upgrade) const;
-  // Where a route without parameters answers, without a walk; else null.
+  // The route without parameters that matches, without a search; otherwise null.
   [[nodiscard]] const Route* find_exact(std::string_view method, std::string_view path) const noexcept;
 
  private:
@@ -71,7 +71,7 @@ class RouteTree {
     std::vector<const Route*> routes;  // whose patterns end here
     std::vector<const Route*> rest;    // whose patterns have {name...} here
   };
-  // Of routes without parameters: the most specific ones there can be, and most requests are for them.
+  // Routes without parameters: they are the most specific ones, and most requests are for them.
   struct Exact {
     std::string path;
     const Route* route;
@@ -88,9 +88,9 @@ class Site {
   explicit Site(App app);
 
   [[nodiscard]] const AppOptions& options() const noexcept { return options_; }
-  // The limits of a parser that does not know the route yet.
+  // The limits of a parser before the route is known.
   [[nodiscard]] const http1::Limits& parser_limits() const noexcept { return parser_limits_; }
-  // The headers of the options as they are sent.
+  // The headers of the options, serialized.
   [[nodiscard]] const std::string& fixed_fields() const noexcept { return fixed_fields_; }
   [[nodiscard]] std::size_t body_bytes_max(const Route& route) const noexcept {
     return route.options.body_bytes_max.value_or(options_.message.body_bytes_max);
@@ -99,10 +99,10 @@ class Site {
 
   // Fills in the parameters. Returns: null when no route answers; then `refusal` is the response.
   const Route* find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const;
-  // What answers in place of a route where the app has middleware; it gives the refusal.
+  // The route for unmatched requests where the app has middleware; its response is the refusal.
   [[nodiscard]] const Route* unrouted() const noexcept { return unrouted_.get(); }
 
-  // Counts a body that is about to be held; false: bodies_bytes_max is reached. Thread: any.
+  // Reserves memory for a body; false: bodies_bytes_max is reached. Thread: any.
   [[nodiscard]] bool reserve_body(std::size_t bytes) const noexcept;
   void release_body(std::size_t bytes) const noexcept { bodies_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 
@@ -123,7 +123,7 @@ class Site {
   bool has_websockets_ = false;
 };
 
-// The way of one request through middleware to its handler.
+// The path of a request through middleware to its handler.
 class Dispatch {
  public:
   // `reader`: for a handler with one; `refusal`: for Site::unrouted(); `upgrade`: makes the response to a WebSocket.

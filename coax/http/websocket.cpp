@@ -1,4 +1,4 @@
-// An open WebSocket on a stream: messages in, messages out, pings and closes in between; and a client's handshake.
+// An open WebSocket on a stream: messages in both directions, with pings and closes; and a client's handshake.
 #include "coax/http/websocket.hpp"
 
 #include <fmt/core.h>
@@ -73,7 +73,7 @@ Task<Message> WebSocket::recv() {
     }
     early_.reset();
     const Receiving receiving(receiving_);
-    const Received bytes = co_await stream_.recv();  // what it throws ends the connection
+    const Received bytes = co_await stream_.recv();  // its exceptions end the connection
     if (timed_out_) {
       ended_ = true;
       throw Error(ErrorKind::timed_out, "recv from", stream_.peer_name(),
@@ -110,15 +110,15 @@ void WebSocket::check_silence_at(TimePoint when) noexcept {
   stream_.loop().timers().start(*this, when);
 }
 
-// Silence counts only while the handler receives, and beyond the time of the ping only once the ping is queued: else
-// this side does not read, or the peer does not, for which there is the write timeout.
+// Silence counts only while the handler receives, and after a ping only once the ping was sent: otherwise this side
+// does not read, or the peer does not, for which there is the write timeout.
 void WebSocket::check_silence() noexcept {
   if (close_sent_ || ended_) return;
   const TimePoint now = stream_.loop().now();
   const Duration late = now - due_;
   if (late > 1s)
     heard_at_ = std::max(heard_at_,
-                         now - ping_);  // the whole process was stopped: the peer must have a chance to answer
+                         now - ping_);  // the whole process was stopped: the peer must get a chance to answer
   if (!receiving_) heard_at_ = now;
   const Duration silence = now - heard_at_;
   if (silence < ping_) return check_silence_at(heard_at_ + ping_);
@@ -142,7 +142,7 @@ Task<> WebSocket::send_close(std::string payload) {
 Task<> WebSocket::wait_closed() {
   try {
     co_await timeout(10s, read_to_close());
-  } catch (const Error&) {  // it is gone, silent, or does not stop
+  } catch (const Error&) {  // it is disconnected, silent, or endless
   }
 }
 

@@ -16,11 +16,11 @@ namespace coax::ws {
 
 struct Options {
   std::size_t message_bytes_max = 1_MiB;
-  Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for so long is pinged
-  Duration silent = std::chrono::seconds(30);  // and given up after so long
+  Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for this long is pinged
+  Duration silent = std::chrono::seconds(30);  // and disconnected after this time
 };
 
-// A whole message; false when the connection is closed. Lifetime of `data`: until the next recv().
+// A complete message; false when the connection is closed. Lifetime: `data` is valid until the next recv().
 struct Message {
   Opcode kind = Opcode::text;
   BytesView data;
@@ -29,7 +29,7 @@ struct Message {
   [[nodiscard]] bool is_text() const noexcept { return kind == Opcode::text; }
 };
 
-// One task receives; several may send. A client masks what it sends (section 5.3).
+// One task receives; several may send. A client masks its frames (section 5.3).
 class WebSocket : private Timer {
  public:
   // `early`: bytes that were received together with the handshake.
@@ -38,25 +38,26 @@ class WebSocket : private Timer {
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 
-  // Returns: the next text or binary message. Answers pings and the peer's close. After a close, and when the peer is
-  // gone or the server drains, an empty Message, and so is every later call.
-  // Throws: Error(protocol) when the peer breaks the protocol, after a close with the code that the RFC names;
-  // Error(timed_out) when the peer answers no ping in time.
-  // Cancelled: nothing is lost.
+  // Answers pings and the peer's close.
+  // Returns: the next text or binary message; after a close, and when the peer has disconnected or the server drains,
+  // an empty Message, and so is every later call.
+  // Throws: Error(protocol) for a protocol violation, after a close with the code of the RFC; Error(timed_out) when the
+  // peer does not answer a ping in time.
+  // Cancelled: no message is lost.
   Task<Message> recv();
   // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; else as Stream::send().
   Task<> send_text(BytesView utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(BytesView bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
-  // Sends a close frame, once; what the peer still sends is ignored.
+  // Sends a close frame, once; later messages of the peer are ignored.
   Task<> close(std::uint16_t code = 1000, std::string_view reason = {}) {
     return send_close(close_payload(code, reason));
   }
-  // After close(): waits for the peer's close, for a few seconds. A server that ends the connection before keeps the
-  // peer from reading what was sent (section 7.1.1).
+  // After close(): waits for the peer's close, for a few seconds. A server that ends the connection earlier may prevent
+  // the peer from reading the last bytes (section 7.1.1).
   Task<> wait_closed();
 
-  // For sending frames that are encoded already: see Outbox.
+  // For sending frames that are already encoded: see Outbox.
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
 
@@ -68,7 +69,7 @@ class WebSocket : private Timer {
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
 
-  // Kept small: a server has one for each client that is connected and silent.
+  // Kept small: a server has one for each connected client.
   using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
   static Milliseconds rounded(Duration duration) noexcept;
 
@@ -78,7 +79,7 @@ class WebSocket : private Timer {
   Milliseconds ping_;
   Milliseconds silent_;
   TimePoint due_;       // the timer's
-  TimePoint heard_at_;  // when the peer last sent something; a pause of this process does not count
+  TimePoint heard_at_;  // when the peer last sent bytes; a pause of this process does not count
   Role role_;
   bool receiving_ = false;
   bool pinged_ = false;

@@ -18,7 +18,7 @@
 
 namespace coax::test {
 
-// Of run(): far above what a test takes, sanitizers on a busy machine included.
+// Of run(): far above the duration of a test, even under sanitizers on a busy machine.
 inline constexpr Duration time_limit = std::chrono::seconds(60);
 
 template <class Body>

@@ -1,5 +1,5 @@
-// Testing on a simulated network: the real servers, streams and time limits, in memory and in virtual time, under
-// whatever a network may do. A test of hours takes milliseconds, and a failure comes with a seed that repeats it.
+// Testing on a simulated network: the real servers, streams and time limits, in memory and in virtual time, with the
+// faults of a network. A test of hours takes milliseconds, and a failure reports a seed that repeats it.
 //
 //   coax::test::for_each_seed(200, [](coax::SimNetwork& network) -> coax::Task<> {
 //     network.set_conditions({.latency_max = 50ms, .short_reads = 0.3});
@@ -22,16 +22,16 @@ using Simulation = std::function<Task<>(SimNetwork&)>;
 
 struct SimulateOptions {
   SimConditions conditions = {};
-  // Of virtual time: a simulation in which all tasks wait without an end ends here, at once, with Error(timed_out).
+  // Of virtual time. A deadlocked simulation ends here, at once, with Error(timed_out).
   Duration limit = std::chrono::hours(1);
-  // Asked after each simulation that did not throw: for test frameworks whose checks do not throw, such as
+  // Called after each simulation that did not throw: for test frameworks whose checks do not throw, such as
   // ::testing::Test::HasFailure.
   std::function<bool()> has_failed = {};
 };
 
-// Runs the task that the body returns to its end, on one loop of its own. A failure, what the task throws or what
-// has_failed says, is printed on standard error together with the seed; what was thrown is thrown on. Returns
-// SimNetwork::trace().
+// Runs the task that the body returns to its end, on a loop of its own. A failure, by an exception or by has_failed, is
+// printed on standard error together with the seed; the exception is rethrown.
+// Returns: SimNetwork::trace().
 std::uint64_t simulate(std::uint64_t seed, const Simulation& body, const SimulateOptions& options = {});
 
 // The same with the seeds from 1 to count, up to the first failure; or, when the variable COAX_SEED is set, with that

@@ -1,4 +1,4 @@
-// The stream contract: what cancelling leaves behind. For stream_contract.hpp, which programs include.
+// The stream contract: the effects of cancellation. For stream_contract.hpp, which programs include.
 #pragma once
 
 #include <array>
@@ -99,7 +99,7 @@ inline constexpr StreamCheck cancel_checks[] = {
        EXPECT_EQ(waiting.end, "disconnected");
        EXPECT_EQ(co_await outcome(pair.near->send("x")), "disconnected");
        EXPECT_EQ(pair.near->send_stalled(), Duration::zero());
-       // Receiving continues, and what the peer gets is what was sent up to there.
+       // Receiving continues, and the peer receives exactly the bytes that were sent before.
        co_await pair.far->send("hello");
        EXPECT_EQ((co_await pair.near->recv()).text(), "hello");
        pair.near->close();

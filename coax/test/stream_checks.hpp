@@ -1,4 +1,4 @@
-// What the checks of the stream contract have in common. For stream_contract.hpp, which programs include.
+// The common part of the checks of the stream contract. For stream_contract.hpp, which programs include.
 #pragma once
 
 #include <gtest/gtest.h>

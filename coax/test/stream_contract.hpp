@@ -8,14 +8,14 @@
 //   }
 //   const bool registered = coax::test::register_stream_contract({.name = "my_layer", .make = make_pair});
 //
-// What a stream promises besides what stream.hpp says at each call:
+// The contract of a stream, besides the documentation of each call in stream.hpp:
 //
 // End of the stream. An empty recv() means that the peer has ended its side in order: with shutdown_send() or close(),
 //   and every byte that it sent before has been received. Every later recv() is empty, too.
 // Reset. The connection has broken: Error(disconnected) at every recv() and send(), never an end of the stream.
 // Truncation. A protocol that marks the end of its bytes (the close_notify of TLS: RFC 8446, section 6.1) knows whether
-//   the mark came before the connection ended. Without the mark, recv() throws Error(truncated), every time: somebody
-//   between may have cut the stream. A protocol without a mark (TCP) cannot tell, and gives the end. A layer reports it
+//   the mark arrived before the connection ended. Without it, recv() throws Error(truncated), every time: an attacker
+//   may have cut the stream. A protocol without a mark (TCP) cannot detect it, and returns the end. A layer reports it
 //   as RecvOp::result = -stream_truncated. end_input() asks for the end itself and is no truncation.
 // Half-close. shutdown_send() ends one direction, and the peer may go on sending. A stream that has no half-close (TLS
 //   1.2: RFC 5246, section 7.2.1) ends both: the peer reads the end of the stream behind all earlier bytes; bytes that

@@ -1,4 +1,5 @@
-// What the stream contract (stream_contract.hpp) runs on: how to make a pair of connected streams, and what they have.
+// The parameters of the stream contract (stream_contract.hpp): how to make a pair of connected streams, and their
+// properties.
 #pragma once
 
 #include <functional>
