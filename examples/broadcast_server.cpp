@@ -1,4 +1,4 @@
-// broadcast_server PORT [HOST]: a new connection is announced to all that are open.
+// broadcast_server PORT [HOST]: announces each new connection to all open ones.
 #include "coax/coax.hpp"
 
 coax::Topic everybody;

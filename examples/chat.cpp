@@ -1,4 +1,4 @@
-// chat PORT [HOST]: the tutorials' chat room over plain TCP: `NICK`, a nickname, then each line goes to everybody.
+// chat PORT [HOST]: the tutorials' chat room over plain TCP: `NICK`, a nickname, then each line is sent to all members.
 #include "coax/coax.hpp"
 
 using namespace coax::literals;

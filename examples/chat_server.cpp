@@ -1,5 +1,5 @@
-// chat_server PORT [HOST]: the hub's chat over plain TCP on its own: `NICK`, a nickname that is not taken, then each
-// line goes to everybody.
+// chat_server PORT [HOST]: the hub's chat over plain TCP by itself: `NICK`, a unique nickname, then each line is sent
+// to all members.
 #include <set>
 
 #include "coax/coax.hpp"

@@ -1,4 +1,4 @@
-// credentials_client HOST PORT USER: asks for the password without showing it, and prints what the server thinks of it.
+// credentials_client HOST PORT USER: asks for the password without showing it, and prints the server's verdict.
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {

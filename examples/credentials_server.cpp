@@ -1,5 +1,5 @@
-// credentials_server PORT [HOST]: a user and a password, each a frame behind its length, are right or wrong. The
-// password is neither printed nor sent back. On a real network this belongs inside TLS.
+// credentials_server PORT [HOST]: checks a user and a password, each a frame with a length prefix. The password is
+// neither printed nor sent back. On a real network this belongs inside TLS.
 #include <map>
 
 #include "coax/coax.hpp"

@@ -1,4 +1,4 @@
-// echo PORT [HOST]: sends back whatever comes.
+// echo PORT [HOST]: an echo server: sends back all received bytes.
 #include "coax/coax.hpp"
 
 coax::Task<> echo(coax::Stream& peer) {

@@ -1,4 +1,4 @@
-// echo_client HOST PORT [TEXT]: sends a text and prints the pieces in which it comes back.
+// echo_client HOST PORT [TEXT]: sends a text and prints the pieces of the echo.
 #include <algorithm>
 
 #include "coax/coax.hpp"

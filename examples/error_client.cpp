@@ -1,4 +1,4 @@
-// error_client HOST PORT: connects, and tells what went wrong in words for people.
+// error_client HOST PORT: connects, and prints errors for people.
 #include "coax/coax.hpp"
 
 using coax::print_line;

@@ -1,4 +1,4 @@
-// framed_client HOST PORT [TEXT]: sends the text behind its length and prints the message that comes back.
+// framed_client HOST PORT [TEXT]: sends the text with a length prefix and prints the answer.
 #include "coax/coax.hpp"
 
 void say(const coax::Arguments& given) {

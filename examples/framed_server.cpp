@@ -1,4 +1,4 @@
-// framed_server PORT [HOST]: messages behind their length (32 bits, big endian); each is printed and sent back.
+// framed_server PORT [HOST]: messages with a length prefix (32 bits, big endian); each is printed and sent back.
 #include "coax/coax.hpp"
 
 coax::Task<> repeat(coax::Stream& client) {

@@ -1,4 +1,4 @@
-// glib_loop PORT [HOST]: an echo server inside GLib's main loop, as in a GTK program; GLib's own timer counts on.
+// glib_loop PORT [HOST]: an echo server inside GLib's main loop, as in a GTK program, beside a timer of GLib.
 #include <glib-unix.h>
 
 #include "coax/coax.hpp"

@@ -1,4 +1,4 @@
-// half_close_server PORT [HOST]: answers when the client has finished, who can still read then.
+// half_close_server PORT [HOST]: answers when the client has half-closed, which can still receive then.
 #include "coax/coax.hpp"
 
 coax::Task<> count(coax::Stream& client) {

@@ -1,4 +1,4 @@
-// http_hello PORT [HOST]: GET /hello greets, POST /echo answers with what was sent.
+// http_hello PORT [HOST]: GET /hello greets, POST /echo returns the body of the request.
 #include "coax/coax.hpp"
 
 using coax::http::Request;

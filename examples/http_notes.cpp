@@ -1,4 +1,5 @@
-// http_notes PORT [HOST]: notes over HTTP: POST /api/notes stores one, GET and DELETE /api/notes/{id} find it again.
+// http_notes PORT [HOST]: notes over HTTP: POST /api/notes stores one, GET and DELETE /api/notes/{id} return and delete
+// it.
 #include <map>
 
 #include "coax/coax.hpp"

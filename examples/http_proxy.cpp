@@ -1,6 +1,6 @@
-// http_proxy PORT UPSTREAM: a reverse proxy for the HTTP server at UPSTREAM ("HOST:PORT"). Bodies are passed on as they
-// come, in both directions, so that any length takes the same memory and the slower side sets the pace. WebSockets, and
-// whatever else a server switches to, are tunnelled. One connection to the server for each request.
+// http_proxy PORT UPSTREAM: a reverse proxy for the HTTP server at UPSTREAM ("HOST:PORT"). Bodies are streamed in both
+// directions, so that any length needs the same memory and the slower side sets the pace. WebSockets and other upgrades
+// are tunnelled. One connection to the server for each request.
 #include "coax/coax.hpp"
 #include "coax/codec/url.hpp"
 
@@ -160,8 +160,8 @@ Task<Response> response_of(std::shared_ptr<Upstream> server) {
   co_return response;
 }
 
-// The server may answer before it has the whole body; what is left of it is then of no use. Once it has the body, it
-// has a minute to answer.
+// The server may answer before it has the whole body; the rest of it is then discarded. Once it has the body, it has a
+// minute to answer.
 Task<> exchange(Upstream& server, const Request& request, BodyReader& body) {
   co_await server.send_request(request, body);
   if (expects_continue(request)) {  // the server decides whether it wants the body; one that says nothing gets it

@@ -1,4 +1,4 @@
-// json_client HOST PORT [JSON]: sends an object and prints the one that comes back.
+// json_client HOST PORT [JSON]: sends an object and prints the answer.
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {

@@ -1,4 +1,4 @@
-// key_value_server PORT [HOST]: what redis-cli and redis-benchmark speak (RESP): PING, GET, SET, DEL, INCR.
+// key_value_server PORT [HOST]: the protocol of redis-cli and redis-benchmark (RESP): PING, GET, SET, DEL, INCR.
 #include <charconv>
 #include <climits>
 #include <unordered_map>

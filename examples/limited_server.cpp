@@ -1,5 +1,5 @@
-// limited_server PORT [HOST] [PATIENCE]: at most ten clients at a time, lines of at most 1024 bytes; a client that
-// sends no whole line for so long (30s) loses its place, also when it drips.
+// limited_server PORT [HOST] [PATIENCE]: at most ten clients at a time, lines of at most 1024 bytes; a client that does
+// not complete a line within the time (30s) is disconnected, even if it sends bytes slowly.
 #include "coax/coax.hpp"
 
 struct Place {

@@ -1,4 +1,4 @@
-// log_to_file PORT FILE [HOST]: an echo server whose log goes to a file; errors go to standard error as well.
+// log_to_file PORT FILE [HOST]: an echo server that logs to a file; errors are also printed on standard error.
 #include <fstream>
 
 #include "coax/coax.hpp"

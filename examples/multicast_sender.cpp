@@ -1,4 +1,4 @@
-// multicast_sender GROUP PORT [TEXT] [INTERFACE]: sends to all who have joined, and prints who answers within a second.
+// multicast_sender GROUP PORT [TEXT] [INTERFACE]: sends to a multicast group, and prints the answers within a second.
 #include "coax/coax.hpp"
 #include "coax/net/names.hpp"
 

@@ -1,5 +1,5 @@
-// port_check HOST PORT[-LAST]: says of each port whether somebody listens there; without an answer for a second it is
-// filtered. Ends with 1 when no port is open.
+// port_check HOST PORT[-LAST]: prints for each port whether it is open, closed or, without an answer for a second,
+// filtered. Exits with 1 when no port is open.
 #include "coax/coax.hpp"
 
 std::string_view look(const coax::Address& at) try {

@@ -1,5 +1,6 @@
-// receive_file PORT FOLDER [HOST]: `NAME:SIZE` is answered with `OK`, then come so many bytes, then the end. The name
-// is only a name, the file appears in the folder when it is whole, and none is replaced.
+// receive_file PORT FOLDER [HOST]: answers `NAME:SIZE` with `OK`, then receives that many bytes and the end of the
+// stream. Only plain file names are accepted, the file appears in the folder when it is complete, and no file is
+// replaced.
 #include <algorithm>
 
 #include "coax/coax.hpp"

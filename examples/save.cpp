@@ -1,4 +1,4 @@
-// save HOST PORT FILE [BYTES] [TIME]: stores what a server sends, to its end, as a new file in this folder.
+// save HOST PORT FILE [BYTES] [TIME]: stores all bytes of a server, up to its end, as a new file in this folder.
 #include "coax/coax.hpp"
 
 using namespace coax::literals;

@@ -1,4 +1,5 @@
-// select_server PORT [HOST]: one thread watches all clients, counts what each sends, and tells it when it has finished.
+// select_server PORT [HOST]: one thread waits for all clients, counts the bytes of each, and reports the count at its
+// end.
 #include <algorithm>
 #include <list>
 
@@ -6,7 +7,7 @@
 
 using namespace std::chrono_literals;
 
-// True: it has finished, and got an answer, or is gone.
+// True: it has half-closed and got an answer, or has disconnected.
 bool has_ended(coax::Socket& client, std::size_t& total) try {
   const coax::BytesView bytes = client.recv();
   total += bytes.size();

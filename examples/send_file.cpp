@@ -1,5 +1,5 @@
-// send_file HOST PORT FILE: `NAME:SIZE`, waits for `OK` however it arrives, then the bytes and the end. Anything else
-// from the receiver is an error.
+// send_file HOST PORT FILE: sends `NAME:SIZE`, waits for `OK` in any pieces, then sends the bytes and half-closes. Any
+// other answer of the receiver is an error.
 #include <fcntl.h>
 
 #include <cerrno>

@@ -1,5 +1,5 @@
-// simulated_test: tests an echo server on a network that delays, cuts and loses, a hundred times in a blink. Nothing is
-// printed when it passes; a failure comes with the seed that repeats it: COAX_SEED=17 simulated_test.
+// simulated_test: tests an echo server on a network with delays, short reads and outages, a hundred times in a moment.
+// It prints nothing when it passes; a failure reports the seed that repeats it: COAX_SEED=17 simulated_test.
 #include "coax/coax.hpp"
 #include "coax/test/sim.hpp"
 

@@ -1,11 +1,11 @@
-// simulated_udp_test: tests requests over UDP with answers and retries, on a network that loses, doubles and reorders,
-// two hundred times in a blink. A failure comes with the seed that repeats it: COAX_SEED=17 simulated_udp_test.
+// simulated_udp_test: tests requests over UDP with retransmission, on a network with loss, duplicates and reordering,
+// two hundred times in a moment. A failure reports the seed that repeats it: COAX_SEED=17 simulated_udp_test.
 #include "coax/coax.hpp"
 #include "coax/test/sim.hpp"
 
 using namespace std::chrono_literals;
 
-// Counts each request once, however often it comes, and answers it each time: the answer before may be lost.
+// Counts each request once, however often it arrives, and answers it each time: an earlier answer may have been lost.
 coax::Task<> count(coax::DatagramTransport& transport, int& done) {
   while (true) {
     const coax::Datagram request = co_await transport.recv_from();

@@ -1,12 +1,12 @@
-// sockets serve [WHERE] | sockets ask WHERE LINE...: blocking sockets, as tutorials in Python have them. WHERE is
-// HOST:PORT or unix:PATH.
+// sockets serve [WHERE] | sockets ask WHERE LINE...: blocking sockets, as in Python tutorials. WHERE is HOST:PORT or
+// unix:PATH.
 #include <list>
 
 #include "coax/coax.hpp"
 
 using namespace std::chrono_literals;
 
-// False: it has finished, or is gone.
+// False: it has shut down its side, or disconnected.
 bool answer(coax::Socket& peer) try {
   const coax::BytesView bytes = peer.recv();
   if (bytes) peer.send(bytes);
@@ -15,7 +15,7 @@ bool answer(coax::Socket& peer) try {
   return false;
 }
 
-// One thread for all: sends back whatever comes.
+// One thread for all clients: sends back all received bytes.
 void serve(std::string_view where) {
   coax::Listener listener(where);
   fmt::print("listening on {}\n", listener.local().to_string());

@@ -1,4 +1,4 @@
-// tcp_client HOST PORT [TEXT]: says something, finishes, and prints the whole answer.
+// tcp_client HOST PORT [TEXT]: sends a text, half-closes, and prints the whole answer.
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {

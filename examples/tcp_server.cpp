@@ -1,4 +1,4 @@
-// tcp_server PORT [HOST]: prints each line that comes and greets; for clients without line ends, a pause is one.
+// tcp_server PORT [HOST]: prints each received line and greets; for clients without line ends, a pause ends a line.
 #include "coax/coax.hpp"
 
 coax::Task<> greet(coax::Stream& client) {

@@ -1,4 +1,4 @@
-// thread_per_client_chat PORT [HOST]: a thread for each client; each line that one sends goes to all others.
+// thread_per_client_chat PORT [HOST]: a thread for each client; each line of a client is sent to all others.
 #include <mutex>
 #include <set>
 
@@ -7,7 +7,7 @@
 std::mutex mutex;  // of what is below, and of sending
 std::set<coax::Socket*> clients;
 
-// Waits for a reader that is behind, which slows the sender; after 5 s without progress the reader is lost.
+// Waits for a slow reader, which slows the sender; after 5 s without progress the reader is disconnected.
 void send_or_end(coax::Socket& client, std::string_view rest) try {
   while (!rest.empty() && !coax::select({}, {&client}, {}, std::chrono::seconds(5)).writable.empty()) {
     rest.remove_prefix(client.send_some(rest, coax::flags::dont_wait));

@@ -1,4 +1,4 @@
-// udp_client HOST PORT [TEXT]: sends one datagram and prints the answer, for which it waits at most five seconds.
+// udp_client HOST PORT [TEXT]: sends one datagram and prints the answer, with a time limit of five seconds.
 #include "coax/coax.hpp"
 
 void ask(const coax::Arguments& given) {

@@ -1,4 +1,4 @@
-// udp_server PORT [HOST]: prints each datagram and answers it. A client that cannot be answered disturbs no other.
+// udp_server PORT [HOST]: prints each datagram and answers it. A client that cannot be answered affects no other.
 #include "coax/coax.hpp"
 
 void serve(const coax::Arguments& given) {

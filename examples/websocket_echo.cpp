@@ -1,4 +1,4 @@
-// websocket_echo PORT [HOST]: sends back each message that comes over a WebSocket at /.
+// websocket_echo PORT [HOST]: sends back each message of a WebSocket at /.
 #include "coax/coax.hpp"
 
 coax::Task<> echo(coax::ws::WebSocket& socket) {

@@ -167,7 +167,7 @@ void Http1Connection::write_failure() {
   } catch (const std::exception& error) {
     reason = error.what();
   } catch (...) {
-    reason = "what it threw is no exception";
+    reason = "it threw something that is not a std::exception";
   }
   log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), reason, request.method(), request.path());
   write(Response::text("500 Internal Server Error\n", 500));

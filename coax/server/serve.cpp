@@ -212,7 +212,7 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     log::error("{}: the handler failed: {}", connection.peer_name(), error.what());
   } catch (...) {
     connection.set_reason(CloseReason::failed);
-    log::error("{}: the handler failed: what it threw is no exception", connection.peer_name());
+    log::error("{}: the handler failed: it threw something that is not a std::exception", connection.peer_name());
   }
   if (level == log::Level::info && is_limit(connection.reason())) {
     log::info("{} closed: {}", connection.peer_name(), to_string(connection.reason()));

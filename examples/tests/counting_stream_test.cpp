@@ -1,4 +1,4 @@
-// counting_stream_test: a layer that counts bytes, held to the contract that every stream of the library keeps.
+// counting_stream_test: a layer that counts bytes, tested with the stream contract.
 #include <gtest/gtest.h>
 
 #include "coax/coax.hpp"

@@ -22,7 +22,7 @@ Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits);
 // JSON messages over a WebSocket that is open.
 Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits);
 
-// For both: runs the two directions of a client that has joined, and logs its arrival and why it left.
+// For both: runs the two directions of a client that has joined, and logs its arrival and the reason of its end.
 // Throws: the first error of either direction, which cancels the other one.
 Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write);
 

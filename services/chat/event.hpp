@@ -1,5 +1,5 @@
-// What happened in a room, without a wire form. A room's state is a fold over its events (room_state.hpp); wires encode
-// them (wire.hpp).
+// A change of a room's state, without a wire format. A room's state is a fold over its events (room_state.hpp); wires
+// encode them (wire.hpp).
 #pragma once
 
 #include <chrono>

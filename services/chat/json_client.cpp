@@ -105,7 +105,7 @@ std::optional<Refusal> JsonClient::try_join(const std::expected<ClientMessage, R
 Task<> JsonClient::read() {
   int errors = 0;
   while (true) {
-    co_await session_.outbox().ready();  // a client that does not read is not read either
+    co_await session_.outbox().ready();  // backpressure: a client that does not read is not read either
     const ws::Message message = co_await socket_.recv();
     if (!message) break;
     if (!message.is_text()) {

@@ -109,7 +109,7 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
 Task<> LineClient::read() {
   bool ended = false;
   while (!ended) {
-    co_await session_.outbox().ready();  // a client that does not read is not read either
+    co_await session_.outbox().ready();  // backpressure: a client that does not read is not read either
     try {
       const auto line = co_await lines_.next();
       const bool is_cut = connection_.draining() && lines_.at_end();  // by our shutdown, perhaps in mid-line

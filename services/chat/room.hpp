@@ -1,5 +1,5 @@
-// A live room: the one order of its events, and their way to the members. It decides, applies the event to its state,
-// and publishes it, encoded once per wire, to the members' outboxes. It knows nothing of connections.
+// A live room: the order of its events, and their delivery to the members. It decides, applies the event to its state,
+// and publishes it, encoded once per wire, to the members' outboxes. It has no access to connections.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ class Member {
   void say(std::string_view text);
   // Puts what the room has published until now into the outbox, so that the caller can push an answer after it.
   void catch_up() { subscription_->catch_up(); }
-  // It sends no more messages, and stays to read those accepted from others. See Room::drain().
+  // It sends no more messages, but still receives those accepted from others. See Room::drain().
   void retire();
 
  private:
@@ -54,8 +54,8 @@ class Room {
   // The only way to change the state: applies the event, unless that was done before, and publishes it to the members.
   void apply(const Event& event);
 
-  // Sets `member`, and pushes the welcome of its wire, then all events from its `joined` on, into the outbox.
-  // The nickname has been checked; it may be taken, or look like one that is.
+  // Sets `member`, and pushes the welcome of its wire, then all events from its `joined` on, into the outbox. The
+  // nickname must have passed check_nick(); it may be in use, or look like one that is.
   // Thread: the loop of the outbox.
   std::expected<void, Refusal> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
   // Waits while the outbox of any member is behind: await it before Member::say(). See Topic::ready().
@@ -64,7 +64,7 @@ class Room {
   // Shutdown: later joins are refused. When the last member has retired or left, the room closes: each outbox finishes
   // after everything that was accepted, if it is in no other open room.
   void drain();
-  // The same without waiting for those who have not retired.
+  // The same without waiting for members that have not retired.
   void close();
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }

@@ -1,5 +1,5 @@
-// The state of a room as a fold over its events: apply() is its only mutation, and the same events give the same state,
-// wherever they are applied. Decisions (may this nickname join?) read the state and change nothing.
+// The state of a room as a fold over its events: apply() is its only mutation, and the same events lead to the same
+// state. Decisions (may this nickname join?) read the state and change nothing.
 #pragma once
 
 #include <cstdint>

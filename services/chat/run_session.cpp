@@ -1,4 +1,4 @@
-// What both wires have in common once a client has joined: its two directions, and the log's lines about it.
+// The common part of both wires once a client has joined: its two directions, and its lines in the log.
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/task/scope.hpp"

@@ -1,4 +1,4 @@
-// The wires of the chat: what each kind of client reads of a room. docs/protocols.md has the bytes.
+// The wires of the chat: the encoding of a room for each kind of client. docs/protocols.md has the bytes.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@ namespace coax::chat {
 // The form of an outbox (OutboxOptions::form), and the index of its wire.
 enum Form : std::size_t { line, websocket, forms };
 
-// What a new member reads first. Lifetime: refers to what it was made from.
+// The first message to a new member. Lifetime: refers to its arguments.
 struct Welcome {
   std::string_view room;
   std::string_view nick;    // of the new member
