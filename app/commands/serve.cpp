@@ -318,23 +318,23 @@ int serve_hub(Settings& settings) {
 Run configure(CLI::App& command) {
   auto settings = std::make_shared<Settings>(command);
   settings->add("listen", "ADDRESS,...", "127.0.0.1",
-                "Where to listen: an address of this machine, 0.0.0.0 or :: for all; unix:PATH for nc -U and Python\n"
-                "beside it, or alone, and then nothing for browsers");
+                "Addresses to listen on: one of this machine, 0.0.0.0 or :: for all; unix:PATH for nc -U and Python,\n"
+                "beside it, or alone and then not for browsers");
   settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");
   settings->add("web-port", "PORT", "8080", "The port for browsers and WebSockets; 0 for any free one");
   settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
-  settings->add("drain", "TIME", "10s", "How long a shutdown waits for what is being sent");
+  settings->add("drain", "TIME", "10s", "Time limit of a shutdown, for messages that are queued");
   settings->add("connections-max", "N", "8000",
-                "Connections at a time, on all ports; then idle ones make room, or more wait");
+                "Connections at a time, on all ports; at the limit idle ones are closed, or new ones wait");
   settings->add("when-full", "WHAT", "wait",
-                "What a newcomer does when none is idle: \"wait\", or \"refuse\" with an answer");
+                "At the limit, when no connection is idle: \"wait\" in the backlog, or \"refuse\" with an answer");
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
   settings->add("outbox-bytes-max", "SIZE", "256KiB",
-                "What waits for a slow reader before others are slowed; in the end it is dropped");
+                "Bytes queued for a slow reader before senders are slowed; in the end it is disconnected");
   settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),
-                "What goes to standard error: debug, info, warning, error, off; COAX_LOG sets the default");
-  settings->add("log-format", "FORMAT", "text", "How it is written: text, or json for JSON Lines");
+                "Level of the log on standard error: debug, info, warning, error, off; COAX_LOG sets the default");
+  settings->add("log-format", "FORMAT", "text", "Format of the log: text, or json for JSON Lines");
   return [settings] { return serve_hub(*settings); };
 }
 
@@ -345,7 +345,7 @@ const Command serve_command{
     .summary = "Open the hub: a chat room for nc, Python, terminals and browsers",
     .details =
         "Each setting is also an environment variable (COAX_PORT, COAX_WEB_PORT, ...) and a key of the file (port,\n"
-        "web_port, ...). Flags beat the environment, which beats the file.\n"
+        "web_port, ...). Flags override the environment, which overrides the file.\n"
         "\n",
     .examples =
         "  coax serve\n"

@@ -14,7 +14,7 @@ std::string_view to_string(CloseReason reason) noexcept {
     case CloseReason::overflow: return "read too slowly";
     case CloseReason::protocol: return "broke the protocol";
     case CloseReason::timed_out: return "timed out";
-    case CloseReason::reclaimed: return "made room for a newcomer";
+    case CloseReason::reclaimed: return "made room for a new connection";
     case CloseReason::shutting_down: return "the server shuts down";
     case CloseReason::failed: return "failed";
   }

@@ -473,7 +473,7 @@ Task<bool> Server::make_room() {
     const bool is_coming = co_await guard_->make_room();
     const bool refuses = !is_coming && !options_.farewell.empty();
     if (!is_coming && full_log_.should_log(Loop::current().now())) {
-      log::warning("{} connections are open, the limit, and none is idle: newcomers {}",
+      log::warning("{} connections are open, the limit, and none is idle: new connections {}",
                    *guard_->limits().connections_max, refuses ? "are refused" : "wait");
     }
     if (refuses) co_return false;
