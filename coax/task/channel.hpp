@@ -55,7 +55,7 @@ class AtChannel : public Operation<Derived>, public Completion {
 
 // Lifetime: destroying the channel closes it, and destroys the values that were not received.
 // Thread: that of one loop; from another thread by run_on() or Loop::post().
-// Allocates: in the constructor only.
+// Memory is allocated in the constructor only.
 template <class T>
 class Channel {
   static_assert(std::is_nothrow_move_constructible_v<T>, "a value whose move can fail could be lost");

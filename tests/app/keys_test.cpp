@@ -1,4 +1,4 @@
-// Bytes as terminals send them, and the keys that they are: whatever is no key of the editor leaves nothing behind.
+// Decoding of terminal input into keys: a sequence that is no key of the editor leaves no text behind.
 #include "app/console/keys.hpp"
 
 #include <gtest/gtest.h>
@@ -33,7 +33,7 @@ std::vector<Key> keys_byte_by_byte(std::string_view bytes) {
   return all;
 }
 
-// What the line is after these keys.
+// The line after these keys.
 std::string line_after(std::string_view bytes) {
   LineEditor editor;
   for (const Key& key : keys_of(bytes)) editor.apply(key);

@@ -1,4 +1,4 @@
-// An Error says what was tried, on whom, why it failed, and names the reaction.
+// An Error names the operation, the peer, the reason, and the reaction.
 #include "coax/base/error.hpp"
 
 #include <gtest/gtest.h>

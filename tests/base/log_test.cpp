@@ -1,4 +1,4 @@
-// The log: one line for each record, whatever is in it, and no call that waits for a reader.
+// The log: one line for each record, whatever it contains, and no call that waits for a reader.
 #include "coax/base/log.hpp"
 
 #include <fcntl.h>
@@ -70,7 +70,7 @@ class LogPipe : public ::testing::Test {
     before = -1;
   }
 
-  // What has been written, once all is; of a full pipe by reading it meanwhile.
+  // The output so far, once all is written; a full pipe is read in the meantime.
   std::string read_all() {
     std::string text;
     std::thread reader([&] {
@@ -180,7 +180,7 @@ TEST_F(LogPipe, printed_errors_keep_their_place) {
   EXPECT_EQ(lines[2].substr(25), "info three");
 }
 
-// Each call would block without an end: nothing is read before the last one has returned.
+// Each call would block without an end: the pipe is read only after the last call has returned.
 TEST_F(LogPipe, that_is_not_read_blocks_no_writer_and_counts) {
   constexpr int count = 50'000;
   const std::string filler(100, 'x');

@@ -1,4 +1,4 @@
-// Text from strangers.
+// Untrusted text.
 #include "coax/base/text.hpp"
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@ using coax::Utf8Check;
 
 namespace {
 
-// Whole, byte by byte, and behind enough ASCII for the short cut to be taken.
+// Checked in one piece, byte by byte, and after enough ASCII for the fast path.
 bool is_utf8_however_it_is_cut(std::string_view text) {
   const bool whole = coax::is_utf8(text);
   Utf8Check check;
@@ -64,7 +64,7 @@ TEST(Utf8, refuses_stray_and_missing_continuations) {
 }
 
 TEST(Utf8, knows_every_pair_and_triple_of_bytes) {
-  // An independent statement of RFC 3629, section 4, for texts of up to three bytes.
+  // RFC 3629, section 4, written independently, for texts of up to three bytes.
   const auto tail = [](int byte) { return byte >= 0x80 && byte <= 0xBF; };
   const auto two = [&](int a, int b) { return a >= 0xC2 && a <= 0xDF && tail(b); };
   for (int a = 0; a < 256; ++a) {

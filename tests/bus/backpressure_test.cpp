@@ -1,4 +1,4 @@
-// Publishers are slowed before a subscriber is lost, and only a peer that does not read is lost.
+// Publishers are slowed before a subscriber is disconnected, and only a peer that does not read is.
 #include <atomic>
 #include <list>
 
@@ -13,7 +13,7 @@ using test::outcome;
 using test::run;
 using namespace std::chrono_literals;
 
-// An outbox that drains into a memory stream of little capacity, and what arrives at its other end.
+// An outbox that drains into a memory stream with a small capacity, and the bytes at its other end.
 struct Reader {
   explicit Reader(OutboxOptions options = {.bytes_max = 4000}, std::size_t capacity = 1000)
       : pair(memory_stream_pair(capacity)), outbox(options) {}
@@ -181,7 +181,7 @@ TEST(Topic, subscriptions_within_a_turn_receive_their_messages) {
     const Subscription subscription = topic.subscribe(reader.outbox);
     std::list<Outbox> outboxes;
     std::size_t expected = 0;
-    for (int number = 0; number < 3000; ++number) {  // more than what is copied: blocks are sealed in between
+    for (int number = 0; number < 3000; ++number) {  // more than is copied: blocks are sealed in between
       topic.publish_now(line(number));
       Outbox& outbox = outboxes.emplace_back();
       const Subscription brief = topic.subscribe(outbox);

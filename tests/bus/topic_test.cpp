@@ -1,4 +1,5 @@
-// Topics and outboxes: one order for everybody, nothing lost before an end, and slow readers that cost only themselves.
+// Topics and outboxes: one order for all subscribers, no loss before an end, and slow readers that affect only
+// themselves.
 #include "coax/bus/topic.hpp"
 
 #include <atomic>
@@ -13,7 +14,7 @@ using test::outcome;
 using test::run;
 using namespace std::chrono_literals;
 
-// Everything that a stream's other end gets, up to its end.
+// All bytes of a stream's other end, up to its end.
 Task<std::string> read_all(Stream& stream) {
   std::string all;
   while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
@@ -25,7 +26,7 @@ Task<> drain_and_finish(Outbox& outbox, Stream& stream) {
   co_await stream.shutdown_send();
 }
 
-// A subscriber whose outbox is drained into a memory stream; the result is all that came.
+// A subscriber whose outbox is drained into a memory stream; returns all received bytes.
 Task<std::string> listen(Topic& topic, std::size_t form, std::function<void()> subscribed) {
   auto [near, far] = memory_stream_pair();
   Outbox outbox({.form = form});

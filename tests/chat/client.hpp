@@ -1,4 +1,4 @@
-// A client of a room in a test, without a connection: its session, and the bytes that it would read.
+// A client of a room in a test, without a connection: its session, and the bytes for its stream.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@ namespace coax::chat {
 struct Client {
   explicit Client(Form form = line) : session({.form = form}) {}
 
-  // Everything that the session has been sent, once its outbox has finished.
+  // All bytes that were sent to the session, once its outbox has finished.
   Task<std::string> read_to_end() {
     auto [near, far] = memory_stream_pair();
     const auto write = [this](MemoryStream& stream) -> Task<> {

@@ -1,4 +1,4 @@
-// Nicknames: RFC 8266 and 8264, and names that a reader would take for another one.
+// Nicknames: RFC 8266 and 8264, and names that look like others.
 #include "services/chat/nickname.hpp"
 
 #include <gtest/gtest.h>

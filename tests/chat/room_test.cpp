@@ -1,4 +1,4 @@
-// A live room: decisions, one order, and a state that is a fold over the events that its members read.
+// A live room: decisions, one order, and a state that is a fold over the events that its members receive.
 #include "services/chat/room.hpp"
 
 #include <boost/json.hpp>
@@ -76,7 +76,7 @@ TEST(Room, applied_event_reaches_the_members_once) {
   });
 }
 
-// The events of what a JSON client has read, without the welcome and the times.
+// The events that a JSON client has received, without the welcome and the times.
 std::vector<Event> events_of(std::string_view bytes) {
   std::vector<Event> events;
   while (!bytes.empty()) {
@@ -101,7 +101,7 @@ std::vector<Event> events_of(std::string_view bytes) {
   return events;
 }
 
-// Joins, messages and leaves at random; each nickname is tried again and again, and some look like others.
+// Joins, messages and leaves at random; nicknames are reused, and some look like others.
 void live(Room& room, std::list<Client>& clients, test::Random& random) {
   const std::vector<std::string> nicks = {"alice", "aIice", "ALICE", "bob", "Ζωή", "Straße", "日本語", "carol"};
   for (std::size_t step = 0; step < 200; ++step) {

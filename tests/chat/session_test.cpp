@@ -29,7 +29,7 @@ std::string lines_of(std::string_view text, const std::vector<std::string>& nick
   return result;
 }
 
-// In each room the two have nicknames of their own, which tell the lines of the rooms apart.
+// In each room the two have different nicknames, which distinguish the lines of the rooms.
 const std::vector<std::string> in_news = {"alice", "bob"};
 const std::vector<std::string> in_games = {"queen", "king"};
 
@@ -164,7 +164,7 @@ struct Crossfire {
   std::atomic<int> joined = 0;
   std::atomic<int> speaking = 2;
 
-  // The last one to finish closes the rooms.
+  // The last one to end closes the rooms.
   Task<> speak(std::string nick_in_news, std::string nick_in_games, std::string& text) {
     Client client;
     EXPECT_TRUE(client.session.join(news, std::move(nick_in_news)));

@@ -1,4 +1,4 @@
-// The wires: an event in, the literal bytes of each wire out; and what a JSON client may send.
+// The wires: an event in, the literal bytes of each wire out; and the messages of a JSON client.
 #include "services/chat/wire.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What else may speak to a port for lines is recognised however its bytes are cut; texts that look like it are not.
+// Other protocols on a port for lines are detected however their bytes are split; similar texts are not.
 #include "coax/codec/foreign.hpp"
 
 #include <gtest/gtest.h>

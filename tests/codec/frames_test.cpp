@@ -1,4 +1,4 @@
-// Frames: bytes in, frames out, and what goes around a payload.
+// Frames: bytes in, frames out, and the bytes around a payload.
 #include "coax/codec/frames.hpp"
 
 #include <gtest/gtest.h>
@@ -26,7 +26,7 @@ std::string text_of(const FrameEvent& event) {
   return "?";
 }
 
-// Up to the first bad length, which every later call reports.
+// Up to the first invalid length, which every later call reports.
 Events frames_of(const Framing& framing, std::string_view input, std::size_t frame_bytes_max = 8) {
   return coax::test::however_it_is_cut(input, [&](coax::test::Pieces pieces) {
     FrameDecoder frames(framing, frame_bytes_max);
@@ -40,7 +40,7 @@ Events frames_of(const Framing& framing, std::string_view input, std::size_t fra
         events.push_back(text_of(*event));
         is_bad = event->kind == FrameEvent::Kind::bad_length;
       }
-      std::vector<char>().swap(piece);  // what was lent is gone
+      std::vector<char>().swap(piece);  // the fed bytes are released
     }
     if (const auto rest = frames.rest(); rest && !is_bad) events.push_back("rest: " + text_of(*rest));
     EXPECT_EQ(frames.rest().has_value(), is_bad);
@@ -128,7 +128,7 @@ TEST(DelimitedFrames, do_not_carry_what_would_read_as_two) {
   EXPECT_THROW(Framing::delimited(""), coax::Error);
 }
 
-// --- behind their length ---
+// --- length-prefixed ---
 
 TEST(PrefixedFrames, are_decoded_with_either_byte_order) {
   EXPECT_EQ(frames_of(prefixed(LengthPrefix::u8), "\3abc\0\1d"sv), (Events{"abc", "", "d"}));
@@ -194,7 +194,7 @@ TEST(PrefixedFrames, are_as_long_as_the_length_can_tell) {
   EXPECT_EQ(on_wire(prefixed(LengthPrefix::u16), std::string(65'536, 'x')), "(its length does not fit in the prefix)");
 }
 
-// --- until the end ---
+// --- until close ---
 
 TEST(FramesUntilClose, are_one_even_without_bytes) {
   EXPECT_EQ(frames_of(Framing::until_close(), "abcdefgh"), Events{"rest: abcdefgh"});

@@ -1,4 +1,4 @@
-// HTTP/1: what is taken, what is refused and with which status, however the bytes are cut.
+// HTTP/1: which messages are accepted, which are refused and with which status, however the bytes are split.
 #include "coax/codec/http1.hpp"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ std::string text_of(const Head& head) {
   return text + (head.keep_alive ? "|keep" : "|close");
 }
 
-// Each message as its head and its body; at the end what is wrong, or what is cut short.
+// Each message as its head and its body; at the end the error, or that it is incomplete.
 template <class Parser>
 Messages read_all(Parser& parser, coax::test::Pieces& pieces, auto reset) {
   Messages messages;
@@ -47,7 +47,7 @@ Messages read_all(Parser& parser, coax::test::Pieces& pieces, auto reset) {
       messages.push_back(text_of(parser.head()) + "|" + parser.body());
       reset();
     }
-    std::vector<char>().swap(piece);  // what was lent is gone
+    std::vector<char>().swap(piece);  // the fed bytes are released
   }
   if (parser.started()) messages.emplace_back(parser.head_done() ? "(in the body)" : "(in the head)");
   return messages;

@@ -1,4 +1,4 @@
-// JSON: what is one value and what is not; Boost.JSON, which knows nothing of us, agrees.
+// JSON: which texts are one valid value; Boost.JSON, an independent implementation, agrees.
 #include "coax/codec/json.hpp"
 
 #include <gtest/gtest.h>

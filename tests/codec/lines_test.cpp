@@ -23,7 +23,7 @@ Events lines_of(std::string_view input, std::size_t line_bytes_max = 8) {
     for (auto& piece : pieces) {
       lines.feed(std::span(piece));
       while (const auto event = lines.next()) events.push_back(text_of(*event));
-      std::vector<char>().swap(piece);  // what was lent is gone
+      std::vector<char>().swap(piece);  // the fed bytes are released
     }
     if (const auto rest = lines.rest()) events.push_back("rest: " + text_of(*rest));
     return events;

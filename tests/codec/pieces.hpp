@@ -1,4 +1,4 @@
-// What a codec makes of its input must not depend on how the input was cut into segments.
+// The output of a codec must not depend on how the input was split into segments.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,10 +11,10 @@
 
 namespace coax::test {
 
-// Each piece is a block of its own, so that a sanitizer sees a step beyond its end.
+// Each piece is an allocation of its own, so that a sanitizer reports an access beyond its end.
 using Pieces = std::vector<std::vector<char>>;
 
-// The seed of this run: --gtest_random_seed=N gives it again.
+// The seed of this run: --gtest_random_seed=N repeats it.
 inline unsigned seed() {
   static const unsigned value = [] {
     const auto given = static_cast<unsigned>(GTEST_FLAG_GET(random_seed));
@@ -34,7 +34,7 @@ Pieces cut(std::string_view input, NextSize next_size) {
   return pieces;
 }
 
-// Calls decode(pieces) with the input whole, byte by byte, and in random pieces; returns what all of them gave.
+// Calls decode(pieces) with the input whole, byte by byte, and in random pieces; returns the common result.
 template <class Decode>
 auto however_it_is_cut(std::string_view input, Decode decode) {
   const auto whole = decode(cut(input, [&] { return input.size(); }));

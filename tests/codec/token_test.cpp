@@ -1,4 +1,4 @@
-// The search for what may not be in a value or a target: it looks at many characters at once and misses none.
+// The search for invalid characters in a value or a target, many at a time: it misses none.
 #include "coax/codec/token.hpp"
 
 #include <gtest/gtest.h>
@@ -16,7 +16,8 @@ void for_each_octet_and_place(Check check) {
   for (std::size_t size = 1; size <= 40; ++size) {
     for (std::size_t place = 0; place < size; ++place) {
       for (int octet = 0; octet < 256; ++octet) {
-        std::vector<char> text(size, 'x');  // a block of its own, so that a sanitizer sees a step beyond its end
+        // an allocation of its own, so that a sanitizer reports an access beyond its end
+        std::vector<char> text(size, 'x');
         text[place] = static_cast<char>(octet);
         check(text, octet, place);
       }

@@ -1,4 +1,4 @@
-// The handshake of WebSocket: which requests and which responses open one.
+// The handshake of WebSocket: which requests and which responses are valid.
 #include <gtest/gtest.h>
 
 #include "coax/base/error.hpp"
@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view key = "dGhlIHNhbXBsZSBub25jZQ==";  // of RFC 6455, section 1.3
 
 struct Answer {
-  int status = 0;  // 101 for yes
+  int status = 0;  // 101: accepted
   std::string accept;
   std::vector<std::string> protocols;
 };
@@ -24,7 +24,7 @@ Answer answer(std::string_view request) {
   return {101, upgrade->accept, {upgrade->protocols.begin(), upgrade->protocols.end()}};
 }
 
-// A good request, with `what` of it replaced.
+// A valid request, with the part `what` replaced.
 std::string request(std::string_view what = "", std::string_view replacement = "") {
   std::string text =
       "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: "

@@ -1,4 +1,4 @@
-// WebSocket frames: literal frames in, messages out, however the bytes are cut.
+// WebSocket frames: literal frames in, messages out, however the bytes are split.
 #include "coax/codec/websocket.hpp"
 
 #include <gtest/gtest.h>
@@ -34,7 +34,7 @@ Events events_of(std::string_view input, Role role, std::size_t message_bytes_ma
     for (auto& piece : pieces) {
       decoder.feed(piece);
       while (const auto event = decoder.next()) events.push_back(text_of(*event));
-      std::vector<char>().swap(piece);  // what was lent is gone
+      std::vector<char>().swap(piece);  // the fed bytes are released
     }
     return events;
   });
@@ -52,7 +52,7 @@ std::string masked(Opcode opcode, std::string_view payload) {
   return masked(0x80 | static_cast<unsigned>(opcode), payload);
 }
 
-// What a server makes of frames of a client.
+// The events of a server for frames of a client.
 Events server(std::string_view input, std::size_t message_bytes_max = 1000) {
   return events_of(input, Role::server, message_bytes_max);
 }

@@ -1,4 +1,4 @@
-// What transports for datagrams promise on every back-end.
+// The contract of datagram transports on every back-end.
 #include "coax/net/names.hpp"
 #include "tests/support/datagrams.hpp"
 
@@ -15,7 +15,7 @@ Address nowhere() {
   return gone.local();
 }
 
-// What is sent arrives one by one, whatever was joined on the way.
+// Datagrams are received one by one, however they were joined.
 Task<> expect_the_same(std::vector<std::string> texts) {
   DatagramTransport near(loopback);
   DatagramTransport far(loopback);
@@ -57,7 +57,7 @@ TEST(Datagrams, one_arrives_complete_with_its_sender) {
   });
 }
 
-// A connected client takes answers from nowhere else.
+// A connected client accepts answers only from its peer.
 Task<> expect_answers_from(std::string_view wildcard, std::string_view asked) {
   DatagramTransport server(wildcard);
   const Address there = *Endpoint::from_ip(asked, server.local().endpoint().port());
@@ -160,11 +160,11 @@ TEST(Datagrams, joined_datagrams_are_received_one_by_one) {
   const std::vector<std::vector<std::string>> cases{
       repeat(2, 1),
       repeat(63, 100),
-      repeat(64, 100),  // the most that one message has
+      repeat(64, 100),  // the maximum of one message
       repeat(65, 100),  // one more
       repeat(129, 100),
       repeat(54, 1200),                                            // 64,800 bytes
-      repeat(55, 1200),                                            // 66,000: more than one message has
+      repeat(55, 1200),                                            // 66,000: above the maximum of one message
       repeat(2, 32'753),                                           // 65,506
       repeat(2, 32'754),                                           // 65,508
       together({repeat(5, 100), repeat(1, 99), repeat(5, 100)}),   // a shorter one ends a run
@@ -233,7 +233,7 @@ TEST(Datagrams, many_that_wait_do_not_keep_others_from_their_turn) {
     while (texts.size() != 200) texts.emplace_back(texts.size() + 1, 'x');  // none is joined
     co_await send_all_to(near, texts, far.local());
     co_await near.flush();
-    co_await recv_texts(far, 1);  // on a simulated network: until all are there
+    co_await recv_texts(far, 1);  // on a simulated network: until all have arrived
     co_await sleep(std::chrono::milliseconds(1));
     std::vector<TimePoint> turns;
     for (int count = 1; count < 200; ++count) {
@@ -254,7 +254,7 @@ TEST(Datagrams, without_a_receiver_a_connected_one_names_the_peer) {
     EXPECT_EQ(near.peer(), to);
     co_await near.send("anybody?");
     EXPECT_EQ(co_await text_of_error(near.recv_from()), "recv from " + to.to_string() + ": Connection refused");
-    DatagramTransport far(to);  // somebody comes
+    DatagramTransport far(to);  // now there is a receiver
     co_await near.send("and now?");
     const Datagram datagram = co_await far.recv_from();
     EXPECT_EQ(datagram.bytes.text(), "and now?");
@@ -268,7 +268,7 @@ TEST(Datagrams, an_error_is_thrown_by_send_too_and_only_once) {
     const Address to = nowhere();
     DatagramTransport near = DatagramTransport::connect(to);
     std::string told;
-    while (told.empty()) {  // the news comes a moment after
+    while (told.empty()) {  // the ICMP error arrives a moment later
       const std::string text = co_await text_of_error(near.send("anybody?"));
       if (text != "none") told = text;
       co_await next_turn();
@@ -309,12 +309,12 @@ TEST(Datagrams, what_cannot_be_sent_to_one_disturbs_no_other_and_is_counted) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     DatagramTransport far(loopback);
-    const Address nobody = *Endpoint::parse("127.0.0.1:0");  // to port 0 nothing can be sent
+    const Address nobody = *Endpoint::parse("127.0.0.1:0");  // nothing can be sent to port 0
     std::vector<std::string> texts;
     for (std::size_t number = 0; number != 30; ++number) {
       texts.push_back(fmt::format("{:02}", number));
       if (number % 3 == 0) co_await near.send_to("lost", nobody);
-      if (number % 10 == 0) co_await near.send_to("lost", nobody);  // joined with the one before
+      if (number % 10 == 0) co_await near.send_to("lost", nobody);  // joined with the previous one
       co_await near.send_to(texts.back(), far.local());
     }
     const std::vector<std::string> got = co_await recv_texts(far, texts.size());

@@ -16,7 +16,7 @@
 #endif
 #endif
 
-#ifndef COAX_SANITIZED  // they have their own allocator, and frames come from the heap then
+#ifndef COAX_SANITIZED  // sanitizers have their own allocator, and frames come from the heap then
 
 namespace {
 std::atomic<std::size_t> allocations = 0;
@@ -64,7 +64,7 @@ Task<> recv_all(Stream& stream, std::span<char> answers) {
   std::size_t have = 0;
   while (have < answers.size()) have += co_await stream.recv(answers.subspan(have));
 }
-// Both at once: neither end may hold all of them.
+// Both at once: neither end can buffer all of them.
 Task<> ask(Stream& stream, BytesView questions, std::span<char> answers) {
   co_await all(stream.send(questions), recv_all(stream, answers));
 }

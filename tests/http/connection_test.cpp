@@ -61,7 +61,7 @@ Task<std::string> read_all(Stream& stream) {
   co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
 }
 
-// The answer when the client sends this, in pieces of so many bytes, and finishes.
+// The answer to these bytes of a client, sent in pieces of that size, which then half-closes.
 std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http::AppOptions options = {}) {
   std::string result;
   run([&]() -> Task<> {
@@ -175,7 +175,7 @@ TEST(Http, a_pipeline_is_answered_in_order_whatever_the_answers_are) {
   std::vector<std::string> bodies;
   for (int number = 0; number < 300; ++number) {
     const int kind = number % 5;
-    const int count = kind == 0 ? 1 : kind == 1 ? 900 : 3000;  // gathered, or sent from where it is
+    const int count = kind == 0 ? 1 : kind == 1 ? 900 : 3000;  // gathered, or sent without a copy
     const std::string word = std::to_string(1000 + number);
     if (kind == 4) {
       requests += fmt::format("GET /later?x={} HTTP/1.1\r\nHost: a\r\n\r\n", word);
@@ -365,7 +365,7 @@ TEST(WebSocket, a_silent_peer_is_pinged_and_then_given_up) {
       co_await stream->send(request);
       got = co_await read_all(*stream);
     };
-    // Both limits are looked at once a second.
+    // Both limits are checked once a second.
     co_await race(serve(options, http::handler(make_app({.websocket = {.ping = 100ms, .silent = 1100ms}}))), client());
   });
   EXPECT_EQ(got, std::string(switching) + "\x89\x00"s) << "a ping, and then the end";

@@ -1,6 +1,6 @@
-// What RFC 9110, 9112 and 6455 ask of an origin server, requirement by requirement: literal requests, and what the
-// answer must begin with and must or must not have. What asks something of clients, caches, proxies or gateways only is
-// not here, nor what asks it of the handler (WWW-Authenticate of 401, Content-Range of 206 and 416).
+// The requirements of RFC 9110, 9112 and 6455 for an origin server, one by one: literal requests, and what the answer
+// must begin with and must or must not contain. Requirements for clients, caches, proxies or gateways only are not
+// included, nor those for the handler (WWW-Authenticate of 401, Content-Range of 206 and 416).
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -50,7 +50,7 @@ App make_app(http::AppOptions options) {
   return app;
 }
 
-// Whether the app is asked through the reverse proxy of the examples: CTest runs these tests both ways.
+// Whether the requests pass through the reverse proxy of the examples: CTest runs these tests both ways.
 bool through_proxy() { return std::getenv("COAX_HTTP_PROXIED") != nullptr; }  // NOLINT(concurrency-mt-unsafe)
 
 std::string answer(std::string_view request, http::AppOptions options = {.headers = {}}) {

@@ -1,4 +1,4 @@
-// Bodies that come and go piece by piece, middleware, and the router: literal bytes in, literal bytes out.
+// Streamed bodies in both directions, middleware, and the router: literal bytes in, literal bytes out.
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -47,7 +47,7 @@ Task<> serve_one(Stream& stream, const Handler& handler) {
   co_await outcome(stream.shutdown_send());  // the client may have left
 }
 
-// What is sent back when the client sends this, in pieces of so many bytes, and shuts down its side.
+// The answer to these bytes of a client, sent in pieces of that size, which then half-closes.
 std::string answer(App app, std::string_view request, std::size_t piece = SIZE_MAX) {
   std::string result;
   run([&]() -> Task<> {

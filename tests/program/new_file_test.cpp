@@ -1,4 +1,4 @@
-// A file appears whole or not at all, and only under a plain name.
+// A file appears completely or not at all, and only under a plain name.
 #include "coax/program/new_file.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// The main() of small programs: what they say to words they cannot take, and to errors.
+// The main() of small programs: invalid arguments, and errors.
 #include "coax/program/program.hpp"
 
 #include <gtest/gtest.h>
@@ -30,7 +30,7 @@ Outcome outcome(std::vector<const char*> words, std::string_view usage, Body bod
   return {code, testing::internal::GetCapturedStdout(), test::captured_stderr()};
 }
 
-// Where it would connect to, and what it would say.
+// Prints the address to connect to, and the text to send.
 void say(const Arguments& given) { print_line("{} {}", given.address(), given.get("TEXT", "hello")); }
 
 constexpr std::string_view usage = "HOST PORT [TEXT]";

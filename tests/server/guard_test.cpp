@@ -1,4 +1,4 @@
-// One guard for several servers, and who a peer has been proven to be.
+// One guard for several servers, and the verified identity of a peer.
 #include "coax/guard/guard.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +45,7 @@ TEST(Guard, makes_room_for_one_server_by_a_connection_of_another) {
     const auto one = co_await second.connect();
     EXPECT_EQ(co_await ask(*one, "1"), "1");
     EXPECT_EQ(guard->open(), 2U);
-    const auto two = co_await second.connect();  // waits until the spare connection is idle for long enough
+    const auto two = co_await second.connect();  // waits until the candidate has been idle for long enough
     EXPECT_EQ(co_await ask(*two, "2"), "2");
     EXPECT_TRUE(was_reclaimed);
     EXPECT_TRUE((co_await spare->recv()).empty());

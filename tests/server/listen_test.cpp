@@ -1,4 +1,4 @@
-// serve(): where it listens.
+// serve(): the listening addresses.
 #include <gtest/gtest.h>
 
 #include "coax/base/log.hpp"

@@ -30,7 +30,7 @@ Task<std::string> ask(Stream& stream, std::string question) {
   co_await stream.send(question);
   co_return co_await stream.recv_exactly(question.size());
 }
-// What it gives or, when it fails, why.
+// Its result or, when it fails, the error.
 Task<std::string> text_of(Task<std::string> task) {
   try {
     co_return co_await task;
@@ -104,7 +104,7 @@ TEST_F(Serve, at_the_limit_new_connections_wait_until_one_ends) {
     });
     auto one = co_await server.connect();
     auto two = co_await server.connect();
-    const auto three = co_await server.connect();  // the kernel takes it
+    const auto three = co_await server.connect();  // the kernel accepts it
     co_await three->send("may I?");
     EXPECT_EQ(co_await ask(*one, "1"), "1");
     EXPECT_EQ(co_await ask(*two, "2"), "2");
@@ -245,14 +245,14 @@ TEST_F(Serve, a_connection_can_be_ended_from_outside_its_handler) {
     const auto client = co_await server.connect();
     co_await until([&] { return only != nullptr; });
     only->end(CloseReason::protocol);
-    only->end(CloseReason::idle);  // the first reason stands
+    only->end(CloseReason::idle);  // the first reason is kept
     EXPECT_EQ(co_await read_to_end(*client), "");
     EXPECT_EQ(end, "cancelled");
     co_await server.stop();
   });
 }
 
-// --- handlers that fail ---
+// --- handlers that throw ---
 
 TEST_F(Serve, what_a_handler_throws_ends_its_own_connection_only) {
   run([]() -> Task<> {
@@ -290,7 +290,7 @@ TEST_F(Serve, a_handler_that_throws_before_its_first_wait_is_no_different) {
 
 // --- the end of a connection ---
 
-// A close(2) while the peer still sends answers it with a reset, which may destroy what the peer has not read yet.
+// A close(2) while the peer still sends causes a reset, which may destroy bytes that the peer has not read yet.
 TEST_F(Serve, a_peer_that_still_sends_after_the_answer_is_not_reset) {
   run([]() -> Task<> {
     Server server({}, [](Stream& peer) -> Task<> {
@@ -427,7 +427,7 @@ namespace {
 
 class DescriptorLimit {
  public:
-  // No more than are open now.
+  // The limit is the number of open descriptors.
   DescriptorLimit() {
     const Error seen(EMFILE, "a sanitizer takes a descriptor when it sees a type for the first time");
     getrlimit(RLIMIT_NOFILE, &before_);

@@ -20,7 +20,7 @@ Task<> echo(Stream& peer) {
   while (const auto bytes = co_await peer.recv()) co_await peer.send(bytes);
 }
 
-// Tells when it listens on all, and is cancelled when the body has ended.
+// Reports when it listens on all addresses, and is cancelled when the body has ended.
 class Serving {
  public:
   explicit Serving(ServeOptions options, Handler handler = echo) : handler_(std::move(handler)) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# What the benchmarks say follows from what they measured: ratios, who was the bottleneck, and where we lose. And the
-# load generator reports a server that does not answer exactly what it should as failed, not as fast.
+# The statements of the benchmarks follow from the measurements: ratios, the bottleneck, and where Coax is slower. And
+# the load generator reports a server with a wrong answer as failed, not as fast.
 import json
 import os
 import pathlib

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# ./dev on machines that are not this one: commands that are missing, no rights, another system. Stubs stand in for
-# dpkg-query, apt-get, id and sudo, so that nothing is installed.
+# ./dev on other machines: missing commands, no rights, another system. Stubs replace dpkg-query, apt-get, id and sudo,
+# so that nothing is installed.
 import os
 import pathlib
 import shutil

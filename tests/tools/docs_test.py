@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# The documentation is true where a machine can tell: its C++ compiles, and its links lead somewhere.
+# Checks the documentation by machine: its C++ compiles, and its links are valid.
 import os
 import pathlib
 import re
@@ -15,7 +15,7 @@ import tidy  # noqa: E402
 COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", str(ROOT), "-x", "c++",
             "-"]
 PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")})
-# Pages whose every block of C++ is checked here. Other tests have the rest: tests/task/guide_test.cpp,
+# Pages of which every block of C++ is checked here. Other tests check the others: tests/task/guide_test.cpp,
 # tests/loop/embedding_guide_test.cpp and package_test.py.
 CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("http", "logging", "programs", "servers", "streams"))]
 PROGRAMS = [*CHECKED, "docs/guide/tasks.md"]

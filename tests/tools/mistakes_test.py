@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# The compiler finds mistakes with the library: snippets that must not compile with -Werror, and those that must.
+# The compiler reports misuse of the library: snippets that must not compile with -Werror, and those that must.
 import os
 import pathlib
 import subprocess
@@ -78,7 +78,7 @@ http::App app; app.get("/", [p = std::make_unique<int>()](http::Request&) { retu
 """.strip().splitlines()
 
 
-# What the compiler must say, in these words, about a handler that returns something else.
+# The words that the error must contain, for a handler with another result type.
 WRONG_HANDLERS = {
     "serve({}, [](Stream&) { return 1; });": "a handler takes coax::Stream& or coax::Connection& and returns Task<>",
     "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",

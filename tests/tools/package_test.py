@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # A program outside this tree uses the installed library, found by CMake and by pkg-config; its source includes every
-# public header. Who uses the core alone does not link what HTTP needs. And CMake refuses the compiler that miscompiles.
+# public header. A program that uses only the core does not link the libraries of HTTP. And CMake refuses the compiler
+# that miscompiles.
 import os
 import pathlib
 import re

@@ -1,4 +1,4 @@
-# docs/guide/python.md leaves no name of Python's out: it has what the modules of this Python have.
+# docs/guide/python.md is complete: it has every name of the modules of this Python.
 
 import asyncio
 import inspect

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# The API reference: comments as they are in our headers become those that Doxygen reads, and it has nothing to say.
+# The API reference: the comments in our headers are converted to Doxygen's, without warnings.
 import importlib.util
 import pathlib
 import shutil

@@ -1,4 +1,4 @@
-# docs/guide/socket-behaviours.md is true: each line names a test that exists, and each numbered test has its line.
+# docs/guide/socket-behaviours.md is in step: each line names an existing test, and each numbered test has its line.
 
 import pathlib
 import re

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tools/tidy.py sees each breach that it is there for, and leaves good code alone.
+# tools/tidy.py reports each breach of its rules, and accepts good code.
 import pathlib
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tools/tidy.py finds banned words where people read, and lets folders that are not rewritten yet keep theirs.
+# tools/tidy.py finds banned words in text for people, except in folders that are not rewritten yet.
 import pathlib
 import re
 import sys
