@@ -10,7 +10,7 @@ void say(const coax::Arguments& given) {
   server.send(text);
   for (std::size_t left = text.size(); left > 0;) {
     const coax::BytesView piece = server.recv(std::min<std::size_t>(left, 16));
-    if (!piece) throw std::runtime_error(fmt::format("{} bytes did not come back", left));
+    if (!piece) throw std::runtime_error(fmt::format("{} bytes were not echoed", left));
     coax::print_line("received \"{}\"", coax::printable(piece));
     left -= piece.size();
   }

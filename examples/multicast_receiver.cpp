@@ -5,7 +5,7 @@
 void receive(const coax::Arguments& given) {
   coax::UdpSocket socket;
   socket.set(coax::options::reuse_address, true);  // several on one machine
-  socket.bind(given.address("GROUP"));             // what is sent to this group, and nothing else on that port
+  socket.bind(given.address("GROUP"));             // only datagrams to this group on that port
   const std::string_view interface = given["INTERFACE"];
   socket.join(socket.local().endpoint(), interface.empty() ? 0 : coax::interface_index(interface));
   coax::forever([&] {

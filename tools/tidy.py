@@ -91,7 +91,7 @@ class File:
         self.bare = blank(text) if self.is_cpp else text
 
     def includes(self) -> Iterator[tuple[int, str, bool]]:
-        """Line, path, and whether it stands in quotes."""
+        """Line, path, and whether it is in quotes."""
         for number, line in enumerate(self.lines, 1):
             if match := INCLUDE.match(line):
                 yield number, match[1] or match[2], match[1] is not None
@@ -133,7 +133,7 @@ def check_direction(file: File) -> Iterator[Breach]:
         if file.parts[0] == "services":
             sibling = top == "services" and path.split("/")[1] != file.parts[1]
             if sibling or top in {"app", "tests", "bench", "examples"}:
-                yield file.breach(line, "direction", f"a service stands alone: do not include {path}")
+                yield file.breach(line, "direction", f"services are independent: do not include {path}")
         elif file.parts[0] == "coax" and top != "coax" and "/" in path:
             yield file.breach(line, "direction", f'coax/ includes only coax/: do not include "{path}"')
         elif own and file.parts[0] == "coax" and path == "coax/coax.hpp":
@@ -297,7 +297,7 @@ def function_name(head: str) -> str:
 
 
 def check_words(file: File) -> Iterator[Breach]:
-    """What is left to do stands in an issue; a test waits for events, not for time."""
+    """Open work belongs in an issue; a test waits for events, not for time."""
     if file.suffix not in TEXT and not file.is_script:
         return
     for number, line in enumerate(file.lines, 1):
@@ -387,7 +387,7 @@ def files_of(root: pathlib.Path) -> list[File]:
 
 
 def check_tree(root: pathlib.Path) -> tuple[int, list[Breach]]:
-    """The number of files, and what is wrong with them."""
+    """The number of files, and their breaches."""
     files = files_of(root)
     breaches = [breach for file in files for check in PER_FILE for breach in check(file)]
     breaches += check_orphans(files)

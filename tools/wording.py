@@ -1,4 +1,4 @@
-# The wording that tools/tidy.py tests: words that stand where a reader expects a noun or a term of the field.
+# The wording that tools/tidy.py tests: words in place of which a reader expects a noun or a term of the field.
 """Banned words in comments, documents and messages, and the folders that still have some."""
 
 import re

@@ -156,7 +156,7 @@ Task<> Chat::run() {
   if (failure) fail(failure->text, failure->code);
   if (!lost_.empty() && !failure) fail("not connected: " + lost_);
   if (is_pipe) lost_count_ += sent_.size();
-  if (lost_count_ != 0) fail(fmt::format("{} of {} messages did not come back", lost_count_, sent_count_));
+  if (lost_count_ != 0) fail(fmt::format("{} of {} messages were not echoed", lost_count_, sent_count_));
   const auto is_unsent = [](const Sent& sent) { return !sent.is_under_way; };
   const auto unsent = std::ranges::count_if(sent_, is_unsent);
   if (!is_pipe && unsent != 0) fail(fmt::format("{} messages were not sent", unsent));
@@ -202,7 +202,7 @@ Task<> Chat::flush_terminal() {
 
 Task<> Chat::converse() {
   if (nick_.empty()) {
-    if (!terminal_->interactive()) throw Failure{"who are you? give --nick NAME", usage};
+    if (!terminal_->interactive()) throw Failure{"no nickname: give --nick NAME", usage};
     const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): never set by us
     const auto suggestion = chat::check_nick(user != nullptr ? std::string_view(user) : std::string_view());
     if (!co_await choose_nick("nickname", suggestion.value_or(""))) co_return;
@@ -580,14 +580,14 @@ const Command chat_command{
     .details =
         "At a terminal: lines are edited, with a history; a paste of several lines is sent when you press Enter;\n"
         "/help lists the commands, Ctrl-D leaves.\n"
-        "In a pipe: each line is sent, without colours and with tabs as blanks, above 4096 bytes in parts; at the end "
-        "it\n"
-        "waits until the last has come back. What is said in the chat comes out, a line each, for as long as the input "
-        "is\n"
-        "open.\n\n"
-        "Exit codes: 0 you left, or all lines came back; 1 the connection was lost or closed by the hub, or a line did "
-        "not\n"
-        "come back; 2 wrong arguments; 3 no answer.\n\n",
+        "In a pipe: each line is sent, without colours and with tabs as blanks, above 4096 bytes in parts. At the end "
+        "of\n"
+        "the input it waits for the echo of the last line. Until then, messages of the chat are printed, one on a "
+        "line.\n"
+        "\n"
+        "Exit codes: 0 you left, or all lines were echoed; 1 the connection was lost or closed by the hub, or a line "
+        "was\n"
+        "not echoed; 2 wrong arguments; 3 no answer.\n\n",
     .examples =
         "  coax chat --nick alice\n"
         "  coax chat 192.168.1.5:7000 --nick alice\n"

@@ -297,7 +297,7 @@ Run configure(CLI::App& command) {
 
 const Command ports_command{
     .name = "ports",
-    .summary = "What listens here; which ports are free, and who has the others",
+    .summary = "Listeners on this machine; free ports, and who has the others",
     .details =
         "A port is checked by binding it for a moment, which does not disturb its owner. Classes (RFC 6335): "
         "privileged\n"

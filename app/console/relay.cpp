@@ -149,7 +149,7 @@ std::string StreamRelay::complaint_about(RelayEnd end) const {
     return fmt::format("{}: no traffic for {} (--idle)", peer_, format_duration(*options_.idle));
   }
   if (end == RelayEnd::peer_stuck) {
-    return fmt::format("{}: the peer has finished, and took nothing of what is left for {} (--wait)", peer_,
+    return fmt::format("{}: the peer has finished, and accepted none of the remaining bytes for {} (--wait)", peer_,
                        format_duration(options_.wait));
   }
   return fmt::format("{}: the peer was silent for {} after our end and has not finished (--wait)", peer_,

@@ -175,7 +175,7 @@ void Http1Connection::write_failure() {
 
 // --- responses ---
 
-// The Connection field of a response: it closes when the request or the handler says so, and names Upgrade where the
+// The Connection field of a response: "close" if the request or the handler asks for it; Upgrade if the
 // response has that field (RFC 9110, section 7.8). False: its body is still to be streamed.
 bool Http1Connection::write(Response&& response) {
   if (std::holds_alternative<Upgrade>(response.body)) return write_switching(std::move(response));

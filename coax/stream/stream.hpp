@@ -165,7 +165,8 @@ class BufferedStream : public Stream {
 
  protected:
   BufferedStream() : last_active_(loop().now()) {}
-  // Invalidates the buffer of the last recv(). Returns: false when another operation receives; then op.result says so.
+  // Invalidates the buffer of the last recv().
+  // Returns: false, with an error in op.result, when another operation receives.
   bool begin(RecvOp& op) noexcept;
   void return_lent() noexcept {
     if (lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));

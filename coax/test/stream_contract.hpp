@@ -19,8 +19,8 @@
 //   as RecvOp::result = -stream_truncated. end_input() asks for the end itself and is no truncation.
 // Half-close. shutdown_send() ends one direction, and the peer may go on sending. A stream that has no half-close (TLS
 //   1.2: RFC 5246, section 7.2.1) ends both: the peer reads the end of the stream behind all earlier bytes; bytes that
-//   the peer sends from then on are discarded, and recv() returns the end instead of them. Say so with
-//   StreamKind::half_closes.
+//   the peer sends from then on are discarded, and recv() returns the end instead of them. Set
+//   StreamKind::half_closes for it.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -57,7 +57,7 @@ inline Task<> send_in_chunks(Stream& stream, Random& random, const std::string& 
   if (half_closes) co_await stream.shutdown_send();
 }
 
-// In any of the ways to receive; with half-close until the end, else so many bytes.
+// In any of the ways to receive; with half-close until the end, otherwise `count` bytes.
 inline Task<std::string> recv_in_chunks(Stream& stream, Random& random, std::size_t count, bool half_closes) {
   std::string all;
   std::string buffer(70'000, '\0');

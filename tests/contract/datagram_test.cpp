@@ -523,8 +523,8 @@ TEST(Datagrams, a_member_receives_datagrams_to_the_group) {
     EXPECT_THROW(member.join(group, interface), Error) << "it is a member already";
     member.leave(group, interface);
     EXPECT_EQ(text_of([&] { member.leave(group, interface); }).substr(0, 14), "leave a group ");
-    co_await near.send_to("to who is left", to);
-    EXPECT_EQ((co_await other.recv_from()).bytes.text(), "to who is left");
+    co_await near.send_to("to the other member", to);
+    EXPECT_EQ((co_await other.recv_from()).bytes.text(), "to the other member");
   });
 }
 

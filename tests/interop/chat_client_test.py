@@ -246,7 +246,7 @@ class OtherServers(unittest.TestCase):
         begin = time.monotonic()
         ran = self.chat(serve, b"one\ntwo\n")
         self.assertEqual(ran.returncode, 1)
-        self.assertRegex(ran.stderr, rb"not answered for 2s\ncoax chat: 2 of 2 messages did not come back\n$")
+        self.assertRegex(ran.stderr, rb"not answered for 2s\ncoax chat: 2 of 2 messages were not echoed\n$")
         self.assertGreater(time.monotonic() - begin, 1.9)
 
     def test_what_is_no_chat_server(self) -> None:
@@ -280,7 +280,7 @@ class OtherServers(unittest.TestCase):
         ran = self.chat(serve, b"hello\n")
         self.assertEqual(ran.returncode, 1)
         self.assertEqual(ran.stderr, b"coax chat: the server closed the connection\n"
-                                     b"coax chat: 1 of 1 messages did not come back\n")
+                                     b"coax chat: 1 of 1 messages were not echoed\n")
 
 
 class AtTerminal(HubTest):

@@ -298,7 +298,7 @@ class Rude(unittest.TestCase):
                 if name in ANSWERS:
                     messages, answer = ANSWERS[name]
                     self.assertEqual(say(server.port, *messages), answer)
-                elif name != "thread_per_client_chat":  # which says nothing to who is alone
+                elif name != "thread_per_client_chat":  # which sends nothing to a single client
                     with connect(server.port) as good:
                         self.assertNotEqual(good.recv(100), b"")
 

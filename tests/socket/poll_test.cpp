@@ -45,7 +45,7 @@ TEST(Waiting, mu02_a_closed_socket_throws_and_high_descriptors_work) {
   TcpPair pair = tcp_pair();
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  if (limit.rlim_cur < 2000) GTEST_SKIP() << "this system does not permit so many descriptors";
+  if (limit.rlim_cur < 2000) GTEST_SKIP() << "this system does not permit that many descriptors";
   const int high = ::fcntl(pair.far.native(), F_DUPFD_CLOEXEC, 1500);
   ASSERT_GE(high, 1500);
   Socket far = Socket::adopt(high);

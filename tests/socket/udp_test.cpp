@@ -46,7 +46,7 @@ TEST(Udp, ud02_with_the_flag_recv_returns_the_real_length) {
   std::array<char, 3> buffer{};
   EXPECT_EQ(far.recv(std::span(buffer), flags::truncate), 6U);
   near.send_to("abcdef", far.local());
-  EXPECT_EQ(far.recv(3, flags::truncate).text(), "abc") << "what is lent ends with the buffer";
+  EXPECT_EQ(far.recv(3, flags::truncate).text(), "abc") << "the bytes end with the buffer";
 }
 
 TEST(Udp, ud03_an_empty_datagram_is_one) {

@@ -196,7 +196,7 @@ TEST(Channel, moves_what_cannot_be_copied_and_copies_what_is_named) {
     EXPECT_EQ(one, nullptr);
     EXPECT_EQ(**co_await pointers.recv(), 1);
     Channel<std::string> texts(1);
-    const std::string text = "a text that is too long to stand in its object";
+    const std::string text = "a text that is too long for the small-string buffer";
     co_await texts.send(text);
     EXPECT_EQ(co_await texts.recv(), text);
   });

@@ -159,7 +159,7 @@ class Server:
 
 
 class AfterBytes:
-    """An echo that is spoilt(bytes) from the piece on with which so many bytes have come."""
+    """An echo that becomes spoilt(bytes) once that many bytes were received."""
 
     def __init__(self, count: int, spoilt) -> None:
         self.count, self.spoilt = count, spoilt

@@ -18,7 +18,7 @@ ATTRIBUTE = re.compile(r'\[\[(?:"[^"]*"|[^\]"])*\]\] ?')
 
 
 def escape(text: str) -> str:
-    """What Doxygen would take for a command, HTML or a link stands for itself; `code` and "words" are safe already."""
+    """Escapes what Doxygen would parse as a command, HTML or a link; `code` and "words" are safe already."""
     parts = re.split(r'(`[^`]*`|"[^"]*")', text)
     parts[::2] = [re.sub(r"([\\@&$#<>%]|(?<!\w)::(?=\w))", r"\\\1", part) for part in parts[::2]]
     return "".join(parts)

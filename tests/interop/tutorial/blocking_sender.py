@@ -1,4 +1,4 @@
-# blocking_sender.py HOST PORT [SIZE]: one call that ends when the kernel has taken all of it.
+# blocking_sender.py HOST PORT [SIZE]: one call that returns when the kernel has accepted all bytes.
 
 import socket
 import sys

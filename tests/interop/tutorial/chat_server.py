@@ -1,4 +1,4 @@
-# chat_server.py PORT [HOST]: the tutorials' chat room: `NICK`, a nickname, then each line goes to everybody.
+# chat_server.py PORT [HOST]: the tutorials' chat room: `NICK`, a nickname, then each line is sent to all members.
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-# credentials_server.py PORT [HOST]: a user and a password, each behind its length, are right or wrong.
+# credentials_server.py PORT [HOST]: checks a user and a password, each a frame with a length prefix.
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-# echo_client.py HOST PORT [TEXT]: sends a text and prints the pieces in which it comes back.
+# echo_client.py HOST PORT [TEXT]: sends a text and prints the pieces of the echo.
 
 import socket
 import sys
@@ -13,6 +13,6 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=10) as se
     while left > 0:
         data = server.recv(16)
         if not data:
-            sys.exit(f"echo_client: {left} bytes did not come back")
+            sys.exit(f"echo_client: {left} bytes were not echoed")
         print(f'received "{data.decode()}"')
         left -= len(data)

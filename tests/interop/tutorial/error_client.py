@@ -1,4 +1,4 @@
-# error_client.py HOST PORT: connects, and tells what went wrong in words for people.
+# error_client.py HOST PORT: connects, and prints errors for people.
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-# fixed_length_client.py HOST PORT [TEXT]: sends a message of exactly 32 bytes and prints the one that comes back.
+# fixed_length_client.py HOST PORT [TEXT]: sends a message of exactly 32 bytes and prints the echo.
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-# framed_client.py HOST PORT [TEXT]: sends the text behind its length and prints the message that comes back.
+# framed_client.py HOST PORT [TEXT]: sends the text with a length prefix and prints the answer.
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-# framed_server.py PORT [HOST]: messages behind their length (32 bits, big endian); each is printed and sent back.
+# framed_server.py PORT [HOST]: messages with a length prefix (32 bits, big endian); each is printed and sent back.
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-# half_close_client.py HOST PORT [TEXT]: sends in two pieces, finishes, and only then reads the answer.
+# half_close_client.py HOST PORT [TEXT]: sends in two pieces, half-closes, and only then reads the answer.
 
 import socket
 import sys

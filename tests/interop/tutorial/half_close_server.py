@@ -1,4 +1,4 @@
-# half_close_server.py PORT [HOST]: answers when the client has finished, who can still read then.
+# half_close_server.py PORT [HOST]: answers when the client has half-closed, which can still receive then.
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-# json_client.py HOST PORT [JSON]: sends an object and prints the one that comes back.
+# json_client.py HOST PORT [JSON]: sends an object and prints the answer.
 
 import json
 import socket

@@ -1,4 +1,4 @@
-# json_server.py PORT [HOST]: prints the JSON objects that come, one on each line, and says that it has them.
+# json_server.py PORT [HOST]: prints the received JSON objects, one on each line, and acknowledges them.
 
 import json
 import socket

@@ -1,4 +1,4 @@
-# key_value_server.py PORT [HOST]: what redis-cli and redis-benchmark speak (RESP): PING, GET, SET, DEL, INCR.
+# key_value_server.py PORT [HOST]: the protocol of redis-cli and redis-benchmark (RESP): PING, GET, SET, DEL, INCR.
 
 import asyncio
 import sys

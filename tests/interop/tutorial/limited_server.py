@@ -1,4 +1,4 @@
-# limited_server.py PORT [HOST] [SECONDS]: ten clients at a time, messages of at most 1024 bytes, and some patience.
+# limited_server.py PORT [HOST] [SECONDS]: ten clients at a time, messages of at most 1024 bytes, and a time limit.
 
 import socket
 import sys

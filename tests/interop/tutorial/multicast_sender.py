@@ -1,4 +1,4 @@
-# multicast_sender.py GROUP PORT [TEXT] [INTERFACE]: sends to all who joined, and prints who answers.
+# multicast_sender.py GROUP PORT [TEXT] [INTERFACE]: sends to a multicast group, and prints the answers.
 
 import socket
 import struct

@@ -1,4 +1,4 @@
-# nonblocking_sender.py HOST PORT [SIZE]: each call takes what fits just now; select() tells when more does.
+# nonblocking_sender.py HOST PORT [SIZE]: each call sends as many bytes as fit; select() waits for room.
 
 import select
 import socket

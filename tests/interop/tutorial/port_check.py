@@ -1,4 +1,4 @@
-# port_check.py HOST PORT[-LAST]: says of each port whether somebody listens there.
+# port_check.py HOST PORT[-LAST]: prints for each port whether it is open, closed or filtered.
 
 import socket
 import sys

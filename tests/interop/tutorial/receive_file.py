@@ -1,4 +1,4 @@
-# receive_file.py PORT FOLDER [HOST]: `NAME:SIZE` is answered with `OK`, then come so many bytes, then the end.
+# receive_file.py PORT FOLDER [HOST]: answers `NAME:SIZE` with `OK`, then receives that many bytes and the end.
 
 import os
 import socket

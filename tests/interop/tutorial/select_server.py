@@ -1,4 +1,4 @@
-# select_server.py PORT [HOST]: one thread watches all clients, and tells each how much it sent when it has finished.
+# select_server.py PORT [HOST]: one thread waits for all clients, counts their bytes, and reports the counts.
 
 import select
 import socket

@@ -1,4 +1,4 @@
-# send_file.py HOST PORT FILE: `NAME:SIZE`, waits for `OK`, then the bytes and the end.
+# send_file.py HOST PORT FILE: sends `NAME:SIZE`, waits for `OK`, then sends the bytes and half-closes.
 
 import os
 import socket

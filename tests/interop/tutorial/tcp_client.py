@@ -1,4 +1,4 @@
-# tcp_client.py HOST PORT [TEXT]: says something, finishes, and prints the answer.
+# tcp_client.py HOST PORT [TEXT]: sends a text, half-closes, and prints the answer.
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-# thread_per_client_chat.py PORT [HOST]: a thread for each client; each line that one sends goes to all others.
+# thread_per_client_chat.py PORT [HOST]: a thread for each client; each line of a client is sent to all others.
 
 import socket
 import sys
