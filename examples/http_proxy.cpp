@@ -145,7 +145,7 @@ Task<Response> response_of(std::shared_ptr<Upstream> server) {
   }
   if (is_upgrade) {
     response.body = coax::http::Upgrade{[server](coax::Connection& client, std::string early) {
-      return tunnel(client.stream(), std::move(early), server);
+      return tunnel(client.stream(), early, server);
     }};
     co_return response;
   }

@@ -105,7 +105,7 @@ std::optional<Event> MessageDecoder::next() {
 
 std::optional<Event> MessageDecoder::take_header() {
   std::array<char, header_bytes_max> raw;
-  const auto after_tail = std::copy(held_.end() - tail_bytes_, held_.end(), raw.begin());
+  const auto after_tail = std::ranges::copy(held().last(tail_bytes_), raw.begin()).out;
   const std::size_t fresh = std::min(lent_.size(), raw.size() - tail_bytes_);
   std::ranges::copy(lent_.first(fresh), after_tail);
   const auto header = Header::read(std::span(raw).first(tail_bytes_ + fresh));
@@ -143,7 +143,8 @@ std::optional<Event> MessageDecoder::start_frame(const Header& header) {
     return fail(close_code::protocol_error,
                 opcode == Opcode::continuation ? "a continuation of nothing" : "a message inside a message");
   }
-  if (header.length > message_bytes_max_ - held_.size()) return fail(close_code::too_big, "a message that is too long");
+  if (header.length > message_bytes_max_ - held().size())
+    return fail(close_code::too_big, "a message that is too long");
   if (opcode != Opcode::continuation) message_ = opcode;
   final_ = final;
   return std::nullopt;
@@ -161,14 +162,14 @@ std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
   if (message_ == Opcode::text && !utf8_.feed(piece)) return fail(close_code::not_utf8, "a text that is not UTF-8");
   const bool complete = frame_left_ == 0 && final_;
   BytesView message = piece;
-  if (!complete || !held_.empty()) {
+  if (!complete || held_) {
     hold(piece);
-    message = std::span(held_);
+    message = held();
   }
   if (frame_left_ == 0) state_ = State::header;
   if (!complete) return std::nullopt;
   if (!utf8_.complete()) return fail(close_code::not_utf8, "a text that ends inside a character");
-  held_was_lent_ = !held_.empty();
+  held_was_lent_ = held_ != nullptr;
   const bool text = std::exchange(message_, Opcode::continuation) == Opcode::text;
   return Event{text ? Event::Kind::text : Event::Kind::binary, message};
 }
@@ -178,7 +179,7 @@ std::optional<Event> MessageDecoder::take_control(std::span<char> piece) {
   if (frame_left_ != 0 || tail_bytes_ != 0) {
     hold(piece);
     tail_bytes_ = static_cast<std::uint8_t>(tail_bytes_ + piece.size());
-    payload = std::span(held_).last(tail_bytes_);
+    payload = held().last(tail_bytes_);
   }
   if (frame_left_ != 0) return std::nullopt;
   held_was_lent_ = tail_bytes_ != 0;
@@ -200,24 +201,29 @@ Event MessageDecoder::end_close(BytesView payload) {
 
 Event MessageDecoder::fail(std::uint16_t code, std::string_view reason) {
   state_ = State::ended;
-  held_ = std::vector<char>();
+  held_.reset();
   tail_bytes_ = 0;
   held_was_lent_ = false;
   return {Event::Kind::failure, reason, code};
 }
 
-void MessageDecoder::hold(std::span<const char> bytes) { held_.insert(held_.end(), bytes.begin(), bytes.end()); }
+void MessageDecoder::hold(std::span<const char> bytes) {
+  if (bytes.empty()) return;
+  if (!held_) held_ = std::make_unique<std::vector<char>>();
+  held_->insert(held_->end(), bytes.begin(), bytes.end());
+}
 
 // Ends the lifetime of the last event's payload.
 void MessageDecoder::release() {
   if (!std::exchange(held_was_lent_, false)) return;
   if (tail_bytes_ != 0) return drop_tail();
-  held_ = std::vector<char>();
+  held_.reset();
 }
 
 void MessageDecoder::drop_tail() {
-  held_.resize(held_.size() - std::exchange(tail_bytes_, 0));
-  if (held_.empty()) held_ = std::vector<char>();
+  const std::size_t kept = held().size() - std::exchange(tail_bytes_, 0);
+  if (kept == 0) return held_.reset();
+  held_->resize(kept);
 }
 
 FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask) noexcept {

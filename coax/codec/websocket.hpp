@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -79,12 +80,13 @@ class MessageDecoder {
   Event end_close(BytesView payload);
   Event fail(std::uint16_t code, std::string_view reason);
   void hold(std::span<const char> bytes);
+  [[nodiscard]] std::span<char> held() noexcept { return held_ ? std::span(*held_) : std::span<char>(); }
   void release();
   void drop_tail();
 
   std::span<char> lent_;
   // Of the incomplete message; after it the incomplete header or control frame.
-  std::vector<char> held_;
+  std::unique_ptr<std::vector<char>> held_;
   std::uint64_t frame_left_ = 0;
   Mask mask_{};  // rotated for the next byte of the payload
   std::uint32_t message_bytes_max_;
@@ -98,7 +100,7 @@ class MessageDecoder {
   std::uint8_t tail_bytes_ = 0;
 };
 
-static_assert(sizeof(MessageDecoder) <= 64);
+static_assert(sizeof(MessageDecoder) <= 48);
 
 // The header of a frame, so that the payload can be sent from where it is.
 class FrameHeader {

@@ -109,7 +109,7 @@ void DatagramSender::admit() noexcept {
   }
 }
 
-void DatagramSender::note(std::int64_t result) noexcept {
+void DatagramSender::note(std::int32_t result) noexcept {
   if (result < 0) return note_error(static_cast<int>(-result));
   if (suspected_join_max_) reports_.lower_join_bytes_max(*std::exchange(suspected_join_max_, std::nullopt));
   tried_again_ = false;

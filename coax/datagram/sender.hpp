@@ -42,7 +42,7 @@ class DatagramSender {
   DatagramSender(Reports reports, Loop& loop) noexcept;
   bool add(const Send& op) noexcept;
   void admit() noexcept;
-  void note(std::int64_t result) noexcept;
+  void note(std::int32_t result) noexcept;
   void note_error(int reason) noexcept;
   void complete(Send& op, int error) noexcept;
 

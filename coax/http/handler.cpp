@@ -8,7 +8,8 @@ namespace {
 using Step = Http1Connection::Step;
 
 // Not inlined: its frame would become part of the one that lives as long as a WebSocket does.
-[[gnu::noinline]] Task<Http1Connection::HandOver> speak_http(coax::Connection& connection, const Site& site) {
+[[gnu::noinline]] Task<std::unique_ptr<Http1Connection::HandOver>> speak_http(coax::Connection& connection,
+                                                                              const Site& site) {
   Http1Connection http(connection, site);
   Stream& stream = connection.stream();
   while (true) {
@@ -39,21 +40,31 @@ bool is_of_peer(const Error& error) noexcept {
          error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
 }
 
+// Not inlined either.
+[[gnu::noinline]] Task<> run_upgrade(coax::Connection& connection, Http1Connection::HandOver& over) {
+  co_await over.upgrade->run(connection, std::move(over.early));
+}
+[[gnu::noinline]] Task<> end_websocket(ws::WebSocket& socket, std::uint16_t code) {
+  co_await socket.close(code);
+  co_await socket.wait_closed();
+}
+
 // The parser and its buffers are released before another protocol begins, unless its handler has a parameter for the
 // request.
 Task<> speak(coax::Connection& connection, const Site& site) {
-  Http1Connection::HandOver over = co_await speak_http(connection, site);
-  if (over.upgrade) {
-    connection.set_busy(false);
-    co_await over.upgrade->run(connection, std::move(over.early));
+  std::unique_ptr<Http1Connection::HandOver> over = co_await speak_http(connection, site);
+  if (!over) co_return;
+  connection.set_busy(false);
+  if (over->upgrade) {
+    co_await run_upgrade(connection, *over);
     co_return;
   }
-  if (over.websocket == nullptr) co_return;
-  connection.set_busy(false);
-  ws::WebSocket socket(connection.stream(), ws::Role::server, site.options().websocket, std::move(over.early));
+  ws::WebSocket socket(connection.stream(), ws::Role::server, site.options().websocket, over->early);
+  detail::WebSocketHandler& handler = *over->websocket;
+  if (!over->exchange) over.reset();
   std::exception_ptr failure;
   try {
-    co_await over.websocket->function(socket, connection, over.exchange ? &*over.exchange->request : nullptr);
+    co_await handler.function(socket, connection, over ? &*over->exchange->request : nullptr);
   } catch (const Cancelled&) {
     throw;
   } catch (const Error& error) {
@@ -62,9 +73,8 @@ Task<> speak(coax::Connection& connection, const Site& site) {
   } catch (...) {
     failure = std::current_exception();
   }
-  const std::uint16_t code = failure ? 1011 : connection.draining() ? 1001 : 1000;  // RFC 6455, section 7.4.1
-  co_await socket.close(code);
-  co_await socket.wait_closed();
+  // RFC 6455, section 7.4.1
+  co_await end_websocket(socket, failure ? 1011 : connection.draining() ? 1001 : 1000);
   if (failure) std::rethrow_exception(failure);
 }
 

@@ -216,12 +216,13 @@ Step Http1Connection::refuse_tls() {
   return Step::nothing;
 }
 
-Http1Connection::HandOver Http1Connection::hand_over() {
-  HandOver result;
-  result.upgrade = std::move(upgrade_);
-  result.websocket = websocket_;
-  result.early = unread_.string();
-  if (websocket_ != nullptr && websocket_->keeps_request) result.exchange = std::move(exchange_);
+std::unique_ptr<Http1Connection::HandOver> Http1Connection::hand_over() {
+  if (!upgrade_ && websocket_ == nullptr) return nullptr;
+  auto result = std::make_unique<HandOver>();
+  result->upgrade = std::move(upgrade_);
+  result->websocket = websocket_;
+  result->early = unread_.string();
+  if (websocket_ != nullptr && websocket_->keeps_request) result->exchange = std::move(exchange_);
   return result;
 }
 

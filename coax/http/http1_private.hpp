@@ -49,8 +49,8 @@ class Http1Connection {
   [[nodiscard]] bool has_responses() const noexcept { return exchange_ && exchange_->has_answers(); }
   [[nodiscard]] std::span<const BytesView> responses() noexcept { return exchange_->pieces(); }
   void responses_are_sent() noexcept { exchange_->sent(); }
-  bool queue_responses() noexcept;  // for the end of the turn; false: there are too many
-  [[nodiscard]] HandOver hand_over();
+  bool queue_responses() noexcept;                      // for the end of the turn; false: there are too many
+  [[nodiscard]] std::unique_ptr<HandOver> hand_over();  // null: the connection has ended
 
  private:
   class Reader;

@@ -38,72 +38,181 @@ Mask random_mask() noexcept { return std::bit_cast<Mask>(random_bytes<4>()); }
 
 }  // namespace
 
-WebSocket::Milliseconds WebSocket::rounded(Duration duration) noexcept {
-  const auto count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
-  return Milliseconds(static_cast<std::uint32_t>(std::clamp<std::int64_t>(count, 1, UINT32_MAX)));
-}
-
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string early)
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string_view early)
     : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
       stream_(stream),
       decoder_(role, options.message_bytes_max),
-      early_(early.empty() ? nullptr : std::make_unique<std::string>(std::move(early))),
-      ping_(rounded(options.ping)),
-      silent_(rounded(options.silent)),
+      early_(early.empty() ? nullptr : std::make_unique<std::string>(early)),
+      ping_(std::max(milliseconds(options.ping), Milliseconds(1))),
+      silent_(std::max(milliseconds(options.silent), Milliseconds(1))),
       heard_at_(stream.loop().now()),
       role_(role) {
   if (early_) decoder_.feed(*early_);
   check_silence_at(heard_at_ + ping_);
 }
 
-Task<Message> WebSocket::recv() {
-  struct Receiving {
-    explicit Receiving(bool& flag) noexcept : is(flag) { is = true; }
-    ~Receiving() { is = false; }
-    bool& is;
-  };
-  while (!ended_ && !close_sent_) {
-    co_await checkpoint();
-    if (const auto event = decoder_.next()) {
-      charge_bytes(event->payload.size());
-      if (event->kind == Event::Kind::text) co_return Message{Opcode::text, event->payload, true};
-      if (event->kind == Event::Kind::binary) co_return Message{Opcode::binary, event->payload, true};
-      co_await handle(*event);
-      continue;
-    }
-    early_.reset();
-    const Receiving receiving(receiving_);
-    const Received bytes = co_await stream_.recv();  // its exceptions end the connection
-    if (timed_out_) {
-      ended_ = true;
-      throw Error(ErrorKind::timed_out, "recv from", stream_.peer_name(),
-                  "it has sent nothing, nor answered a ping, for " + format_duration(silent_));
-    }
-    heard_at_ = stream_.loop().now();
-    pinged_ = false;
-    ended_ = bytes.empty();
-    decoder_.feed(bytes.writable());
+// --- receiving ---
+
+// A control frame that has to wait for room in the send queue.
+struct WebSocket::Recv::Reply : SendOp {
+  Reply(Recv& recv, std::string_view bytes)
+      : SendOp([](Completion& self) noexcept {
+          Recv& of = static_cast<Reply&>(self).of;
+          of.socket_.stream_.complete(static_cast<SendOp&>(self));
+          if (of.replied() || of.advance()) of.resume();
+        }),
+        of(recv),
+        frame(bytes) {
+    assign(frame);
   }
-  co_return Message{};
+  Recv& of;
+  std::string frame;
+};
+
+WebSocket::Recv::Recv(WebSocket& socket) noexcept
+    : Operation([](Waiting& self) noexcept { static_cast<Recv&>(self).stop_waiting(); }),
+      RecvOp(Kind::recv,
+             [](Completion& self) noexcept {
+               auto& recv = static_cast<Recv&>(self);
+               if (recv.wait_ == Wait::bytes) {
+                 recv.socket_.stream_.complete(static_cast<RecvOp&>(recv));
+                 if (recv.received()) return recv.resume();
+               }
+               if (recv.advance()) recv.resume();
+             }),
+      socket_(socket) {}
+
+WebSocket::Recv::Recv(Recv&& other) noexcept : Recv(other.socket_) {}
+
+WebSocket::Recv::~Recv() = default;
+
+void WebSocket::Recv::stop_waiting() noexcept {
+  cancelled_ = true;
+  if (wait_ == Wait::bytes) return socket_.stream_.cancel(static_cast<RecvOp&>(*this));
+  if (wait_ == Wait::reply) return socket_.stream_.cancel(static_cast<SendOp&>(*reply_));
+  if (!linked()) return;
+  unlink();
+  socket_.stream_.loop().finish_later(*this);
 }
 
-Task<> WebSocket::handle(const Event& event) {
-  switch (event.kind) {
-    case Event::Kind::ping: co_await send(Opcode::pong, event.payload); break;
-    case Event::Kind::close:
-      ended_ = peer_closed_ = true;
-      co_await close(event.code == close_code::none ? close_code::normal : event.code);
-      break;
-    case Event::Kind::failure: {
-      ended_ = true;
-      const std::string reason = event.payload.string();
-      co_await close(event.code, reason);
-      throw Error(ErrorKind::protocol, "recv from", stream_.peer_name(), reason);
+bool WebSocket::Recv::advance() noexcept {
+  WebSocket& socket = socket_;
+  Loop& loop = socket.stream_.loop();
+  try {
+    while (!cancelled_ && !socket.ended_ && !socket.close_sent_) {
+      if (!loop.backend().spend()) {
+        wait_ = Wait::turn;
+        loop.run_next_turn(*this);
+        return false;
+      }
+      if (const auto event = socket.decoder_.next()) {
+        if (!take(*event)) return false;
+        if (is_message_ || error_) return true;
+      } else {
+        if (!receive()) return false;
+        if (received()) return true;
+      }
     }
-    default:  // a pong: that it was received is all it says; messages are the caller's
-      break;
+  } catch (...) {
+    error_ = std::current_exception();
   }
+  return true;
 }
+
+// Returns: false when a reply has to wait.
+bool WebSocket::Recv::take(const Event& event) {
+  switch (event.kind) {
+    case Event::Kind::text:
+    case Event::Kind::binary:
+      charge_bytes(event.payload.size());
+      kind_ = event.kind == Event::Kind::text ? Opcode::text : Opcode::binary;
+      message_ = event.payload;
+      is_message_ = true;
+      return true;
+    case Event::Kind::ping: return reply(Opcode::pong, event.payload);
+    case Event::Kind::pong: return true;  // that it was received is all it says
+    case Event::Kind::close:
+      socket_.ended_ = socket_.peer_closed_ = true;
+      return reply(Opcode::close, close_payload(event.code == close_code::none ? close_code::normal : event.code));
+    case Event::Kind::failure: break;
+  }
+  socket_.ended_ = true;
+  const std::string reason = event.payload.string();
+  error_ = std::make_exception_ptr(Error(ErrorKind::protocol, "recv from", socket_.stream_.peer_name(), reason));
+  return reply(Opcode::close, close_payload(event.code, reason));
+}
+
+bool WebSocket::Recv::receive() noexcept {
+  socket_.early_.reset();
+  socket_.receiving_ = true;
+  wait_ = Wait::bytes;
+  return socket_.stream_.start(static_cast<RecvOp&>(*this));
+}
+
+// Returns: true when that is the end: an error, or cancelled.
+bool WebSocket::Recv::received() noexcept {
+  wait_ = Wait::none;
+  socket_.receiving_ = false;
+  if (result < 0) return true;
+  try {
+    if (socket_.timed_out_) {
+      socket_.ended_ = true;
+      throw Error(ErrorKind::timed_out, "recv from", socket_.stream_.peer_name(),
+                  "it has sent nothing, nor answered a ping, for " + format_duration(socket_.silent_));
+    }
+  } catch (...) {
+    error_ = std::current_exception();
+    return true;
+  }
+  socket_.heard_at_ = socket_.stream_.loop().now();
+  socket_.pinged_ = false;
+  socket_.ended_ = result == 0;
+  socket_.decoder_.feed(RecvOp::received().writable());
+  return false;
+}
+
+// Returns: false when it has to wait.
+bool WebSocket::Recv::reply(Opcode opcode, BytesView payload) {
+  if (socket_.close_sent_) return true;
+  std::string frame;
+  append_frame(frame, opcode, payload, socket_.role_ == Role::client ? std::optional(random_mask()) : std::nullopt);
+  if (socket_.stream_.queue(frame)) {
+    socket_.close_sent_ = opcode == Opcode::close;
+    return true;
+  }
+  reply_ = std::make_unique<Reply>(*this, frame);
+  wait_ = Wait::reply;
+  if (!socket_.stream_.start(static_cast<SendOp&>(*reply_))) return false;
+  replied();
+  return true;
+}
+
+// Returns: true when that is the end: an error, or cancelled.
+bool WebSocket::Recv::replied() noexcept {
+  wait_ = Wait::none;
+  const std::unique_ptr<Reply> reply = std::move(reply_);
+  const bool is_close = (static_cast<std::uint8_t>(reply->frame[0]) & 0x0F) == static_cast<std::uint8_t>(Opcode::close);
+  if (reply->error == 0) {
+    socket_.close_sent_ = is_close;
+    return false;
+  }
+  try {
+    if (!error_) socket_.stream_.fail(reply->error, "send to");
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  return true;
+}
+
+Message WebSocket::Recv::finish() {
+  if (error_) std::rethrow_exception(error_);
+  if (is_message_) return {kind_, message_, true};
+  if (cancelled_) throw Cancelled();
+  if (result < 0) socket_.stream_.fail(-result, "recv from");
+  return {};
+}
+
+// --- silence ---
 
 void WebSocket::check_silence_at(TimePoint when) noexcept {
   due_ = when;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,9 +33,9 @@ struct Message {
 // One task receives; several may send. A client masks its frames (section 5.3).
 class WebSocket : private Timer {
  public:
-  // `early`: bytes that were received together with the handshake.
+  // `early`: bytes that were received together with the handshake; they are copied.
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string early = {});
+  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string_view early = {});
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 
@@ -44,7 +45,8 @@ class WebSocket : private Timer {
   // Throws: Error(protocol) for a protocol violation, after a close with the code of the RFC; Error(timed_out) when the
   // peer does not answer a ping in time.
   // Cancelled: no message is lost.
-  Task<Message> recv();
+  class Recv;
+  [[nodiscard]] Recv recv() noexcept;
   // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; else as Stream::send().
   Task<> send_text(BytesView utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(BytesView bytes) { return send(Opcode::binary, bytes); }
@@ -65,14 +67,10 @@ class WebSocket : private Timer {
   Task<> send(Opcode opcode, BytesView payload);
   Task<> send_close(std::string payload);
   Task<> read_to_close();
-  Task<> handle(const Event& event);
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
 
   // Kept small: a server has one for each connected client.
-  using Milliseconds = std::chrono::duration<std::uint32_t, std::milli>;
-  static Milliseconds rounded(Duration duration) noexcept;
-
   Stream& stream_;
   MessageDecoder decoder_;
   std::unique_ptr<std::string> early_;
@@ -88,6 +86,43 @@ class WebSocket : private Timer {
   bool peer_closed_ = false;
   bool ended_ = false;
 };
+
+// One recv(): an operation, so that a silent client costs no coroutine frame. It receives and decodes until there is a
+// message or the end, and answers pings and a close itself.
+class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : public Operation<Recv>, public RecvOp {
+ public:
+  explicit Recv(WebSocket& socket) noexcept;
+  Recv(Recv&& other) noexcept;  // before it is awaited
+  Recv& operator=(Recv&&) = delete;
+  ~Recv();
+  bool start() noexcept { return advance(); }
+  Message finish();
+
+ private:
+  struct Reply;
+  // What it waits for.
+  enum class Wait : std::uint8_t { none, turn, bytes, reply };
+
+  // Returns: true when it is complete.
+  bool advance() noexcept;
+  bool take(const Event& event);
+  bool receive() noexcept;
+  bool received() noexcept;
+  bool reply(Opcode opcode, BytesView payload);
+  bool replied() noexcept;
+  void stop_waiting() noexcept;
+
+  WebSocket& socket_;
+  BytesView message_;
+  std::exception_ptr error_;
+  std::unique_ptr<Reply> reply_;
+  Opcode kind_ = Opcode::text;
+  Wait wait_ = Wait::none;
+  bool is_message_ = false;
+  bool cancelled_ = false;
+};
+
+inline WebSocket::Recv WebSocket::recv() noexcept { return Recv(*this); }
 
 // Opens a WebSocket on a connected stream: sends the request and reads the response.
 // Returns: the bytes that the server sent after its response, for WebSocket's `early`.

@@ -60,7 +60,7 @@ class Backend {
 
   virtual bool submit(Op& op) noexcept = 0;
   virtual void cancel(Op& op) noexcept = 0;
-  virtual std::int64_t send_now(Descriptor, std::span<const BytesView>) noexcept { return -EAGAIN; }
+  virtual std::int32_t send_now(Descriptor, std::span<const BytesView>) noexcept { return -EAGAIN; }
   virtual bool poll(std::optional<TimePoint> until) noexcept = 0;
   virtual void wake() noexcept = 0;
   // Readable (POLLIN) while poll() would find an event, wake() included. Returns an errno value when not supported.

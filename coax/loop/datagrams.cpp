@@ -220,7 +220,7 @@ std::expected<int, int> make_datagram_socket(const Address& at, const Address& p
   }
 }
 
-std::int64_t receive_batch(int native, Op::Incoming& incoming) noexcept {
+std::int32_t receive_batch(int native, Op::Incoming& incoming) noexcept {
   ReceiveBatch* const batch = ReceiveBatch::take();
   const std::span<mmsghdr> headers = batch->prepare(incoming.may_be_joined);
   const auto room = static_cast<unsigned>(headers.size());
@@ -231,7 +231,7 @@ std::int64_t receive_batch(int native, Op::Incoming& incoming) noexcept {
   return count >= 0 ? count : -reason;
 }
 
-std::int64_t send_batch(int native, SendBatch& batch) noexcept {
+std::int32_t send_batch(int native, SendBatch& batch) noexcept {
   const std::span<mmsghdr> headers = batch.headers();
   const auto count = static_cast<unsigned>(headers.size());
   const int sent = ::sendmmsg(native, headers.data(), count, MSG_DONTWAIT | MSG_NOSIGNAL);

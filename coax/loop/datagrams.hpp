@@ -143,7 +143,7 @@ class SendBatch {
 std::expected<int, int> make_datagram_socket(const Address& at, const Address& peer, const DatagramOptions& options,
                                              int flags);
 // Without waiting: the count of messages, or -errno. Only with messages is a batch lent.
-std::int64_t receive_batch(int native, Op::Incoming& incoming) noexcept;
-std::int64_t send_batch(int native, SendBatch& batch) noexcept;
+std::int32_t receive_batch(int native, Op::Incoming& incoming) noexcept;
+std::int32_t send_batch(int native, SendBatch& batch) noexcept;
 
 }  // namespace coax

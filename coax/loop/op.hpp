@@ -112,8 +112,10 @@ class Op : public Completion {
 
   const Kind kind;
   State state = State::idle;
+  // See Kind, or -errno; -ECANCELED when it was cancelled, without an effect. No system call transfers more than 2 GiB
+  // (read(2)).
+  std::int32_t result = 0;
   Descriptor descriptor;
-  std::int64_t result = 0;  // see Kind, or -errno; -ECANCELED when it was cancelled, without an effect
 
  private:
   void require([[maybe_unused]] Kind which) const noexcept {
@@ -130,6 +132,6 @@ class Op : public Completion {
     SendBatch* outgoing_;
   };
 };
-static_assert(sizeof(void*) != 8 || sizeof(Op) == 64, "one cache line, as it is a part of each coroutine that waits");
+static_assert(sizeof(void*) != 8 || sizeof(Op) == 56, "less than a cache line: each coroutine that waits has one");
 
 }  // namespace coax

@@ -36,7 +36,7 @@ class ReadinessBackend : public Backend {
   }
 
  protected:
-  static bool finish_now(Op& op, std::int64_t result) noexcept {
+  static bool finish_now(Op& op, std::int32_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
     return true;

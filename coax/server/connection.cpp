@@ -48,11 +48,11 @@ void Connection::end(CloseReason reason) noexcept {
 
 // Times are counted in ticks: a pause of the whole process is one tick, however long it was.
 void Connection::check(TimePoint now, Duration tick, const std::optional<Duration>& write_timeout) noexcept {
-  send_stalled_ = std::min(top_->send_stalled(), send_stalled_ + tick);
-  idle_ = std::min(now - top_->last_active(), idle_ + tick);
+  send_stalled_ = milliseconds(std::min<Duration>(top_->send_stalled(), send_stalled_ + tick));
+  idle_ = milliseconds(std::min<Duration>(now - top_->last_active(), idle_ + tick));
   if (write_timeout && send_stalled_ > *write_timeout) {
     end(CloseReason::write_timeout);
-  } else if (idle_ > idle_max_) {
+  } else if (idle_max_ != no_idle_max && idle_ > idle_max_) {
     end(CloseReason::idle);
   }
 }

@@ -2,6 +2,7 @@
 // between server and handler.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -74,7 +75,9 @@ class Connection {
   void set_busy(bool busy) noexcept;
 
   // Replaces the server's idle limit; checked once a second.
-  void set_idle_max(std::optional<Duration> limit) noexcept { idle_max_ = limit.value_or(Duration::max()); }
+  void set_idle_max(std::optional<Duration> limit) noexcept {
+    idle_max_ = limit ? std::min(milliseconds(*limit), no_idle_max - Milliseconds(1)) : no_idle_max;
+  }
   // Ends the connection from outside its handler, which is cancelled. The first reason is kept.
   void end(CloseReason reason) noexcept;
   // The reason for the log, for a handler that ends by itself.
@@ -99,13 +102,15 @@ class Connection {
     return *extras_;
   }
 
+  static constexpr Milliseconds no_idle_max = Milliseconds::max();
+
   Stream* top_;
   std::unique_ptr<Extras> extras_;
   Context* context_;
   std::uint64_t id_;
-  Duration idle_max_ = Duration::max();  // no limit
-  Duration idle_{};                      // counted in ticks, like the next
-  Duration send_stalled_{};
+  Milliseconds idle_max_ = no_idle_max;
+  Milliseconds idle_{};  // counted in ticks, as is the next
+  Milliseconds send_stalled_{};
   bool has_been_busy_ = false;
   CloseReason reason_ = CloseReason::finished;
   bool busy_ = false;

@@ -111,7 +111,7 @@ Guard::Candidate::Rank Shard::ConnectionTask::rank(TimePoint now) const noexcept
   const Duration quiet = now - socket.last_active();
   if (busy_ || draining_ || reason_ != CloseReason::finished || quiet < reclaim_silent) return Rank::none;
   if (!socket.has_received() && socket.last_active() - opened <= reclaim_silent) return Rank::silent;
-  if (idle_max_ == Duration::max()) return Rank::none;
+  if (idle_max_ == no_idle_max) return Rank::none;
   if (has_been_busy_) return Rank::between_requests;
   return quiet >= reclaim_idle ? Rank::idle : Rank::none;
 }

@@ -80,7 +80,7 @@ class SimBackend final : public ReadinessBackend<SimBackend, SimSlot>, private s
   static void withdraw(const Slot& slot) noexcept;
   void wait_for_wake() noexcept;
 
-  static bool finish_unless_blocked(Op& op, std::int64_t result) noexcept {
+  static bool finish_unless_blocked(Op& op, std::int32_t result) noexcept {
     return result != -EAGAIN && finish_now(op, result);
   }
 
@@ -153,9 +153,9 @@ bool SimBackend::perform(Slot& slot, Op& op) {
 
 bool SimBackend::perform_recv(Slot& slot, Op& op) {
   LentBuffer* const buffer = buffers().take();
-  const std::int64_t got = world_.recv(slot.end, {buffer->data(), buffer->size()});
+  const std::int32_t got = world_.recv(slot.end, {buffer->data(), buffer->size()});
   op.lent().buffer = got > 0 ? buffer : nullptr;
-  if (got == static_cast<std::int64_t>(buffer->size())) buffers().filled(*buffer);
+  if (got == static_cast<std::int32_t>(buffer->size())) buffers().filled(*buffer);
   if (op.lent().buffer == nullptr) buffers().give_back(buffer);
   return finish_unless_blocked(op, got);
 }
@@ -197,7 +197,7 @@ bool SimBackend::perform_connect(Slot& slot, Op& op) {
 
 bool SimBackend::perform_recv_batch(const Slot& slot, Op& op) {
   ReceiveBatch* const batch = ReceiveBatch::take();
-  const std::int64_t count = world_.recv(*slot.datagrams, *batch);
+  const std::int32_t count = world_.recv(*slot.datagrams, *batch);
   op.incoming().lent = count > 0 ? batch : nullptr;
   if (count <= 0) ReceiveBatch::give_back(batch);
   return finish_unless_blocked(op, count);

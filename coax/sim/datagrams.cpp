@@ -147,9 +147,9 @@ int SimNetwork::World::change_membership(sim::DatagramSocket& socket, const Sock
 
 // --- sending ---
 
-std::int64_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& batch) {
+std::int32_t SimNetwork::World::send(sim::DatagramSocket& socket, SendBatch& batch) {
   if (socket.error != 0) return -std::exchange(socket.error, 0);
-  std::int64_t sent = 0;
+  std::int32_t sent = 0;
   for (const mmsghdr& each : batch.headers()) {
     const msghdr& header = each.msg_hdr;
     const auto* const name = static_cast<const sockaddr*>(header.msg_name);
@@ -273,7 +273,7 @@ void SimNetwork::World::arrive_nobody_there(const sim::Packet& packet) {
   tell(sender->second.owner);
 }
 
-std::int64_t SimNetwork::World::recv(sim::DatagramSocket& socket, ReceiveBatch& batch) {
+std::int32_t SimNetwork::World::recv(sim::DatagramSocket& socket, ReceiveBatch& batch) {
   if (socket.error != 0) return -std::exchange(socket.error, 0);
   std::size_t count = 0;
   batch.prepare(false);
@@ -285,7 +285,7 @@ std::int64_t SimNetwork::World::recv(sim::DatagramSocket& socket, ReceiveBatch& 
     socket.arrived_bytes -= packet.bytes.size() + overhead;
     socket.arrived.pop_front();
   }
-  return count != 0 ? static_cast<std::int64_t>(count) : -EAGAIN;
+  return count != 0 ? static_cast<std::int32_t>(count) : -EAGAIN;
 }
 
 }  // namespace coax

@@ -188,16 +188,16 @@ class SimNetwork::World {
   sim::Handle connect(const Endpoint& from, const Endpoint& to);
   std::expected<sim::Listener*, int> listen(const Endpoint& at, const ListenOptions& options);
   void close(sim::Listener& listener);
-  std::int64_t recv(const sim::Handle& handle, std::span<char> into);
-  std::int64_t send(const sim::Handle& handle, std::span<const iovec> pieces);
+  std::int32_t recv(const sim::Handle& handle, std::span<char> into);
+  std::int32_t send(const sim::Handle& handle, std::span<const iovec> pieces);
   int finish(const sim::Handle& handle);
   void close(const sim::Handle& handle, bool resets = false);
   // Datagrams. `at` and `peer` as in Backend::open_datagrams(); `from`: the address of a host, or none.
   std::expected<sim::DatagramSocket*, int> open_datagrams(const Endpoint& at, const Endpoint& peer,
                                                           const Endpoint& from, const DatagramOptions& options);
   static int set_option(sim::DatagramSocket& socket, const SocketOption& option);  // 0 or errno
-  std::int64_t recv(sim::DatagramSocket& socket, ReceiveBatch& batch);
-  std::int64_t send(sim::DatagramSocket& socket, SendBatch& batch);
+  std::int32_t recv(sim::DatagramSocket& socket, ReceiveBatch& batch);
+  std::int32_t send(sim::DatagramSocket& socket, SendBatch& batch);
   void close(const sim::DatagramSocket& socket);
 
  private:

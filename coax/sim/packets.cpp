@@ -290,7 +290,7 @@ void SimNetwork::World::fail(const sim::Handle& handle, int reason) {
 
 // --- the system calls ---
 
-std::int64_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> into) {
+std::int32_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> into) {
   if (!handle || !handle.end().established) return -ENOTCONN;
   sim::End& end = handle.end();
   if (end.arrived != 0) {
@@ -299,7 +299,7 @@ std::int64_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> 
     handle.other().sent.take(into.data(), count);
     end.arrived -= count;
     make_room(handle, count);
-    return static_cast<std::int64_t>(count);
+    return static_cast<std::int32_t>(count);
   }
   if (end.fin_arrived) return 0;
   if (end.error != 0) return -std::exchange(end.error, 0);
@@ -315,7 +315,7 @@ void SimNetwork::World::make_room(const sim::Handle& receiver, std::size_t count
   transmit(receiver, sim::Event::Kind::room, std::exchange(end.room, 0));
 }
 
-std::int64_t SimNetwork::World::send(const sim::Handle& handle, std::span<const iovec> pieces) {
+std::int32_t SimNetwork::World::send(const sim::Handle& handle, std::span<const iovec> pieces) {
   if (!handle || !handle.end().established) return -ENOTCONN;
   sim::End& end = handle.end();
   if (end.error != 0) return -std::exchange(end.error, 0);
@@ -340,7 +340,7 @@ std::int64_t SimNetwork::World::send(const sim::Handle& handle, std::span<const 
   }
   transmit(handle, sim::Event::Kind::data, count);
   if (!handle.connection->is_local && random_.chance(conditions.resets)) break_connection(handle.connection);
-  return static_cast<std::int64_t>(count);
+  return static_cast<std::int32_t>(count);
 }
 
 int SimNetwork::World::finish(const sim::Handle& handle) {

@@ -142,18 +142,17 @@ void LimitedStream::pump() noexcept {
 }
 
 bool LimitedStream::start_piece(SendOp& op) noexcept {
-  piece_.single = {};
+  BytesView next;
   piece_.then = op.sent == op.total ? op.then : SendOp::Then::nothing;
   std::size_t skip = op.sent;
   for (const BytesView& piece : op.pieces()) {
     if (skip < piece.size()) {
-      piece_.single = piece.from(skip).first(std::min(piece.size() - skip, piece_bytes(send_.bytes_per_second)));
+      next = piece.from(skip).first(std::min(piece.size() - skip, piece_bytes(send_.bytes_per_second)));
       break;
     }
     skip -= piece.size();
   }
-  piece_.total = piece_.single.size();
-  piece_.sent = 0;
+  piece_.assign(next);
   piece_.error = 0;
   piece_.state = SendOp::State::pending;
   return below().start(piece_);

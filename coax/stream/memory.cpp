@@ -143,7 +143,7 @@ void MemoryStream::take_bytes(RecvOp& op) noexcept {
     to = {op.into().data, op.into().size};
   }
   const std::size_t count = in_->take(to.first(std::min(to.size(), recv_bytes_max_)));
-  op.result = static_cast<std::int64_t>(count);
+  op.result = static_cast<std::int32_t>(count);
   if (op.kind == Op::Kind::recv) op.lent() = {.buffer = lent_, .data = to.data()};
   last_active_ = loop().now();
   has_received_ = true;

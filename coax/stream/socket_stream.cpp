@@ -51,14 +51,14 @@ void SocketStream::abort() noexcept {
 }
 
 void SocketStream::limit_unsent(std::size_t bytes) noexcept {
-  if (peer_.family() == Endpoint::Family::none) return;  // a Unix socket has one buffer for both sides
+  if (!peer_) return;  // a Unix socket has one buffer for both sides
   const int limit = static_cast<int>(std::min<std::size_t>(bytes, INT_MAX));
   loop().backend().set_option(descriptor_,
                               {.level = IPPROTO_TCP, .name = TCP_NOTSENT_LOWAT, .value = &limit, .size = sizeof limit});
 }
 
 std::string SocketStream::peer_name() const {
-  if (peer_.family() != Endpoint::Family::none) return peer_.to_string();
+  if (peer_) return peer_.get().to_string();
   // A client of a Unix socket usually has no name: it is named by the address of the listener.
   const Address far = loop().backend().peer(descriptor_);
   const auto name = far.unix_name();
@@ -103,7 +103,7 @@ void SocketStream::complete(RecvOp& op) noexcept {
   receiving_ = nullptr;
   if (op.result == -ECANCELED && input_ended_) op.result = 0;
   if (op.result == -ECONNRESET || op.result == -ETIMEDOUT) {
-    recv_error_ = static_cast<int>(-op.result);
+    recv_error_ = static_cast<std::int16_t>(-op.result);
     if (send_error_ == 0) send_error_ = EPIPE;  // for a Unix socket, shutdown(2) would succeed
   }
   if (op.result == 0 && !input_ended_) op.result = -recv_error_;
@@ -118,8 +118,8 @@ void SocketStream::complete(RecvOp& op) noexcept {
 void SocketStream::cancel(RecvOp& op) noexcept { loop().cancel(op); }
 
 void SocketStream::fail_sending(int reason) noexcept {
-  send_error_ = reason;
-  if (reason == ECONNRESET || reason == ETIMEDOUT) recv_error_ = reason;
+  send_error_ = static_cast<std::int16_t>(reason);
+  if (reason == ECONNRESET || reason == ETIMEDOUT) recv_error_ = send_error_;
 }
 
 void SocketStream::record_activity() noexcept {
@@ -135,22 +135,23 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
   if (op.then != SendOp::Then::nothing) return false;
   if (op.total == 0) return true;
   record_activity();
-  if (std::exchange(sent_, true)) {
+  if (sent_) {
     gathers_ = 16;
     return false;
   }
+  sent_ = true;
   if (gathers_ != 0) {
     --gathers_;
     return false;
   }
   if (writer_ || !loop().backend().spend()) return false;
-  const std::int64_t sent = loop().backend().send_now(descriptor_, op.pieces());
+  const std::int32_t sent = loop().backend().send_now(descriptor_, op.pieces());
   if (sent == -EAGAIN) return false;
   if (sent >= 0) {
     op.sent = static_cast<std::size_t>(sent);
     return op.sent == op.total;
   }
-  fail_sending(static_cast<int>(-sent));
+  fail_sending(-sent);
   op.error = send_error_;
   return true;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coax/loop/loop.hpp"
+#include "coax/net/compact_endpoint.hpp"
 #include "coax/net/credentials.hpp"
 #include "coax/net/unix_path.hpp"
 #include "coax/stream/stream.hpp"
@@ -29,7 +30,7 @@ class SocketStream final : public BufferedStream {
   void end_input() noexcept override;
   void limit_unsent(std::size_t bytes) noexcept override;
   [[nodiscard]] std::string peer_name() const override;
-  [[nodiscard]] Endpoint peer() const noexcept override { return peer_; }
+  [[nodiscard]] Endpoint peer() const noexcept override { return peer_.get(); }
   [[nodiscard]] Endpoint local() const noexcept override { return loop().backend().local(descriptor_).endpoint(); }
   [[nodiscard]] std::optional<Credentials> peer_credentials() const override;
   [[nodiscard]] Duration send_stalled() const noexcept override;
@@ -62,14 +63,14 @@ class SocketStream final : public BufferedStream {
   void release_idle_writer() noexcept;
   void fail_sending(int reason) noexcept;
 
+  std::uint8_t gathers_ = 0;  // for that many turns, what is sent waits for the end of the turn
+  bool send_is_shut_down_ : 1 = false;
+  bool sent_ : 1 = false;        // something was sent in the turn of last_active_
+  std::int16_t send_error_ = 0;  // errno
+  std::int16_t recv_error_ = 0;  // the kernel reports a reset once; recv() reports it at every call
   Descriptor descriptor_;
-  Endpoint peer_;
+  CompactEndpoint peer_;
   std::unique_ptr<SocketWriter> writer_;  // only while bytes are unsent
-  int send_error_ = 0;
-  int recv_error_ = 0;  // the kernel reports a reset once; recv() reports it at every call
-  bool send_is_shut_down_ = false;
-  bool sent_ = false;         // there was a send in the turn of last_active_
-  std::uint8_t gathers_ = 0;  // for this many turns, sends wait for the end of the turn
 };
 
 struct ConnectOptions {

@@ -44,8 +44,7 @@ std::size_t Stream::RecvInto::finish() const {
 }
 
 Stream::Send::Send(Stream& stream, std::span<const BytesView> list) noexcept : Send(stream, Then::nothing) {
-  many = list;
-  for (const BytesView& piece : list) total += piece.size();
+  assign(list);
 }
 
 Task<std::string> Stream::recv_exactly(std::size_t count) {

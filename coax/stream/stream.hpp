@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cerrno>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,16 +53,33 @@ struct SendOp : Completion {
   // flush: complete when the kernel has all bytes. shutdown: flush, then half-close.
   enum class Then : std::uint8_t { nothing, flush, shutdown };
   enum class State : std::uint8_t { pending, cancelling, complete };
-  [[nodiscard]] std::span<const BytesView> pieces() const noexcept {
-    return many.data() == nullptr ? std::span(&single, 1) : many;
+  // What to send, none of it sent yet. Lifetime: the bytes, and the list, must live until it is complete.
+  void assign(BytesView piece) noexcept {
+    std::construct_at(&single_, piece);
+    is_list_ = false;
+    total = piece.size();
+    sent = 0;
   }
-  BytesView single;
-  std::span<const BytesView> many;  // instead of `single`
+  void assign(std::span<const BytesView> list) noexcept {
+    std::construct_at(&list_, list);
+    is_list_ = true;
+    total = sent = 0;
+    for (const BytesView& piece : list) total += piece.size();
+  }
+  [[nodiscard]] std::span<const BytesView> pieces() const noexcept { return is_list_ ? list_ : std::span(&single_, 1); }
+
   std::size_t total = 0;
   std::size_t sent = 0;
   int error = 0;  // errno
   Then then = Then::nothing;
   State state = State::pending;
+
+ private:
+  bool is_list_ = false;
+  union {
+    BytesView single_{};
+    std::span<const BytesView> list_;
+  };
 };
 
 class Stream {
@@ -142,6 +160,8 @@ class Stream {
   virtual bool start(SendOp& op) noexcept = 0;
   virtual void complete(SendOp& op) noexcept { (void)op; }
   virtual void cancel(SendOp& op) noexcept = 0;
+  // Throws what an operation with this error throws: `reason` is an errno value or stream_truncated.
+  [[noreturn]] void fail(int reason, const char* operation) const;
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
 
  protected:
@@ -150,8 +170,6 @@ class Stream {
   [[noreturn]] static void abort_destroyed_in_use() noexcept;
 
  private:
-  [[noreturn]] void fail(int reason, const char* operation) const;
-
   Loop& loop_;
 };
 
@@ -247,10 +265,7 @@ inline Stream::Send::Send(Stream& stream, Then what) noexcept
   then = what;
 }
 
-inline Stream::Send::Send(Stream& stream, BytesView bytes) noexcept : Send(stream, Then::nothing) {
-  single = bytes;
-  total = bytes.size();
-}
+inline Stream::Send::Send(Stream& stream, BytesView bytes) noexcept : Send(stream, Then::nothing) { assign(bytes); }
 
 inline Stream::Recv Stream::recv() noexcept { return Recv(*this); }
 inline Stream::RecvInto Stream::recv(std::span<char> into) noexcept { return {*this, into}; }

@@ -549,7 +549,7 @@ TEST_F(HttpStreaming, a_websocket_sees_its_request_and_a_client_masks) {
     const Handler handler = http::handler(std::move(app));
     const auto ask = [&]() -> Task<> {
       auto early = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
-      ws::WebSocket socket(*client, ws::Role::client, {}, std::move(early));
+      ws::WebSocket socket(*client, ws::Role::client, {}, early);
       co_await socket.send_text("hello");
       EXPECT_EQ((co_await socket.recv()).data.text(), "/rooms/of mine of mine a.example");
       const std::string long_one(100'000, 'x');

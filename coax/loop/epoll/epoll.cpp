@@ -53,7 +53,7 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   EpollBackend();
   ~EpollBackend() override;
 
-  std::int64_t send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept override;
+  std::int32_t send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
   std::expected<int, int> poll_descriptor() noexcept override { return epoll_; }
@@ -81,7 +81,7 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   bool perform_recv_into(Slot& slot, Op& op) noexcept;
   bool perform_send(Slot& slot, Op& op) noexcept;
   // The count or -errno. A short count: the slot is not writable any more.
-  static std::int64_t send_on(Slot& slot, std::span<const iovec> gather) noexcept;
+  static std::int32_t send_on(Slot& slot, std::span<const iovec> gather) noexcept;
   bool perform_accept(Slot& slot, Op& op) noexcept;
   bool perform_connect(Slot& slot, Op& op) noexcept;
   bool perform_recv_batch(Slot& slot, Op& op) noexcept;
@@ -170,7 +170,7 @@ bool EpollBackend::perform_recv(Slot& slot, Op& op) noexcept {
     const auto count = static_cast<std::size_t>(got);
     if (count == buffer->size()) buffers().filled(*buffer);
     note_read(slot, count, buffer->size());
-    return finish_now(op, got);
+    return finish_now(op, static_cast<std::int32_t>(got));
   }
   const int reason = errno;
   buffers().give_back(buffer);
@@ -187,7 +187,7 @@ bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
   const ssize_t got = ::recv(slot.fd, op.into().data, op.into().size, 0);
   if (got >= 0) {
     note_read(slot, static_cast<std::size_t>(got), op.into().size);
-    return finish_now(op, got);
+    return finish_now(op, static_cast<std::int32_t>(got));
   }
   if (errno == EAGAIN) {
     slot.readable = false;
@@ -197,11 +197,11 @@ bool EpollBackend::perform_recv_into(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_send(Slot& slot, Op& op) noexcept {
-  const std::int64_t sent = send_on(slot, {op.gather().list, op.gather().count});
+  const std::int32_t sent = send_on(slot, {op.gather().list, op.gather().count});
   return sent != -EAGAIN && finish_now(op, sent);
 }
 
-std::int64_t EpollBackend::send_on(Slot& slot, std::span<const iovec> gather) noexcept {
+std::int32_t EpollBackend::send_on(Slot& slot, std::span<const iovec> gather) noexcept {
   std::size_t asked = gather[0].iov_len;
   ssize_t sent = 0;
   if (gather.size() == 1) {
@@ -213,12 +213,12 @@ std::int64_t EpollBackend::send_on(Slot& slot, std::span<const iovec> gather) no
     for (const iovec& vector : gather.subspan(1)) asked += vector.iov_len;
     sent = ::sendmsg(slot.fd, &message, MSG_NOSIGNAL);
   }
-  if (sent == static_cast<ssize_t>(asked)) return sent;
+  if (sent == static_cast<ssize_t>(asked)) return static_cast<std::int32_t>(sent);
   if (sent >= 0 || errno == EAGAIN) slot.writable = false;
-  return sent >= 0 ? sent : -errno;
+  return sent >= 0 ? static_cast<std::int32_t>(sent) : -errno;
 }
 
-std::int64_t EpollBackend::send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept {
+std::int32_t EpollBackend::send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept {
   std::array<iovec, 16> vectors;
   Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return -EBADF;
@@ -265,14 +265,14 @@ bool EpollBackend::perform_connect(Slot& slot, Op& op) noexcept {
 }
 
 bool EpollBackend::perform_recv_batch(Slot& slot, Op& op) noexcept {
-  const std::int64_t count = receive_batch(slot.fd, op.incoming());
+  const std::int32_t count = receive_batch(slot.fd, op.incoming());
   const bool drained = count == -EAGAIN || (count > 0 && static_cast<std::size_t>(count) < ReceiveBatch::messages_max);
   if (drained) slot.readable = false;
   return count != -EAGAIN && finish_now(op, count);
 }
 
 bool EpollBackend::perform_send_batch(Slot& slot, Op& op) noexcept {
-  const std::int64_t count = send_batch(slot.fd, *op.outgoing());
+  const std::int32_t count = send_batch(slot.fd, *op.outgoing());
   if (count != -EAGAIN) return finish_now(op, count);
   slot.writable = false;
   return false;

@@ -72,7 +72,7 @@ class UringBackend final : public Backend {
   };
   // A completion that no operation waited for: bytes, the end, an error, or an accepted connection.
   struct Early {
-    std::int64_t result;
+    std::int32_t result;
     LentBuffer* buffer;
   };
   // The receive request: into the op's own memory; or into the ring's buffers, once or multishot.
@@ -127,7 +127,7 @@ class UringBackend final : public Backend {
   void fill(Slot& slot, Op& op, const Early& what) noexcept;
   void throw_away(const Early& what, Lane lane) noexcept;
   bool move_batch(const Slot& slot, Op& op) noexcept;  // false: not now
-  void finish_with(Op& op, std::int64_t result) noexcept {
+  void finish_with(Op& op, std::int32_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
   }
@@ -324,10 +324,10 @@ void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
     const auto count = static_cast<std::size_t>(what.result);
     const std::size_t taken = std::min(count, op.into().size);
     std::memcpy(op.into().data, what.buffer->data(), taken);
-    op.result = static_cast<std::int64_t>(taken);
+    op.result = static_cast<std::int32_t>(taken);
     if (taken == count) return throw_away(what, Lane::receive);
     std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
-    slot.early.insert(slot.early.begin(), {.result = static_cast<std::int64_t>(count - taken), .buffer = what.buffer});
+    slot.early.insert(slot.early.begin(), {.result = static_cast<std::int32_t>(count - taken), .buffer = what.buffer});
   }
 }
 
@@ -338,7 +338,7 @@ void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
 
 bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
   const bool sends = op.kind == Op::Kind::send_batch;
-  const std::int64_t count = sends ? send_batch(slot.fd, *op.outgoing()) : receive_batch(slot.fd, op.incoming());
+  const std::int32_t count = sends ? send_batch(slot.fd, *op.outgoing()) : receive_batch(slot.fd, op.incoming());
   if (count == -EAGAIN) return false;
   finish_with(op, count);
   return true;
