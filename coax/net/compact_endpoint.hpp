@@ -1,5 +1,5 @@
-// CompactEndpoint: an Endpoint in eight bytes, for what a server keeps of each connection. An IPv4 endpoint fits; one of
-// IPv6 is on the heap.
+// CompactEndpoint: an Endpoint in eight bytes, for what a server keeps of each connection. An IPv4 endpoint fits; an
+// IPv6 endpoint is on the heap.
 #pragma once
 
 #include <cstdint>
