@@ -9,6 +9,7 @@
 #include "coax/bus/outbox.hpp"
 #include "coax/bus/topic.hpp"
 #include "coax/datagram/transport.hpp"
+#include "coax/file/file.hpp"
 #include "coax/http/app.hpp"
 #include "coax/net/endpoint.hpp"
 #include "coax/program/new_file.hpp"

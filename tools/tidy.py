@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "tls": {"stream"},
     "guard": {"task"},
     "server": {"guard", "stream"},
-    "http": {"server"},
+    "http": {"server", "file"},
     "bus": {"stream"},
     "store": {"task"},
     "program": {"task"},

@@ -94,6 +94,7 @@ void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
   owned->request.reset();
   owned->refusal.reset();
   owned->streamed.reset();
+  owned->file.reset();
   owned->sent();
   spare_exchanges.release(std::move(owned));
 }
@@ -141,13 +142,17 @@ bool Exchange::write(Response&& response, const How& how) {
   auto* const whole = std::get_if<std::string>(&response.body);
   const auto* const lasting = std::get_if<StaticBytes>(&response.body);
   auto* const made = std::get_if<StreamedBody>(&response.body);
+  auto* const range = std::get_if<FileRange>(&response.body);
   std::string_view body = whole != nullptr ? std::string_view(*whole) : lasting != nullptr ? lasting->bytes : "";
   if (status == 205) body = body.substr(0, 0);  // RFC 9110, section 15.3.6
   const bool with_body = !how.head_only && !has_no_body(status) && status != 205;
   const bool is_long = with_body && body.size() > copied_body_max;
   if (with_body && !is_long) room += body.size();
   const bool has_length = made == nullptr || made->length || status == 205;
-  const std::uint64_t length = made != nullptr && status != 205 ? made->length.value_or(0) : body.size();
+  const std::uint64_t length = status == 205      ? 0
+                               : made != nullptr  ? made->length.value_or(0)
+                               : range != nullptr ? range->size()
+                                                  : body.size();
 
   const std::size_t before = out_.size();
   out_.resize_and_overwrite(before + room, [&](char* begin, std::size_t) noexcept {
@@ -170,6 +175,10 @@ bool Exchange::write(Response&& response, const How& how) {
   if (made != nullptr && with_body) {
     streamed = std::move(*made);
     is_chunked = how.may_chunk;
+    return false;
+  }
+  if (range != nullptr && with_body) {
+    file = std::move(*range);
     return false;
   }
   if (!is_long) return true;

@@ -27,6 +27,7 @@ class Exchange {
   const Route* route = nullptr;           // its route
   std::optional<Response> refusal;        // without a route
   std::optional<StreamedBody> streamed;   // the streamed part of a response whose head is written
+  std::optional<FileRange> file;          // or the part of a file that is its body
   bool is_chunked = false;                // chunked transfer coding
 
   // Updates the date for the following responses, which then need no clock.
@@ -40,7 +41,7 @@ class Exchange {
   // Writes the framing and connection fields itself: those in the response (Content-Length, Transfer-Encoding,
   // Connection, Keep-Alive, Date, Trailer) are dropped.
   // Throws: Error(invalid), with nothing written, when a header is invalid, or the status is not in 200 to 599.
-  // Returns: false when `streamed` is the body, which must still be sent.
+  // Returns: false when `streamed` or `file` is the body, which must still be sent.
   bool write(Response&& response, const How& how);
   std::string& answers() noexcept { return out_; }
   [[nodiscard]] bool has_answers() const noexcept { return !out_.empty(); }

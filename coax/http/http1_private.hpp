@@ -74,6 +74,8 @@ class Http1Connection {
   bool write(Response&& response);
   bool write_switching(Response&& response);
   void write_failure();
+  Task<> send_file();
+  void record_cut_body(std::string_view peer, const char* reason);
   void end_request() noexcept;
   [[nodiscard]] bool keeps_alive() const noexcept {
     return exchange_->parser.head().keep_alive && !connection_.draining();

@@ -230,7 +230,29 @@ bool Http1Connection::write_switching(Response&& response) {
   return true;
 }
 
+void Http1Connection::record_cut_body(std::string_view peer, const char* reason) {
+  log::error("the body for {} is cut short: {}", peer, reason);
+  connection_.set_reason(CloseReason::failed);
+  ended_ = true;
+}
+
+Task<> Http1Connection::send_file() {
+  FileRange range = std::move(*exchange_->file);
+  exchange_->file.reset();
+  exchange_->request.reset();
+  const std::string peer = connection_.peer_name();
+  co_await send_responses();
+  try {
+    co_await send(connection_.stream(), std::move(range));
+  } catch (const Error& error) {
+    if (error.peer() == peer) throw;  // the client has left
+    record_cut_body(peer, error.what());
+  }
+  end_request();
+}
+
 Task<> Http1Connection::send_streamed() {
+  if (exchange_->file) co_return co_await send_file();
   using Framing = Writer::Framing;
   StreamedBody body = std::move(*exchange_->streamed);
   exchange_->streamed.reset();
@@ -247,18 +269,14 @@ Task<> Http1Connection::send_streamed() {
     co_await writer.finish();
   } catch (const Error& error) {
     if (error.peer() == peer) throw;  // the client has left
-    log::error("the body for {} is cut short: {}", peer, error.what());
+    record_cut_body(peer, error.what());
     is_cut = true;
   } catch (const std::exception& error) {
-    log::error("the body for {} is cut short: {}", peer, error.what());
+    record_cut_body(peer, error.what());
     is_cut = true;
   }
-  if (is_cut) {
-    connection_.set_reason(CloseReason::failed);
-    ended_ = true;
-    // otherwise the client would regard it as complete
-    if (framing == Framing::until_close) connection_.stream().abort();
-  }
+  // otherwise the client would regard it as complete
+  if (is_cut && framing == Framing::until_close) connection_.stream().abort();
   end_request();
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "coax/codec/http.hpp"
+#include "coax/file/file.hpp"
 #include "coax/http/body.hpp"
 #include "coax/server/connection.hpp"
 
@@ -122,7 +123,8 @@ struct Upgrade {
   std::move_only_function<Task<>(coax::Connection&, std::string early)> run;
 };
 
-using Body = std::variant<std::string, StaticBytes, StreamedBody, Upgrade>;
+// FileRange: Content-Length is its size. The connection is aborted when the file cannot be read, or has become shorter.
+using Body = std::variant<std::string, StaticBytes, FileRange, StreamedBody, Upgrade>;
 
 struct Response {
   int status = 200;

@@ -53,6 +53,19 @@ class Guides(unittest.TestCase):
             self.assertEqual(ask("PUT", "/api/notes/1")[0], 405)
             server.close()
 
+    def test_http_file_serves_the_file(self) -> None:
+        data = os.urandom(1_000_003)
+        path = pathlib.Path(self.folder, "data")
+        path.write_bytes(data)
+        with example("http_file", str(path)) as (port, _):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+            for method, body in (("HEAD", b""), ("GET", data), ("GET", data)):
+                server.request(method, "/")
+                response = server.getresponse()
+                self.assertEqual(response.getheader("Content-Length"), "1000003")
+                self.assertEqual((response.status, response.read()), (200, body))
+            server.close()
+
     def test_http_events_sends_events(self) -> None:
         with example("http_events") as (port, _):
             server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)

@@ -1,0 +1,50 @@
+// A FIFO without a writer, or a tape, would hold up open(2): what is no regular file is refused before. O_NONBLOCK is
+// for one that is renamed to the path in between; it means nothing to regular files.
+#include "coax/file/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "coax/base/error.hpp"
+#include "coax/task/offload.hpp"
+
+namespace coax {
+
+namespace {
+
+void require_regular(const struct stat& status, const std::string& path) {
+  if (S_ISREG(status.st_mode)) return;
+  const char* const reason = S_ISDIR(status.st_mode) ? "it is a folder" : "it is not a regular file";
+  throw Error(ErrorKind::invalid, "open", path, reason);
+}
+
+}  // namespace
+
+File File::open_now(std::string path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) throw Error(errno, "open", path);
+  require_regular(status, path);
+  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!descriptor || ::fstat(descriptor.native(), &status) != 0) throw Error(errno, "open", path);
+  require_regular(status, path);
+  const std::chrono::nanoseconds modified =
+      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  return File(std::make_shared<const Opened>(std::move(descriptor), std::move(path),
+                                             static_cast<std::uint64_t>(status.st_size),
+                                             std::chrono::sys_time<std::chrono::nanoseconds>(modified)));
+}
+
+Task<File> File::open(std::string path) {
+  auto open_it = [path = std::move(path)] { return open_now(path); };
+  co_return co_await offload(std::move(open_it), abandon_on_cancel);
+}
+
+FileRange::FileRange(File file, std::uint64_t offset, std::uint64_t size)
+    : file_(std::move(file)), offset_(offset), size_(size) {
+  if (offset <= file_.size() && size <= file_.size() - offset) return;
+  throw Error(ErrorKind::invalid, "take a range of", file_.path(), "it ends behind the end of the file");
+}
+
+}  // namespace coax
