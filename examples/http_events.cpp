@@ -12,6 +12,8 @@ constexpr coax::http::Literal page = R"(<!doctype html>
 </script>
 )";
 
+coax::Event draining;  // set when the server shuts down
+
 coax::Task<> count(BodyWriter& body) {
   for (int number = 1;; ++number) {
     const std::string event = fmt::format("data: {}\n\n", number);
@@ -20,14 +22,17 @@ coax::Task<> count(BodyWriter& body) {
   }
 }
 
-coax::Task<> events(BodyWriter& body) { co_await coax::race(count(body), body.wait_disconnected()); }
+coax::Task<> events(BodyWriter& body) {
+  co_await coax::race(count(body), body.wait_disconnected(), draining.wait());
+}
 
 coax::Task<> serve(const coax::Arguments& words) {
   coax::http::App app;
   app.get("/", [](Request&) { return Response::html(std::string(page)); });
   app.get("/events",
           [](Request&) { return Response::stream("text/event-stream", events).header("Cache-Control", "no-store"); });
-  return coax::serve({.listen = words.address()}, coax::http::handler(std::move(app)));
+  coax::ServeOptions options{.listen = words.address(), .on_drain = [] { draining.set(); }};
+  return coax::serve(std::move(options), coax::http::handler(std::move(app)));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

@@ -31,10 +31,19 @@ Response delete_note(Request& request) {
   return {.status = 204};
 }
 
+void log_request(const Request& request, int status) {
+  coax::log::info("{} {} {} {}", request.connection().peer_name(), request.method(), request.path(), status);
+}
+
 coax::Task<Response> log_requests(Request& request, Next next) {
-  Response response = co_await next(request);
-  coax::log::info("{} {} {} {}", request.connection().peer_name(), request.method(), request.path(), response.status);
-  co_return response;
+  try {
+    Response response = co_await next(request);
+    log_request(request, response.status);
+    co_return response;
+  } catch (const std::exception&) {
+    log_request(request, 500);  // the answer to an exception of a handler
+    throw;
+  }
 }
 
 coax::http::App app() {

@@ -3,6 +3,7 @@
 import http.client
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import tempfile
@@ -10,7 +11,7 @@ import threading
 import unittest
 
 from http_proxy_test import example
-from support import LOCALHOST, WAIT_S
+from support import LOCALHOST, WAIT_S, RawWebSocket, frame
 
 EXAMPLES = pathlib.Path(os.environ["COAX_EXAMPLES"])
 
@@ -74,6 +75,27 @@ class Guides(unittest.TestCase):
             self.assertEqual(response.getheader("Content-Type"), "text/event-stream")
             self.assertEqual([response.readline() for _ in range(3)], [b"data: 1\n", b"\n", b"data: 2\n"])
             server.close()
+
+    def test_http_events_ends_its_streams_when_it_is_stopped(self) -> None:
+        with example("http_events") as (port, program):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+            server.request("GET", "/events")
+            response = server.getresponse()
+            self.assertEqual(response.readline(), b"data: 1\n")
+            program.process.send_signal(signal.SIGINT)
+            self.assertEqual(program.process.wait(WAIT_S), 0)
+            self.assertTrue(response.read().endswith(b"\n"))  # http.client would report a chunk that is cut
+            server.close()
+
+    def test_websocket_room_sends_each_message_to_all(self) -> None:
+        with example("websocket_room") as (port, _):
+            first, second = RawWebSocket(port), RawWebSocket(port)
+            first.send(frame(1, b"hello"))
+            self.assertEqual([first.frame(), second.frame()], [(1, b"hello")] * 2)
+            first.close()
+            second.send(frame(1, b"still here"))
+            self.assertEqual(second.frame(), (1, b"still here"))
+            second.close()
 
     def test_websocket_client_prints_the_answer(self) -> None:
         with example("websocket_echo") as (port, _):
