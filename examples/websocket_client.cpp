@@ -4,11 +4,12 @@
 coax::Task<> ask(const coax::Arguments& words) {
   const std::string where = words.address();
   const auto stream = co_await coax::connect(where);
-  std::string early = co_await coax::ws::client_handshake(*stream, where, "/");
-  coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, early);
+  const auto handshake = co_await coax::ws::client_handshake(*stream, where, "/");
+  coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, handshake.early);
   co_await socket.send_text(words.get("TEXT", "Hello!"));
   const auto answer = co_await coax::timeout(std::chrono::seconds(10), socket.recv());
-  if (answer) coax::print_line("{}", coax::printable(answer.data));
+  if (!answer) throw std::runtime_error("the server closed without an answer");
+  coax::print_line("{}", coax::printable(answer.data));
   co_await socket.close();
   co_await socket.wait_closed();
 }

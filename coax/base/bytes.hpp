@@ -36,6 +36,9 @@ class COAX_POINTER BytesView {
   BytesView(const std::string& text COAX_LIFETIMEBOUND) noexcept : data_(text.data()), size_(text.size()) {}
   template <std::size_t N>
   constexpr BytesView(const char (&literal)[N]) noexcept : data_(literal), size_(N - 1) {}
+  // A buffer is not a literal: pass how much of it is meant, BytesView(buffer, count) or std::span(buffer).
+  template <std::size_t N>
+  BytesView(char (&buffer)[N]) = delete;
   template <class Byte, std::size_t N>
     requires(sizeof(Byte) == 1)
   BytesView(std::span<Byte, N> bytes) noexcept

@@ -59,6 +59,9 @@ std::string format_size(std::size_t bytes) { return format(bytes, size_units, "B
 
 std::string format_duration(Duration duration) {
   const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+  if (count == 0 && duration > Duration::zero()) {
+    return fmt::format("{}us", std::chrono::ceil<std::chrono::microseconds>(duration).count());
+  }
   if (count < 0) return "-" + format(static_cast<std::uint64_t>(-count), millisecond_units, "s");
   return format(static_cast<std::uint64_t>(count), millisecond_units, "s");
 }

@@ -48,11 +48,6 @@ constexpr bool is_known(Opcode opcode) noexcept {
   return opcode <= Opcode::binary || (opcode >= Opcode::close && opcode <= Opcode::pong);
 }
 
-// Codes that may be sent (RFC 6455, section 7.4, and the IANA registry).
-constexpr bool is_close_code(std::uint64_t code) noexcept {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
 }  // namespace
 
 struct MessageDecoder::Header {
@@ -224,6 +219,10 @@ void MessageDecoder::drop_tail() {
   const std::size_t kept = held().size() - std::exchange(tail_bytes_, 0);
   if (kept == 0) return held_.reset();
   held_->resize(kept);
+}
+
+bool is_close_code(std::uint64_t code) noexcept {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
 FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask) noexcept {

@@ -33,7 +33,8 @@ inline constexpr std::uint16_t normal = 1000;
 inline constexpr std::uint16_t going_away = 1001;
 inline constexpr std::uint16_t protocol_error = 1002;
 inline constexpr std::uint16_t unsupported = 1003;
-inline constexpr std::uint16_t none = 1005;  // never sent: the peer's close had no code
+inline constexpr std::uint16_t none = 1005;      // never sent: the peer's close had no code
+inline constexpr std::uint16_t abnormal = 1006;  // never sent: there was no close frame
 inline constexpr std::uint16_t not_utf8 = 1007;
 inline constexpr std::uint16_t policy = 1008;
 inline constexpr std::uint16_t too_big = 1009;
@@ -116,6 +117,8 @@ class FrameHeader {
 
 // Appends a frame, with its payload masked if there is a mask.
 void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask = std::nullopt);
+// Whether it may be sent (RFC 6455, section 7.4, and the IANA registry).
+bool is_close_code(std::uint64_t code) noexcept;
 // The payload of a close frame: empty when the code is close_code::none; the reason is truncated to 123 bytes.
 std::string close_payload(std::uint16_t code, std::string_view reason_utf8 = {});
 

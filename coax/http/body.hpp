@@ -7,9 +7,16 @@
 #include <string>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/error.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax::http {
+
+// A body that is longer than BodyReader::read_all() accepts. A server answers it with 413.
+class BodyTooLarge : public Error {
+ public:
+  explicit BodyTooLarge(std::size_t bytes_max);
+};
 
 class BodyReader {
  public:
@@ -20,7 +27,7 @@ class BodyReader {
   // Lifetime: the bytes are valid until the next call.
   virtual Task<BytesView> recv() = 0;
   // Returns: the rest of the body.
-  // Throws: Error(overloaded) above `bytes_max`; else as recv().
+  // Throws: BodyTooLarge above `bytes_max`; else as recv().
   Task<std::string> read_all(std::size_t bytes_max);
   // The length that the peer has announced, if it has.
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const noexcept = 0;

@@ -24,6 +24,7 @@ class Exchange {
   http1::RequestParser parser;
   std::optional<http1::Failure> failure;  // of reading
   std::optional<Request> request;         // the one being answered
+  std::string handed_body;                // of a request whose handler or middleware runs before the body is read
   const Route* route = nullptr;           // its route
   std::optional<Response> refusal;        // without a route
   std::optional<StreamedBody> streamed;   // the streamed part of a response whose head is written

@@ -68,8 +68,9 @@ Task<> speak(coax::Connection& connection, const Site& site) {
   } catch (const Cancelled&) {
     throw;
   } catch (const Error& error) {
-    if (is_of_peer(error)) throw;
-    failure = std::current_exception();
+    const bool is_after_close = error.kind() == ErrorKind::disconnected && socket.close_sent();
+    if (is_of_peer(error) && !is_after_close) throw;
+    if (!is_after_close) failure = std::current_exception();
   } catch (...) {
     failure = std::current_exception();
   }

@@ -74,14 +74,18 @@ Task<> Http1Connection::read_rest() {
   }
   if (exchange_->failure || ended_ || parser.done()) co_return;
   exchange_->request.reset();  // it refers to the previous position of the head
+  co_await read_body();
+  if (!exchange_->failure && !ended_) make_request(parser.body());
+}
+
+// To its end, into the parser. When it cannot be read, the reason is in exchange_->failure, or the connection has ended.
+Task<> Http1Connection::read_body() {
   if (!reserve_body()) {
-    refuse(Response::text("503 Service Unavailable: too many bodies are being read\n", 503).header("Retry-After", "1"),
-           "too many bodies are being read");
+    exchange_->failure = http1::Failure{.status = 503, .reason = "too many bodies are being read"};
     co_return;
   }
-  if (parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
+  if (exchange_->parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
   co_await read_part(&http1::Parser::done, site_.options().body);
-  if (!exchange_->failure && !ended_) make_request();
 }
 
 // The bound of its memory: the announced length, or the limit.
@@ -117,13 +121,13 @@ Task<> Http1Connection::recv_more() {
 }
 
 // False: the target is malformed.
-bool Http1Connection::make_request() {
+bool Http1Connection::make_request(std::string& body) {
   const http1::Head& head = exchange_->parser.head();
   const RequestHead neutral{.method = head.method,
                             .target = head.target,
                             .fields = head.view(),
                             .protocol = head.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1"};
-  Request& request = exchange_->request.emplace(neutral, exchange_->parser.body(), connection_);
+  Request& request = exchange_->request.emplace(neutral, body, connection_);
   const bool good = RequestAccess::parse(request);
   if (good && exchange_->route != nullptr) RequestAccess::set_route(request, *exchange_->route);
   return good;
@@ -135,7 +139,7 @@ Step Http1Connection::route() {
   exchange_->route = nullptr;
   exchange_->refusal.reset();
   if (parser.head().method == "CONNECT") return refuse({.status = 501, .reason = "no tunnels here"});
-  if (!make_request()) return refuse({.status = 400, .reason = "the target is malformed"});
+  if (!make_request(exchange_->parser.body())) return refuse({.status = 400, .reason = "the target is malformed"});
   Request& request = *exchange_->request;
   const bool is_upgrade = site_.has_websockets() && parser.head().version_minor == 1 &&  // RFC 9110, section 7.8
                           parser.head().has_token("Upgrade", "websocket");
@@ -156,7 +160,8 @@ Step Http1Connection::route() {
   if (parser.done() && parser.body().empty()) return Step::request;
   const auto limited = parser.limit_body(site_.body_bytes_max(*exchange_->route));
   if (!limited) return refuse(limited.error());
-  return exchange_->route->is_streaming() ? Step::handler : Step::request;
+  const bool is_handler_first = exchange_->route->is_streaming() || !exchange_->route->middleware.empty();
+  return is_handler_first ? Step::handler : Step::request;
 }
 
 // For a complete request.
@@ -188,6 +193,7 @@ Response Http1Connection::refusal_of(http1::Failure failure) {
   Response response = Response::text(
       fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
   if (failure.status == 426) response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+  if (failure.status == 503) response.header("Retry-After", "1");
   if (failure.status == 405) response.header("Allow", "GET");  // of a WebSocket
   return response;
 }

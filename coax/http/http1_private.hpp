@@ -58,12 +58,13 @@ class Http1Connection {
 
   Step route();
   Step respond();
-  bool make_request();
+  bool make_request(std::string& body);
   Response refusal_of(http1::Failure failure);
   Step refuse(http1::Failure failure);
   Step refuse(Response&& response, std::string_view reason);
   Step refuse_tls();
   Response accept_websocket(const Request& request);
+  Task<> read_body();
   bool reserve_body();
   void release_body() noexcept;
   Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);

@@ -6,6 +6,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
 #include "coax/http/http1_private.hpp"
 #include "coax/task/scope.hpp"
 
@@ -13,7 +14,7 @@ namespace coax::http {
 
 // --- the body of a request ---
 
-class Http1Connection::Reader final : public BodyReader {
+class Http1Connection::Reader final : public BodyReader, public RequestSource {
  public:
   explicit Reader(Http1Connection& connection) noexcept : http_(connection) {}
 
@@ -23,10 +24,7 @@ class Http1Connection::Reader final : public BodyReader {
     while (parser.body().empty()) {
       if (http_.exchange_->failure) fail();
       if (parser.done()) co_return BytesView();
-      if (http_.ended_) {
-        is_cut_short_ = true;
-        throw Error(ErrorKind::disconnected, "read the body from", peer(), "the connection ended in the middle of it");
-      }
+      if (http_.ended_) fail_cut_short();
       if (parser.expects_continue() && !std::exchange(continued_, true)) {
         co_await http_.connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
       }
@@ -37,6 +35,17 @@ class Http1Connection::Reader final : public BodyReader {
     charge_bytes(part_.size());
     co_return BytesView(part_);
   }
+  BodyReader& body_reader() noexcept override { return *this; }
+  Task<> read_body() override {
+    Exchange& exchange = *http_.exchange_;
+    if (!exchange.parser.done()) {
+      co_await http_.read_body();
+      if (exchange.failure) fail();
+      if (http_.ended_) fail_cut_short();
+    }
+    exchange.handed_body.swap(exchange.parser.body());
+  }
+  Response accept_websocket() override { return http_.accept_websocket(*http_.exchange_->request); }
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
     return http_.exchange_->parser.head().content_length;
   }
@@ -48,10 +57,16 @@ class Http1Connection::Reader final : public BodyReader {
 
  private:
   [[nodiscard]] std::string peer() const { return http_.connection_.peer_name(); }
+  [[noreturn]] void fail_cut_short() {
+    is_cut_short_ = true;
+    throw Error(ErrorKind::disconnected, "read the body from", peer(), "the connection ended in the middle of it");
+  }
   [[noreturn]] void fail() const {
     const http1::Failure& failure = *http_.exchange_->failure;
-    throw Error(failure.status == 408 ? ErrorKind::timed_out : ErrorKind::protocol, "read the body from", peer(),
-                failure.reason);
+    const ErrorKind kind = failure.status == 408   ? ErrorKind::timed_out
+                           : failure.status == 503 ? ErrorKind::overloaded
+                                                   : ErrorKind::protocol;
+    throw Error(kind, "read the body from", peer(), failure.reason);
   }
 
   Http1Connection& http_;
@@ -128,13 +143,16 @@ class Http1Connection::Writer final : public BodyWriter {
 
 Task<> Http1Connection::run_handler() {
   exchange_->parser.keep();
-  make_request();  // it refers to the present position of the head
   const Route& route = *exchange_->route;
+  const bool is_body_read = route.middleware.empty() && !route.is_streaming();
+  exchange_->handed_body.clear();
+  // It refers to the present position of the head.
+  make_request(is_body_read ? exchange_->parser.body() : exchange_->handed_body);
   Request& request = *exchange_->request;
   Reader reader(*this);
   bool is_whole = true;
   try {
-    const Dispatch dispatch(route, &reader, std::move(exchange_->refusal), [&] { return accept_websocket(request); });
+    const Dispatch dispatch(route, reader, std::move(exchange_->refusal));
     Response response = co_await dispatch.run(request);
     Exchange::update_date();
     ended_ = ended_ || !exchange_->parser.done();  // the start of the next request is unknown
@@ -164,6 +182,9 @@ void Http1Connection::write_failure() {
     throw;
   } catch (const Cancelled&) {
     throw;
+  } catch (const BodyTooLarge& error) {
+    refuse({.status = 413, .reason = "the body is too long"});
+    return;
   } catch (const std::exception& error) {
     reason = error.what();
   } catch (...) {
@@ -185,7 +206,8 @@ bool Http1Connection::write(Response&& response) {
   for (const auto& [name, value] : response.headers) {
     if (name.size() == 7) has_upgrade = has_upgrade || equal_ignoring_case(name, "Upgrade");
     if (name.size() == 10 && equal_ignoring_case(name, "Connection")) {
-      ended_ = ended_ || equal_ignoring_case(trim(value), "close");
+      http1::for_each_word(value,
+                           [&](std::string_view word) { ended_ = ended_ || equal_ignoring_case(word, "close"); });
     }
   }
   if (streamed != nullptr && !streamed->producer) {
@@ -208,6 +230,16 @@ bool Http1Connection::write(Response&& response) {
 bool Http1Connection::write_switching(Response&& response) {
   if (!exchange_->parser.done()) {  // RFC 9110, section 7.8: the new protocol begins behind the request
     throw Error(ErrorKind::invalid, "upgrade", connection_.peer_name(), "the body of the request has not been read");
+  }
+  const http1::Head& head = exchange_->parser.head();
+  if (head.version_minor == 0 || !head.has_token("Connection", "upgrade")) {  // and in HTTP/1.0 it means nothing
+    log::info("{} refused: {} is for clients that ask for an upgrade", connection_.peer_name(),
+              exchange_->request->path());
+    Response refusal = Response::text("426 Upgrade Required\n", 426);
+    for (const auto& [name, value] : response.headers) {
+      if (equal_ignoring_case(name, "Upgrade")) refusal.header("Upgrade", value);
+    }
+    return write(std::move(refusal));
   }
   const bool has_function = std::get<Upgrade>(response.body).run || exchange_->route->is_websocket();
   if (response.status != 101 || !has_function) {

@@ -73,12 +73,13 @@ bool RequestAccess::parse(Request& request) {
   return true;
 }
 
+BodyTooLarge::BodyTooLarge(std::size_t bytes_max)
+    : Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max)) {}
+
 Task<std::string> BodyReader::read_all(std::size_t bytes_max) {
   std::string all;
   while (const BytesView bytes = co_await recv()) {
-    if (bytes.size() > bytes_max - all.size()) {
-      throw Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max));
-    }
+    if (bytes.size() > bytes_max - all.size()) throw BodyTooLarge(bytes_max);
     all.append(bytes.text());
   }
   co_return all;

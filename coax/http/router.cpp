@@ -40,6 +40,9 @@ std::vector<std::string> split_pattern(std::string_view pattern) {
 
 void check_pattern(std::string_view pattern, const std::vector<std::string>& segments) {
   for (auto segment = segments.begin(); segment != segments.end(); ++segment) {
+    if (segment->starts_with(':') || *segment == "*" || (segment->starts_with('<') && segment->ends_with('>'))) {
+      refuse(pattern, "a parameter is written {name}, or {name...} for all remaining segments");
+    }
     if (*segment == "." || *segment == "..") refuse(pattern, "clients resolve . and .. before they ask");
     if (segment->empty() && segment + 1 != segments.end()) refuse(pattern, "empty segments are left out of a path");
     if (is_parameter(*segment)) {
@@ -103,10 +106,9 @@ void Router::insert(std::unique_ptr<Route> route) {
   routes_->list.push_back(std::move(route));
 }
 
-Router& Router::use(Middleware middleware) {
+void Router::use_middleware(Middleware middleware) {
   if (!middleware) throw Error(ErrorKind::invalid, "use", "a middleware", "its function is empty");
   routes_->middleware.push_back(std::make_shared<const Middleware>(std::move(middleware)));
-  return *this;
 }
 
 Router& Router::mount(std::string_view prefix, Router router) {

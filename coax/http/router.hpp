@@ -42,7 +42,9 @@ class Next {
 };
 
 // Gets the request before the handler, and the response after it: `co_return co_await next(request)`. It may answer by
-// itself. It is called for WebSockets, too, whose response has the status 101, and for requests without a route.
+// itself. It runs before the body is read: Request::body() is empty until next() has been called, so that a client that
+// is refused has sent nothing but its head. It is called for WebSockets, too, whose response has the status 101, and for
+// requests without a route.
 using Middleware = std::move_only_function<Task<Response>(Request&, Next) const>;
 
 namespace detail {
@@ -164,7 +166,13 @@ class Router {
   // Under its path, with an ETag, so that a browser fetches it once.
   Router& file(const MemoryFile& file);
   // Before all routes of this router, including later ones; in the order of the calls.
-  Router& use(Middleware middleware);
+  template <class F>
+  Router& use(F middleware) {
+    static_assert(std::is_constructible_v<Middleware, F>,
+                  "a middleware takes coax::http::Request& and coax::http::Next and returns Task<Response>");
+    if constexpr (std::is_constructible_v<Middleware, F>) use_middleware(std::move(middleware));
+    return *this;
+  }
   // The routes of another router, with its middleware, below `prefix`: mount("/api", ...).
   Router& mount(std::string_view prefix, Router router);
 
@@ -173,6 +181,7 @@ class Router {
   struct Routes;
   Router& add(std::string_view method, std::string_view pattern, detail::AnyHandler handler, RouteOptions options,
               bool is_empty);
+  void use_middleware(Middleware middleware);
   void insert(std::unique_ptr<struct Route> route);
   std::unique_ptr<Routes> routes_;
 };

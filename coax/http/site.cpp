@@ -115,18 +115,24 @@ Task<Response> Next::operator()(Request& request) const {
 namespace {
 
 Task<Response> ready(Response response) { co_return response; }
-Task<Response> answer_sync(detail::SyncHandler& handler, Request& request) { co_return handler(request); }
 
 }  // namespace
 
 Task<Response> Dispatch::handle(Request& request) const {
   if (refusal_) return ready(std::move(*refusal_));
-  if (auto* const async = std::get_if<detail::AsyncHandler>(&route_.handler)) return (*async)(request);
   if (auto* const streaming = std::get_if<detail::StreamingHandler>(&route_.handler)) {
-    return (*streaming)(request, *reader_);
+    return (*streaming)(request, source_.body_reader());
   }
-  if (auto* const sync = std::get_if<detail::SyncHandler>(&route_.handler)) return answer_sync(*sync, request);
-  return ready(upgrade_());
+  if (route_.is_websocket()) return ready(source_.accept_websocket());
+  auto* const async = std::get_if<detail::AsyncHandler>(&route_.handler);
+  if (async != nullptr && route_.middleware.empty()) return (*async)(request);  // its body is read already
+  return read_and_handle(request);
+}
+
+Task<Response> Dispatch::read_and_handle(Request& request) const {
+  co_await source_.read_body();
+  if (auto* const sync = std::get_if<detail::SyncHandler>(&route_.handler)) co_return (*sync)(request);
+  co_return co_await std::get<detail::AsyncHandler>(route_.handler)(request);
 }
 
 }  // namespace coax::http

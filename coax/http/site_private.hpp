@@ -123,23 +123,34 @@ class Site {
   bool has_websockets_ = false;
 };
 
+// The HTTP connection, as the handler of a request needs it.
+class RequestSource {
+ public:
+  virtual BodyReader& body_reader() noexcept = 0;
+  // Reads the body to its end into Request::body().
+  virtual Task<> read_body() = 0;
+  virtual Response accept_websocket() = 0;
+
+ protected:
+  ~RequestSource() = default;
+};
+
 // The path of a request through middleware to its handler.
 class Dispatch {
  public:
-  // `reader`: for a handler with one; `refusal`: for Site::unrouted(); `upgrade`: makes the response to a WebSocket.
-  Dispatch(const Route& route, BodyReader* reader, std::optional<Response> refusal,
-           std::move_only_function<Response()> upgrade)
-      : route_(route), reader_(reader), refusal_(std::move(refusal)), upgrade_(std::move(upgrade)) {}
+  // `refusal`: for Site::unrouted().
+  Dispatch(const Route& route, RequestSource& source, std::optional<Response> refusal)
+      : route_(route), source_(source), refusal_(std::move(refusal)) {}
   Task<Response> run(Request& request) const;
 
  private:
   friend class Next;
   Task<Response> handle(Request& request) const;
+  Task<Response> read_and_handle(Request& request) const;
 
   const Route& route_;
-  BodyReader* reader_;
+  RequestSource& source_;
   mutable std::optional<Response> refusal_;
-  mutable std::move_only_function<Response()> upgrade_;
 };
 
 // Whether a page of this origin may open a WebSocket here, by the request's Origin.

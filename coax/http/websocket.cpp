@@ -10,6 +10,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 
@@ -133,6 +134,7 @@ bool WebSocket::Recv::take(const Event& event) {
     case Event::Kind::pong: return true;  // that it was received is all it says
     case Event::Kind::close:
       socket_.ended_ = socket_.peer_closed_ = true;
+      socket_.peer_close_code_ = event.code;
       return reply(Opcode::close, close_payload(event.code == close_code::none ? close_code::normal : event.code));
     case Event::Kind::failure: break;
   }
@@ -242,6 +244,17 @@ void WebSocket::check_silence() noexcept {
   stream_.end_input();
 }
 
+Task<> WebSocket::close(std::uint16_t code, std::string_view reason) {
+  if (code != close_code::none && !is_close_code(code)) {
+    throw Error(ErrorKind::invalid, "close the WebSocket to", stream_.peer_name(),
+                fmt::format("the code {} must not be sent; applications have 1000 and 3000 to 4999", code));
+  }
+  if (!is_utf8(reason)) {
+    throw Error(ErrorKind::invalid, "close the WebSocket to", stream_.peer_name(), "the reason is not UTF-8");
+  }
+  return send_close(close_payload(code, reason));
+}
+
 Task<> WebSocket::send_close(std::string payload) {
   if (close_sent_) co_return;
   co_await send(Opcode::close, payload);
@@ -261,6 +274,7 @@ Task<> WebSocket::read_to_close() {
     co_await checkpoint();
     if (const auto event = decoder_.next()) {
       peer_closed_ = event->kind == Event::Kind::close || event->kind == Event::Kind::failure;
+      if (event->kind == Event::Kind::close) peer_close_code_ = event->code;
       continue;
     }
     const Received bytes = co_await timeout(2s, stream_.recv());
@@ -270,7 +284,9 @@ Task<> WebSocket::read_to_close() {
 }
 
 Task<> WebSocket::send(Opcode opcode, BytesView payload) {
-  if (close_sent_) co_return;
+  if (close_sent_) {
+    throw Error(ErrorKind::disconnected, "send to", stream_.peer_name(), "the WebSocket is closed");
+  }
   if (opcode == Opcode::text && !is_utf8(payload)) {
     throw Error(ErrorKind::invalid, "send to", stream_.peer_name(),
                 "a text must be UTF-8; send_binary() takes any bytes");
@@ -286,12 +302,10 @@ Task<> WebSocket::send(Opcode opcode, BytesView payload) {
   co_await stream_.send(pieces);
 }
 
-Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                   std::span<const std::string_view> protocols) {
-  const std::string key = client_key(random_bytes<16>());
-  std::string request;
-  append_upgrade_request(request, host, target, key, protocols);
-  co_await stream.send(request);
+namespace {
+
+// Once the request is sent. Returns: the chosen protocol, and what follows the response.
+Task<Handshake> recv_handshake(Stream& stream, std::string_view key, std::span<const std::string_view> protocols) {
   http1::ResponseParser response("GET");
   BytesView bytes;
   while (!response.head_done() || (response.head().status / 100 == 1 && response.head().status != 101)) {
@@ -307,10 +321,34 @@ Task<std::string> client_handshake(Stream& stream, std::string_view host, std::s
     throw Error(ErrorKind::refused, "open a WebSocket to", stream.peer_name(),
                 fmt::format("the server answered {} {}", status, response.head().reason));
   }
-  if (const auto accepted = check_accept(response.head(), key, protocols); !accepted) {
-    throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
+  const auto accepted = check_accept(response.head(), key, protocols);
+  if (!accepted) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
+  co_return Handshake{.protocol = std::string(*accepted), .early = bytes.string()};
+}
+
+void check_handshake(std::string_view target, std::span<const std::string_view> protocols) {
+  const bool is_target =
+      target.starts_with('/') && std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7F'; });
+  if (!is_target) {
+    throw Error(ErrorKind::invalid, "open a WebSocket at", target,
+                "a target begins with a slash, and has no spaces and only ASCII characters");
   }
-  co_return bytes.string();
+  for (const std::string_view protocol : protocols) {
+    if (http1::is_token(protocol)) continue;
+    throw Error(ErrorKind::invalid, "open a WebSocket with the protocol", protocol, "it is not a token");
+  }
+}
+
+}  // namespace
+
+Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                 std::span<const std::string_view> protocols, Duration limit) {
+  check_handshake(target, protocols);
+  const std::string key = client_key(random_bytes<16>());
+  std::string request;
+  append_upgrade_request(request, host, target, key, protocols);
+  co_await stream.send(request);
+  co_return co_await timeout(limit, recv_handshake(stream, key, protocols));
 }
 
 }  // namespace coax::ws

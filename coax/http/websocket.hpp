@@ -47,14 +47,18 @@ class WebSocket : private Timer {
   // Cancelled: no message is lost.
   class Recv;
   [[nodiscard]] Recv recv() noexcept;
-  // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; else as Stream::send().
+  // Throws: Error(invalid) for a text that is not UTF-8, which a browser would not accept; Error(disconnected) once
+  // either side has sent a close frame; else as Stream::send().
   Task<> send_text(BytesView utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(BytesView bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
-  // Sends a close frame, once; later messages of the peer are ignored.
-  Task<> close(std::uint16_t code = 1000, std::string_view reason = {}) {
-    return send_close(close_payload(code, reason));
-  }
+  // Sends a close frame, once; what the peer still sends is ignored.
+  // Throws: Error(invalid) for a code that must not be sent (section 7.4), and for a reason that is not UTF-8.
+  Task<> close(std::uint16_t code = close_code::normal, std::string_view reason = {});
+  // Why the peer has closed, once recv() has returned an empty Message. Returns: the code of its close frame;
+  // close_code::none for one without a code; close_code::abnormal when none was received: the stream has ended without
+  // one, perhaps inside a message.
+  [[nodiscard]] std::uint16_t peer_close_code() const noexcept { return peer_close_code_; }
   // After close(): waits for the peer's close, for a few seconds. A server that ends the connection earlier may prevent
   // the peer from reading the last bytes (section 7.1.1).
   Task<> wait_closed();
@@ -85,6 +89,7 @@ class WebSocket : private Timer {
   bool close_sent_ = false;
   bool peer_closed_ = false;
   bool ended_ = false;
+  std::uint16_t peer_close_code_ = close_code::abnormal;
 };
 
 // One recv(): an operation, so that a silent client costs no coroutine frame. It receives and decodes until there is a
@@ -124,10 +129,17 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
 
 inline WebSocket::Recv WebSocket::recv() noexcept { return Recv(*this); }
 
-// Opens a WebSocket on a connected stream: sends the request and reads the response.
-// Returns: the bytes that the server sent after its response, for WebSocket's `early`.
-// Throws: Error(refused) with the server's status; Error(protocol); else as the stream.
-Task<std::string> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                   std::span<const std::string_view> protocols = {});
+struct Handshake {
+  std::string protocol;  // the one that the server has chosen; empty: none
+  std::string early;     // bytes that the server sent after its response, for WebSocket's `early`
+};
+
+// Opens a WebSocket on a connected stream: sends the request and reads the response. `target` begins with a slash;
+// `protocols` are offered in this order.
+// Throws: Error(refused) with the server's status; Error(timed_out) when there is no response in time; Error(invalid)
+// for a malformed target or protocol; Error(protocol) for a malformed response; else as the stream.
+Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
+                                 std::span<const std::string_view> protocols = {},
+                                 Duration limit = std::chrono::seconds(30));
 
 }  // namespace coax::ws

@@ -18,7 +18,11 @@ namespace coax {
 namespace {
 thread_local Loop* current_loop = nullptr;  // its turn is in progress, or it was entered
 thread_local unsigned running_loops = 0;
-thread_local std::vector<std::shared_ptr<detail::LoopLife>> made_loops;
+thread_local bool has_ended = false;  // the thread: its list of loops is destroyed, while globals are still to come
+struct MadeLoops : std::vector<std::shared_ptr<detail::LoopLife>> {
+  ~MadeLoops() { has_ended = true; }
+};
+thread_local MadeLoops made_loops;
 
 Loop* loop_of(detail::LoopLife& life) {
   const std::scoped_lock lock(life.mutex);
@@ -29,7 +33,7 @@ Loop* loop_of(detail::LoopLife& life) {
 Loop* find_current() {
   if (current_loop != nullptr) [[likely]]
     return current_loop;
-  while (!made_loops.empty()) {
+  while (!has_ended && !made_loops.empty()) {
     if (Loop* const loop = loop_of(*made_loops.back())) return loop;
     made_loops.pop_back();
   }

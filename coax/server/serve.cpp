@@ -197,6 +197,10 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     if (why) std::rethrow_exception(why);
   } catch (const Cancelled&) {
     connection.set_reason(CloseReason::shutting_down);
+  } catch (const IncompleteRead& error) {  // the peer may still read what was sent before
+    connection.set_reason(CloseReason::protocol);
+    log::info("{}: {}", connection.peer_name(), error.what());
+    level = log::Level::debug;
   } catch (const Error& error) {
     const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));

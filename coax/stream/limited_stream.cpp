@@ -58,15 +58,50 @@ bool LimitedStream::start(RecvOp& op) noexcept {
     loop().timers().start(recv_timer_, recv_.free_at);
     return false;
   }
+  return start_now(op);
+}
+
+bool LimitedStream::start_now(RecvOp& op) noexcept {
+  if (!unread_.empty() && !input_ended_) {
+    take_unread(op);
+    return true;
+  }
+  if (op.kind == Op::Kind::recv_into) op.into().size = std::min(op.into().size, recv_bytes_max());
   if (!Layer::start(op)) return false;
-  if (op.result > 0) recv_.charge(static_cast<std::size_t>(op.result), loop().now());
+  limit_received(op);
   return true;
+}
+
+std::size_t LimitedStream::recv_bytes_max() const noexcept {
+  return recv_.bytes_per_second == 0 ? SIZE_MAX : piece_bytes(recv_.bytes_per_second);
+}
+
+// The stream below lends more than the rate allows: the remaining bytes stay lent until its next recv.
+void LimitedStream::limit_received(RecvOp& op) noexcept {
+  if (op.result <= 0) return;
+  const auto count = static_cast<std::size_t>(op.result);
+  const std::size_t allowed = std::min(count, recv_bytes_max());
+  if (op.kind == Op::Kind::recv) unread_ = std::span(op.lent().data, count).subspan(allowed);
+  op.result = static_cast<std::int32_t>(allowed);
+  recv_.charge(allowed, loop().now());
+}
+
+void LimitedStream::take_unread(RecvOp& op) noexcept {
+  std::size_t count = std::min(unread_.size(), recv_bytes_max());
+  if (op.kind == Op::Kind::recv) {
+    op.lent() = {.buffer = nullptr, .data = unread_.data()};
+  } else {
+    count = std::min(count, op.into().size);
+    std::ranges::copy(unread_.first(count), op.into().data);
+  }
+  op.result = static_cast<std::int32_t>(count);
+  unread_ = unread_.subspan(count);
+  recv_.charge(count, loop().now());
 }
 
 bool LimitedStream::start_delayed() noexcept {
   RecvOp* const op = std::exchange(delayed_, nullptr);
-  if (op == nullptr || !Layer::start(*op)) return false;
-  if (op->result > 0) recv_.charge(static_cast<std::size_t>(op->result), loop().now());
+  if (op == nullptr || !start_now(*op)) return false;
   complete_ = op;
   return true;
 }
@@ -87,7 +122,7 @@ void LimitedStream::complete(RecvOp& op) noexcept {
     return;
   }
   Layer::complete(op);
-  if (op.result > 0) recv_.charge(static_cast<std::size_t>(op.result), loop().now());
+  limit_received(op);
 }
 
 void LimitedStream::cancel(RecvOp& op) noexcept {
@@ -102,7 +137,13 @@ void LimitedStream::cancel(RecvOp& op) noexcept {
 
 void LimitedStream::end_input() noexcept {
   Layer::end_input();
+  input_ended_ = true;
   interrupt_recv();
+}
+
+void LimitedStream::reopen_input() noexcept {
+  Layer::reopen_input();
+  input_ended_ = false;
 }
 
 // --- sending ---
@@ -213,6 +254,7 @@ void LimitedStream::cancel(SendOp& op) noexcept {
 // --- closing ---
 
 void LimitedStream::interrupt() noexcept {
+  unread_ = {};
   interrupt_recv();
   send_timer_.unlink();
   while (!sends_.empty()) complete_send(sends_.front(), EBADF);

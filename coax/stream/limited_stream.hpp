@@ -15,8 +15,8 @@ struct StreamRates {
   std::optional<std::size_t> send_bytes_per_second = {};
 };
 
-// Sends in pieces of a twentieth of a second, at most 64 KiB. After a recv() of many bytes the next one waits until the
-// average meets the rate; the kernel's buffer then fills, which slows down the peer.
+// Sends and receives in pieces of a twentieth of a second, at most 64 KiB. The buffer of the stream below fills meanwhile,
+// which slows down the peer.
 class LimitedStream final : public Layer {
  public:
   // Throws: Error(invalid) for a rate of 0.
@@ -27,6 +27,7 @@ class LimitedStream final : public Layer {
   void close() noexcept override;
   void abort() noexcept override;
   void end_input() noexcept override;
+  void reopen_input() noexcept override;
   bool start(RecvOp& op) noexcept override;
   void complete(RecvOp& op) noexcept override;
   void cancel(RecvOp& op) noexcept override;
@@ -53,6 +54,10 @@ class LimitedStream final : public Layer {
     LimitedStream* of = nullptr;
   };
 
+  [[nodiscard]] bool start_now(RecvOp& op) noexcept;
+  [[nodiscard]] std::size_t recv_bytes_max() const noexcept;
+  void limit_received(RecvOp& op) noexcept;
+  void take_unread(RecvOp& op) noexcept;
   [[nodiscard]] bool start_delayed() noexcept;  // true: complete_ is the completed operation
   void recv_delay_is_over() noexcept;
   void interrupt_recv() noexcept;  // no more bytes: the input has ended, or the stream is closed
@@ -66,6 +71,8 @@ class LimitedStream final : public Layer {
 
   Rate recv_;
   Rate send_;
+  std::span<char> unread_;  // received, lent by the stream below, and not yet returned
+  bool input_ended_ = false;
   RecvOp* delayed_ = nullptr;   // waits for the rate
   RecvOp* complete_ = nullptr;  // completed before the loop calls it
   OwnTimer<&LimitedStream::recv_delay_is_over> recv_timer_{*this};

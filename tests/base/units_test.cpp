@@ -48,6 +48,8 @@ TEST(FormatSize, takes_the_largest_unit_that_divides) {
 
 TEST(FormatDuration, takes_the_largest_unit_that_divides) {
   EXPECT_EQ(coax::format_duration(0s), "0s");
+  EXPECT_EQ(coax::format_duration(120us), "120us");
+  EXPECT_EQ(coax::format_duration(1ns), "1us");
   EXPECT_EQ(coax::format_duration(30s), "30s");
   EXPECT_EQ(coax::format_duration(1500ms), "1500ms");
   EXPECT_EQ(coax::format_duration(90s), "90s");

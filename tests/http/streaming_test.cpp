@@ -133,7 +133,7 @@ TEST_F(HttpStreaming, a_body_above_the_limit_is_413) {
       answer(counting_app({.body_bytes_max = 4}), "POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
           .starts_with("HTTP/1.1 413 "));
   EXPECT_TRUE(answer(counting_app(), "POST /all HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde")
-                  .starts_with("HTTP/1.1 500 "));
+                  .starts_with("HTTP/1.1 413 "));
   EXPECT_EQ(body_of(answer(counting_app(), "POST /all HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd")), "abcd");
 }
 
@@ -382,13 +382,72 @@ TEST_F(HttpStreaming, an_upgrade_needs_the_whole_request) {
     });
     return app;
   };
-  const std::string head = "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: ";
+  const std::string head = "POST /up HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: shout\r\nContent-Length: ";
   EXPECT_TRUE(answer(make(), head + "5\r\n\r\nhe").starts_with("HTTP/1.1 500 "));
   EXPECT_EQ(answer(make(), head + "0\r\n\r\nhe"),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: shout\r\nConnection: Upgrade\r\n\r\nhe!");
 }
 
+// RFC 9110, section 7.8: a server ignores Upgrade in HTTP/1.0, and does not upgrade without one.
+TEST_F(HttpStreaming, an_upgrade_that_was_not_requested_is_426) {
+  const auto make = [] {
+    App app = bare();
+    app.get("/up", [](Request&) {
+      Response response{.status = 101, .headers = {{"Upgrade", "shout"}}};
+      response.body = http::Upgrade{[](Connection&, std::string) -> Task<> { co_return; }};
+      return response;
+    });
+    return app;
+  };
+  for (const std::string_view request :
+       {"GET /up HTTP/1.1\r\nHost: a\r\n\r\n", "GET /up HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n"}) {
+    const std::string text = answer(make(), std::string(request));
+    EXPECT_TRUE(text.starts_with("HTTP/1.1 426 ")) << text;
+    EXPECT_NE(text.find("\r\nUpgrade: shout\r\n"), std::string::npos) << text;
+  }
+}
+
+TEST_F(HttpStreaming, close_among_the_options_of_connection_closes) {
+  App app = bare();
+  app.get("/", [](Request&) { return Response::text("x").header("Connection", "X-Foo, close"); });
+  EXPECT_NE(get(std::move(app), "/").find("\r\nConnection: close\r\n"), std::string::npos);
+}
+
 // --- middleware ---
+
+// Before any byte of the body is accepted, and without 100 Continue.
+TEST_F(HttpStreaming, a_middleware_refuses_before_the_body_is_read) {
+  const auto make = [](bool is_async) {
+    App app = bare();
+    app.use([](Request& request, http::Next next) -> Task<Response> {
+      EXPECT_EQ(request.body(), "");
+      if (request.header("X-Key").empty()) co_return Response::text("no key\n", 403);
+      Response response = co_await next(request);
+      EXPECT_EQ(request.body(), "abc");
+      co_return response;
+    });
+    if (is_async) {
+      app.post("/", [](Request& request) -> Task<Response> { co_return Response::text(request.body()); });
+    } else {
+      app.post("/", [](Request& request) { return Response::text(request.body()); });
+    }
+    return app;
+  };
+  for (const bool is_async : {false, true}) {
+    const auto ask = [&](std::string_view fields, std::string_view body) {
+      return answer(make(is_async),
+                    fmt::format("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n{}\r\n{}", fields, body));
+    };
+    const std::string refused = ask("Expect: 100-continue\r\n", "");
+    EXPECT_TRUE(refused.starts_with("HTTP/1.1 403 ")) << refused;
+    EXPECT_NE(refused.find("\r\nConnection: close\r\n"), std::string::npos) << refused;
+    EXPECT_TRUE(ask("", "abc").starts_with("HTTP/1.1 403 "));
+    for (const std::string_view fields : {"X-Key: k\r\n", "X-Key: k\r\nExpect: 100-continue\r\n"}) {
+      const std::string accepted = ask(fields, "abc");
+      EXPECT_TRUE(accepted.starts_with("HTTP/1.1 ") && accepted.ends_with("\r\n\r\nabc")) << accepted;
+    }
+  }
+}
 
 namespace {
 
@@ -520,7 +579,7 @@ TEST_F(HttpRouter, mounts_below_a_prefix) {
 
 TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
   const auto say = [](Request&) { return Response::text("x"); };
-  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}"}) {
+  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}", "/:id", "/<id>", "/of/<int:id>", "/of/*"}) {
     Router router;
     EXPECT_THROW(router.get(pattern, say), Error) << pattern;
   }
@@ -548,8 +607,8 @@ TEST_F(HttpStreaming, a_websocket_sees_its_request_and_a_client_masks) {
     });
     const Handler handler = http::handler(std::move(app));
     const auto ask = [&]() -> Task<> {
-      auto early = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
-      ws::WebSocket socket(*client, ws::Role::client, {}, early);
+      const auto handshake = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
+      ws::WebSocket socket(*client, ws::Role::client, {}, handshake.early);
       co_await socket.send_text("hello");
       EXPECT_EQ((co_await socket.recv()).data.text(), "/rooms/of mine of mine a.example");
       const std::string long_one(100'000, 'x');

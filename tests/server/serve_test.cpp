@@ -71,6 +71,25 @@ TEST_F(Serve, runs_the_handler_per_connection_until_cancelled) {
   });
 }
 
+// The peer still reads: a reset would destroy the answer that is on its way.
+TEST_F(Serve, peer_that_closes_inside_a_message_gets_earlier_answers) {
+  run([]() -> Task<> {
+    constexpr std::size_t answer_bytes = 8_MiB;
+    Server server({}, [](Stream& peer) -> Task<> {
+      const std::string answer(answer_bytes, 'x');
+      co_await peer.recv_exactly(4);
+      co_await peer.send(answer);
+      co_await peer.recv_exactly(10);
+    });
+    const auto client = co_await server.connect();
+    co_await client->send("get\nabc");
+    co_await client->shutdown_send();
+    co_await some_turns();
+    EXPECT_EQ((co_await text_of(read_to_end(*client))).size(), answer_bytes);
+    co_await server.stop();
+  });
+}
+
 TEST_F(Serve, connection_has_the_address_of_its_peer) {
   run([]() -> Task<> {
     std::vector<Endpoint> peers;

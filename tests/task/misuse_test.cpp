@@ -238,6 +238,20 @@ TEST(MisuseDeath, stream_and_listener_that_outlive_their_loop_abort) {
       "a listener is destroyed after its loop has ended");
 }
 
+// When globals are destroyed, the thread's own list of loops is gone already.
+TEST(MisuseDeath, global_stream_that_outlives_its_loop_aborts) {
+  EXPECT_EXIT(
+      {
+        static std::unique_ptr<Stream> kept;
+        run([&]() -> Task<> {
+          kept = memory_stream_pair().first;
+          co_return;
+        });
+        std::exit(0);
+      },
+      testing::KilledBySignal(SIGABRT), "a stream is destroyed after its loop has ended");
+}
+
 TEST(MisuseDeath, event_destroyed_while_a_task_waits_aborts) {
   EXPECT_DEATH(run([]() -> Task<> {
                  auto event = std::make_unique<Event>();

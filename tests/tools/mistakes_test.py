@@ -70,6 +70,7 @@ BytesView bytes = co_await stream.recv(); consume(bytes);
 consume(text());
 const std::vector<char> own = chars(); BytesView bytes(own); consume(bytes.first(1));
 co_await race(stream.recv(), event.wait());
+char buffer[8]{}; co_await stream.send(std::span(buffer)); co_await stream.send(BytesView(buffer, 3)); consume("literal");
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 const auto empty = []() -> Task<std::vector<int>> { co_return {}; }; (void)(co_await empty());
 int value = co_await future; group.spawn(nothing()); (void)value;
@@ -84,6 +85,9 @@ WRONG_HANDLERS = {
     "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",
     'http::App app; app.get("/", [](http::Request&) { return ""; });': "for a text return coax::http::Response::text",
     'http::App app; app.post("/", [] { return http::Response(); });': "a route's handler takes coax::http::Request&",
+    "http::App app; app.use([](http::Request&) { return http::Response(); });":
+        "a middleware takes coax::http::Request& and coax::http::Next",
+    "char buffer[8]{}; co_await stream.send(buffer);": "deleted",  # it would send 7 bytes, whatever is in them
 }
 
 

@@ -1,7 +1,9 @@
 // WebSocket::recv() is an operation: what it does while it waits for bytes, for room for a pong, for its next turn.
+#include "coax/http/websocket.hpp"
+
 #include <gtest/gtest.h>
 
-#include "coax/http/websocket.hpp"
+#include "coax/http/app.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/test/random.hpp"
@@ -178,5 +180,107 @@ TEST(WebSocketRecv, cancelled_while_it_waits_for_its_turn_loses_no_message) {
     }
     EXPECT_EQ(got, messages);
     EXPECT_GT(cancelled, 0);
+  });
+}
+
+// --- the end ---
+
+TEST(WebSocketClose, tells_how_the_peer_has_closed) {
+  struct Case {
+    std::string sent;
+    std::uint16_t code;
+  };
+  for (const Case& end :
+       {Case{frame(ws::Opcode::close, "\x03\xe9reason"), 1001}, Case{frame(ws::Opcode::close, ""), 1005},
+        Case{"", 1006}, Case{frame(ws::Opcode::text, "half").substr(0, 8), 1006}}) {
+    on([&](SimNetwork&) -> Task<> {
+      auto [near, far] = memory_stream_pair();
+      ws::WebSocket socket(*near, ws::Role::server);
+      EXPECT_EQ(socket.peer_close_code(), 1006);
+      co_await far->send(end.sent);
+      co_await far->shutdown_send();
+      EXPECT_FALSE(co_await socket.recv());
+      EXPECT_EQ(socket.peer_close_code(), end.code);
+    });
+  }
+}
+
+TEST(WebSocketClose, refuses_codes_and_reasons_that_must_not_be_sent) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    ws::WebSocket socket(*near, ws::Role::server);
+    const auto close = [&](std::uint16_t code, std::string_view reason) -> Task<> {
+      co_await socket.close(code, reason);
+    };
+    for (const std::uint16_t code : std::initializer_list<std::uint16_t>{0, 999, 1004, 1006, 1015, 2999, 5000}) {
+      EXPECT_EQ(co_await outcome(close(code, "")), "invalid") << code;
+    }
+    EXPECT_EQ(co_await outcome(close(1000, "\xff")), "invalid");
+    EXPECT_EQ(co_await outcome(close(3000, "reason")), "done");
+    EXPECT_EQ(co_await far->recv_exactly(10), "\x88\x08\x0b\xb8reason");
+  });
+}
+
+TEST(WebSocketClose, a_send_after_it_throws) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    ws::WebSocket socket(*near, ws::Role::server);
+    co_await far->send(frame(ws::Opcode::close, "\x03\xe8"));
+    EXPECT_FALSE(co_await socket.recv());
+    EXPECT_EQ(co_await text_of_error(socket.send_text("late")), "send to memory: the WebSocket is closed");
+    EXPECT_EQ(co_await outcome(socket.close()), "done");
+  });
+}
+
+// A handler that reads in one task and sends in another ends when the client closes, and its connection ends in order.
+TEST(WebSocketClose, ends_a_handler_that_sends_without_end) {
+  on([](SimNetwork&) -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    http::App app;
+    app.websocket("/", [](ws::WebSocket& socket) -> Task<> {
+      const auto read = [&]() -> Task<> {
+        while (co_await socket.recv()) {
+        }
+      };
+      const auto push = [&]() -> Task<> {
+        while (true) {
+          co_await socket.send_text("tick");
+          co_await sleep(50ms);
+        }
+      };
+      co_await all(read(), push());
+    });
+    const Handler handler = http::handler(std::move(app));
+    Connection connection(*server, 1);
+    const auto ask = [&]() -> Task<> {
+      const auto handshake = co_await ws::client_handshake(*client, "a", "/");
+      ws::WebSocket socket(*client, ws::Role::client, {}, handshake.early);
+      EXPECT_EQ((co_await socket.recv()).data.text(), "tick");
+      co_await socket.close(1001);
+      co_await socket.wait_closed();
+      EXPECT_EQ(socket.peer_close_code(), 1001);
+    };
+    std::string end;
+    const auto serve = [&]() -> Task<> { end = co_await outcome(handler(connection)); };
+    co_await timeout(5s, all(serve(), ask()));
+    EXPECT_EQ(end, "done");
+  });
+}
+
+TEST(WebSocketHandshake, has_a_time_limit) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", {}, 3s)), "timed_out");
+  });
+}
+
+TEST(WebSocketHandshake, refuses_malformed_targets_and_protocols) {
+  on([](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    for (const std::string_view target : {"", "a", "/a b", "/\r\nX: y", "/\x7f"}) {
+      EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", target)), "invalid") << target;
+    }
+    const std::array<std::string_view, 1> protocols{"c d"};
+    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", protocols)), "invalid");
   });
 }
