@@ -22,9 +22,7 @@ coax::Task<> count(BodyWriter& body) {
   }
 }
 
-coax::Task<> events(BodyWriter& body) {
-  co_await coax::race(count(body), body.wait_disconnected(), draining.wait());
-}
+coax::Task<> events(BodyWriter& body) { co_await coax::race(count(body), body.wait_disconnected(), draining.wait()); }
 
 coax::Task<> serve(const coax::Arguments& words) {
   coax::http::App app;

@@ -68,9 +68,9 @@ struct SendOp : Completion {
   }
   [[nodiscard]] std::span<const BytesView> pieces() const noexcept { return is_list_ ? list_ : std::span(&single_, 1); }
 
-  std::size_t total = 0;
-  std::size_t sent = 0;
-  int error = 0;  // errno
+  std::size_t total = 0;  // bytes of all pieces
+  std::size_t sent = 0;   // of them; after an error, whether a part was sent
+  int error = 0;          // errno
   Then then = Then::nothing;
   State state = State::pending;
 
@@ -152,13 +152,23 @@ class Stream {
 
   // --- For layers (layer.hpp) and implementations; programs await the calls above instead. ---
 
-  // Returns: true when the operation is complete. Otherwise the loop calls op.done() in a later turn, and its receiver
-  // calls complete() first. complete() of the stream that start() was called on fills in the result.
+  // Starts an operation.
+  // Returns: true when it is complete, with its result in `op`: done() is not called. Otherwise the loop calls op.done()
+  // in a later turn. A second receive completes at once with -EBUSY; several sends are written in the order of start().
+  // Lifetime: `op`, and the bytes of a send, must live until it is complete.
   virtual bool start(RecvOp& op) noexcept = 0;
+  // Fills in the result of an operation for which start() returned false. Called once, by the receiver of op.done(),
+  // on the stream that start() was called on. Received bytes leave the stream here, so that a cancelled receive leaves
+  // them for the next one.
   virtual void complete(RecvOp& op) noexcept = 0;
+  // Asks an operation in progress to end. It does not call op.done(): the loop does so later, as without cancel().
+  // A receive ends with -ECANCELED. Bytes that have arrived stay for the next receive, since the caller drops the result
+  // of a cancelled task.
   virtual void cancel(RecvOp& op) noexcept = 0;
   virtual bool start(SendOp& op) noexcept = 0;
   virtual void complete(SendOp& op) noexcept { (void)op; }
+  // A send that is complete keeps its result. Otherwise it ends with ECANCELED; if a part of it was sent, every later
+  // send fails with EPIPE, since the peer could not make sense of it.
   virtual void cancel(SendOp& op) noexcept = 0;
   // Throws what an operation with this error throws: `reason` is an errno value or stream_truncated.
   [[noreturn]] void fail(int reason, const char* operation) const;

@@ -5,12 +5,12 @@
 #include <memory>
 
 #include "coax/sim/sim.hpp"
-#include "coax/stream/layer.hpp"
 #include "coax/stream/limited_stream.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/recording_stream.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/test/stream_pair.hpp"
+#include "examples/tests/end_marked_stream.hpp"
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
@@ -137,71 +137,6 @@ inline Task<StreamPair> layered_unix_pair() {
   pair.near = recorded(with_rates(std::move(pair.near)));
   pair.far = with_rates(recorded(std::move(pair.far)));
   co_return pair;
-}
-
-// As TLS 1.2: the end is marked, and there is no half-close. The mark is transferred beside the bytes.
-class EndMarked final : public Layer {
- public:
-  struct Marks {
-    bool near = false;
-    bool far = false;
-  };
-  EndMarked(Below below, std::shared_ptr<Marks> marks, bool is_near)
-      : Layer(std::move(below)),
-        marks_(std::move(marks)),
-        own_(is_near ? marks_->near : marks_->far),
-        peers_(is_near ? marks_->far : marks_->near) {}
-
-  void close() noexcept override {
-    own_ = true;
-    Layer::close();
-  }
-  void truncate() noexcept { Layer::close(); }
-  void end_input() noexcept override {
-    wants_input_ = false;
-    Layer::end_input();
-  }
-  void reopen_input() noexcept override {
-    wants_input_ = true;
-    Layer::reopen_input();
-  }
-  bool start(RecvOp& op) noexcept override {
-    if (!Layer::start(op)) return false;
-    check(op);
-    return true;
-  }
-  void complete(RecvOp& op) noexcept override {
-    Layer::complete(op);
-    check(op);
-  }
-  bool start(SendOp& op) noexcept override {
-    if (op.then == SendOp::Then::shutdown) {
-      own_ = true;
-      end_input();
-    }
-    return Layer::start(op);
-  }
-  using Layer::complete;
-
- private:
-  void check(RecvOp& op) const noexcept {
-    if (op.result == 0 && wants_input_ && !peers_) op.result = -stream_truncated;
-  }
-
-  std::shared_ptr<Marks> marks_;
-  bool& own_;
-  bool& peers_;
-  bool wants_input_ = true;
-};
-inline Task<StreamPair> end_marked_pair() {
-  auto [near, far] = memory_stream_pair();
-  const auto marks = std::make_shared<EndMarked::Marks>();
-  co_return StreamPair{.near = std::make_unique<EndMarked>(std::move(near), marks, true),
-                       .far = std::make_unique<EndMarked>(std::move(far), marks, false),
-                       .truncate_far = [](StreamPair& pair) -> Task<> {
-                         dynamic_cast<EndMarked&>(*pair.far).truncate();
-                         co_return;
-                       }};
 }
 
 inline constexpr StreamKind stream_kinds[] = {{"tcp", tcp_pair},
