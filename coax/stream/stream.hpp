@@ -153,8 +153,8 @@ class Stream {
   // --- For layers (layer.hpp) and implementations; programs await the calls above instead. ---
 
   // Starts an operation.
-  // Returns: true when it is complete, with its result in `op`: done() is not called. Otherwise the loop calls op.done()
-  // in a later turn. A second receive completes at once with -EBUSY; several sends are written in the order of start().
+  // Returns: true when it is complete, with its result in `op`, and then done() is not called. Otherwise the loop calls
+  // op.done() in a later turn. A second receive completes at once with -EBUSY; several sends are written in the order of start().
   // Lifetime: `op`, and the bytes of a send, must live until it is complete.
   virtual bool start(RecvOp& op) noexcept = 0;
   // Fills in the result of an operation for which start() returned false. Called once, by the receiver of op.done(),
@@ -162,8 +162,8 @@ class Stream {
   // them for the next one.
   virtual void complete(RecvOp& op) noexcept = 0;
   // Asks an operation in progress to end. It does not call op.done(): the loop does so later, as without cancel().
-  // A receive ends with -ECANCELED. Bytes that have arrived stay for the next receive, since the caller drops the result
-  // of a cancelled task.
+  // A receive ends with -ECANCELED, and bytes that have arrived stay for the next one, since the caller drops the
+  // result of a cancelled task.
   virtual void cancel(RecvOp& op) noexcept = 0;
   virtual bool start(SendOp& op) noexcept = 0;
   virtual void complete(SendOp& op) noexcept { (void)op; }
