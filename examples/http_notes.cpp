@@ -31,17 +31,17 @@ Response delete_note(Request& request) {
   return {.status = 204};
 }
 
-void log_request(const Request& request, int status) {
-  coax::log::info("{} {} {} {}", request.connection().peer_name(), request.method(), request.path(), status);
+void log_request(const Request& request, std::string_view outcome) {
+  coax::log::info("{} {} {}: {}", request.connection().peer_name(), request.method(), request.path(), outcome);
 }
 
 coax::Task<Response> log_requests(Request& request, Next next) {
   try {
     Response response = co_await next(request);
-    log_request(request, response.status);
+    log_request(request, std::to_string(response.status));
     co_return response;
-  } catch (const std::exception&) {
-    log_request(request, 500);  // the answer to an exception of a handler
+  } catch (const std::exception& error) {
+    log_request(request, error.what());  // the server answers 500, or 4xx for a body that cannot be read
     throw;
   }
 }

@@ -154,7 +154,8 @@ class Stream {
 
   // Starts an operation.
   // Returns: true when it is complete, with its result in `op`, and then done() is not called. Otherwise the loop calls
-  // op.done() in a later turn. A second receive completes at once with -EBUSY; several sends are written in the order of start().
+  // op.done() in a later turn. A second receive completes at once with -EBUSY; several sends are written in the order
+  // of the calls.
   // Lifetime: `op`, and the bytes of a send, must live until it is complete.
   virtual bool start(RecvOp& op) noexcept = 0;
   // Fills in the result of an operation for which start() returned false. Called once, by the receiver of op.done(),
