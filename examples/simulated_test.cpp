@@ -12,7 +12,7 @@ coax::Task<> echo(coax::Stream& peer) {
 coax::Task<> client(coax::SimNetwork& network, coax::Endpoint server) {
   const auto stream = co_await coax::test::connect(network, "10.0.0.2", server);
   network.partition("10.0.0.1", "10.0.0.2");
-  co_await stream->send("hello");  // TCP will try again
+  co_await stream->send("hello");  // into the send buffer; TCP retransmits it until it arrives
   co_await coax::sleep(30s);       // of the network's time, not of yours
   network.heal();
   const std::string answer = co_await stream->recv_exactly(5);
