@@ -78,7 +78,8 @@ Task<> Http1Connection::read_rest() {
   if (!exchange_->failure && !ended_) make_request(parser.body());
 }
 
-// To its end, into the parser. When it cannot be read, the reason is in exchange_->failure, or the connection has ended.
+// To its end, into the parser. When it cannot be read, the reason is in exchange_->failure, or the connection has
+// ended.
 Task<> Http1Connection::read_body() {
   if (!reserve_body()) {
     exchange_->failure = http1::Failure{.status = 503, .reason = "too many bodies are being read"};

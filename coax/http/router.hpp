@@ -43,8 +43,8 @@ class Next {
 
 // Gets the request before the handler, and the response after it: `co_return co_await next(request)`. It may answer by
 // itself. It runs before the body is read: Request::body() is empty until next() has been called, so that a client that
-// is refused has sent nothing but its head. It is called for WebSockets, too, whose response has the status 101, and for
-// requests without a route.
+// is refused has sent nothing but its head. It is called for WebSockets, too, whose response has the status 101, and
+// for requests without a route.
 using Middleware = std::move_only_function<Task<Response>(Request&, Next) const>;
 
 namespace detail {

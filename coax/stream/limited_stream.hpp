@@ -15,8 +15,8 @@ struct StreamRates {
   std::optional<std::size_t> send_bytes_per_second = {};
 };
 
-// Sends and receives in pieces of a twentieth of a second, at most 64 KiB. The buffer of the stream below fills meanwhile,
-// which slows down the peer.
+// Sends and receives in pieces of a twentieth of a second, at most 64 KiB. The buffer of the stream below fills
+// meanwhile, which slows down the peer.
 class LimitedStream final : public Layer {
  public:
   // Throws: Error(invalid) for a rate of 0.

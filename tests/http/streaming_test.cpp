@@ -579,7 +579,8 @@ TEST_F(HttpRouter, mounts_below_a_prefix) {
 
 TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
   const auto say = [](Request&) { return Response::text("x"); };
-  for (const char* pattern : {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}", "/:id", "/<id>", "/of/<int:id>", "/of/*"}) {
+  for (const char* pattern :
+       {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}", "/:id", "/<id>", "/of/<int:id>", "/of/*"}) {
     Router router;
     EXPECT_THROW(router.get(pattern, say), Error) << pattern;
   }

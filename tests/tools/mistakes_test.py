@@ -70,7 +70,7 @@ BytesView bytes = co_await stream.recv(); consume(bytes);
 consume(text());
 const std::vector<char> own = chars(); BytesView bytes(own); consume(bytes.first(1));
 co_await race(stream.recv(), event.wait());
-char buffer[8]{}; co_await stream.send(std::span(buffer)); co_await stream.send(BytesView(buffer, 3)); consume("literal");
+char bytes[8]{}; co_await stream.send(std::span(bytes)); co_await stream.send(BytesView(bytes, 3)); consume("literal");
 group.spawn([own = text()]() -> Task<> { co_await nothing(); });
 const auto empty = []() -> Task<std::vector<int>> { co_return {}; }; (void)(co_await empty());
 int value = co_await future; group.spawn(nothing()); (void)value;
