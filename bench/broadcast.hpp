@@ -1,6 +1,6 @@
-// A room with many members, one of whom publishes: it keeps some messages under way, and one counts as finished when
-// all members have it. All must read the same bytes: the first to read a message finds in it what was published, and
-// every other member's bytes are compared with those. In the end each member must have all, and nothing more.
+// A room with many members, one of which publishes: it keeps some messages in flight, and a message is complete when
+// all members have it. The first member to receive a message compares it with the published one; the bytes of all
+// others are compared with those of the first. At the end each member must have all messages, and nothing more.
 #pragma once
 
 #include "bench/generator.hpp"
@@ -8,23 +8,23 @@
 
 namespace bench {
 
-// How a member speaks: in lines over TCP; in text messages of a WebSocket, which everybody gets back as they are; or
-// over the WebSocket of the hub, in JSON (docs/protocols.md).
+// The protocol of a member: lines over TCP; text messages of a WebSocket, which are sent to all unchanged; or JSON over
+// the WebSocket of the hub (docs/protocols.md).
 class Wire {
  public:
   Wire(bool websocket, bool join) : websocket_(websocket), join_(join) {}
 
-  // What is sent as soon as it is connected.
+  // Sent when it is connected.
   [[nodiscard]] std::string greeting(std::size_t index) const {
     return websocket_ ? websocket::upgrade(join_ ? "/ws" : "/room") : "m" + std::to_string(index) + "\n";
   }
-  // What is sent when the server has greeted.
+  // Sent after the server's greeting.
   [[nodiscard]] std::string joining(std::size_t index) const {
     return join_
                ? websocket::from_client(websocket::text, R"({"type":"join","nick":"m)" + std::to_string(index) + "\"}")
                : "";
   }
-  // The size of the server's greeting; 0: it is not whole yet.
+  // The size of the server's greeting; 0: it is not complete.
   [[nodiscard]] std::size_t greeted(std::string_view bytes) const {
     const std::string_view start = websocket_ ? "HTTP/1.1 101 " : "NICK";
     if (bytes.size() < start.size()) return 0;
@@ -37,7 +37,7 @@ class Wire {
     if (!websocket_) return text + "\n";
     return websocket::from_client(websocket::text, join_ ? R"({"type":"message","text":")" + text + "\"}" : text);
   }
-  // The size of the first message; 0: it is not whole yet.
+  // The size of the first message; 0: it is not complete.
   [[nodiscard]] std::size_t message(std::string_view bytes) const {
     return websocket_ ? websocket::parse(bytes).size : bytes.find('\n') + 1;
   }
@@ -117,9 +117,9 @@ class Broadcast {
     }
   }
 
-  // --- before the measuring: everybody is in, and has read the joins ---
+  // --- before the measurement: all have joined, and have read the joins ---
 
-  // Servers differ in what they tell of comings; a probe that has reached all is a place in the stream that all share.
+  // Servers announce joins in different ways; a probe that has reached all members is a common position in the stream.
   void synchronise() {
     const std::uint64_t give_up = now() + 60 * second;
     while (ready_ < members_.size()) {
@@ -161,9 +161,9 @@ class Broadcast {
     member.begun = std::string(rest);
   }
 
-  // --- measuring ---
+  // --- the measurement ---
 
-  // "message 0000000042 ......", of the wanted length.
+  // "message 0000000042 ......", of the requested length.
   [[nodiscard]] std::string text_of(std::string_view word, std::uint64_t number) const {
     const std::string digits = std::to_string(number);
     std::string text = std::string(word) + " " + std::string(digits.size() < 10 ? 10 - digits.size() : 0, '0') + digits;
@@ -200,7 +200,7 @@ class Broadcast {
     }
   }
 
-  // By the first who reads them.
+  // By the first member that receives them.
   void extend(std::string_view bytes) {
     shared_.append(bytes);
     std::string_view rest = std::string_view(shared_).substr(found_end_ - shared_begin_);
@@ -214,7 +214,7 @@ class Broadcast {
     }
   }
 
-  // Each member has them in their order, so they are finished in their order.
+  // Each member receives them in order, so they are completed in order.
   std::uint64_t finish_messages() {
     const std::uint64_t before = finished_;
     const std::uint64_t time = now();

@@ -1,6 +1,6 @@
-// A closed loop: each connection keeps `depth` messages under way and sends a new one for each answer. Two protocols:
-// echo, and HTTP. Every byte that comes back is compared with what it should be, and in the end each connection must
-// have had as many answers as questions: a server that sends too much, too little or something else fails.
+// A closed loop: each connection keeps `depth` messages in flight and sends a new one for each answer. Two protocols:
+// echo, and HTTP. Every received byte is compared with the expected one, and at the end each connection must have an
+// answer for each request.
 #pragma once
 
 #include <random>
@@ -9,8 +9,8 @@
 
 namespace bench {
 
-// An endless stream of bytes that do not repeat at any power of two, entered at another place by each connection: what
-// is lost, doubled, altered, or another connection's does not fit.
+// An endless stream of bytes without a period of a power of two. Each connection begins at another position, so that
+// lost, duplicated, changed or exchanged bytes are noticed.
 class EchoProtocol {
  public:
   static constexpr bool is_echo = true;
@@ -28,7 +28,7 @@ class EchoProtocol {
   [[nodiscard]] std::string_view outgoing(std::size_t connection, std::uint64_t position, std::uint64_t count) const {
     return {stream_.data() + place(connection, position), std::min<std::size_t>(window, count)};
   }
-  // How many messages are finished by these bytes, which came at that position.
+  // Returns: how many messages these bytes complete, which were received at that position.
   std::size_t take(State&, std::size_t connection, std::uint64_t position, std::string_view bytes) const {
     for (std::size_t done = 0; done < bytes.size();) {
       const std::string_view expected = outgoing(connection, position + done, bytes.size() - done);
@@ -81,7 +81,7 @@ class HttpProtocol {
   }
 
  private:
-  // 0: it is not whole yet. Nearly all answers are as long as the one before.
+  // 0: it is not complete. Nearly all answers are as long as the previous one.
   std::size_t answer_size(std::string_view bytes) {
     constexpr std::string_view start = "HTTP/1.1 200 ";
     if (bytes.size() < start.size()) return 0;

@@ -1,4 +1,4 @@
-// coax_timers: what the loop's timers cost.
+// coax_timers: the cost of the loop's timers.
 #include "bench/timers.hpp"
 #include "coax/loop/loop.hpp"
 

@@ -1,6 +1,6 @@
-// Datagrams: each socket keeps `depth` under way and sends a new one for each that comes back. Each has its number, and
-// every byte of it is looked at. One that does not come back is sent again; when that happens often, the run fails,
-// since servers that lose do less work. It fails too when one comes back twice.
+// Datagrams: each socket keeps `depth` in flight and sends a new one for each answer. Each has a number, and every byte
+// is compared. A lost one is sent again; when more than a few are lost the run fails, since a server that loses
+// datagrams does less work. A duplicate fails the run, too.
 #pragma once
 
 #include <netinet/udp.h>

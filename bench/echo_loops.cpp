@@ -1,4 +1,4 @@
-// echo_loops PORT LOOPS: examples/echo on as many loops as are asked for.
+// echo_loops PORT LOOPS: examples/echo on several loops.
 #include "coax/coax.hpp"
 
 namespace {

@@ -1,4 +1,4 @@
-// What every kind of load needs: the command line, connections, and the measuring of an interval.
+// The common part of all loads: the command line, connections, and the measurement of an interval.
 #pragma once
 
 #include <fcntl.h>
@@ -62,7 +62,8 @@ class Options {
   std::map<std::string, std::string> values_;
 };
 
-// A connection from one of 127.0.0.1, 127.0.0.2, ...: each has ports for 8,000. To elsewhere the kernel chooses.
+// A connection from one of 127.0.0.1, 127.0.0.2, ..., each used for 8,000 connections. To other hosts the kernel
+// chooses.
 inline int connect_to(const sockaddr_in& target, std::size_t index) {
   const int fd = check(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
   set_no_delay(fd);
@@ -79,7 +80,7 @@ inline int connect_to(const sockaddr_in& target, std::size_t index) {
   return fd;
 }
 
-// Of durations: 64 classes for each power of two, so that what it says is right to 1.6 %.
+// A histogram of durations: 64 classes for each power of two, thus an error of at most 1.6 %.
 class Histogram {
  public:
   void add(std::uint64_t value) {
@@ -115,7 +116,7 @@ class Histogram {
   std::uint64_t max_ = 0;
 };
 
-// What the threads of processes, their numbers with commas in between, have run, from the scheduler's own books.
+// The CPU time of all threads of processes (ids separated by commas), as the scheduler accounts it.
 inline std::uint64_t cpu_of_processes(std::string_view pids) {
   std::uint64_t sum = 0;
   if (const std::size_t comma = pids.find(','); comma != std::string_view::npos) {
@@ -132,7 +133,7 @@ inline std::uint64_t cpu_of_processes(std::string_view pids) {
   return sum;
 }
 
-// Says when a count has not changed for --stall seconds.
+// Reports when a count has not changed for --stall seconds.
 class StallWatch {
  public:
   explicit StallWatch(const Options& options) : stall_max_(options.nanoseconds("stall", 10)) {}
@@ -152,8 +153,8 @@ class StallWatch {
   std::uint64_t changed_at_ = 0;
 };
 
-// The end of a run in which all is answered: no more is sent to the server, which then may send nothing but its end.
-// One that keeps a half-closed connection open is listened to for 200 ms.
+// The end of a run, when all is answered: it half-closes, and the server may send nothing but its end. A server that
+// keeps a half-closed connection open is read for 200 ms.
 template <typename Connections>
 void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer& buffer) {
   for (const auto& connection : connections) shutdown(connection.fd, SHUT_WR);
@@ -173,8 +174,8 @@ void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer&
   }
 }
 
-// Warms up, then measures an interval, or longer until something is finished in it, and says when it is over. A server
-// that stops answering ends the program.
+// Warms up, then measures an interval, which is extended until a message was completed in it. A server that stops
+// answering ends the program.
 class Meter {
  public:
   explicit Meter(const Options& options)
@@ -183,7 +184,7 @@ class Meter {
         duration_(options.nanoseconds("seconds", 2)),
         warm_up_(options.nanoseconds("warm-up", options.number("seconds", 2.0) / 4)) {}
 
-  // Once a turn, with the count of messages so far. False: it is over.
+  // Called once a turn, with the count of messages so far. Returns: false when the interval has ended.
   bool turn(std::uint64_t messages) {
     const std::uint64_t time = now();
     if (begin_ == 0) begin_ = time + warm_up_;
@@ -198,15 +199,15 @@ class Meter {
     }
     return true;
   }
-  // When the measuring began; 0 before.
+  // When the measured interval began; 0 before.
   [[nodiscard]] std::uint64_t start() const { return start_.time; }
-  // After it is over, until the rest has been answered. Throws when that does not go on.
+  // After the interval, until all is answered. Throws when there is no progress.
   void wait_for_rest(std::uint64_t answered, std::uint64_t asked) {
     if (!stall_.stalls(answered)) return;
     throw std::runtime_error("the server did not answer " + std::to_string(asked - answered) + " of " +
                              std::to_string(asked) + " messages");
   }
-  // `each`: how many deliveries a message stands for.
+  // `each`: the deliveries of one message.
   void print(std::uint64_t each = 1) const {
     const std::uint64_t messages = (end_.messages - start_.messages) * each;
     const auto count = static_cast<double>(messages);

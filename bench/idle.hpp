@@ -1,5 +1,5 @@
-// Many connections that do nothing. Each has been in use once: it has had one message echoed, or has joined the hub.
-// Says `ready` when that is so of all, and holds them, answering pings, until its standard input is closed.
+// Many idle connections. Each was used once: one message was echoed, or it has joined the hub. Prints `ready` when this
+// holds for all, and keeps them, answering pings, until its standard input is closed.
 #pragma once
 
 #include "bench/generator.hpp"
@@ -7,7 +7,7 @@
 
 namespace bench {
 
-// One connection's way to being ready. Bytes in; what has to be sent is left in `out`.
+// The steps of one connection until it is ready. Received bytes go in; bytes to send are left in `out`.
 class Arrival {
  public:
   Arrival(bool websocket, bool join, std::size_t index)
@@ -15,7 +15,7 @@ class Arrival {
 
   [[nodiscard]] bool ready() const noexcept { return ready_; }
 
-  // What is sent as soon as it is connected.
+  // Sent when it is connected.
   std::string greeting() const {
     if (websocket_) return websocket::upgrade(join_ ? "/ws" : "/");
     return join_ ? nick_ + "\n" : "?";
@@ -50,7 +50,7 @@ class Arrival {
     return out;
   }
 
-  // Takes one frame and returns its size; 0: it is not whole yet.
+  // Consumes one frame. Returns: its size; 0: it is not complete.
   std::size_t frame(std::string_view bytes, std::string& out) {
     const websocket::Frame frame = websocket::parse(bytes);
     if (frame.size == 0) return 0;

@@ -1,6 +1,6 @@
-// load VERB --port PORT ...: the load generator of bench/run.py: one thread, epoll by hand. Prints one line of JSON:
-// what was done in the measured interval, what it cost, how long it took. A server that sends something else than it
-// should, more or less, ends it with an error; so does one that makes no progress for --stall seconds.
+// load VERB --port PORT ...: the load generator of bench/run.py: one thread, raw epoll. Prints one line of JSON: the
+// messages of the measured interval, their CPU time and latencies. Unexpected, missing or surplus bytes from the server
+// are an error; so is a server without progress for --stall seconds.
 #include "bench/broadcast.hpp"
 #include "bench/closed_loop.hpp"
 #include "bench/datagrams.hpp"

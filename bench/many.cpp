@@ -1,5 +1,5 @@
-// More connections than a process may have open files: a server on io_uring with three loops, whose rings hold the
-// descriptors in tables of their own, and clients in processes of their own that exchange messages on all of them.
+// More connections than the limit on open files: a server on io_uring with three loops, whose rings have tables of
+// descriptors of their own, and client processes that exchange messages on all connections.
 // Usage: many [CONNECTIONS]
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -32,7 +32,7 @@ coax::Task<> echo(coax::Connection& connection) {
   while (const coax::Received bytes = co_await peer.recv()) co_await peer.send(bytes);
 }
 
-// Tells its port through the pipe.
+// Writes its port to the pipe.
 int serve(int report) {
   ::setenv("COAX_BACKEND", "uring", 1);
   coax::raise_descriptor_limit();
@@ -49,7 +49,7 @@ int serve(int report) {
 
 int connect_to(std::uint16_t port, int client) {
   sockaddr_in address{.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {}, .sin_zero = {}};
-  // An address for each client, so that there are ports enough.
+  // Each client has an address of its own, and thus enough ports.
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + static_cast<unsigned>(client));
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) fail("make a socket");
@@ -59,7 +59,7 @@ int connect_to(std::uint16_t port, int client) {
   return fd;
 }
 
-// Holds its connections until the pipe `hold` is closed; says with a byte to `report` that messages went over all.
+// Holds its connections until the pipe `hold` is closed. Writes a byte to `report` when each has exchanged a message.
 int hold_connections(std::uint16_t port, int client, int count, int report, int hold) {
   coax::raise_descriptor_limit();
   std::vector<int> all;

@@ -1,7 +1,7 @@
-// An open loop: messages are due at a fixed rate, whatever has come back, and each latency runs from the moment the
-// message was due. A server that stops for a while is late for all that was due in the meantime, as its users would
-// say; a closed loop would not have asked. The client never sleeps, so that it is not late itself. What was due before
-// the measured interval is not counted, so that a server that catches up is not faster than it was asked to be.
+// An open loop: messages are due at a fixed rate, whatever was answered, and each latency is counted from the time at
+// which the message was due. A server that pauses is late for all messages due in the pause; a closed loop would hide
+// that (coordinated omission). The client never sleeps, so that it is not late itself. Messages due before the measured
+// interval are not counted, so that a server that catches up does not exceed the rate.
 #pragma once
 
 #include <deque>
@@ -101,7 +101,7 @@ class OpenLoop {
     if (!open) throw std::runtime_error("the server closed a connection");
   }
 
-  // What is still under way has taken at least so long.
+  // Messages in flight have taken at least this long.
   void count_late() {
     const std::uint64_t time = now();
     for (const Connection& connection : connections_) {

@@ -1,5 +1,5 @@
-// What the raw servers and the load generator share: sockets and epoll by hand, nothing of the library, so that the
-// limit it is held against, and the ruler itself, do not change with it.
+// The common part of the raw servers and the load generator: raw sockets and epoll, without the library, so that the
+// limit and the load generator do not change with it.
 #pragma once
 
 #include <arpa/inet.h>
@@ -89,13 +89,13 @@ class Epoll {
     epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.u32 = tag}};
     check(epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event), "epoll_ctl");
   }
-  // timeout_ms -1: for as long as it takes.
+  // timeout_ms -1: without a limit.
   std::span<const epoll_event> wait(int timeout_ms) {
     const int count = epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_ms);
     if (count < 0 && errno != EINTR) fail_with_errno("epoll_wait");
     return {events_.data(), count < 0 ? 0U : static_cast<std::size_t>(count)};
   }
-  // Looks for 50 us before it sleeps: to sleep and be woken takes 30.
+  // Busy-polls for 50 us before it sleeps: sleeping and waking up takes 30.
   std::span<const epoll_event> spin() {
     const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
     do {
@@ -112,9 +112,9 @@ class Epoll {
 // One receive buffer for all connections of a program.
 class ReceiveBuffer {
  public:
-  // Reads until the socket is drained or `take` returns false (then false). A read that brings less than was asked for
-  // has drained it, and saves the read that says EAGAIN; once the peer's end was announced only the end itself will do.
-  // At the end and on errors: false.
+  // Reads until the socket is empty or `take` returns false. A read of less than was asked for has emptied it, which
+  // saves a read that returns EAGAIN; after an announced end it reads up to the end. Returns: false at the end, on
+  // errors, and when `take` does.
   template <typename Take>
   bool drain(int fd, bool ended, const Take& take) {
     while (true) {
@@ -131,7 +131,7 @@ class ReceiveBuffer {
   std::vector<char> bytes_ = std::vector<char>(512UL << 10);
 };
 
-// What a peer that does not read makes wait. False: the peer is gone.
+// Bytes that wait for a peer that does not read. False: the peer has disconnected.
 class Unsent {
  public:
   [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
@@ -155,7 +155,7 @@ class Unsent {
   std::string bytes_;
 };
 
-// Where to listen, and how, from main's `PORT [HOST] [OPTION]...`.
+// The address and the options of a server, from main's `PORT [HOST] [OPTION]...`.
 struct Arguments {
   Arguments(int argc, char** argv) {
     for (int index = 1; index < argc; ++index) {
@@ -172,8 +172,8 @@ struct Arguments {
   std::vector<std::string> options;
 };
 
-// A server on one thread, from main's arguments on. Server has opened(fd); event(fd, events), false: close it;
-// closed(fd), just before; and turn_ended().
+// Runs a server on one thread, with main's arguments. Server has opened(fd); event(fd, events), which returns false to
+// close it; closed(fd), called before the close; and turn_ended().
 template <typename Server>
 int run_server(int argc, char** argv, Server& server) {
   const Arguments arguments(argc, argv);
@@ -199,7 +199,7 @@ int run_server(int argc, char** argv, Server& server) {
   }
 }
 
-// Runs main's body; what it throws goes to standard error. Returns the exit code.
+// Runs main's body, and prints what it throws on standard error. Returns: the exit code.
 template <typename Body>
 int guarded(const char* program, const Body& body) {
   try {

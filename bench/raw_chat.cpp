@@ -1,6 +1,6 @@
-// raw_chat PORT [HOST]: the limit of a broadcast over TCP: says NICK, takes the first line for a nickname, and sends
-// every later line of anybody verbatim to all, once a turn, from one buffer. No rules, no limits, no messages of joins
-// and goes.
+// raw_chat PORT [HOST]: the limit of a broadcast over TCP: sends NICK, takes the first line as a nickname, and sends
+// the later lines of a turn to all members together, unchanged, from one buffer. There are no rules, no limits, and no
+// messages about joins and leaves.
 #include <algorithm>
 
 #include "bench/raw.hpp"

@@ -1,6 +1,6 @@
-// raw_echo PORT [HOST] [--spin] [--reuse-port]: the limit of an echo server: one thread, epoll by hand, as few system
-// calls as TCP allows. With --spin it is the limit of the time of a round trip; with --reuse-port several share a port,
-// and are the limit of several loops.
+// raw_echo PORT [HOST] [--spin] [--reuse-port]: the limit of an echo server: one thread, raw epoll, as few system calls
+// as TCP allows. With --spin it busy-polls, the limit for round trips; with --reuse-port several processes share a
+// port, the limit for several loops.
 #include "bench/raw.hpp"
 
 namespace {
@@ -11,7 +11,7 @@ class Echo {
     if (connections_.size() <= static_cast<std::size_t>(fd)) connections_.resize(static_cast<std::size_t>(fd) + 1);
     connections_[static_cast<std::size_t>(fd)] = {};
   }
-  // While something is unsent nothing more is read: the peer has to read first.
+  // While bytes are unsent it does not receive: the peer must read first.
   bool event(int fd, std::uint32_t events) {
     Connection& connection = connections_[static_cast<std::size_t>(fd)];
     if ((events & EPOLLOUT) != 0 && !connection.unsent.flush(fd)) return false;

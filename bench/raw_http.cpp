@@ -1,10 +1,10 @@
-// raw_http PORT [HOST]: the limit of HTTP/1.1 with keep-alive: finds where requests end, looks at nothing in them, and
-// answers each with the same bytes; answers to requests that came together leave together. Requests have no body.
+// raw_http PORT [HOST]: the limit of HTTP/1.1 with keep-alive: finds the ends of requests, parses nothing else, and
+// answers each with the same bytes; the answers to pipelined requests are sent together. Requests have no body.
 #include "bench/raw.hpp"
 
 namespace {
 
-// What examples/http_hello answers, to the byte, except that its Date moves on.
+// The response of examples/http_hello, byte for byte, except for its Date.
 constexpr std::string_view response =
     "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 10:00:00 GMT\r\nContent-Length: 12\r\n"
     "X-Content-Type-Options: nosniff\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello world!";

@@ -1,6 +1,6 @@
-// raw_room PORT [HOST]: the limit of a broadcast over WebSockets: what anybody in /room says goes to all there, once a
-// turn, from one buffer; anywhere else it is an echo server. It takes every handshake for that of the RFC's example,
-// and looks neither at UTF-8 nor at anything else that a client may get wrong.
+// raw_room PORT [HOST]: the limit of a broadcast over WebSocket: the messages of a turn at /room are sent to all
+// members together, from one buffer; any other path is an echo. It answers every handshake as that of the RFC's
+// example, and validates neither UTF-8 nor anything else.
 #include "bench/websocket.hpp"
 
 namespace {

@@ -1,6 +1,6 @@
-// raw_udp_echo PORT [HOST]: the limit of an echo server for datagrams: one thread, epoll by hand, 32 messages for each
-// system call, joined ones taken as they come (UDP_GRO), and answers to the same peer joined (UDP_SEGMENT), from where
-// they were received: nothing is copied.
+// raw_udp_echo PORT [HOST]: the limit of an echo server for datagrams: one thread, raw epoll, 32 messages for each
+// system call, receive and segmentation offload (UDP_GRO, UDP_SEGMENT), and answers sent from the buffers that they
+// were received into, without a copy.
 #include <netinet/udp.h>
 
 #include <memory>
@@ -60,7 +60,7 @@ class Echo {
     return static_cast<std::size_t>(segment);
   }
 
-  // The messages that were received as those to send: returns how many.
+  // Turns the received messages into those to send. Returns: their count.
   std::size_t join(std::size_t count) {
     std::size_t out = 0;
     std::size_t segment = 0;
@@ -101,7 +101,7 @@ class Echo {
     out_[out].msg_hdr.msg_controllen = out_controls_[out].size();
   }
 
-  // What the kernel does not take now is lost, as datagrams may be.
+  // Datagrams that the kernel does not accept now are lost.
   void send(std::size_t count) {
     for (std::size_t done = 0; done < count;) {
       const int sent = sendmmsg(fd_, out_.data() + done, static_cast<unsigned>(count - done), MSG_DONTWAIT);

@@ -1,6 +1,6 @@
-// raw_uring_echo PORT [HOST]: the limit of an echo server on io_uring: connections are slots of the ring and never
-// descriptors, one request receives for as long as a connection lives, into buffers that the kernel takes from a ring
-// and that are sent from where they lie. No rules: a peer that does not read keeps buffers from the others.
+// raw_uring_echo PORT [HOST]: the limit of an echo server on io_uring: direct descriptors, one multishot receive for
+// each connection into a ring of provided buffers, which are sent without a copy. There is no fairness: a peer that
+// does not read holds buffers that others need.
 #include <liburing.h>
 #include <sys/mman.h>
 
@@ -188,7 +188,7 @@ class Echo {
     close_if_done(slot);
   }
 
-  // The peer takes no more: what it still sends is dropped until the receiving has ended too.
+  // The peer accepts no more: received bytes are dropped until receiving has ended, too.
   void end(unsigned slot, Connection& connection) {
     connection.ended = true;
     connection.starved = false;

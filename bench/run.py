@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# The benchmarks: our servers, the raw limit of the kernel, and peers, in turns on the same machine, so that the ratios
-# hold even where the figures do not. docs/benchmarks.md explains what is measured and has the last figures.
+# The benchmarks: the servers of Coax, the raw limit, and peers, in turns on the same machine, so that ratios are
+# comparable even where figures are not. docs/benchmarks.md explains what is measured and has the last figures.
 """Usage: bench/run.py [echo|udp|latency|broadcast|http|idle|timers|threads|all]... [--short] [--write]"""
 
 import argparse

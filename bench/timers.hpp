@@ -1,5 +1,5 @@
-// What is asked of everybody's timers: a million are started, stopped in another order, started again, and fired.
-// Prints one line of JSON: the nanoseconds that each of these takes for one timer.
+// The load for timers: a million are started, stopped in another order, started again, and fired. Prints one line of
+// JSON: the nanoseconds of each step for one timer.
 #pragma once
 
 #include <time.h>
@@ -16,9 +16,9 @@
 
 namespace bench {
 
-// Backend has start(index, milliseconds); stop(index), and stopped() after all were; and run() until all that were
-// started have fired, which adds one to `fired` each. The first delays are those of time limits, between one second and
-// ten minutes, and none is reached; the second ones have all passed when run() is called.
+// Backend has start(index, milliseconds); stop(index); stopped(), called when all were stopped; and run(), which
+// returns when all started timers have fired; each adds one to `fired`. The first delays are those of time limits, one
+// second to ten minutes, and none is reached; the second ones have all passed when run() is called.
 template <typename Backend>
 int measure_timers(Backend& backend, const std::size_t& fired) {
   constexpr std::size_t count = 1'000'000;
@@ -31,7 +31,7 @@ int measure_timers(Backend& backend, const std::size_t& fired) {
     std::ranges::generate(delays, [&] { return delay(random); });
     std::ranges::shuffle(order, random);
   };
-  // Of this thread's processor time, which others cannot take a part of.
+  // CPU time of this thread, which does not depend on other processes.
   const auto each = [&](const auto& work) {
     const auto time = [] {
       timespec now{};

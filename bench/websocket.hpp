@@ -1,4 +1,4 @@
-// As much of the WebSocket protocol as a client and a raw server need to load and to be loaded.
+// The part of the WebSocket protocol that the load generator and the raw servers need.
 #pragma once
 
 #include "bench/raw.hpp"
@@ -10,7 +10,7 @@ constexpr unsigned close = 8;
 constexpr unsigned ping = 9;
 constexpr unsigned pong = 10;
 
-// The key of the RFC's example, which every client of ours sends, and what a server answers to it.
+// The key of the RFC's example, which every client here sends, and the answer to it.
 constexpr std::string_view key = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr std::string_view accepted = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
@@ -20,7 +20,7 @@ inline std::string upgrade(std::string_view path) {
          std::string(key) + "\r\nSec-WebSocket-Version: 13\r\n\r\n";
 }
 
-// One frame (RFC 6455, section 5.2) at the beginning of bytes; size 0: it is not whole yet.
+// One frame (RFC 6455, section 5.2) at the beginning of bytes; size 0: it is not complete.
 struct Frame {
   std::size_t size = 0;
   unsigned opcode = 0;
@@ -74,7 +74,7 @@ inline void mask(char* data, std::size_t size, const char* four) {
   for (; done < size; ++done) data[done] = static_cast<char>(data[done] ^ four[done % 4]);
 }
 
-// A frame as a client sends it. The mask is the same each time: there is no proxy in between.
+// A frame of a client. The mask is always the same, since there is no proxy in between.
 inline std::string from_client(unsigned opcode, std::string_view payload) {
   static constexpr std::array<char, 4> four{0x37, 0x5A, 0x21, 0x3D};
   std::string frame;

@@ -1,5 +1,5 @@
-// websocket_room PORT [HOST]: what anybody says over a WebSocket at /room goes to all who are there, as it is: ours,
-// with nothing of the hub's rules, beside peers that do the same.
+// websocket_room PORT [HOST]: sends each message of a WebSocket at /room to all its members, unchanged: the server of
+// Coax that does what the peers do, without the rules of the hub.
 #include "coax/coax.hpp"
 
 namespace {

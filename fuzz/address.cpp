@@ -1,5 +1,5 @@
-// Invariant: an address that is read and written is the same address, its port is between 0 and 65535, and a network
-// contains its first and its last address.
+// Invariant: parsing an address and formatting it returns the same address, its port is between 0 and 65535, and a
+// network contains its first and its last address.
 #include <string>
 
 #include "coax/net/endpoint.hpp"

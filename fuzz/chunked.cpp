@@ -1,5 +1,5 @@
-// Invariant: the data of a chunked body, and where it ends or fails, do not depend on how the bytes are cut; there is
-// never more data than was announced; and data that is written in chunks is read again as it was (RFC 9112, section
+// Invariant: the data of a chunked body, and where it ends or fails, do not depend on how the bytes are split; there is
+// never more data than was announced; encoding data in chunks and decoding it returns the same data (RFC 9112, section
 // 7.1).
 #include "coax/codec/chunked.hpp"
 

@@ -1,5 +1,5 @@
-// Invariant: the frames do not depend on how the bytes are cut, and none is above the limit; what an envelope is put
-// around comes out as it went in, and nothing else with it.
+// Invariant: the frames do not depend on how the bytes are split, and none is above the limit; encoding a frame and
+// decoding it returns the same frame, and nothing else.
 #include "coax/codec/frames.hpp"
 
 #include "fuzz/input.hpp"

@@ -1,6 +1,5 @@
-// Invariant: what a message is and whether it is refused does not depend on how the bytes are cut, nor on whether they
-// are lent; a head that is taken has no control characters, says one length at most and, written again, is read as the
-// same head.
+// Invariant: the message, or its refusal, does not depend on how the bytes are split, nor on whether they are lent; an
+// accepted head has no control characters, has one length at most and, written again, is parsed as the same head.
 #include "coax/codec/http1.hpp"
 
 #include "coax/codec/token.hpp"
@@ -39,7 +38,7 @@ void require_same_when_written_again(const Head& head) {
   }
 }
 
-// A piece that comes alone is lent.
+// A single piece is lent.
 template <class Parser>
 std::vector<std::string> decode(coax::fuzz::Pieces pieces, Parser& parser, auto reset) {
   std::vector<std::string> messages;

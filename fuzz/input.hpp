@@ -1,4 +1,4 @@
-// What the fuzzers share: the input as pieces that are fed, and how a broken invariant ends a run.
+// The common part of the fuzzers: the input as pieces that are fed, and the end of a run by a broken invariant.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 namespace coax::fuzz {
 
-// Each piece is a block of its own, so that AddressSanitizer sees a step beyond its end.
+// Each piece is allocated by itself, so that AddressSanitizer detects an access beyond its end.
 using Pieces = std::vector<std::vector<char>>;
 
 inline Pieces cut(std::string_view input, std::size_t piece_bytes) {
@@ -26,7 +26,7 @@ inline void require(bool holds) {
   if (!holds) std::abort();
 }
 
-// What decode(pieces) makes of the input must not depend on how it is cut.
+// The result of decode(pieces) must not depend on how the input is split.
 template <class Decode>
 void require_same_however_cut(std::string_view input, Decode decode) {
   const auto whole = decode(cut(input, input.size()));

@@ -1,4 +1,4 @@
-// Invariant: what is taken for JSON is UTF-8, is JSON on one line too, and stays so inside an array; a fault stands
+// Invariant: accepted JSON is UTF-8, is also accepted on one line, and inside an array; the position of an error is
 // within the text or at its end.
 #include "coax/codec/json.hpp"
 

@@ -1,4 +1,4 @@
-// Invariant: the lines do not depend on how the bytes are cut, none has an LF or is above the limit, and nothing is
+// Invariant: the lines do not depend on how the bytes are split, none has an LF or is above the limit, and no byte is
 // lost.
 #include "coax/codec/lines.hpp"
 

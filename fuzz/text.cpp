@@ -1,5 +1,5 @@
-// Invariant: UTF-8 is checked alike whole and byte by byte, and as utf8proc does; what is printable has no controls;
-// folding twice is folding once.
+// Invariant: UTF-8 is validated with the same result at once, byte by byte, and by utf8proc; printable text has no
+// control characters; case folding is idempotent.
 #include "coax/base/text.hpp"
 
 #include <utf8proc.h>

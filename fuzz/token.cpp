@@ -1,5 +1,5 @@
-// Invariant: what is looked for sixteen or eight bytes at a time is what is found byte by byte, wherever the text
-// starts; a list's words are trimmed and none is empty.
+// Invariant: a search by sixteen or eight bytes at a time finds the same as one byte by byte, at every alignment of the
+// text; the words of a list are trimmed and none is empty.
 #include "coax/codec/token.hpp"
 
 #include "fuzz/input.hpp"

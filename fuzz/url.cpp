@@ -1,6 +1,5 @@
-// Invariant: a path that is taken starts with '/', has no dot segments and no empty ones, not between encoded slashes
-// (NUL) either, and is itself a target for the same path once its special characters are encoded. A plain path is
-// itself.
+// Invariant: an accepted path starts with '/' and has no dot segments and no empty ones, not between encoded slashes
+// (NUL) either. With its special characters encoded, it is a target of the same path. A plain path is parsed as itself.
 #include "coax/codec/url.hpp"
 
 #include <algorithm>

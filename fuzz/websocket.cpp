@@ -1,5 +1,5 @@
-// Invariant: the events do not depend on how the bytes are cut, texts and reasons are UTF-8, nothing is above its
-// limit, nothing follows a close or a failure; and messages that are written are read again as they were.
+// Invariant: the events do not depend on how the bytes are split, texts and reasons are UTF-8, nothing is above its
+// limit, nothing follows a close or a failure; encoding messages and decoding them returns the same messages.
 #include "coax/codec/websocket.hpp"
 
 #include "fuzz/input.hpp"

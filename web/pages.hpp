@@ -1,4 +1,4 @@
-// The pages of the hub: every file of this folder, compiled into the program, so that one file is all there is to copy.
+// The pages of the hub: every file of this folder, compiled into the program, so that it is deployed as one file.
 #pragma once
 
 #include <span>
@@ -12,7 +12,7 @@ struct Page {
   std::string_view body;          // the bytes of the file
 };
 
-// Sorted by the names of the files; all views live as long as the program. Any thread.
+// Sorted by file name. Lifetime: the views live as long as the program. Thread: any.
 std::span<const Page> pages();
 
 }  // namespace coax::web

@@ -1,5 +1,5 @@
-# asyncio_chat.py PORT: the tutorials' chat room on asyncio's protocols: says NICK, takes the first line for a nickname,
-# and sends what lines came in one read to all.
+# asyncio_chat.py PORT: the tutorials' chat room on asyncio's protocols: sends NICK, takes the first line as a nickname,
+# and sends the lines of one read to all together.
 import asyncio
 import sys
 

@@ -1,5 +1,5 @@
-# nginx.py PORT FOLDER: turns into an nginx that answers /hello, in one process and in the foreground; FOLDER has its
-# configuration and its temporary files.
+# nginx.py PORT FOLDER: executes an nginx that answers /hello, with one process in the foreground; FOLDER is for its
+# configuration and temporary files.
 import os
 import pathlib
 import shutil

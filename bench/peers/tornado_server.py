@@ -1,4 +1,4 @@
-# tornado_server.py PORT: /hello over HTTP; over WebSockets /room, where what anybody says goes to all, and /, an echo.
+# tornado_server.py PORT: /hello over HTTP; over WebSocket /room, which sends each message to all, and /, an echo.
 import asyncio
 import logging
 import sys

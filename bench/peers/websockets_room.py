@@ -1,5 +1,5 @@
-# websockets_room.py PORT: what anybody in /room says goes to all there; anywhere else it is an echo server. With the
-# library `websockets`, and its own way to broadcast.
+# websockets_room.py PORT: /room sends each message to all its members; any other path is an echo. With the library
+# `websockets`, and its own function for broadcasts.
 import asyncio
 import sys
 

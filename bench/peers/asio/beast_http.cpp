@@ -1,5 +1,5 @@
-// beast_http PORT [HOST]: GET with keep-alive on Boost.Beast with completion handlers; a peer. Answers to requests that
-// came together leave one by one, as Beast's own examples have it.
+// beast_http PORT [HOST]: GET with keep-alive on Boost.Beast with completion handlers; a peer. Pipelined requests are
+// answered one by one, as in Beast's own examples.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>

@@ -1,5 +1,5 @@
-// chat PORT [HOST]: the tutorials' chat room on Boost.Asio: says NICK, takes the first line for a nickname, and sends
-// each later line to all, from bytes that all share. What waits for a member leaves in one gathered write; a peer.
+// chat PORT [HOST]: the tutorials' chat room on Boost.Asio: sends NICK, takes the first line as a nickname, and sends
+// each later line to all, from shared bytes. The queue of a member is sent by one gathered write; a peer.
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -27,7 +27,7 @@ class Member : public std::enable_shared_from_this<Member> {
     say(std::make_shared<const std::string>("NICK"));
     read();
   }
-  // Written when the handler that runs has ended, so that what is said in one goes together.
+  // Written at the end of the current handler, so that its messages are sent together.
   void say(Shared text) {
     waiting_.push_back(std::move(text));
     if (waiting_.size() > 1 || !under_way_.empty()) return;

@@ -1,5 +1,5 @@
-// timers: what Boost.Asio's timers cost; a peer. A timer that is stopped has its handler called with an error, which is
-// part of the stopping.
+// timers: the cost of Boost.Asio's timers; a peer. The handler of a stopped timer is called with an error, which counts
+// as a part of stopping it.
 #include "bench/timers.hpp"
 
 #include <boost/asio/io_context.hpp>

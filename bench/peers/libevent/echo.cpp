@@ -1,5 +1,5 @@
-// echo PORT [HOST]: an echo server on libevent's bufferevents; what was read is moved to what is to be sent, not
-// copied; a peer.
+// echo PORT [HOST]: an echo server on libevent's bufferevents; received bytes are moved to the output buffer without a
+// copy; a peer.
 #include <arpa/inet.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -19,7 +19,7 @@ void ended(bufferevent* peer, short, void*) { bufferevent_free(peer); }
 
 void read(bufferevent* peer, void*) {
   evbuffer_add_buffer(bufferevent_get_output(peer), bufferevent_get_input(peer));
-  // The peer has to read first.
+  // The peer must read first.
   if (evbuffer_get_length(bufferevent_get_output(peer)) > 1048576) bufferevent_disable(peer, EV_READ);
 }
 

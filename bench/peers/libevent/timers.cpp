@@ -1,4 +1,4 @@
-// timers: what libevent's timers cost; a peer.
+// timers: the cost of libevent's timers; a peer.
 #include "bench/timers.hpp"
 
 #include <event2/event.h>

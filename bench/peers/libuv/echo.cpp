@@ -1,5 +1,5 @@
-// echo PORT [HOST]: an echo server on libuv, by hand: one buffer for all, and a write that tries the socket before it
-// queues; a peer.
+// echo PORT [HOST]: an echo server on libuv, in its cheapest form: one buffer for all connections, and a write that
+// tries the socket before it queues; a peer.
 #include <uv.h>
 
 #include <csignal>
@@ -37,7 +37,7 @@ void wrote(uv_write_t* request, int status) {
   uv_read_start(peer, lend, read);
 }
 
-// While something is unsent nothing more is read: the peer has to read first.
+// While bytes are unsent it does not receive: the peer must read first.
 void read(uv_stream_t* peer, ssize_t count, const uv_buf_t* buffer) {
   if (count < 0) return close(peer);
   if (count == 0) return;

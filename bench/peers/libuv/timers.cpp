@@ -1,4 +1,4 @@
-// timers: what libuv's timers cost; a peer.
+// timers: the cost of libuv's timers; a peer.
 #include "bench/timers.hpp"
 
 #include <uv.h>

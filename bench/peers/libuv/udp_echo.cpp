@@ -1,5 +1,5 @@
-// udp_echo PORT: an echo server for datagrams on libuv, which takes up to 20 with one system call; a peer. An answer is
-// sent at once, and dropped where the kernel does not take it.
+// udp_echo PORT: an echo server for datagrams on libuv, which receives up to 20 with one system call; a peer. An answer
+// is sent at once, and dropped when the kernel has no room.
 #include <uv.h>
 
 #include <array>
