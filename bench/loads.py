@@ -1,4 +1,4 @@
-"""What is measured: each group of loads gives its tables."""
+"""The measured loads: each group gives its tables."""
 
 import dataclasses
 import pathlib
@@ -22,7 +22,7 @@ LATENCY = ("p50", "p99", "max", "rate", "cpu")
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """Messages under way between a client and each of the servers."""
+    """Messages in flight between a client and each of the servers."""
 
     title: str
     explanation: str
@@ -36,7 +36,7 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """Idle connections: the server, what to tell bench/load, and how many."""
+    """Idle connections: the server, the arguments of bench/load, and their number."""
 
     server: Server
     connections: int
@@ -64,7 +64,7 @@ class Loads:
                 for title, depth, shape, buffer in shapes]
 
     def udp(self) -> list[Table]:
-        """So few under way that all of them fit into a receive buffer as the kernel makes it: else some are lost."""
+        """So few in flight that all fit into a receive buffer of the default size: otherwise some are lost."""
         servers = self.servers.datagram_echoes()
         joined = "The client sends the eight as one message, which the kernel cuts. Who asks gets them so, too."
         shapes = [
@@ -138,7 +138,7 @@ class Loads:
         ]
 
     def timers(self) -> list[Table]:
-        """They are programs that end by themselves."""
+        """Programs that measure themselves and end."""
         servers = [self.servers.ours("bench/coax_timers"), *self.servers.compiled("libuv/timers", "libuv"),
                    *self.servers.compiled("libevent/timers", "libevent"),
                    *self.servers.compiled("asio/timers", "Boost.Asio")]
@@ -216,8 +216,8 @@ class Loads:
         return self.in_rounds(table, [held.server for held in all_held], once, min(self.rounds, 3))
 
     def in_rounds(self, table: Table, servers: list[Server], once, rounds: int = 0) -> Table:
-        """Everybody in turn, and again, from another one on. What is optional and fails is left out, and the
-        table says so; the others must not fail."""
+        """All in turn, in several rounds that begin with different ones. An optional server that fails is left out,
+        and the table says so; the others must not fail."""
         rounds = rounds or self.rounds
         pairs = list(zip(table.rows, servers))
         for turn in range(rounds):

@@ -1,4 +1,4 @@
-"""Starts a server, loads it, and reads what it cost: the part of the benchmarks that touches processes."""
+"""Starts a server, loads it, and reads its CPU time and memory: the part of the benchmarks that handles processes."""
 
 import contextlib
 import dataclasses
@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 
 
 class Failure(Exception):
-    """The run cannot go on; the text says why and what to do."""
+    """The run cannot continue; the text says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Server:
 
 @dataclasses.dataclass(frozen=True)
 class Cores:
-    """Which cores the server and the client may use. None: there are too few."""
+    """The cores of the server and of the client. None: there are too few."""
 
     server: tuple[int, ...]
     client: tuple[int, ...]
@@ -43,8 +43,8 @@ class Cores:
 
 
 def one_core(server: Server) -> Cores | None:
-    """Both on the same core, and neither takes it from the other: whenever the server runs, all that the client has to
-    say is there. What it costs then is the cost of the work, not of waiting for it."""
+    """Both on the same core, without preemption of each other: whenever the server runs, all bytes of the client have
+    arrived. This measures the cost of the work, without the waits."""
     cores = sorted(os.sched_getaffinity(0))
     return Cores((cores[0],), (cores[0],), shared=True) if server.threads == 1 else None
 
@@ -63,7 +63,7 @@ def program(build: pathlib.Path, path: str) -> str:
 
 
 def free_ports(count: int) -> list[int]:
-    """Asked of the kernel all at once, so that they differ. Another program could still take one before we do."""
+    """Requested from the kernel at the same time, so that they differ. Another program could still take one before."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
@@ -75,8 +75,8 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(command: list[str], cores: tuple[int, ...], shared: bool = False, **options) -> subprocess.Popen:
-    """On these cores. Shared: with another one, which then runs until it waits; else who is woken may go first, and how
-    much is there when it runs is a matter of chance."""
+    """On these cores. Shared with another process: each then runs until it waits (SCHED_BATCH); otherwise a woken
+    process may preempt the other, and the amount of input when it runs is random."""
     def prepare() -> None:
         os.sched_setaffinity(0, cores)
         if shared:
@@ -86,7 +86,7 @@ def start(command: list[str], cores: tuple[int, ...], shared: bool = False, **op
 
 
 def end(process: subprocess.Popen) -> None:
-    """By its own id, kindly first."""
+    """Ends the process: SIGTERM first, then SIGKILL."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -100,7 +100,7 @@ def end(process: subprocess.Popen) -> None:
 
 
 class Running:
-    """A server that listens, for the time of a with statement."""
+    """A listening server, for the duration of a with statement."""
 
     def __init__(self, server: Server, cores: tuple[int, ...], port: int = 0, shared: bool = False) -> None:
         self.server = server
@@ -145,19 +145,19 @@ class Running:
         self.folder.cleanup()
 
     def check(self) -> None:
-        """Raises when the server is not there any more."""
+        """Raises when the server has ended."""
         if self.process.poll() is not None:
             self.said.seek(0)
             said = self.said.read().strip() or "it said nothing"
             raise Failure(f"{self.server.title} died with code {self.process.returncode}: {said}")
 
     def memory(self) -> int:
-        """Bytes in user space that are this process's own: not what it maps from files, which it may share."""
+        """Private memory of the process in user space, in bytes: without file mappings, which may be shared."""
         text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
         return int(re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)[1]) * 1024
 
     def settled_memory(self) -> int:
-        """The same, once it has stopped moving."""
+        """The same, once it no longer changes."""
         before = self.memory()
         for _ in range(20):
             time.sleep(0.2)
@@ -178,7 +178,7 @@ def start_load(build: pathlib.Path, arguments: list[str], running: Running, core
 
 
 def end_load(process: subprocess.Popen, running: Running, seconds: float) -> dict:
-    """What bench/load measured."""
+    """The result of bench/load."""
     try:
         output, errors = process.communicate(timeout=seconds * 2 + 90)
     except subprocess.TimeoutExpired:
@@ -199,7 +199,7 @@ def exchange(build: pathlib.Path, server: Server, arguments: list[str], cores: C
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """What several clients at once had."""
+    """The results of several concurrent clients together."""
 
     rate: float
     server_cpu: float  # microseconds for a message
@@ -247,8 +247,8 @@ def alone(program_path: str) -> dict:
 
 
 def idle_bytes(build: pathlib.Path, server: Server, arguments: list[str], connections: int, cores: Cores) -> float:
-    """What one idle connection takes of the server's memory. A few connections that come and go before the first look
-    bring in the code and the buffers that all share."""
+    """The memory of the server for one idle connection. A few connections that open and close before the first
+    measurement load the code and the shared buffers."""
     with Running(server, cores.server) as running:
         command = [program(build, "bench/load"), *arguments, "--host", HOST, "--port", str(running.port)]
         hold(running, command, 64, cores)
@@ -258,7 +258,7 @@ def idle_bytes(build: pathlib.Path, server: Server, arguments: list[str], connec
 
 
 def hold(running: Running, command: list[str], connections: int, cores: Cores) -> int:
-    """Opens them, and returns the server's memory while they are there."""
+    """Opens them. Returns: the memory of the server while they are open."""
     process = start([*command, "--connections", str(connections)], cores.client, stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:

@@ -1,4 +1,4 @@
-"""A network of the run's own: packets and ports of no other program, and one congestion control for all sockets."""
+"""A network namespace for the run: without other programs, and with one congestion control for all sockets."""
 
 import ctypes
 import fcntl
@@ -13,8 +13,8 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
 def enter(congestion_control: str) -> str:
-    """Moves this process and all that it starts into a new network namespace, which has a loopback interface only.
-    Returns how that went, for the report. Where it is forbidden, as in many containers, the run uses the system's."""
+    """Moves this process and its children into a new network namespace with a loopback interface only. Returns: the
+    result, for the report. Where this is forbidden, as in many containers, the run uses the network of the system."""
     if not is_possible():
         return f"{in_use()}, the system's default, since no network namespace is permitted"
     move()
@@ -30,7 +30,7 @@ def in_use() -> str:
 
 
 def is_possible() -> bool:
-    """Tried by a child: half a move would leave us without any network."""
+    """Tried by a child process first: after a failure half-way there would be no network."""
     child = os.fork()
     if child == 0:
         try:
@@ -47,7 +47,7 @@ def move() -> None:
 
 
 def unshare() -> None:
-    """With a user namespace where we are not root: there we are, over that network alone."""
+    """With a user namespace for users other than root, in which they may configure that network."""
     user, group, root = os.getuid(), os.getgid(), os.geteuid() == 0
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET if root else CLONE_NEWNET | CLONE_NEWUSER) != 0:

@@ -42,7 +42,7 @@ STYLE = """
 
 @dataclasses.dataclass
 class Line:
-    """One of ours under one load."""
+    """One server of Coax under one load."""
 
     title: str
     what: str
@@ -68,7 +68,7 @@ def lines_of(tables: list[Table]) -> list[Line]:
 
 
 def multiple(row: Row, base: Row, metric: str) -> float:
-    """How many times worse."""
+    """By which factor it is worse."""
     value = report.ratio(row, base, metric) or 0.0
     return 1 / value if value and METRICS[metric].more_is_better else value
 

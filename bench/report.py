@@ -1,4 +1,4 @@
-"""Tables and sentences from what was measured, for the terminal and for docs/benchmarks.md."""
+"""Tables and sentences from the measurements, for the terminal and for docs/benchmarks.md."""
 
 import dataclasses
 import datetime
@@ -81,7 +81,7 @@ def median(values: list[float]) -> float:
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands apart."""
+    """Three significant digits, with thousands separators."""
     if abs(value) >= 1000:
         digits = 3 - len(str(int(abs(value))))
         return f"{round(value, digits):,.0f}"
@@ -99,7 +99,7 @@ def spread(values: list[float] | None) -> str:
 
 
 def ratios(values: list[float] | None, others: list[float] | None) -> list[float]:
-    """Round by round: what disturbs a round disturbs both sides of it."""
+    """Round by round: a disturbance of a round affects both sides of the ratio."""
     return [value / other for value, other in zip(values or [], others or []) if other]
 
 
@@ -109,7 +109,7 @@ def ratio(row: Row, other: Row | None, metric: str) -> float | None:
 
 
 def clear(values: list[float]) -> float | None:
-    """The median of ratios when they say the same in all rounds but perhaps one in five, and it is not close to one."""
+    """The median of ratios that agree in four rounds of five, when it is not close to one."""
     agree = sum(value > 1 for value in values) >= 0.8 * len(values)
     return median(values) if values and agree and median(values) > 1 + EVEN else None
 
@@ -118,7 +118,7 @@ def clear(values: list[float]) -> float | None:
 
 
 def limited_by(row: Row) -> str:
-    """Who was the bottleneck: whose core had nothing left to give."""
+    """The bottleneck: the side whose core was fully used."""
     if not row.values.get("server_busy"):
         return ""
     server, client = (min(1.0, median(row.values[name])) for name in ("server_busy", "client_busy"))
@@ -179,7 +179,7 @@ def plain(table: Table) -> str:
 
 @dataclasses.dataclass
 class Loss:
-    """One server of ours beside those who did best; factors above one are what it cost more, or did less, by."""
+    """One server of Coax beside the best of the others; a factor above one means a higher cost, or a lower rate."""
 
     table: str
     ours: str
@@ -192,14 +192,14 @@ class Loss:
 
 
 def factor(row: Row, other: Row, metric: str) -> float | None:
-    """By how much this one is behind the other, when it clearly is."""
+    """The factor by which this one is behind the other, when it clearly is."""
     pair = (row.values.get(metric), other.values.get(metric))
     return clear(ratios(*(reversed(pair) if METRICS[metric].more_is_better else pair)))
 
 
 def losses(tables: list[Table], role: str) -> list[Loss]:
-    """Each case where the best of that role did better than one of ours, by more than a quiet machine's noise; the
-    worst first. Of a rate the factor is how many times lower ours is."""
+    """Each case where the best of that role is better than a server of Coax by more than the noise of a quiet machine;
+    the worst first. For a rate the factor says how many times lower it is."""
     found = []
     for table in tables:
         for ours in (row for row in table.rows if row.role == "ours"):
@@ -215,7 +215,7 @@ def losses(tables: list[Table], role: str) -> list[Loss]:
 
 
 def lost(tables: list[Table]) -> str:
-    """To whom, and how far above the limit: first, because that is what a reader has to know."""
+    """The peers that are better, and the distance to the limit: first, since readers need it most."""
     text = ["## Where Coax loses", "", "By more than 2 %, in four rounds of five. Of what is better when it is more, "
             "such as a rate, the factor says how many times lower ours is.", ""]
     for role, title, none in (("peer", "the best peer", "Behind no peer."), ("limit", "the limit", "")):
@@ -235,7 +235,7 @@ def lost(tables: list[Table]) -> str:
 
 
 def machine(root: pathlib.Path, network: str, others: float) -> list[tuple[str, str]]:
-    """What the figures depend on."""
+    """The machine and the versions that the figures depend on."""
     cpu = re.search(r"^model name\s*:\s*(.+)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     virtual = "hypervisor" in pathlib.Path("/proc/cpuinfo").read_text()
     revision = subprocess.run(["git", "-C", str(root), "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
@@ -252,7 +252,7 @@ def machine(root: pathlib.Path, network: str, others: float) -> list[tuple[str, 
 
 
 def versions(python: str) -> str:
-    """Of the peers, as the packages are called."""
+    """The versions of the peers, by package."""
     packages = ["libboost1.81-dev", "libuv1-dev", "libevent-dev", "nginx-light", "nodejs", "node-ws", "python3",
                 "python3-uvloop", "python3-tornado", "python3-websockets"]
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages]

@@ -22,14 +22,14 @@ PICTURE = measure.ROOT / "docs" / "images" / "benchmarks.svg"
 
 
 class Others:
-    """What everybody but us takes of the processors, the host of a virtual machine included: it spoils the figures."""
+    """CPU time of other processes, and of the host of a virtual machine: it disturbs the figures."""
 
     def __init__(self) -> None:
         self.before = self.reading()
 
     @staticmethod
     def reading() -> tuple[float, float]:
-        """Seconds of all processors together, and those of them that others had."""
+        """Seconds of all processors together, and the part of them that others used."""
         line = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0]
         seconds = [int(word) / os.sysconf("SC_CLK_TCK") for word in line.split()[1:9]]
         own = sum(os.times()[:4])  # with the children that have ended

@@ -1,4 +1,4 @@
-"""Who takes part: the limits, ours, and the peers that are there."""
+"""The measured servers: the limits, those of Coax, and the peers that are installed."""
 
 import dataclasses
 import os
