@@ -116,14 +116,14 @@ class HeadReader {
     return skip_crlf(read_version(at + 1, '\r'));
   }
 
-  // RFC 9112, section 4.
+  // RFC 9112, section 4. Servers without a reason phrase often omit the space before it, too.
   const char* read_status_line(const char* at) {
     at = read_version(at, ' ');
-    if (at == nullptr || end_ - at < 5 || at[4] != ' ') return nullptr;
+    if (at == nullptr || end_ - at < 5 || (at[4] != ' ' && at[4] != '\r')) return nullptr;
     const auto [digits_end, error] = std::from_chars(at + 1, at + 4, head_.status);
     if (error != std::errc{} || digits_end != at + 4) return nullptr;
     if (head_.status < 100 || head_.status > 599) return refuse(Wrong::status), nullptr;
-    const char* const reason = at + 5;
+    const char* const reason = at[4] == ' ' ? at + 5 : at + 4;
     at = find_control(reason, end_);
     head_.reason = {reason, at};
     return skip_crlf(at);
