@@ -262,6 +262,9 @@ class KeyValue(unittest.TestCase):
             (resp(b"GET"), b"-ERR wrong number of arguments for 'get'\r\n"),
             (resp(b"NOPE"), b"-ERR unknown command 'nope'\r\n"),
             (b"*0\r\n" + resp(b"PING"), b"+PONG\r\n"),
+            (b"PING\r\n", b"+PONG\r\n"),
+            (b"\r\n  set  key value \r\nGET key\n", b"+OK\r\n$5\r\nvalue\r\n"),
+            (b"DEL key\r\nNOPE\r\n", b":1\r\n-ERR unknown command 'nope'\r\n"),
         ]
         for name in "key_value_server", "key_value_server.py":
             with serving(name) as server:
@@ -269,14 +272,14 @@ class KeyValue(unittest.TestCase):
                     with self.subTest(name, cut=cut):
                         self.assertEqual(say(server.port, *segments), b"".join(answer for _, answer in exchange))
 
-    def test_both_close_on_what_is_not_resp(self) -> None:
+    def test_both_answer_what_is_not_resp_and_close(self) -> None:
         for name in "key_value_server", "key_value_server.py":
             with serving(name) as server:
-                for wrong in (b"\r\n", b"PING\r\n", b"*1025\r\n", b"*-1\r\n", b"*1\r\n$1048577\r\n", b"*1\r\nx\r\n",
-                              b"*1\r\n$-1\r\n"):
+                for wrong in (b"*1025\r\n", b"*-1\r\n", b"*x\r\n", b"*1\r\n$1048577\r\n", b"*1\r\nx\r\n",
+                              b"*1\r\n$-1\r\n", b"*1\r\n$4\r\nPINGxx", b"*1\r\n$4\r\nPING\n\n"):
                     with self.subTest(name, wrong=wrong), connect(server.port) as client:
                         client.sendall(resp(b"PING") + wrong)
-                        self.assertEqual(rest(client), b"+PONG\r\n")
+                        self.assertEqual(rest(client), b"+PONG\r\n-ERR Protocol error\r\n")
 
     @unittest.skipUnless(shutil.which("redis-cli"), "there is no redis-cli here")
     def test_redis_cli_speaks_with_both(self) -> None:
@@ -286,6 +289,16 @@ class KeyValue(unittest.TestCase):
                                       text=True, check=False,
                                       input='PING\nSET key "a value"\nGET key\nINCR n\nINCR n\nDEL key\nGET key\n')
                 self.assertEqual((done.returncode, done.stdout), (0, "PONG\nOK\na value\n1\n2\n1\n\n"))
+
+    @unittest.skipUnless(shutil.which("redis-benchmark"), "there is no redis-benchmark here")
+    def test_redis_benchmark_measures_both(self) -> None:
+        for name in "key_value_server", "key_value_server.py":
+            with self.subTest(name), serving(name) as server:
+                done = subprocess.run(["redis-benchmark", "-p", str(server.port), "-t", "ping,set,get,incr", "-c", "4",
+                                       "-n", "200", "-P", "4", "--csv"], capture_output=True, timeout=WAIT_S, text=True,
+                                      check=False)
+                measured = re.findall(r'^"([A-Z_]+)"', done.stdout, re.MULTILINE)
+                self.assertEqual(measured, ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR"], done.stdout)
 
 
 class Rude(unittest.TestCase):

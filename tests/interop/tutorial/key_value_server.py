@@ -15,6 +15,19 @@ def count_of(line, kind, most):
     return count
 
 
+async def read_command(reader, head):
+    if not head.startswith(b"*"):
+        return head.split()  # "PING\r\n", an inline command
+    words = []
+    for _ in range(count_of(head, b"*", 1024)):
+        size = count_of(await reader.readline(), b"$", 1 << 20)
+        word = await reader.readexactly(size + 2)
+        if not word.endswith(b"\r\n"):
+            raise ValueError("this is not RESP")
+        words.append(word[:-2])
+    return words
+
+
 def answer(words):
     name = words[0].lower()
     if name not in words_of:
@@ -42,14 +55,12 @@ def answer(words):
 async def serve_client(reader, writer):
     try:
         while head := await reader.readline():
-            words = []
-            for _ in range(count_of(head, b"*", 1024)):
-                size = count_of(await reader.readline(), b"$", 1 << 20)
-                words.append((await reader.readexactly(size + 2))[:-2])
-            if words:
+            if words := await read_command(reader, head):
                 writer.write(answer(words))
                 await writer.drain()
-    except (ValueError, asyncio.IncompleteReadError, ConnectionError) as error:
+    except ValueError:
+        writer.write(b"-ERR Protocol error\r\n")
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
         print(f"Lost a client: {error}")
     finally:
         writer.close()
