@@ -8,11 +8,14 @@ using coax::BytesView;
 using coax::Task;
 using coax::http::BodyReader;
 using coax::http::BodyWriter;
+using coax::http::Field;
 using coax::http::Fields;
 using coax::http::Request;
 using coax::http::Response;
 
 namespace {
+
+constexpr std::chrono::minutes one_minute(1);  // for the server, to read a part of the body, and to answer
 
 // Fields about one connection, and those that framing writes anew (RFC 9110, section 7.6.1).
 bool is_hop_by_hop(std::string_view name, const Fields& fields) {
@@ -39,7 +42,44 @@ std::string origin_form(std::string_view target) {
   return (absolute->rest.starts_with('/') ? "" : "/") + std::string(absolute->rest);
 }
 
-// One exchange with the server.
+// The elements of all fields of that name as one list, with ours at the end.
+std::string list_with(std::string_view own, std::string_view name, const Fields& fields) {
+  std::string list;
+  for (const auto& field : fields) {
+    if (coax::equal_ignoring_case(field.name, name) && !field.value.empty()) list.append(field.value).append(", ");
+  }
+  return list.append(own);
+}
+
+// The request as the server gets it.
+std::string head_for_server(const Request& request, const BodyReader& body, bool is_chunked) {
+  const auto is_list = [](std::string_view name) {
+    return coax::equal_ignoring_case(name, "X-Forwarded-For") || coax::equal_ignoring_case(name, "Via");
+  };
+  std::vector<Field> fields;
+  for (const auto& field : request.fields()) {
+    if (!is_hop_by_hop(field.name, request.fields()) && !is_list(field.name)) fields.push_back(field);
+  }
+  const std::string peer = request.peer().ip();
+  const std::string clients = list_with(peer.empty() ? "unknown" : peer, "X-Forwarded-For", request.fields());
+  const std::string version(request.protocol().substr(std::string_view("HTTP/").size()));
+  const std::string proxies = list_with(version + " coax", "Via", request.fields());
+  const std::string length = std::to_string(body.length().value_or(0));
+  const std::string_view upgrade = wanted_protocol(request);
+  fields.push_back({"Host", request.host().empty() ? "localhost" : request.host()});  // HTTP/1.0 may have none
+  if (expects_continue(request)) fields.push_back({"Expect", "100-continue"});
+  fields.push_back({"X-Forwarded-For", clients});
+  fields.push_back({"Via", proxies});
+  fields.push_back({"Connection", upgrade.empty() ? "close" : "Upgrade"});
+  if (!upgrade.empty()) fields.push_back({"Upgrade", upgrade});
+  if (body.length()) fields.push_back({"Content-Length", length});
+  if (is_chunked) fields.push_back({"Transfer-Encoding", "chunked"});
+  std::string head;
+  coax::http1::append_request_head(head, request.method(), origin_form(request.target()), fields);
+  return head;
+}
+
+// The connection to the server, for one request.
 class Upstream {
  public:
   explicit Upstream(std::string_view method) : method_(method), parser_(method, {.body_bytes_max = SIZE_MAX}) {}
@@ -48,59 +88,40 @@ class Upstream {
   }
   coax::Stream& stream() { return *stream_; }
 
-  Task<> send_request(const Request& request, const BodyReader& body) {
-    std::vector<coax::http::Field> fields;
-    for (const auto& field : request.fields()) {
-      if (!is_hop_by_hop(field.name, request.fields())) fields.push_back(field);
-    }
-    const std::string peer = request.peer().ip();
-    const std::string length = std::to_string(body.length().value_or(0));
-    const std::string upgrade(wanted_protocol(request));
-    const std::string host(request.host().empty() ? "localhost" : request.host());  // HTTP/1.0 may have none
-    fields.push_back({"Host", host});
-    if (expects_continue(request)) fields.push_back({"Expect", "100-continue"});
-    fields.push_back({"X-Forwarded-For", peer});
-    fields.push_back({"Via", "1.1 coax"});
-    fields.push_back({"Connection", upgrade.empty() ? "close" : "Upgrade"});
-    if (!upgrade.empty()) fields.push_back({"Upgrade", upgrade});
-    if (body.length()) fields.push_back({"Content-Length", length});
+  Task<> send_head(const Request& request, const BodyReader& body) {
     is_chunked_ = !body.length() && !body.at_end();
-    if (is_chunked_) fields.push_back({"Transfer-Encoding", "chunked"});
-    std::string head;
-    coax::http1::append_request_head(head, request.method(), origin_form(request.target()), fields);
+    const std::string head = head_for_server(request, body, is_chunked_);
     co_await stream_->send(head);
   }
   Task<> send_body(BodyReader& body) {
     while (const BytesView part = co_await body.recv()) {
       const std::string size = fmt::format("{:x}\r\n", part.size());
       const std::array<BytesView, 3> chunk{size, part, "\r\n"};
-      co_await (is_chunked_ ? stream_->send(chunk) : stream_->send(part));
+      co_await coax::timeout(one_minute, is_chunked_ ? stream_->send(chunk) : stream_->send(part));
     }
     if (is_chunked_) co_await stream_->send("0\r\n\r\n");
   }
-  // The head of the response, or of an interim one.
-  Task<> recv_any_head() {
+
+  // The head of the next response: of an interim one, or of the final one.
+  Task<> recv_head() {
     if (parser_.head_done()) parser_.reset(method_);
     while (!parser_.head_done()) {
       if (unread_.empty()) co_await recv();
       feed();
     }
   }
-  Task<> recv_head() {
-    do co_await recv_any_head();
-    while (is_interim());
-  }
-  bool has_head() const { return parser_.head_done(); }
+  const coax::http1::Head& head() const { return parser_.head(); }
   bool is_interim() const { return parser_.head().status / 100 == 1 && parser_.head().status != 101; }
-  // A part of its body; empty: the end.
-  Task<std::string> recv_body() {
-    while (parser_.body().empty() && !parser_.done()) {
+
+  // Waits until take_body() has a part of the body, or the body is complete.
+  Task<> recv_body() {
+    while (!parser_.has_body_bytes()) {
       co_await recv();
       feed();
     }
-    co_return std::exchange(parser_.body(), {});
   }
-  const coax::http1::Head& head() const { return parser_.head(); }
+  // Empty: the end.
+  std::string take_body() { return std::exchange(parser_.body(), {}); }
   std::string unread() const { return unread_.string(); }
 
  private:
@@ -134,7 +155,34 @@ Task<> tunnel(coax::Stream& client, std::string from_client, std::shared_ptr<Ups
   co_await coax::all(pump(client, server->stream()), pump(server->stream(), client));
 }
 
-Task<Response> response_of(std::shared_ptr<Upstream> server) {
+Task<> send_interim(const coax::http1::Head& head, coax::Stream& client) {
+  std::vector<Field> fields;
+  for (const auto& field : head.fields) {
+    if (!is_hop_by_hop(field.name, head.view())) fields.push_back(field);
+  }
+  std::string bytes;
+  coax::http1::append_response_head(bytes, head.status, fields);
+  co_await client.send(bytes);
+}
+
+// Throws when the client has gone. A client that has only shut down its side still reads, which no call but send() can
+// tell: it counts as gone when the server then sends nothing for a second.
+Task<> watch_client(BodyWriter& body, std::string_view client) {
+  co_await body.wait_disconnected();
+  co_await coax::sleep(std::chrono::seconds(1));
+  throw coax::Error(coax::ErrorKind::disconnected, "send a body to", client, "it has shut down its side");
+}
+
+Task<> copy_body(Upstream& server, BodyWriter& body, std::string_view client) {
+  while (true) {
+    co_await coax::race(server.recv_body(), watch_client(body, client));
+    const std::string part = server.take_body();
+    if (part.empty()) co_return;
+    co_await body.send(part);
+  }
+}
+
+Response response_of(std::shared_ptr<Upstream> server, std::string client) {
   Response response{.status = server->head().status};
   const Fields fields = server->head().view();
   const bool is_upgrade = response.status == 101;
@@ -144,40 +192,51 @@ Task<Response> response_of(std::shared_ptr<Upstream> server) {
     if (is_kept) response.header(std::string(name), std::string(value));
   }
   if (is_upgrade) {
-    response.body = coax::http::Upgrade{[server](coax::Connection& client, std::string early) {
-      return tunnel(client.stream(), early, server);
+    response.body = coax::http::Upgrade{[server](coax::Connection& connection, std::string early) {
+      return tunnel(connection.stream(), early, server);
     }};
-    co_return response;
+    return response;
   }
-  const auto produce = [server](BodyWriter& body) -> Task<> {
-    while (true) {
-      const std::string part = co_await server->recv_body();
-      if (part.empty()) co_return;
-      co_await body.send(part);
-    }
-  };
-  response.body = coax::http::StreamedBody{.producer = produce, .length = server->head().content_length};
-  co_return response;
+  const auto length = server->head().content_length;
+  const auto produce = [server, client](BodyWriter& body) { return copy_body(*server, body, client); };
+  response.body = coax::http::StreamedBody{.producer = produce, .length = length};
+  return response;
 }
 
-// The server may answer before it has the whole body; the rest of it is then discarded. Once it has the body, it has a
-// minute to answer.
-Task<> exchange(Upstream& server, const Request& request, BodyReader& body) {
-  co_await server.send_request(request, body);
-  if (expects_continue(request)) {  // the server decides whether it wants the body; one that says nothing gets it
-    const auto decide = [&]() -> Task<> {
-      do co_await server.recv_any_head();
-      while (server.is_interim() && server.head().status != 100);
-    };
-    co_await coax::race(decide(), coax::sleep(std::chrono::seconds(1)));
-    if (server.has_head() && !server.is_interim()) co_return;
+// Up to the head of the final response. Interim ones are passed on, though not to HTTP/1.0; 100 asks us for the body.
+Task<> recv_response(Upstream& server, const Request& request, coax::Event& wants_body) {
+  while (true) {
+    co_await server.recv_head();
+    if (!server.is_interim()) co_return;
+    if (server.head().status == 100) {
+      wants_body.set();
+    } else if (request.protocol() != "HTTP/1.0") {
+      co_await send_interim(server.head(), request.connection().stream());
+    }
   }
-  const auto send = [&]() -> Task<> {
+}
+
+// Ends with an error only: when the client's body cannot be read, or the server is late.
+Task<> send_request(Upstream& server, const Request& request, BodyReader& body, coax::Event& wants_body) {
+  try {
+    co_await server.send_head(request, body);
+    // The server decides whether it wants the body; one that says nothing gets it.
+    if (expects_continue(request)) co_await coax::race(wants_body.wait(), coax::sleep(std::chrono::seconds(1)));
     co_await server.send_body(body);
-    co_await coax::sleep(std::chrono::seconds(60));
-    throw coax::Error(coax::ErrorKind::timed_out, "read a response from", server.stream().peer_name(), "no answer");
-  };
-  co_await coax::race(server.recv_head(), send());
+  } catch (const coax::Error& error) {
+    const bool is_of_server = error.peer() == server.stream().peer_name();
+    if (!is_of_server || error.kind() != coax::ErrorKind::disconnected) throw;
+    // It may have answered before it closed the connection; otherwise recv_response() throws.
+  }
+  co_await coax::sleep(one_minute);
+  throw coax::Error(coax::ErrorKind::timed_out, "read a response from", server.stream().peer_name(), "no answer");
+}
+
+// The server may answer before it has the whole body, and then close: so the answer is read while the request is sent.
+// The rest of the body is discarded.
+Task<> exchange(Upstream& server, const Request& request, BodyReader& body) {
+  coax::Event wants_body;
+  co_await coax::race(recv_response(server, request, wants_body), send_request(server, request, body, wants_body));
 }
 
 Task<Response> forward(std::string_view upstream, const Request& request, BodyReader& body) {
@@ -196,8 +255,7 @@ Task<Response> forward(std::string_view upstream, const Request& request, BodyRe
       !coax::equal_ignoring_case(server->head().find("Upgrade").value_or("?"), wanted_protocol(request))) {
     co_return Response::text("502 Bad Gateway: the server switches to another protocol than the one asked for\n", 502);
   }
-  Response response = co_await response_of(server);
-  co_return response;
+  co_return response_of(server, request.connection().peer_name());
 }
 
 coax::http::App proxy(std::string upstream) {
