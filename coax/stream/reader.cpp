@@ -9,15 +9,15 @@
 namespace coax {
 
 // The buffer of the stream is invalid after its next receive.
-Task<> Reader::receive() {
+Reader::Fill Reader::receive() {
   buffer_.keep();
-  const BytesView bytes = co_await stream_.recv();
-  const ForeignProtocol protocol = buffer_.received(bytes);
-  if (protocol != ForeignProtocol::none) co_await refuse(protocol);
+  return Fill(*this);
 }
 
-Task<> Reader::refuse(ForeignProtocol protocol) {
-  co_await stream_.send(foreign_answer(protocol));
+void Reader::received(BytesView bytes) {
+  const ForeignProtocol protocol = buffer_.received(bytes);
+  if (protocol == ForeignProtocol::none) return;
+  static_cast<void>(stream_.queue(foreign_answer(protocol)));  // it fits, since nothing else was sent yet
   throw ForeignProtocolError(protocol, stream_.peer_name());
 }
 

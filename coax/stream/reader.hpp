@@ -51,10 +51,8 @@ class Reader {
   auto try_next(D& decoder) -> decltype(decoder.next());
   // Receives once, and appends to the buffered bytes; consumes the result of the last call.
   // Throws: ForeignProtocolError, once; from then on the stream counts as ended.
-  Task<> fill() {
-    buffer_.begin();
-    return receive();
-  }
+  class Fill;
+  [[nodiscard]] Fill fill();
 
   // Received bytes that no call has returned yet. Must be empty before a switch to TLS (STARTTLS): otherwise plain
   // bytes that an attacker injected would count as encrypted (CVE-2011-0411).
@@ -66,13 +64,28 @@ class Reader {
  private:
   template <class Result, class Step>
   Task<Result> read(Step step);
-  Task<> receive();
-  Task<> refuse(ForeignProtocol protocol);
+  [[nodiscard]] Fill receive();
+  void received(BytesView bytes);
   [[nodiscard]] std::optional<BytesView> result(const ReadStep& step) const;
 
   Stream& stream_;
   ReadBuffer buffer_;
 };
+
+// An operation without a coroutine, so that a silent client costs no frame.
+class [[nodiscard("it does nothing until it is awaited")]] Reader::Fill : public Stream::Recv {
+ public:
+  explicit Fill(Reader& reader) noexcept : Recv(reader.stream_), reader_(reader) {}
+  void await_resume() { reader_.received(Recv::await_resume()); }
+
+ private:
+  Reader& reader_;
+};
+
+inline Reader::Fill Reader::fill() {
+  buffer_.begin();
+  return receive();
+}
 
 template <PushDecoder D>
 auto Reader::try_next(D& decoder) -> decltype(decoder.next()) {

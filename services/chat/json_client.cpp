@@ -36,6 +36,7 @@ class JsonClient {
   Task<> talk();
 
  private:
+  Task<> join_in_time();
   Task<> join();
   Task<> read();
   std::optional<Refusal> try_join(const std::expected<ClientMessage, Refusal>& message);
@@ -50,22 +51,26 @@ class JsonClient {
   std::optional<CloseStatus> close_status_;  // to be sent after the outbox
 };
 
+// Its frame lives as long as the connection: what is needed only before is in a task of its own.
 Task<> JsonClient::talk() {
+  co_await join_in_time();
+  if (member() == nullptr) co_return;
+  co_await run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
+  if (close_status_) co_await socket_.close(close_status_->code, close_status_->reason);
+}
+
+Task<> JsonClient::join_in_time() {
   bool late = false;
   try {
     co_await timeout(limits_.nick, join());
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::timed_out) throw;
-    late = true;
+    late = error.kind() == ErrorKind::timed_out;
+    if (!late) throw;
   }
-  if (late) {
-    log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
-    connection_.set_reason(CloseReason::timed_out);
-    co_await socket_.close(1008, "no nickname came in time");
-  }
-  if (member() == nullptr) co_return;
-  co_await run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
-  if (close_status_) co_await socket_.close(close_status_->code, close_status_->reason);
+  if (!late) co_return;
+  log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
+  connection_.set_reason(CloseReason::timed_out);
+  co_await socket_.close(1008, "no nickname came in time");
 }
 
 // Returns when the client has joined, or when the connection is closed.

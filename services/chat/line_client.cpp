@@ -32,6 +32,7 @@ class LineClient {
   Task<> talk();
 
  private:
+  Task<bool> join_in_time();
   Task<bool> join();
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
@@ -49,24 +50,26 @@ class LineClient {
   std::string nick_as_sent_;  // before it was normalized: a tutorial's script writes it before its messages
 };
 
+// Its frame lives as long as the connection: what is needed only before is in a task of its own.
 Task<> LineClient::talk() {
+  const bool joined = co_await join_in_time();
+  if (!joined) co_return;
+  co_await run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
+}
+
+// Returns: true when it has joined.
+Task<bool> LineClient::join_in_time() {
   co_await stream().send("NICK");
-  bool joined = false;
   try {
-    joined = co_await timeout(limits_.nick, join());
+    co_return co_await timeout(limits_.nick, join());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     connection_.set_reason(CloseReason::timed_out);
   }
-  if (!joined) {
-    if (connection_.reason() == CloseReason::timed_out) {
-      log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
-      const std::string answer = error_line(fmt::format("no nickname came within {}", format_duration(limits_.nick)));
-      co_await stream().send(answer);
-    }
-    co_return;
-  }
-  co_await run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
+  log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
+  const std::string answer = error_line(fmt::format("no nickname came within {}", format_duration(limits_.nick)));
+  co_await stream().send(answer);
+  co_return false;
 }
 
 // Returns: true when it has joined.

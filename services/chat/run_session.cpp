@@ -7,8 +7,7 @@
 namespace coax::chat {
 
 Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write) {
-  const std::string peer = connection.peer_name();
-  log::info("{} joined from {}", nick, peer);
+  log::info("{} joined from {}", nick, connection.peer_name());
   try {
     co_await all(std::move(read), std::move(write));
   } catch (const Cancelled&) {
