@@ -1,18 +1,22 @@
 // The io_uring back-end: requests are submitted in batches, once per turn, and are answered by completions.
 //
-// Theory of operation. One multishot receive request stays in the kernel while a task receives. It produces one
-// completion after the other, each with a provided buffer, which becomes the one that is lent. Accepting works the same
-// way. A completion without a waiting operation is kept (`early`), and the request is cancelled; so what one connection
-// may hold is bounded by the provided buffers and the peer's window. Rules:
-// - A tag names slot, generation and lane. A completion for a released slot is dropped, together with its buffer.
-// - Memory that a pending request points to must live until its completion: a cancelled send, connect or recv_into is
-//   awaited. close() waits for that itself; a multishot request points to no memory of ours.
+// Theory of operation. A receive request takes a provided buffer, which recv() lends to the task. At first there is one
+// request for each recv(). After several short receives in a row, one multishot request stays in the kernel and
+// produces a completion, each with a buffer, for every receive. Accepting is multishot from the start. A completion
+// without a waiting operation is kept (`early`), and the multishot request is cancelled; so what one connection may
+// hold is bounded by the provided buffers and the peer's window. Rules:
+// - A tag (user_data) names the slot, its generation and the lane: which of the slot's operations the request is for.
+//   A completion for a released slot is dropped, together with its buffer.
+// - Memory that a pending request points to must live until its completion: a cancelled send, connect or recv_into
+//   ends only with its completion, and close() blocks until then. A request with provided buffers points to no memory
+//   of ours.
 // - A queued request names its descriptor by number: close() submits the queue before the number is free again.
 // - With O_NONBLOCK, a request fails with EAGAIN instead of waiting: our descriptors are blocking.
 // - Batches of datagrams use recvmmsg(2) and sendmmsg(2) after a poll request: multishot requests have no batches, and
 //   one completion per datagram costs more than the calls.
-// - Where the kernel can, the descriptor of a connection moves to the ring's own table, which the limit on open files
-//   does not count. For calls without a request, such as shutdown(2), it is installed as a plain one for the moment.
+// - Where the kernel supports it, the descriptor of a connection moves to the ring's table of fixed files, which
+//   RLIMIT_NOFILE does not count. For calls without a request, such as shutdown(2), it is installed as a plain
+//   descriptor for the duration of the call.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -64,7 +68,7 @@ class UringBackend final : public Backend {
   [[nodiscard]] std::size_t uncounted_max() const noexcept override { return ring_.table_size(); }
 
  private:
-  using Lane = Ring::Lane;
+  using Lane = Ring::Lane;  // which of a slot's operations a request is for
   // Memory that some requests point to while they are in flight.
   struct Scratch {
     msghdr message{};
@@ -75,8 +79,14 @@ class UringBackend final : public Backend {
     std::int32_t result;
     LentBuffer* buffer;
   };
-  // The receive request: into the op's own memory; or into the ring's buffers, once or multishot.
-  enum class Inbound : std::uint8_t { none, single, once, multishot, stopping };
+  // The request of the receiving side (or of accept) that is in the kernel.
+  enum class Inbound : std::uint8_t {
+    none,
+    op_memory,   // one completion: a receive into the op's memory, or the poll before a batch
+    one_shot,    // one completion, with a provided buffer
+    multishot,   // until it is cancelled
+    cancelling,  // multishot, and its cancellation was requested
+  };
   // A multishot request continues while we process its completions, and so reads far ahead in bulk transfers. It is for
   // connections with this many short receives in a row.
   static constexpr std::uint8_t short_receives_min = 16;
@@ -100,18 +110,18 @@ class UringBackend final : public Backend {
     return std::uint64_t{descriptor.generation} << 32 | std::uint64_t{descriptor.index} << 2 |
            static_cast<std::uint64_t>(lane);
   }
-  // Whether the request of that lane was cancelled and has not ended yet.
-  static bool is_ending(const Slot& slot, Lane lane) noexcept {
+  // Whether the cancellation of that lane's request was requested, and its last completion has not arrived.
+  static bool is_cancelling(const Slot& slot, Lane lane) noexcept {
     const Op* const op = lane == Lane::send ? slot.writer : slot.reader;
-    const bool is_asked = op != nullptr && op->state == Op::State::cancelling;
-    return is_asked || (lane != Lane::send && slot.inbound == Inbound::stopping);
+    const bool is_cancelled = op != nullptr && op->state == Op::State::cancelling;
+    return is_cancelled || (lane != Lane::send && slot.inbound == Inbound::cancelling);
   }
-  // One request, one completion; the other receiving kinds keep their request.
-  static bool is_single(const Op& op) noexcept {
+  // Its request uses the op's memory, or is a poll for it: it cannot be left to the next receiver.
+  static bool uses_op_memory(const Op& op) noexcept {
     return op.kind == Op::Kind::recv_into || op.kind == Op::Kind::recv_batch;
   }
   static Lane inbound_lane(const Slot& slot) noexcept { return slot.listens ? Lane::accept : Lane::receive; }
-  static void aim(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
+  static void set_descriptor(io_uring_sqe* request, const Slot& slot, std::uint32_t index) noexcept {
     request->fd = slot.fixed ? static_cast<int>(index) : slot.fd;
     if (slot.fixed) request->flags |= IOSQE_FIXED_FILE;
   }
@@ -125,8 +135,8 @@ class UringBackend final : public Backend {
   void handle_outbound(Slot& slot, const io_uring_cqe& completion) noexcept;
   void deliver(Slot& slot, Descriptor descriptor, const Early& what) noexcept;
   void fill(Slot& slot, Op& op, const Early& what) noexcept;
-  void throw_away(const Early& what, Lane lane) noexcept;
-  bool move_batch(const Slot& slot, Op& op) noexcept;  // false: not now
+  void discard_early(const Early& what, Lane lane) noexcept;
+  bool try_batch(const Slot& slot, Op& op) noexcept;  // false: it would block
   void finish_with(Op& op, std::int32_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
@@ -154,7 +164,7 @@ bool UringBackend::submit(Op& op) noexcept {
     fill(*slot, op, first);
     return true;
   }
-  if (op.kind == Op::Kind::send_batch && move_batch(*slot, op)) return true;
+  if (op.kind == Op::Kind::send_batch && try_batch(*slot, op)) return true;
   *waiting = &op;
   op.state = Op::State::submitted;
   if (!op.receives()) {
@@ -167,7 +177,7 @@ bool UringBackend::submit(Op& op) noexcept {
 
 void UringBackend::receive(Slot& slot, Op& op) noexcept {
   io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, inbound_lane(slot)));
-  slot.inbound = is_single(op) ? Inbound::single : Inbound::multishot;
+  slot.inbound = uses_op_memory(op) ? Inbound::op_memory : Inbound::multishot;
   if (op.kind == Op::Kind::recv_batch) {
     io_uring_prep_poll_add(request, -1, POLLIN);
   } else if (op.kind == Op::Kind::recv_into) {
@@ -176,7 +186,7 @@ void UringBackend::receive(Slot& slot, Op& op) noexcept {
     io_uring_prep_multishot_accept(request, -1, nullptr, nullptr, SOCK_CLOEXEC);
   } else {
     if (slot.short_receives != short_receives_min) {
-      slot.inbound = Inbound::once;
+      slot.inbound = Inbound::one_shot;
       io_uring_prep_recv(request, -1, nullptr, 0, 0);
     } else {
       io_uring_prep_recv_multishot(request, -1, nullptr, 0, 0);
@@ -184,14 +194,14 @@ void UringBackend::receive(Slot& slot, Op& op) noexcept {
     request->flags |= IOSQE_BUFFER_SELECT;
     request->buf_group = Ring::buffer_group;
   }
-  aim(request, slot, op.descriptor.index);
+  set_descriptor(request, slot, op.descriptor.index);
 }
 
 void UringBackend::send(Slot& slot, Op& op) noexcept {
   io_uring_sqe* const request = ring_.request(tag_of(op.descriptor, Lane::send));
   if (op.kind == Op::Kind::send_batch) {
     io_uring_prep_poll_add(request, -1, POLLOUT);
-    return aim(request, slot, op.descriptor.index);
+    return set_descriptor(request, slot, op.descriptor.index);
   }
   const bool simple = op.kind == Op::Kind::send && op.gather().count == 1;
   if (!simple) {
@@ -208,14 +218,14 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
   } else {
     io_uring_prep_connect(request, -1, op.address()->get(), static_cast<socklen_t>(op.address()->native().size()));
   }
-  aim(request, slot, op.descriptor.index);
+  set_descriptor(request, slot, op.descriptor.index);
 }
 
 void UringBackend::cancel(Op& op) noexcept {
-  if (op.state != Op::State::submitted) return;  // completed: its result is queued
+  if (op.state != Op::State::submitted) return;  // it has completed, and done() follows
   Slot* const slot = slots_.find(op.descriptor);
   if (slot == nullptr) return;
-  if (!op.receives() || (is_single(op) && slot->inbound == Inbound::single)) {
+  if (!op.receives() || (uses_op_memory(op) && slot->inbound == Inbound::op_memory)) {
     op.state = Op::State::cancelling;
     return ring_.cancel(tag_of(op.descriptor, op.receives() ? Lane::receive : Lane::send));
   }
@@ -239,9 +249,9 @@ void UringBackend::handle(const io_uring_cqe& completion) noexcept {
                               .generation = static_cast<std::uint32_t>(tag >> 32)};
   Slot* const slot = slots_.find(descriptor);
   if (missed) {
-    if (slot != nullptr && is_ending(*slot, lane)) ring_.cancel(tag);
+    if (slot != nullptr && is_cancelling(*slot, lane)) ring_.cancel(tag);
   } else if (slot == nullptr) {  // closed in between
-    throw_away({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
+    discard_early({.result = completion.res, .buffer = ring_.take_buffer(completion)}, lane);
   } else if (lane == Lane::send) {
     handle_outbound(*slot, completion);
   } else {
@@ -253,15 +263,15 @@ void UringBackend::handle_outbound(Slot& slot, const io_uring_cqe& completion) n
   Op* const op = slot.writer;
   if (op == nullptr) return;
   if (slot.scratch) spare_scratch_.release(std::move(slot.scratch));
-  const bool is_undone = completion.res == -EINTR;  // by a signal or, on a kernel thread, by our own cancel
-  if (is_undone && op->kind == Op::Kind::send && op->state == Op::State::submitted) return send(slot, *op);
+  const bool was_interrupted = completion.res == -EINTR;  // by a signal or, on a kernel thread, by our own cancel
+  if (was_interrupted && op->kind == Op::Kind::send && op->state == Op::State::submitted) return send(slot, *op);
   if (op->kind == Op::Kind::send_batch && op->state == Op::State::submitted) {
-    if (!move_batch(slot, *op)) return send(slot, *op);
+    if (!try_batch(slot, *op)) return send(slot, *op);
     slot.writer = nullptr;
     return complete(*op);
   }
   slot.writer = nullptr;
-  finish_with(*op, is_undone && op->state == Op::State::cancelling ? -ECANCELED : completion.res);
+  finish_with(*op, was_interrupted && op->state == Op::State::cancelling ? -ECANCELED : completion.res);
   complete(*op);
 }
 
@@ -270,30 +280,32 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
   const Inbound before = slot->inbound;
   if ((completion.flags & IORING_CQE_F_MORE) == 0) slot->inbound = Inbound::none;
   const Early what{.result = completion.res, .buffer = ring_.take_buffer(completion)};
-  const bool is_passing =
+  const bool is_transient =
       slot->listens && what.result < 0 && classify_accept_error(static_cast<int>(-what.result)) == AcceptError::retry;
-  slot->accept_failures = is_passing ? static_cast<std::uint8_t>((slot->accept_failures + 1) % accept_attempts_max) : 0;
-  // The ring ran out of buffers, or a signal interrupted it, or we cancelled a multishot request.
-  const bool is_asked = before == Inbound::single && is_ending(*slot, Lane::receive);
-  const bool is_nothing = what.result == -ENOBUFS || (what.result == -EINTR && !is_asked) ||
-                          (what.result == -ECANCELED && before != Inbound::single) || slot->accept_failures != 0;
+  slot->accept_failures =
+      is_transient ? static_cast<std::uint8_t>((slot->accept_failures + 1) % accept_attempts_max) : 0;
+  const bool is_cancelled = before == Inbound::op_memory && is_cancelling(*slot, Lane::receive);
+  // The ring ran out of buffers, a signal interrupted the request, we cancelled one with provided buffers, or accept
+  // failed for a transient reason. The request is submitted again if an op waits.
+  const bool is_retried = what.result == -ENOBUFS || (what.result == -EINTR && !is_cancelled) ||
+                          (what.result == -ECANCELED && before != Inbound::op_memory) || slot->accept_failures != 0;
   if (what.result > short_bytes_max) {
     slot->short_receives = 0;
   } else if (what.result > 0 && slot->short_receives != short_receives_min) {
     ++slot->short_receives;
   }
-  if (is_nothing) {
-    throw_away(what, Lane::receive);
-  } else if (before == Inbound::single && slot->reader->kind == Op::Kind::recv_batch && !is_asked) {
+  if (is_retried) {
+    discard_early(what, Lane::receive);
+  } else if (before == Inbound::op_memory && slot->reader->kind == Op::Kind::recv_batch && !is_cancelled) {
     Op& op = *slot->reader;
-    if (move_batch(*slot, op)) {
+    if (try_batch(*slot, op)) {
       slot->reader = nullptr;
       complete(op);
     }
-  } else if (before == Inbound::single) {
+  } else if (before == Inbound::op_memory) {
     Op& op = *std::exchange(slot->reader, nullptr);
-    const bool is_undone = what.result == -EINTR || op.kind == Op::Kind::recv_batch;
-    finish_with(op, is_undone ? -ECANCELED : what.result);
+    const bool nothing_was_done = what.result == -EINTR || op.kind == Op::Kind::recv_batch;
+    finish_with(op, nothing_was_done ? -ECANCELED : what.result);
     complete(op);
   } else {
     deliver(*slot, descriptor, what);
@@ -306,7 +318,7 @@ void UringBackend::deliver(Slot& slot, Descriptor descriptor, const Early& what)
   Op* const op = std::exchange(slot.reader, nullptr);
   if (slot.inbound == Inbound::multishot && (op == nullptr || (slot.short_receives == 0 && !slot.listens))) {
     ring_.cancel(tag_of(descriptor, inbound_lane(slot)));
-    slot.inbound = Inbound::stopping;
+    slot.inbound = Inbound::cancelling;
   }
   if (op == nullptr) return slot.early.push_back(what);
   fill(slot, *op, what);
@@ -319,24 +331,24 @@ void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
     if (op.result >= 0 && op.endpoint() != nullptr) *op.endpoint() = peer_of(static_cast<int>(op.result)).endpoint();
   } else if (op.kind == Op::Kind::recv) {
     op.lent().buffer = what.result > 0 ? what.buffer : nullptr;
-    if (op.lent().buffer == nullptr) throw_away(what, Lane::receive);
+    if (op.lent().buffer == nullptr) discard_early(what, Lane::receive);
   } else if (what.result > 0) {
     const auto count = static_cast<std::size_t>(what.result);
     const std::size_t taken = std::min(count, op.into().size);
     std::memcpy(op.into().data, what.buffer->data(), taken);
     op.result = static_cast<std::int32_t>(taken);
-    if (taken == count) return throw_away(what, Lane::receive);
+    if (taken == count) return discard_early(what, Lane::receive);
     std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
     slot.early.insert(slot.early.begin(), {.result = static_cast<std::int32_t>(count - taken), .buffer = what.buffer});
   }
 }
 
-void UringBackend::throw_away(const Early& what, Lane lane) noexcept {
+void UringBackend::discard_early(const Early& what, Lane lane) noexcept {
   if (what.buffer != nullptr) buffers().give_back(what.buffer);
   if (lane == Lane::accept && what.result >= 0) ::close(static_cast<int>(what.result));
 }
 
-bool UringBackend::move_batch(const Slot& slot, Op& op) noexcept {
+bool UringBackend::try_batch(const Slot& slot, Op& op) noexcept {
   const bool sends = op.kind == Op::Kind::send_batch;
   const std::int32_t count = sends ? send_batch(slot.fd, *op.outgoing()) : receive_batch(slot.fd, op.incoming());
   if (count == -EAGAIN) return false;
@@ -394,7 +406,7 @@ void UringBackend::close(Descriptor descriptor) noexcept {
   Slot* const slot = slots_.find(descriptor);
   if (slot == nullptr) return;
   if (slot->writer != nullptr) ring_.end(tag_of(descriptor, Lane::send));
-  if (slot->inbound == Inbound::single || (slot->inbound != Inbound::none && slot->listens)) {
+  if (slot->inbound == Inbound::op_memory || (slot->inbound != Inbound::none && slot->listens)) {
     ring_.end(tag_of(descriptor, inbound_lane(*slot)));
   } else if (slot->inbound != Inbound::none) {
     ring_.submit();
@@ -405,7 +417,7 @@ void UringBackend::close(Descriptor descriptor) noexcept {
   } else {
     ::close(slot->fd);
   }
-  for (const Early& what : slot->early) throw_away(what, inbound_lane(*slot));
+  for (const Early& what : slot->early) discard_early(what, inbound_lane(*slot));
   if (slot->scratch) spare_scratch_.release(std::move(slot->scratch));
   for (Op* op : {slot->reader, slot->writer}) {
     if (op != nullptr) finish_undone(*op, EBADF);
