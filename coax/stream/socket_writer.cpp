@@ -1,6 +1,6 @@
-// Sending on stream sockets. Small sends are copied into the queue and leave at the end of the loop's turn, in one
-// sendmsg(2). A send that does not fit waits, and its bytes are not copied. The queue always precedes the waiting
-// sends, so the order of the calls is the order on the wire.
+// Sending on stream sockets. Small sends are copied into the queue, which is sent at the end of the loop's turn, with
+// one sendmsg(2). A send that does not fit waits, and its bytes are not copied. The queue is always sent before the
+// waiting sends, and nothing is queued while one waits, so the order of the calls is the order on the wire.
 #include "coax/stream/socket_writer.hpp"
 
 #include <cerrno>
@@ -53,7 +53,7 @@ bool SocketWriter::start(SendOp& op) noexcept {
   if (is_small && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   waits_.push_back(op);
-  if (!loop_->backend().spend()) return false;  // the budget of this turn is used: sent at its end
+  if (!loop_->backend().spend()) return false;  // the task's budget is exhausted: end_of_turn_ sends it
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;
@@ -136,7 +136,7 @@ void SocketWriter::complete_sent() noexcept {
     const int failure = loop_->backend().finish(op_.descriptor);
     if (failure == 0) reports_.record_shutdown();
     complete(op, failure);
-    fail(EPIPE);  // for later sends
+    fail(EPIPE);  // sends that were started after the shutdown, and all later ones
   }
 }
 
@@ -154,12 +154,12 @@ void SocketWriter::complete(SendOp& op, int error) noexcept {
 void SocketWriter::cancel(SendOp& op) noexcept {
   if (op.state == SendOp::State::complete) return;
   op.state = SendOp::State::cancelling;
-  if (in_flight_) return loop_->backend().cancel(op_);  // the kernel may read its bytes: cancel, then wait
+  if (in_flight_) return loop_->backend().cancel(op_);  // the kernel may read its bytes: it ends when op_ does
   drop_cancelled();
 }
 
 void SocketWriter::drop_cancelled() noexcept {
-  bool broken = false;  // the peer has a part of one, and cannot make sense of any later send
+  bool broken = false;  // a part of a cancelled send was sent: any later bytes would corrupt the stream
   waits_.for_each([&](SendOp& op) {
     if (op.state != SendOp::State::cancelling) return;
     broken = broken || op.sent != 0;

@@ -21,13 +21,15 @@ class SocketWriter {
   static void release(std::unique_ptr<SocketWriter> writer) noexcept;
   [[nodiscard]] bool is_idle() const noexcept { return !in_flight_ && queue_begin_ == queue_end_ && waits_.empty(); }
 
-  // True: it is complete: queued, sent, or failed with op.error.
+  // Returns: true when the send is complete: queued, sent, or failed with op.error. Otherwise op.done() follows.
   bool start(SendOp& op) noexcept;
   void cancel(SendOp& op) noexcept;
   // Appends to the queue for the end of the turn; false: it does not fit, or a send waits.
   bool queue(std::span<const BytesView> pieces, std::size_t total) noexcept;
-  // One more try without waiting, then the end: waiting sends get EBADF. Call Backend::close() before abandon().
+  // Sends as much as the kernel accepts without waiting; the rest follows when the socket is writable.
   void push() noexcept;
+  // For closing: waiting sends fail with EBADF, and queued bytes are dropped. Call push() for a last try, and
+  // Backend::close(), before it.
   void abandon() noexcept;
   // Whether a task waits for a send.
   [[nodiscard]] bool has_waiting() const noexcept { return !waits_.empty(); }
@@ -36,7 +38,7 @@ class SocketWriter {
 
  private:
   static constexpr std::size_t queue_bytes_max = 8 * 1024;
-  static constexpr std::size_t copied_bytes_max = 1024;  // above, a system call costs less than a copy
+  static constexpr std::size_t copied_bytes_max = 1024;  // a larger send is not copied: a system call costs less
   static constexpr std::size_t vectors_max = 64;
 
   struct SendNow : Op {
