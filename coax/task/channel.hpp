@@ -1,8 +1,8 @@
 // Channel: a bounded first-in, first-out queue between tasks of one loop, as asyncio.Queue in Python or a memory
-// channel in Trio. It buffers `capacity` values. With a capacity of 0 it is a rendezvous, as an unbuffered channel in
-// Go.
+// channel in Trio. It buffers `capacity` values. With a capacity of 0, each send waits for a receiver, as in an
+// unbuffered channel in Go.
 //
-// A waiting task has transferred nothing yet: its value moves in the moment in which it is resumed. Cancelling a
+// While a task waits, nothing has been transferred: its value moves when the task is resumed, in one step. Cancelling a
 // waiting task therefore has no effect on the channel, and a value is neither lost nor delivered twice, not even in a
 // race().
 #pragma once
@@ -21,12 +21,12 @@ namespace coax {
 
 namespace detail {
 
-// A sender or receiver that waits. It is in the channel's list until it is served, and in the loop's list when it ends
-// for another reason.
+// A send or receive, while it waits. It is linked in the channel's list until it is served. When the wait ends because
+// of a close or a cancellation, it moves to the loop's list of completions to call.
 template <class Derived>
-class AtChannel : public Operation<Derived>, public Completion {
+class ChannelWaiter : public Operation<Derived>, public Completion {
  public:
-  AtChannel() noexcept
+  ChannelWaiter() noexcept
       : Operation<Derived>([](Waiting& self) noexcept { static_cast<Derived&>(self).leave(End::cancelled); }),
         Completion([](Completion& self) noexcept { static_cast<Derived&>(self).resume(); }) {}
 
@@ -79,7 +79,7 @@ class Channel {
   {
     return Send(*this, nullptr, value);
   }
-  // Waits for the next value.
+  // Waits for the next value; receivers are served in the order of their calls.
   // Returns: an std::optional<T>, empty when the channel is closed and no value is left.
   // Cancelled: no value was received.
   [[nodiscard]] Recv recv() noexcept { return Recv(*this); }
@@ -88,12 +88,13 @@ class Channel {
   void close() noexcept;
 
  private:
-  // Serves waiting tasks in a later turn of the loop, so that the sender or receiver that runs now is not re-entered.
+  // Serves waiting tasks from the loop, after the running task has been suspended, so that a resumed task never runs
+  // inside of the call of another.
   struct Serving : Completion {
     explicit Serving(Channel& of) noexcept
         : Completion([](Completion& self) noexcept { static_cast<Serving&>(self).channel.serve(); }), channel(of) {}
     Channel& channel;
-    bool* is_gone = nullptr;  // a task that was served may destroy the channel
+    bool* is_destroyed = nullptr;  // set by the destructor: a resumed task may destroy the channel
   };
 
   [[nodiscard]] bool has_room() const noexcept { return size_ < ring_.size(); }
@@ -108,11 +109,11 @@ class Channel {
 
   [[nodiscard]] bool can_accept() noexcept { return has_room() && !senders_.empty(); }
   [[nodiscard]] bool can_give() noexcept { return size_ != 0 && !receivers_.empty(); }
-  [[nodiscard]] bool can_meet() noexcept { return ring_.empty() && !senders_.empty() && !receivers_.empty(); }
+  [[nodiscard]] bool can_hand_over() noexcept { return ring_.empty() && !senders_.empty() && !receivers_.empty(); }
   void serve_later() noexcept;
   void serve() noexcept;
   bool serve_one(std::uint64_t until) noexcept;
-  void tell_receivers() noexcept;
+  void close_receivers() noexcept;
 
   std::vector<std::optional<T>> ring_;
   std::size_t first_ = 0;
@@ -125,7 +126,7 @@ class Channel {
 };
 
 template <class T>
-class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Send : public detail::AtChannel<Send> {
+class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Send : public detail::ChannelWaiter<Send> {
  public:
   bool start() noexcept {
     if (channel_->closed_) {
@@ -158,7 +159,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Send : pu
 };
 
 template <class T>
-class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Recv : public detail::AtChannel<Recv> {
+class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Recv : public detail::ChannelWaiter<Recv> {
  public:
   bool start() noexcept {
     if (channel_->closed_ && channel_->size_ == 0) return true;
@@ -189,40 +190,41 @@ template <class T>
 Channel<T>::~Channel() {
   size_ = 0;
   close();
-  if (serving_.is_gone != nullptr) *serving_.is_gone = true;
+  if (serving_.is_destroyed != nullptr) *serving_.is_destroyed = true;
 }
 
 template <class T>
 void Channel<T>::close() noexcept {
   closed_ = true;
   senders_.for_each([](Send& send) { send.leave(Send::End::closed); });
-  tell_receivers();
+  close_receivers();
 }
 
 template <class T>
-void Channel<T>::tell_receivers() noexcept {
+void Channel<T>::close_receivers() noexcept {
   if (closed_ && size_ == 0) receivers_.for_each([](Recv& recv) { recv.leave(Recv::End::closed); });
 }
 
 template <class T>
 void Channel<T>::serve_later() noexcept {
-  if (!serving_.linked() && (can_accept() || can_give() || can_meet())) Loop::current().finish_later(serving_);
+  if (!serving_.linked() && (can_accept() || can_give() || can_hand_over())) Loop::current().finish_later(serving_);
 }
 
 template <class T>
 void Channel<T>::serve() noexcept {
-  bool is_gone = false;
-  serving_.is_gone = &is_gone;
-  const std::uint64_t until = tickets_;  // tasks that begin to wait from here on are served in the next turn
+  bool is_destroyed = false;
+  serving_.is_destroyed = &is_destroyed;
+  const std::uint64_t until =
+      tickets_;  // tasks that begin to wait after this are served by a later call, so that it ends
   while (serve_one(until)) {
-    if (is_gone) return;
+    if (is_destroyed) return;
   }
-  serving_.is_gone = nullptr;
-  tell_receivers();
+  serving_.is_destroyed = nullptr;
+  close_receivers();
   serve_later();
 }
 
-// False: there is no task to serve.
+// Returns: false when no task that waits since before `until` can be served.
 template <class T>
 bool Channel<T>::serve_one(std::uint64_t until) noexcept {
   if (can_accept() && senders_.front().ticket_ < until) {
@@ -239,13 +241,13 @@ bool Channel<T>::serve_one(std::uint64_t until) noexcept {
     recv.resume();
     return true;
   }
-  if (can_meet() && senders_.front().ticket_ < until && receivers_.front().ticket_ < until) {
+  if (can_hand_over() && senders_.front().ticket_ < until && receivers_.front().ticket_ < until) {
     Send& send = senders_.front();
     Recv& recv = receivers_.front();
     recv.value_ = std::move(send.value());
     recv.served();
     send.served();
-    recv.resume();  // first: in a race of the two, only the receiver could lose the value
+    recv.resume();  // first: when both are in the same race(), the receiver must win it, or the value is lost
     send.resume();
     return true;
   }
