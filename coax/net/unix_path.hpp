@@ -11,23 +11,25 @@ namespace coax {
 
 enum class AtPath : std::uint8_t {
   nothing,
-  dead_socket,  // it has no listener: its program has ended, and connect(2) is refused
-  live_socket,  // or one that this user may not connect to
+  dead_socket,  // stale: it has no listener, since its program has ended; connect(2) is refused
+  live_socket,  // it has a listener, or this user may not connect to it
   other_file,
 };
-// Probes a socket with connect(2); its listener, if any, accepts a client that leaves at once. An abstract name has no
-// file.
+// What kind of file is at the path. A socket is probed with connect(2): its listener, if any, accepts a client that
+// disconnects at once. An abstract name has no file: nothing.
 AtPath what_stands_at(const UnixName& name) noexcept;
 
-// The same without a probe: whether it is a file, but not a socket.
+// Whether there is a file that is not a socket (AtPath::other_file), without a probe.
 bool is_other_file(const UnixName& name) noexcept;
 
-// Removes a dead socket, so that bind(2) can succeed. 0 or errno; EADDRINUSE: the file is kept.
+// Removes a dead socket, so that bind(2) can succeed. Returns: 0, also when there is no file; EADDRINUSE when there is
+// another file or a live socket, which is kept; or the errno of unlink(2).
 int make_way(const UnixName& name) noexcept;
 
 // Held from the check of a path until something listens on it: of two programs that find the same dead socket, one
-// would otherwise remove the new socket of the other. It is a lock on the path's directory. Given up after a second,
-// since any process that may read the directory could hold it.
+// would otherwise remove the new socket of the other. It is a flock(2) on the path's directory. The
+// constructor blocks for at most a second and then continues without the lock, since any process that may read the
+// directory could hold it.
 class PathLock {
  public:
   explicit PathLock(const UnixName& name) noexcept;
@@ -37,15 +39,15 @@ class PathLock {
 };
 
 // The file that a socket was bound to, identified by its device and inode, which no other file gets while the socket is
-// open. It outlives this object.
+// open. The destructor does not remove it.
 class BoundPath {
  public:
   BoundPath() noexcept = default;
-  // The file at this moment; none for an abstract name.
+  // Of the file that is at the path now; empty when there is none, as for an abstract name.
   explicit BoundPath(const UnixName& name);
   [[nodiscard]] bool is_some() const noexcept { return !path_.empty(); }
-  [[nodiscard]] bool is_ours() const noexcept;  // the path still leads to it
-  // Removes the file if it is ours; once.
+  [[nodiscard]] bool is_ours() const noexcept;  // the path still names that file
+  // Removes the file if is_ours(). Later calls have no effect.
   void remove() noexcept;
 
  private:
