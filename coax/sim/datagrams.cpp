@@ -255,7 +255,7 @@ void SimNetwork::World::arrive_datagram(const sim::Packet& packet) {
     const bool is_told = sender != datagram_sockets_.end() && sender->second.peer.family() != Endpoint::Family::none;
     const SimConditions& conditions = conditions_of(pair);
     if (!is_told || is_for_many || random_.chance(conditions.loss)) return;
-    return push(now_ + latency(conditions), sim::Event::Kind::nobody_there,
+    return push(now_ + latency(conditions), sim::Event::Kind::unreachable,
                 {.bytes = {}, .from = packet.to, .to = packet.from, .sender = packet.sender});
   }
   const std::size_t size = packet.bytes.size() + overhead;
@@ -263,14 +263,14 @@ void SimNetwork::World::arrive_datagram(const sim::Packet& packet) {
   if (socket->arrived_bytes + size > room) return;
   socket->arrived_bytes += size;
   socket->arrived.push_back(packet);
-  tell(socket->owner);
+  notify(socket->owner);
 }
 
-void SimNetwork::World::arrive_nobody_there(const sim::Packet& packet) {
+void SimNetwork::World::arrive_unreachable(const sim::Packet& packet) {
   const auto sender = datagram_sockets_.find(packet.sender);
   if (sender == datagram_sockets_.end() || is_down(std::minmax(packet.from.host_key(), packet.to.host_key()))) return;
   sender->second.error = ECONNREFUSED;
-  tell(sender->second.owner);
+  notify(sender->second.owner);
 }
 
 std::int32_t SimNetwork::World::recv(sim::DatagramSocket& socket, ReceiveBatch& batch) {

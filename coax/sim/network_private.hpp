@@ -36,7 +36,7 @@ class ByteQueue {
 // Packets that wait for a path, to be retransmitted.
 struct Held {
   std::size_t data = 0;
-  std::size_t room = 0;
+  std::size_t window = 0;  // bytes announced by window updates
   bool fin = false;
   Duration pause{};  // zero: no packet is held
   TimePoint since;
@@ -60,8 +60,8 @@ struct End {
   TimePoint last_arrival;  // of its packets at the other end: their order is kept
   Held held;
   // Receiving.
-  std::size_t arrived = 0;  // bytes that the other end has sent and that have arrived
-  std::size_t room = 0;     // bytes received, but not yet announced to the other end
+  std::size_t arrived = 0;      // bytes that the other end has sent and that have arrived
+  std::size_t unannounced = 0;  // bytes received, for the next window update
   bool fin_arrived = false;
   TimePoint last_heard;
 };
@@ -97,19 +97,19 @@ struct Event {
   enum class Kind : std::uint8_t {
     // Packets, at the end where they arrive.
     syn,
-    answer,  // count: 0 or ECONNREFUSED
-    established,
-    data,  // count: bytes
+    syn_ack,      // count: 0, or ECONNREFUSED for a refusal
+    established,  // the client's ACK: the handshake is complete
+    data,         // count: bytes
     fin,
-    room,  // count: bytes that were received
+    window_update,  // count: bytes that were received
     reset,
     // Datagrams, at their receiver; and at their sender, that there is no receiver.
     datagram,
-    nobody_there,
+    unreachable,
     // Timers of an end.
-    send_again,
+    retransmit,
     keep_alive,  // count: the outage that it belongs to
-    stuck,       // the same
+    stuck,       // the same; for an end that waits for window space while the path is down
   };
   TimePoint at;
   std::uint64_t sequence = 0;
@@ -224,22 +224,22 @@ class SimNetwork::World {
 
   void push(TimePoint at, sim::Event::Kind kind, sim::Handle to, std::uint64_t count = 0);
   void transmit(const sim::Handle& from, sim::Event::Kind kind, std::uint64_t count = 0);
-  void note(const sim::Event& event) noexcept;
-  void happen(const sim::Event& event);
+  void add_to_trace(const sim::Event& event) noexcept;
+  void handle(const sim::Event& event);
   void arrive(const sim::Event& event);
   void arrive_handshake(const sim::Event& event);
   void arrive_syn(const sim::Event& event);
-  void arrive_answer(const sim::Event& event);
+  void arrive_syn_ack(const sim::Event& event);
   void arrive_established(const sim::Event& event);
   void lose_handshake(const sim::Event& event);
   void arrive_data(const sim::Handle& to, std::size_t count);
   void arrive_fin(const sim::Handle& to);
   void arrive_reset(const sim::Handle& to);
   void hold(const sim::Event& event);
-  void send_again(const sim::Handle& from);
+  void retransmit(const sim::Handle& from);
   void fail(const sim::Handle& handle, int reason);
-  void make_room(const sim::Handle& receiver, std::size_t count);
-  void tell(Descriptor descriptor) noexcept;
+  void update_window(const sim::Handle& receiver, std::size_t count);
+  void notify(Descriptor descriptor) noexcept;
   void forget_if_over(const sim::Connection& connection);
   // Datagrams: datagrams.cpp.
   [[nodiscard]] bool is_taken(const Endpoint& at, const DatagramOptions& options) const noexcept;
@@ -250,7 +250,7 @@ class SimNetwork::World {
   void push(TimePoint at, sim::Event::Kind kind, sim::Packet packet);
   sim::DatagramSocket* find_datagrams(const sim::Packet& packet) noexcept;
   void arrive_datagram(const sim::Packet& packet);
-  void arrive_nobody_there(const sim::Packet& packet);
+  void arrive_unreachable(const sim::Packet& packet);
 
   std::uint64_t seed_;
   SimRandom random_;

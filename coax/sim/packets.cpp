@@ -1,7 +1,8 @@
-// The packets of the simulated world: TCP as its ends see it.
+// The packets of the simulated world: TCP as programs at both ends observe it.
 //
 // Theory of operation. Bytes are copied once, into the sender's queue, and stay there until they are received. Packets
-// carry only counts: bytes that were sent, bytes that were received, the end of the stream. Packets of one end never
+// carry only counts: bytes that were sent (data), bytes that were received (window updates), the end of the stream
+// (fin). Packets of one end never
 // overtake each other, as TCP delivers segments in order. A connection behaves as in Linux: an end that closes with
 // unread bytes, or receives bytes after closing, sends a reset. A reset is reported once, to the first call, and bytes
 // that arrived before it can still be read. When the path is down, packets are held and retransmitted at growing
@@ -37,10 +38,10 @@ void ByteQueue::take(char* to, std::size_t count) noexcept {
 }  // namespace sim
 
 namespace {
-constexpr Duration first_pause = 200ms;  // before a retransmission; doubles up to
-constexpr Duration last_pause = 5s;
+constexpr Duration first_pause = 200ms;  // before the first retransmission; it doubles each time,
+constexpr Duration last_pause = 5s;      // up to this
 constexpr Duration handshake_pause = 1s;
-constexpr Duration latency_least = 1us;  // an answer never arrives in the moment of the question
+constexpr Duration latency_least = 1us;  // never zero: a reply arrives later than its request was sent
 }  // namespace
 
 // --- events ---
@@ -72,14 +73,14 @@ bool SimNetwork::World::deliver(sim::Observer& observer) {
   while (!events_.empty() && events_.top().at <= now_) {
     const sim::Event event = events_.top();
     events_.pop();
-    note(event);
-    happen(event);
+    add_to_trace(event);
+    handle(event);
     any = true;
   }
   return any;
 }
 
-void SimNetwork::World::note(const sim::Event& event) noexcept {
+void SimNetwork::World::add_to_trace(const sim::Event& event) noexcept {
   const auto when = static_cast<std::uint64_t>(event.at.time_since_epoch().count());
   for (const std::uint64_t part :
        {when, std::uint64_t{std::to_underlying(event.kind)},
@@ -89,23 +90,23 @@ void SimNetwork::World::note(const sim::Event& event) noexcept {
   }
 }
 
-void SimNetwork::World::tell(Descriptor descriptor) noexcept {
+void SimNetwork::World::notify(Descriptor descriptor) noexcept {
   if (descriptor && observer_ != nullptr) observer_->ready(descriptor);
 }
 
-void SimNetwork::World::happen(const sim::Event& event) {
+void SimNetwork::World::handle(const sim::Event& event) {
   using Kind = sim::Event::Kind;
   switch (event.kind) {
     case Kind::datagram: return arrive_datagram(*event.packet);
-    case Kind::nobody_there: return arrive_nobody_there(*event.packet);
+    case Kind::unreachable: return arrive_unreachable(*event.packet);
     case Kind::syn:
-    case Kind::answer:
+    case Kind::syn_ack:
     case Kind::established: return arrive_handshake(event);
     case Kind::data:
     case Kind::fin:
-    case Kind::room:
+    case Kind::window_update:
     case Kind::reset: return arrive(event);
-    case Kind::send_again: return send_again(event.to);
+    case Kind::retransmit: return retransmit(event.to);
     case Kind::keep_alive:
     case Kind::stuck: {
       const sim::Connection& connection = *event.to.connection;
@@ -119,7 +120,7 @@ void SimNetwork::World::happen(const sim::Event& event) {
 
 namespace {
 
-// The form of an IPv4 peer on a listener of both families.
+// An IPv4 address as a dual-stack listener reports it (IPv4-mapped).
 Endpoint mapped(const Endpoint& endpoint) { return *Endpoint::from_ip("::ffff:" + endpoint.ip(), endpoint.port()); }
 
 }  // namespace
@@ -148,12 +149,12 @@ void SimNetwork::World::arrive_handshake(const sim::Event& event) {
   if (is_down(*event.to.connection)) return lose_handshake(event);
   switch (event.kind) {
     case sim::Event::Kind::syn: return arrive_syn(event);
-    case sim::Event::Kind::answer: return arrive_answer(event);
+    case sim::Event::Kind::syn_ack: return arrive_syn_ack(event);
     default: return arrive_established(event);
   }
 }
 
-// Retransmits, until the client gives up.
+// A handshake packet was lost: retransmits it, until the client gives up.
 void SimNetwork::World::lose_handshake(const sim::Event& event) {
   sim::Connection& connection = *event.to.connection;
   sim::End& client = connection.ends[0];
@@ -170,24 +171,24 @@ void SimNetwork::World::arrive_syn(const sim::Event& event) {
   if (event.to.other().closed) return;
   sim::Listener* const listener = find_listener(event.to.end().local);
   if (listener == nullptr) {
-    transmit(event.to, sim::Event::Kind::answer, ECONNREFUSED);
+    transmit(event.to, sim::Event::Kind::syn_ack, ECONNREFUSED);
     return close(event.to);
   }
   if (listener->queue.size() > static_cast<std::size_t>(std::max(listener->options.backlog, 0))) {
     return lose_handshake(event);
   }
   event.to.end().keep_alive = listener->options.keep_alive;
-  transmit(event.to, sim::Event::Kind::answer);
+  transmit(event.to, sim::Event::Kind::syn_ack);
 }
 
-void SimNetwork::World::arrive_answer(const sim::Event& event) {
+void SimNetwork::World::arrive_syn_ack(const sim::Event& event) {
   sim::End& client = event.to.end();
   if (client.closed) return transmit(event.to, sim::Event::Kind::reset);
   if (event.count != 0) return fail(event.to, static_cast<int>(event.count));
   client.established = true;
   client.last_heard = now_;
   transmit(event.to, sim::Event::Kind::established);
-  tell(client.owner);
+  notify(client.owner);
 }
 
 void SimNetwork::World::arrive_established(const sim::Event& event) {
@@ -205,23 +206,23 @@ void SimNetwork::World::arrive_established(const sim::Event& event) {
     server.peer = mapped(server.peer);
   }
   listener->queue.push_back(event.to);
-  tell(listener->owner);
+  notify(listener->owner);
 }
 
 // --- packets ---
 
 void SimNetwork::World::arrive(const sim::Event& event) {
   using Kind = sim::Event::Kind;
-  const bool waits_before = event.to.other().held.pause != Duration::zero();
-  if (is_down(*event.to.connection) || (waits_before && event.kind != Kind::reset)) return hold(event);
+  const bool is_behind_held = event.to.other().held.pause != Duration::zero();
+  if (is_down(*event.to.connection) || (is_behind_held && event.kind != Kind::reset)) return hold(event);
   switch (event.kind) {
     case Kind::data: return arrive_data(event.to, event.count);
     case Kind::fin: return arrive_fin(event.to);
     case Kind::reset: return arrive_reset(event.to);
-    default:
+    default:  // a window update
       event.to.end().in_use -= event.count;
       event.to.end().last_heard = now_;
-      tell(event.to.end().owner);
+      notify(event.to.end().owner);
   }
 }
 
@@ -231,30 +232,30 @@ void SimNetwork::World::hold(const sim::Event& event) {
   const sim::Handle sender = event.to.far();
   sim::Held& held = sender.end().held;
   if (event.kind == Kind::data) held.data += event.count;
-  if (event.kind == Kind::room) held.room += event.count;
+  if (event.kind == Kind::window_update) held.window += event.count;
   if (event.kind == Kind::fin) held.fin = true;
   if (held.pause != Duration::zero()) return;
   held.since = now_;
   held.pause = first_pause;
-  push(now_ + held.pause, Kind::send_again, sender);
+  push(now_ + held.pause, Kind::retransmit, sender);
 }
 
-void SimNetwork::World::send_again(const sim::Handle& from) {
+void SimNetwork::World::retransmit(const sim::Handle& from) {
   sim::Held& held = from.end().held;
   const sim::Handle to = from.far();
-  const bool has_no_owner = from.connection->vanished && from.end().closed && !held.fin && held.data == 0;
-  if (from.end().dead || has_no_owner) {
+  const bool process_vanished = from.connection->vanished && from.end().closed && !held.fin && held.data == 0;
+  if (from.end().dead || process_vanished) {
     held = {};
   } else if (!is_down(*from.connection)) {
     const sim::Held all = std::exchange(held, {});
     if (all.data != 0) arrive({.at = now_, .kind = sim::Event::Kind::data, .to = to, .count = all.data});
-    if (all.room != 0) arrive({.at = now_, .kind = sim::Event::Kind::room, .to = to, .count = all.room});
+    if (all.window != 0) arrive({.at = now_, .kind = sim::Event::Kind::window_update, .to = to, .count = all.window});
     if (all.fin) arrive({.at = now_, .kind = sim::Event::Kind::fin, .to = to});
   } else if ((held.data != 0 || held.fin) && now_ - held.since >= conditions_of(*from.connection).give_up) {
     fail(from, ETIMEDOUT);
   } else {
     held.pause = std::min(held.pause * 2, last_pause);
-    push(now_ + held.pause, sim::Event::Kind::send_again, from);
+    push(now_ + held.pause, sim::Event::Kind::retransmit, from);
   }
 }
 
@@ -266,14 +267,14 @@ void SimNetwork::World::arrive_data(const sim::Handle& to, std::size_t count) {
   }
   end.arrived += count;
   end.last_heard = now_;
-  tell(end.owner);
+  notify(end.owner);
 }
 
 void SimNetwork::World::arrive_fin(const sim::Handle& to) {
   sim::End& end = to.end();
   end.fin_arrived = true;
   end.last_heard = now_;
-  tell(end.owner);
+  notify(end.owner);
 }
 
 void SimNetwork::World::arrive_reset(const sim::Handle& to) {
@@ -285,7 +286,7 @@ void SimNetwork::World::fail(const sim::Handle& handle, int reason) {
   if (end.dead) return;
   end.dead = true;
   end.error = reason;
-  tell(end.owner);
+  notify(end.owner);
 }
 
 // --- the system calls ---
@@ -298,7 +299,7 @@ std::int32_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> 
     if (random_.chance(conditions_of(*handle.connection).short_reads)) count = 1 + random_.below(count);
     handle.other().sent.take(into.data(), count);
     end.arrived -= count;
-    make_room(handle, count);
+    update_window(handle, count);
     return static_cast<std::int32_t>(count);
   }
   if (end.fin_arrived) return 0;
@@ -306,13 +307,13 @@ std::int32_t SimNetwork::World::recv(const sim::Handle& handle, std::span<char> 
   return end.dead ? 0 : -EAGAIN;
 }
 
-// Announced only when it is worth while, as in TCP: otherwise windows would shrink (silly window syndrome, RFC 9293,
-// section 3.8.6.2).
-void SimNetwork::World::make_room(const sim::Handle& receiver, std::size_t count) {
+// Bytes were received: sends a window update once they are a quarter of the window, as TCP does to avoid the silly
+// window syndrome (RFC 9293, section 3.8.6.2).
+void SimNetwork::World::update_window(const sim::Handle& receiver, std::size_t count) {
   sim::End& end = receiver.end();
-  end.room += count;
-  if (end.dead || end.room < conditions_of(*receiver.connection).window_bytes / 4) return;
-  transmit(receiver, sim::Event::Kind::room, std::exchange(end.room, 0));
+  end.unannounced += count;
+  if (end.dead || end.unannounced < conditions_of(*receiver.connection).window_bytes / 4) return;
+  transmit(receiver, sim::Event::Kind::window_update, std::exchange(end.unannounced, 0));
 }
 
 std::int32_t SimNetwork::World::send(const sim::Handle& handle, std::span<const iovec> pieces) {
@@ -355,7 +356,8 @@ void SimNetwork::World::close(const sim::Handle& handle, bool resets) {
   if (std::exchange(end.closed, true)) return;
   end.owner = {};
   if (end.established && !end.dead) {
-    // Between Unix sockets, bytes arrive at once; and they have no reset.
+    // Unread bytes cause a reset. On Unix sockets all sent bytes count as arrived, and `resets`
+    // (Stream::abort()) has no effect, as in Linux.
     const bool is_local = handle.connection->is_local;
     if (is_local ? !handle.other().sent.empty() : resets || end.arrived != 0) {
       transmit(handle, sim::Event::Kind::reset);
