@@ -13,26 +13,27 @@ namespace coax {
 namespace {
 
 constexpr std::size_t piece_overhead_bytes = 64;   // overhead of a piece beside its bytes
-constexpr std::size_t send_bytes_max = 64_KiB;     // in one call: progress is visible between two
-constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel
-constexpr std::size_t memory_bytes_max = 16_MiB;   // for a peer that publishers do not wait for
-constexpr std::size_t memory_factor = 4;           // or this multiple of bytes_max
-constexpr int ticks_slow = 5;
-constexpr int ticks_stalled_max = 10;
+constexpr std::size_t send_bytes_max = 64_KiB;     // of one call of send(): progress is measured between calls
+constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel's send buffer: Stream::limit_unsent()
+constexpr std::size_t memory_bytes_max = 16_MiB;   // queued bytes above which the peer is disconnected,
+constexpr std::size_t memory_factor = 4;           // or this multiple of bytes_max, if it is more
+constexpr int ticks_stalled_max = 10;              // per stalled_max
+constexpr int ticks_slow = 5;                      // half of it: the period in which a quarter must be accepted
 
 }  // namespace
 
-// Decides about a peer that is behind. It counts its own ticks instead of comparing times: while the whole process is
-// stopped there are none, so no peer is disconnected for that.
-class Outbox::Behind : private Timer {
+// Exists while the outbox is behind: decides when its peer is slow, and when it is disconnected. It counts ticks of its
+// timer instead of comparing times: while the whole process is stopped there are none, so no peer is disconnected for
+// that.
+class Outbox::LagMonitor : private Timer {
  public:
-  explicit Behind(Outbox& outbox) noexcept
-      : Timer([](Timer& self) noexcept { static_cast<Behind&>(self).tick(); }), outbox_(outbox) {
+  explicit LagMonitor(Outbox& outbox) noexcept
+      : Timer([](Timer& self) noexcept { static_cast<LagMonitor&>(self).tick(); }), outbox_(outbox) {
     start();
   }
-  Behind(const Behind&) = delete;
-  Behind& operator=(const Behind&) = delete;
-  ~Behind() { Timers::stop(*this); }
+  LagMonitor(const LagMonitor&) = delete;
+  LagMonitor& operator=(const LagMonitor&) = delete;
+  ~LagMonitor() { Timers::stop(*this); }
   void sent(std::size_t count) noexcept { sent_ += count; }
   [[nodiscard]] bool slow() const noexcept { return slow_; }
 
@@ -44,8 +45,8 @@ class Outbox::Behind : private Timer {
   }
   void tick() noexcept {
     if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
-      ticks_without_ = 0;  // a part of the bytes in send() may be under way
-    } else if (++ticks_without_ == ticks_stalled_max) {
+      ticks_without_progress_ = 0;  // the current send() made progress, even if it has not returned
+    } else if (++ticks_without_progress_ == ticks_stalled_max) {
       outbox_.stalled_ = true;
       return outbox_.overflow();  // destroys this
     }
@@ -57,18 +58,19 @@ class Outbox::Behind : private Timer {
       sent_ = 0;
       ticks_ = 0;
       slow_ = true;
-      run_all(outbox_.reliefs_);
+      run_all(outbox_.relief_waiters_);
     }
     start();
   }
 
   Outbox& outbox_;
-  std::size_t sent_ = 0;  // in the ticks that are counted here:
-  int ticks_ = 0;
-  int ticks_without_ = 0;  // in which the peer accepted nothing
+  int ticks_ = 0;                   // of the current period, which ends after ticks_slow, or when enough was sent
+  std::size_t sent_ = 0;            // in that period
+  int ticks_without_progress_ = 0;  // in a row, in which the peer accepted nothing
   bool slow_ = false;
 };
 
+// Waits for bytes to send, finish() or an overflow. A cancellation only wakes it.
 class Outbox::Wait : public Operation<Wait>, public Completion {
  public:
   explicit Wait(Outbox& outbox) noexcept
@@ -121,7 +123,7 @@ void Outbox::push(const Shared& block, std::size_t offset) {
   }
   wake();
   if (cost() <= options_.bytes_max) return;
-  if (behind_ == nullptr) behind_ = std::make_unique<Behind>(*this);
+  if (lag_monitor_ == nullptr) lag_monitor_ = std::make_unique<LagMonitor>(*this);
   if (cost() > memory_max()) overflow();
 }
 
@@ -133,7 +135,7 @@ inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
   return size;
 }
 
-// From several blocks, or a part of a large one.
+// The slow case of take(): from several blocks, or a part of a large one.
 std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
   const std::size_t limit = part_max_;
   if (first_.bytes.size() > limit) {
@@ -155,8 +157,8 @@ std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
 
 void Outbox::sent(std::size_t count) noexcept {
   bytes_ -= count;
-  if (behind_ == nullptr) return;
-  behind_->sent(count);
+  if (lag_monitor_ == nullptr) return;
+  lag_monitor_->sent(count);
   if (cost() <= options_.bytes_max / 2 || !first_.block) relieve();
 }
 
@@ -165,7 +167,7 @@ void Outbox::drop() noexcept {
   more_ = {};
 }
 
-bool Outbox::delays_publishers() const noexcept { return behind_ != nullptr && !behind_->slow(); }
+bool Outbox::delays_publishers() const noexcept { return lag_monitor_ != nullptr && !lag_monitor_->slow(); }
 
 void Outbox::run_all(List<Relief>& reliefs) noexcept {
   while (!reliefs.empty()) {
@@ -175,9 +177,9 @@ void Outbox::run_all(List<Relief>& reliefs) noexcept {
 }
 
 void Outbox::relieve() noexcept {
-  behind_.reset();
-  run_all(reliefs_);
-  run_all(readies_);
+  lag_monitor_.reset();
+  run_all(relief_waiters_);
+  run_all(ready_waiters_);
 }
 
 void Outbox::overflow() noexcept {
@@ -198,7 +200,7 @@ void Outbox::finish() noexcept {
   wake();
 }
 
-// No topic will publish more, and the end of one was requested.
+// Finishes once every topic that it is subscribed to has closed, and there is at least one.
 void Outbox::finish_if_ended() noexcept {
   if (ended_subscriptions_ != 0 && ended_subscriptions_ == subscriptions_) finish();
 }
@@ -212,7 +214,7 @@ void Outbox::abandon() noexcept {
 Outbox::Ready::Ready(Outbox& outbox) noexcept
     : Operation([](Waiting& self) noexcept {
         auto& ready = static_cast<Ready&>(self);
-        if (!ready.linked()) return;  // queued to run
+        if (!ready.linked()) return;  // already woken
         ready.unlink();
         ready.woken_.cancelled = true;
         ready.wake();
@@ -223,7 +225,7 @@ Outbox::Ready::Ready(Outbox& outbox) noexcept
 
 bool Outbox::Ready::start() noexcept {
   if (!outbox_.behind()) return true;
-  outbox_.readies_.push_back(*this);
+  outbox_.ready_waiters_.push_back(*this);
   return false;
 }
 
@@ -259,7 +261,7 @@ Task<> drain(Outbox& outbox, Stream& stream) {
   try {
     while (true) {
       co_await Outbox::Wait(outbox);
-      if (outbox.overflowed_) throw Cancelled();
+      if (outbox.overflowed_) throw Cancelled();  // becomes Error(overloaded) below
       if (!outbox.first_.block) {
         if (outbox.finished_) break;
         continue;  // woken by a cancellation: the next wait throws

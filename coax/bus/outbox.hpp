@@ -80,11 +80,11 @@ class Outbox {
   // Waits until the outbox is not behind: await it before reading more from a peer whose answers are pushed here.
   // Cancelled: nothing has changed.
   [[nodiscard]] Ready ready() noexcept;
-  [[nodiscard]] bool behind() const noexcept { return behind_ != nullptr; }
+  [[nodiscard]] bool behind() const noexcept { return lag_monitor_ != nullptr; }
   // Behind, and its peer is not slow: publishers should wait.
   [[nodiscard]] bool delays_publishers() const noexcept;
   // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
-  void on_relief(Relief& relief) noexcept { reliefs_.push_back(relief); }
+  void on_relief(Relief& relief) noexcept { relief_waiters_.push_back(relief); }
 
   [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // pushed and not yet sent
@@ -94,7 +94,7 @@ class Outbox {
   friend Task<> drain(Outbox& outbox, Stream& stream);
   friend class Subscription;
   class Wait;
-  class Behind;
+  class LagMonitor;
   struct Piece {
     Shared block;
     BytesView bytes;
@@ -117,9 +117,9 @@ class Outbox {
   Piece first_;              // usually one block: everything that was published in a turn
   std::vector<Piece> more_;  // pieces after it
   std::size_t bytes_ = 0;
-  std::unique_ptr<Behind> behind_;  // only while it is behind
-  List<Relief> reliefs_;            // until it delays no publishers
-  List<Relief> readies_;            // until it is not behind
+  std::unique_ptr<LagMonitor> lag_monitor_;  // only while it is behind
+  List<Relief> relief_waiters_;              // until it delays no publishers
+  List<Relief> ready_waiters_;               // until it is not behind
   Wait* wait_ = nullptr;
   unsigned subscriptions_ = 0;        // that refer to it
   unsigned ended_subscriptions_ = 0;  // those of them whose topic has closed
