@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Unpredictable, so that a page cannot choose the bytes on the wire (RFC 6455, section 10.3).
+// Unpredictable, so that a web page cannot choose the masked bytes on the wire (RFC 6455, section 10.3).
 template <std::size_t size>
 std::array<std::uint8_t, size> random_bytes() noexcept {
   thread_local std::array<std::uint8_t, 1024> pool;
@@ -54,7 +54,7 @@ WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::str
 
 // --- receiving ---
 
-// A control frame that has to wait for room in the send queue.
+// A pong or close frame that did not fit into the stream's send queue: it is sent as a send that waits.
 struct WebSocket::Recv::Reply : SendOp {
   Reply(Recv& recv, std::string_view bytes)
       : SendOp([](Completion& self) noexcept {
@@ -120,7 +120,7 @@ bool WebSocket::Recv::advance() noexcept {
   return true;
 }
 
-// Returns: false when a reply has to wait.
+// Returns: false when a reply to the event has to wait.
 bool WebSocket::Recv::take(const Event& event) {
   switch (event.kind) {
     case Event::Kind::text:
@@ -131,7 +131,7 @@ bool WebSocket::Recv::take(const Event& event) {
       is_message_ = true;
       return true;
     case Event::Kind::ping: return reply(Opcode::pong, event.payload);
-    case Event::Kind::pong: return true;  // that it was received is all it says
+    case Event::Kind::pong: return true;  // received() has already noted that the peer is alive
     case Event::Kind::close:
       socket_.ended_ = socket_.peer_closed_ = true;
       socket_.peer_close_code_ = event.code;
@@ -151,7 +151,7 @@ bool WebSocket::Recv::receive() noexcept {
   return socket_.stream_.start(static_cast<RecvOp&>(*this));
 }
 
-// Returns: true when that is the end: an error, or cancelled.
+// A receive has completed. Returns: true when it failed or was cancelled, which ends this recv().
 bool WebSocket::Recv::received() noexcept {
   wait_ = Wait::none;
   socket_.receiving_ = false;
@@ -173,7 +173,7 @@ bool WebSocket::Recv::received() noexcept {
   return false;
 }
 
-// Returns: false when it has to wait.
+// Returns: false when the frame has to wait for room in the send queue.
 bool WebSocket::Recv::reply(Opcode opcode, BytesView payload) {
   if (socket_.close_sent_) return true;
   std::string frame;
@@ -189,7 +189,7 @@ bool WebSocket::Recv::reply(Opcode opcode, BytesView payload) {
   return true;
 }
 
-// Returns: true when that is the end: an error, or cancelled.
+// A reply that waited has completed. Returns: true when it failed or was cancelled, which ends this recv().
 bool WebSocket::Recv::replied() noexcept {
   wait_ = Wait::none;
   const std::unique_ptr<Reply> reply = std::move(reply_);
@@ -221,15 +221,15 @@ void WebSocket::check_silence_at(TimePoint when) noexcept {
   stream_.loop().timers().start(*this, when);
 }
 
-// Silence counts only while the handler receives, and after a ping only once the ping was sent: otherwise this side
-// does not read, or the peer does not, for which there is the write timeout.
+// Silence counts only while a recv() waits for bytes: otherwise it is this side that does not read. After `ping` a ping
+// is sent; the rest of `silent` counts from then on. When the ping does not fit into the send queue, the peer does not
+// read, for which there is the server's write timeout, and the ping is tried again a second later.
 void WebSocket::check_silence() noexcept {
   if (close_sent_ || ended_) return;
   const TimePoint now = stream_.loop().now();
   const Duration late = now - due_;
-  if (late > 1s)
-    heard_at_ = std::max(heard_at_,
-                         now - ping_);  // the whole process was stopped: the peer must get a chance to answer
+  // A late timer means that the whole process was stopped: the peer must get a chance to answer.
+  if (late > 1s) heard_at_ = std::max(heard_at_, now - ping_);
   if (!receiving_) heard_at_ = now;
   const Duration silence = now - heard_at_;
   if (silence < ping_) return check_silence_at(heard_at_ + ping_);
@@ -264,7 +264,7 @@ Task<> WebSocket::send_close(std::string payload) {
 Task<> WebSocket::wait_closed() {
   try {
     co_await timeout(10s, read_to_close());
-  } catch (const Error&) {  // it is disconnected, silent, or endless
+  } catch (const Error&) {  // the peer disconnected, sent nothing for 2 s, or sends without an end
   }
 }
 
@@ -304,7 +304,7 @@ Task<> WebSocket::send(Opcode opcode, BytesView payload) {
 
 namespace {
 
-// Once the request is sent. Returns: the chosen protocol, and what follows the response.
+// Reads the response to the request. Returns: the chosen protocol, and the bytes received after the response.
 Task<Handshake> recv_handshake(Stream& stream, std::string_view key, std::span<const std::string_view> protocols) {
   http1::ResponseParser response("GET");
   BytesView bytes;

@@ -18,7 +18,7 @@ namespace coax::ws {
 struct Options {
   std::size_t message_bytes_max = 1_MiB;
   Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for this long is pinged
-  Duration silent = std::chrono::seconds(30);  // and disconnected after this time
+  Duration silent = std::chrono::seconds(30);  // and disconnected when it has sent nothing for this long
 };
 
 // A complete message; false when the connection is closed. Lifetime: `data` is valid until the next recv().
@@ -80,8 +80,8 @@ class WebSocket : private Timer {
   std::unique_ptr<std::string> early_;
   Milliseconds ping_;
   Milliseconds silent_;
-  TimePoint due_;       // the timer's
-  TimePoint heard_at_;  // when the peer last sent bytes; a pause of this process does not count
+  TimePoint due_;       // when the timer expires
+  TimePoint heard_at_;  // when the peer last sent bytes; time in which this process was stopped does not count
   Role role_;
   bool receiving_ = false;
   bool pinged_ = false;
@@ -105,15 +105,17 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
 
  private:
   struct Reply;
-  // What it waits for.
+  // What it waits for: bytes from the peer, a Reply that is being sent, or (its budget is exhausted) the next turn.
   enum class Wait : std::uint8_t { none, turn, bytes, reply };
 
   // Returns: true when it is complete.
   bool advance() noexcept;
+  // Return: false when they have to wait; a completion then continues with received() or replied().
   bool take(const Event& event);
   bool receive() noexcept;
-  bool received() noexcept;
   bool reply(Opcode opcode, BytesView payload);
+  // Return: true when the receive or the reply failed or was cancelled.
+  bool received() noexcept;
   bool replied() noexcept;
   void stop_waiting() noexcept;
 
