@@ -86,7 +86,7 @@ Task<bool> Client::connect_once() {
     code_ = failure_code;
     co_return reconnect_.has_value();
   }
-  const Outcome outcome = co_await converse("connect", std::move(stream), input_, transcript_, options_);
+  const Outcome outcome = co_await run_relay("connect", std::move(stream), input_, transcript_, options_);
   code_ = outcome.code;
   co_return reconnect_&& outcome.may_go_on && !input_.ended();
 }
@@ -99,7 +99,7 @@ Task<> run_datagrams(Target target, const RelayOptions& options, Duration limit,
   try {
     peer = co_await DatagramPeer::find(target, limit);
     DatagramRelay relay("connect", peer, input, transcript, options);
-    const Outcome outcome = co_await converse("connect", relay, transcript);
+    const Outcome outcome = co_await run_relay("connect", relay, transcript);
     code = outcome.code;
   } catch (const Error& error) {
     complain("connect", error.what());
@@ -133,7 +133,7 @@ int connect_with(const Options& given, const RelayFlags& flags) {
   const Duration limit = given.timeout.empty() ? usual : duration_of("--timeout", given.timeout);
   std::optional<Duration> reconnect;
   if (!given.reconnect.empty()) reconnect = duration_of("--reconnect", given.reconnect);
-  options.for_the_next = reconnect.has_value();
+  options.another_follows = reconnect.has_value();
   if (given.check) return check_ports(target, limit, options.form == Form::json);
   if (reconnect) ignore_stray_signals();
   int code = failed;

@@ -88,7 +88,7 @@ Task<> Server::serve() {
   do {
     std::unique_ptr<Stream> stream = co_await accept();
     if (!keep_open_) refuse_others();
-    const Outcome outcome = co_await converse("listen", std::move(stream), input_, transcript_, options_);
+    const Outcome outcome = co_await run_relay("listen", std::move(stream), input_, transcript_, options_);
     code_ = outcome.code;
     if (!outcome.may_go_on) co_return;
   } while (keep_open_);
@@ -143,13 +143,13 @@ Task<> run_datagrams(const std::vector<Address>& addresses, const RelayOptions& 
     complain("listen", "listening on " + where);
     co_await transcript.listening(where);
     DatagramRelay relay("listen", transport, input, transcript, options);
-    const Outcome outcome = co_await converse("listen", relay, transcript);
+    const Outcome outcome = co_await run_relay("listen", relay, transcript);
     code = outcome.code;
   } catch (const Error& error) {
     complain("listen", error.what());
     code = exit_code_of(error);
   } catch (const Cancelled&) {
-    code = options.for_the_next || !options.input ? done : failed;
+    code = options.another_follows || !options.input ? done : failed;
   }
 }
 
@@ -168,7 +168,7 @@ int listen_with(const Options& given, const RelayFlags& flags) {
   const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
   if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
   RelayOptions options = flags.options();
-  options.for_the_next = given.keep_open;
+  options.another_follows = given.keep_open;
   const std::vector<Address> addresses = addresses_to_listen_on(target);
   ignore_stray_signals();
   int code = failed;

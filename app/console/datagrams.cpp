@@ -66,12 +66,12 @@ DatagramRelay::DatagramRelay(std::string_view command, DatagramPeer& peer, Stand
   alternatives_ = &peer;
 }
 
-std::string DatagramRelay::complaint_about(RelayEnd end) const {
+std::string DatagramRelay::error_message_for(RelayEnd end) const {
   if (end != RelayEnd::idle) return {};
   return fmt::format("no traffic for {} (--idle)", format_duration(*options_.idle));
 }
 
-Exit DatagramRelay::code_of(RelayEnd end) const noexcept {
+Exit DatagramRelay::exit_code_for(RelayEnd end) const noexcept {
   if (refused_) return unavailable;
   return end == RelayEnd::idle ? failed : done;
 }
@@ -190,7 +190,7 @@ Task<> DatagramRelay::recv_all() {
 // Whether it is the peer, or may become it.
 Task<bool> DatagramRelay::accept_from(const Address& from) {
   if (connected() || from == peer_) co_return true;
-  if (has_peer_.is_set() && !options_.for_the_next) co_return false;
+  if (has_peer_.is_set() && !options_.another_follows) co_return false;
   peer_ = from;
   has_peer_.set();
   co_await transcript_.connected(peer_.to_string());
@@ -208,7 +208,7 @@ std::optional<TimePoint> DatagramRelay::due() const {
   if (!has_peer_.is_set()) return first;
   const TimePoint last_active = std::max(last_active_, transcript_.last_busy());
   if (options_.idle) first = later(last_active, *options_.idle);
-  if (we_finished_ && !options_.for_the_next) {
+  if (we_finished_ && !options_.another_follows) {
     const TimePoint until = later(last_active, options_.wait);
     first = std::min(first.value_or(until), until);
   }

@@ -31,7 +31,7 @@ class DatagramPeer {
 // until something is received.
 class DatagramRelay final : public Relay {
  public:
-  // Lifetime: all must outlive the relay. Not connected: the first sender is the peer or, with options.for_the_next,
+  // Lifetime: all must outlive the relay. Not connected: the first sender is the peer or, with options.another_follows,
   // the last one.
   DatagramRelay(std::string_view command, DatagramTransport& transport, StandardInput& input, Transcript& transcript,
                 const RelayOptions& options) noexcept;
@@ -40,8 +40,8 @@ class DatagramRelay final : public Relay {
                 const RelayOptions& options) noexcept;
 
   void close() noexcept override { transport_->close(); }
-  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
-  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override;
+  [[nodiscard]] std::string error_message_for(RelayEnd end) const override;
+  [[nodiscard]] Exit exit_code_for(RelayEnd end) const noexcept override;
 
  private:
   Task<> begin() override;

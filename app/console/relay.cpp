@@ -1,5 +1,6 @@
-// Two tasks, one for each direction. Each reads again only after its last piece was written: a slow reader blocks the
-// writer behind it (backpressure), and only one piece is buffered each way. A third task watches the time limits.
+// Two tasks, one for each direction. Each reads again only after its last piece was written: a slow receiver slows the
+// sender on the other side (backpressure), and only one piece is buffered each way. A third task watches the time
+// limits.
 #include "app/console/relay.hpp"
 
 #include <fmt/core.h>
@@ -21,8 +22,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration input_pause = 500ms;
-constexpr Duration last_words_time_max = 1s;
+constexpr Duration input_pause = 500ms;  // see RelayOptions::another_follows
+constexpr Duration report_time_max = 1s;
 
 }  // namespace
 
@@ -44,12 +45,12 @@ Relay::Relay(StandardInput& input, Transcript& transcript, const RelayOptions& o
 Task<RelayEnd> Relay::run() {
   co_await begin();
   try {
-    co_await race(exchange(), watch(), enough_.wait());
+    co_await race(exchange(), watch(), stop_early_.wait());
   } catch (const Error&) {
-    broken_ = std::current_exception();
+    failure_ = std::current_exception();
   }
   co_await write_records();
-  if (broken_) std::rethrow_exception(broken_);
+  if (failure_) std::rethrow_exception(failure_);
   co_return end_;
 }
 
@@ -110,8 +111,8 @@ class StreamRelay final : public Relay {
 
   Task<> write_records() override;
   void close() noexcept override { stream_.close(); }
-  [[nodiscard]] std::string complaint_about(RelayEnd end) const override;
-  [[nodiscard]] Exit code_of(RelayEnd end) const noexcept override {
+  [[nodiscard]] std::string error_message_for(RelayEnd end) const override;
+  [[nodiscard]] Exit exit_code_for(RelayEnd end) const noexcept override {
     const bool is_failure = end == RelayEnd::idle || (end != RelayEnd::finished && options_.wait_is_failure);
     return is_failure ? failed : done;
   }
@@ -120,7 +121,7 @@ class StreamRelay final : public Relay {
   using Direction = RecordingStream::Direction;
   struct Record {
     Direction direction;
-    std::string bytes;  // empty: the end
+    std::string bytes;  // empty: that side has finished
   };
 
   void record(Direction direction, BytesView bytes);
@@ -136,14 +137,14 @@ class StreamRelay final : public Relay {
   [[nodiscard]] RelayEnd end_when_due() const noexcept override;
 
   RecordingStream stream_;
-  std::deque<Record> records_;  // that are not written yet: a piece each way
+  std::deque<Record> records_;  // not written yet: at most one piece each way
   Event recorded_;
   std::string peer_;
   bool at_terminal_;
   bool peer_finished_ = false;
 };
 
-std::string StreamRelay::complaint_about(RelayEnd end) const {
+std::string StreamRelay::error_message_for(RelayEnd end) const {
   if (end == RelayEnd::finished) return {};
   if (end == RelayEnd::idle) {
     return fmt::format("{}: no traffic for {} (--idle)", peer_, format_duration(*options_.idle));
@@ -192,7 +193,7 @@ Task<bool> StreamRelay::send(BytesView bytes) {
   try {
     co_await stream_.send(bytes);
   } catch (const Error&) {
-    broken_ = std::current_exception();
+    failure_ = std::current_exception();
     record_finished(we_finished_);
     co_return false;
   }
@@ -205,7 +206,7 @@ Task<bool> StreamRelay::finish_sending() {
   try {
     co_await stream_.shutdown_send();
   } catch (const Error&) {
-    broken_ = std::current_exception();
+    failure_ = std::current_exception();
     record_finished(we_finished_);
     co_return false;
   }
@@ -214,7 +215,8 @@ Task<bool> StreamRelay::finish_sending() {
 
 Task<> StreamRelay::recv_all() {
   while (const BytesView bytes = co_await stream_.recv()) last_active_ = Clock::now();
-  if (!options_.input || (at_terminal_ && !we_finished_)) enough_.set();
+  // Without input, or with a person at the terminal, nothing is left to do once the peer has finished.
+  if (!options_.input || (at_terminal_ && !we_finished_)) stop_early_.set();
   record_finished(peer_finished_);
 }
 
@@ -223,35 +225,36 @@ std::optional<TimePoint> StreamRelay::due() const {
   // A peer that accepts some of the sent bytes is not silent, nor is one whose bytes wait for our own output.
   const TimePoint last_active = std::max({last_active_, stream_.last_active(), transcript_.last_busy()});
   if (options_.idle) first = later(last_active, *options_.idle);
-  const auto at = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
-  if (we_finished_ || peer_finished_) at(later(last_active, options_.wait));
-  if (peer_finished_ && options_.for_the_next) at((sending_ ? Clock::now() : last_active_) + input_pause);
+  const auto no_later_than = [&first](TimePoint time) { first = std::min(first.value_or(time), time); };
+  if (we_finished_ || peer_finished_) no_later_than(later(last_active, options_.wait));
+  if (peer_finished_ && options_.another_follows) no_later_than((sending_ ? Clock::now() : last_active_) + input_pause);
   return first;
 }
 
 RelayEnd StreamRelay::end_when_due() const noexcept {
-  const bool is_shared = !we_finished_ && !peer_finished_;
-  const bool is_idle = options_.idle && (is_shared || *options_.idle < options_.wait);
+  const bool neither_finished = !we_finished_ && !peer_finished_;
+  const bool is_idle = options_.idle && (neither_finished || *options_.idle < options_.wait);
   if (peer_finished_ && !sending_) return RelayEnd::finished;
   return is_idle ? RelayEnd::idle : peer_finished_ ? RelayEnd::peer_stuck : RelayEnd::peer_silent;
 }
 
 // --- a relay from start to end ---
 
+// StandardInput and StandardOutput name their peer "standard input" and "standard output".
 bool is_of_standard_io(const Error& error) { return error.peer().starts_with("standard "); }
 
-Task<> last_words(Relay& relay, Transcript& transcript, std::string complaint, std::string why) {
+Task<> report_end(Relay& relay, Transcript& transcript, std::string complaint, std::string why) {
   try {
     co_await relay.write_records();
     if (!complaint.empty()) co_await transcript.failed(complaint);
     co_await transcript.closed(why);
-  } catch (const Error&) {  // there is no reader
+  } catch (const Error&) {  // standard output has no reader any more
   }
 }
 
 }  // namespace
 
-Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& transcript) {
+Task<Outcome> run_relay(std::string_view command, Relay& relay, Transcript& transcript) {
   Outcome outcome;
   std::string why = "interrupted";
   std::string complaint;
@@ -259,8 +262,8 @@ Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& trans
   try {
     const RelayEnd end = co_await relay.run();
     why = to_string(end);
-    complaint = relay.complaint_about(end);
-    outcome.code = relay.code_of(end);
+    complaint = relay.error_message_for(end);
+    outcome.code = relay.exit_code_for(end);
   } catch (const Cancelled&) {
     interrupted = true;
   } catch (const Error& error) {
@@ -270,15 +273,15 @@ Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& trans
   }
   relay.close();
   if (outcome.code != done && !complaint.empty()) complain(command, complaint);
-  if (outcome.may_go_on) co_await shield(last_words_time_max, last_words(relay, transcript, complaint, why));
+  if (outcome.may_go_on) co_await shield(report_time_max, report_end(relay, transcript, complaint, why));
   if (interrupted) throw Cancelled();
   co_return outcome;
 }
 
-Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
-                       Transcript& transcript, const RelayOptions& options) {
+Task<Outcome> run_relay(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
+                        Transcript& transcript, const RelayOptions& options) {
   StreamRelay relay(std::move(stream), input, transcript, options);
-  co_return co_await converse(command, relay, transcript);
+  co_return co_await run_relay(command, relay, transcript);
 }
 
 // --- options ---

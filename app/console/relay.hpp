@@ -31,9 +31,9 @@ struct RelayOptions {
   Duration wait = std::chrono::seconds(30);
   bool wait_is_failure = true;        // whether this timeout is a failure
   std::optional<Duration> idle = {};  // limit of the time without traffic in either direction
-  bool for_the_next =
-      false;  // the next connection gets the rest of the input: this one ends when the peer has finished
-              // as soon as the input pauses
+  // Another connection follows and gets the rest of the input: once its peer has finished, this one ends as soon as the
+  // input pauses.
+  bool another_follows = false;
 };
 
 enum class RelayEnd : std::uint8_t {
@@ -60,8 +60,8 @@ class Relay {
   // After run(): closes the connection.
   virtual void close() noexcept = 0;
   // The error message for that end; empty: none.
-  [[nodiscard]] virtual std::string complaint_about(RelayEnd end) const = 0;
-  [[nodiscard]] virtual Exit code_of(RelayEnd end) const noexcept = 0;
+  [[nodiscard]] virtual std::string error_message_for(RelayEnd end) const = 0;
+  [[nodiscard]] virtual Exit exit_code_for(RelayEnd end) const noexcept = 0;
 
  protected:
   // Lifetime: all must outlive the relay.
@@ -90,9 +90,10 @@ class Relay {
   TimePoint last_active_ = Clock::now();
   bool sending_ = false;
   bool we_finished_ = false;
-  std::exception_ptr broken_;  // sending failed; bytes that the peer sent before are still received
-  Event changed_;              // for the watch: due() has changed
-  Event enough_;               // ends the relay before both directions have ended
+  // run() throws it at its end. After a failed send, bytes that the peer sent before are still received.
+  std::exception_ptr failure_;
+  Event changed_;     // due() has changed: wakes watch()
+  Event stop_early_;  // ends the relay before both directions have ended
 
  private:
   Task<> send_all();
@@ -108,10 +109,10 @@ struct Outcome {
   bool may_go_on = true;  // with another connection: standard input and output still work
 };
 // Runs a relay, closes it, and reports its end: in the transcript, and errors on standard error, even when cancelled.
-Task<Outcome> converse(std::string_view command, Relay& relay, Transcript& transcript);
+Task<Outcome> run_relay(std::string_view command, Relay& relay, Transcript& transcript);
 // The same over a stream.
-Task<Outcome> converse(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
-                       Transcript& transcript, const RelayOptions& options);
+Task<Outcome> run_relay(std::string_view command, std::unique_ptr<Stream> stream, StandardInput& input,
+                        Transcript& transcript, const RelayOptions& options);
 
 // The options that coax connect and coax listen share.
 class RelayFlags {
