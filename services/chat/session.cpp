@@ -1,4 +1,4 @@
-// A session's memberships.
+// A session's memberships, its message budget, and replies to it alone.
 #include "services/chat/session.hpp"
 
 #include <algorithm>
@@ -23,12 +23,13 @@ Member* Session::member_of(const Room& room) noexcept {
   return found == members_.end() ? nullptr : &**found;
 }
 
-// A token bucket of 4 KiB that refills in two seconds, kept as the time at which it was last empty.
+// A token bucket of 4 KiB that refills in two seconds, kept as the time at which it was last empty. A message
+// above the budget empties it, but leaves no debt: its sender waits for the room instead.
 bool Session::consume_budget(std::size_t bytes) noexcept {
   constexpr Duration refill = std::chrono::seconds(2);
-  constexpr Duration of_byte = refill / 4096;
+  constexpr Duration per_byte = refill / 4096;
   const TimePoint now = Loop::current().now();
-  budget_empty_at_ = std::max(budget_empty_at_, now - refill) + of_byte * static_cast<Duration::rep>(bytes);
+  budget_empty_at_ = std::max(budget_empty_at_, now - refill) + per_byte * static_cast<Duration::rep>(bytes);
   const bool is_enough = budget_empty_at_ <= now;
   if (!is_enough) budget_empty_at_ = now;
   return is_enough;

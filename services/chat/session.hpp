@@ -13,13 +13,13 @@
 
 namespace coax::chat {
 
-// Its end leaves all rooms.
+// The destructor leaves all rooms.
 // Lifetime: shorter than the rooms. Thread: belongs to the loop that made it.
 class Session {
  public:
   explicit Session(OutboxOptions options) noexcept : outbox_(options) {}
 
-  // See Room::join(). Refused is also a room that it is in already.
+  // See Room::join(). Also refused: a room that it is in already.
   std::expected<void, Refusal> join(Room& room, std::string nick);
   void leave(const Room& room);
   void leave_all() noexcept { members_.clear(); }
@@ -31,15 +31,15 @@ class Session {
   [[nodiscard]] bool consume_budget(std::size_t bytes) noexcept;
   // Sends bytes, encoded for its wire, to this session alone, after everything that its rooms have published so far.
   void reply(std::string encoded);
-  // In all rooms. See Member::retire().
+  // Retires all memberships: see Member::retire().
   void retire();
 
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
 
  private:
   Outbox outbox_;
-  std::list<std::optional<Member>> members_;  // each has a value
-  TimePoint budget_empty_at_;                 // the budget has grown since then
+  std::list<std::optional<Member>> members_;  // each has a value, except during join()
+  TimePoint budget_empty_at_;                 // the budget is the time since then, at most the refill time
 };
 
 }  // namespace coax::chat
