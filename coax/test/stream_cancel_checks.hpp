@@ -14,6 +14,11 @@ inline constexpr StreamCheck cancel_checks[] = {
        Random random;
        const auto waiting = [](Event& event) -> Task<> { co_await event.wait(); };
        const auto recv = [](Stream& stream) -> Task<std::string> { co_return (co_await stream.recv()).string(); };
+       const auto recv_into = [](Stream& stream) -> Task<std::string> {
+         std::array<char, 4> buffer{};
+         const std::size_t count = co_await stream.recv(buffer);
+         co_return std::string(buffer.data(), count);
+       };
        const auto poke = [](Stream& stream, Event& event, std::size_t order, std::size_t turns) -> Task<> {
          if (order == 0) co_await stream.send("ab");
          for (std::size_t turn = 0; turn < turns; ++turn) co_await next_turn();
@@ -25,7 +30,8 @@ inline constexpr StreamCheck cancel_checks[] = {
          Event event;
          TaskGroup group;
          group.spawn(poke(*pair.near, event, random.below(2), random.below(5)));
-         auto result = co_await race(waiting(event), recv(*pair.far));
+         auto receiving = random.below(2) == 0 ? recv(*pair.far) : recv_into(*pair.far);
+         auto result = co_await race(waiting(event), std::move(receiving));
          if (result.index() == 1) got += std::get<1>(result);
          co_await group.join();
        }

@@ -78,6 +78,34 @@ TEST_F(Uring, reads_hardly_ahead_in_bulk_transfers) {
   });
 }
 
+// The kernel has received them into the caller's buffer when the cancellation reaches it.
+TEST_F(Uring, keeps_the_bytes_of_a_receive_that_is_cancelled_as_they_arrive) {
+  run([]() -> Task<> {
+    NativePair pair = native_tcp_pair();
+    const auto stream = SocketStream::adopt(pair.near.release());
+    const auto recv = [&]() -> Task<std::string> {
+      std::array<char, 3> buffer{};
+      const std::size_t count = co_await stream->recv(buffer);
+      co_return std::string(buffer.data(), count);
+    };
+    const auto send = [&](const std::string& text) -> Task<> {
+      co_await next_turn();
+      send_natively(pair.far, text);
+    };
+    std::string expected;
+    std::string all;
+    for (int number = 0; number < 200; ++number) {
+      const std::string text = std::to_string(number) + " ";
+      expected += text;
+      const auto result = co_await race(send(text), recv());
+      if (result.index() == 1) all += std::get<1>(result);
+    }
+    pair.far.close();
+    for (std::string some = co_await recv(); !some.empty(); some = co_await recv()) all += some;
+    EXPECT_EQ(all, expected);
+  });
+}
+
 TEST_F(Uring, keeps_bytes_in_order_while_no_task_receives) {
   run([]() -> Task<> {
     NativePair pair = native_tcp_pair();

@@ -72,7 +72,6 @@ class UringBackend final : public Backend {
   // Memory that some requests point to while they are in flight.
   struct Scratch {
     msghdr message{};
-    NativeAddress address;
   };
   // A completion that no operation waited for: bytes, the end, an error, or an accepted connection.
   struct Early {
@@ -137,6 +136,7 @@ class UringBackend final : public Backend {
   void fill(Slot& slot, Op& op, const Early& what) noexcept;
   void discard_early(const Early& what, Lane lane) noexcept;
   bool try_batch(const Slot& slot, Op& op) noexcept;  // false: it would block
+  void keep(Slot& slot, std::span<const char> bytes);
   void finish_with(Op& op, std::int32_t result) noexcept {
     op.result = result;
     op.state = Op::State::finished;
@@ -304,7 +304,9 @@ void UringBackend::handle_inbound(Descriptor descriptor, const io_uring_cqe& com
     }
   } else if (before == Inbound::op_memory) {
     Op& op = *std::exchange(slot->reader, nullptr);
-    const bool nothing_was_done = what.result == -EINTR || op.kind == Op::Kind::recv_batch;
+    const bool is_kept = op.state == Op::State::cancelling && op.kind == Op::Kind::recv_into && what.result > 0;
+    if (is_kept) keep(*slot, {op.into().data, static_cast<std::size_t>(what.result)});
+    const bool nothing_was_done = is_kept || what.result == -EINTR || op.kind == Op::Kind::recv_batch;
     finish_with(op, nothing_was_done ? -ECANCELED : what.result);
     complete(op);
   } else {
@@ -340,6 +342,17 @@ void UringBackend::fill(Slot& slot, Op& op, const Early& what) noexcept {
     if (taken == count) return discard_early(what, Lane::receive);
     std::memmove(what.buffer->data(), what.buffer->data() + taken, count - taken);
     slot.early.insert(slot.early.begin(), {.result = static_cast<std::int32_t>(count - taken), .buffer = what.buffer});
+  }
+}
+
+// For the next receiver: a cancelled receive has consumed nothing, although the kernel had filled its buffer.
+void UringBackend::keep(Slot& slot, std::span<const char> bytes) {
+  while (!bytes.empty()) {
+    LentBuffer* const buffer = buffers().take();
+    const std::size_t count = std::min(bytes.size(), buffer->size());
+    std::memcpy(buffer->data(), bytes.data(), count);
+    slot.early.push_back({.result = static_cast<std::int32_t>(count), .buffer = buffer});
+    bytes = bytes.subspan(count);
   }
 }
 
