@@ -62,7 +62,7 @@ Finding back_end() {
 }
 
 Finding io_uring() {
-  const std::string refusal = uring_refusal();
+  const std::string refusal = why_no_uring();
   if (!refusal.empty()) return {"io_uring", "no: " + refusal};
   return {"io_uring", "can be had with COAX_BACKEND=uring or auto"};
 }

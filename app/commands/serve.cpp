@@ -60,7 +60,7 @@ void fit_to_descriptors(GuardLimits& limits, std::size_t listeners) {
   const std::size_t limit = raise_descriptor_limit();
   const std::size_t taken = open_descriptors() + listeners + spare;
   std::size_t usable = limit > taken ? limit - taken : 0;
-  for (Loop* const loop : Loop::current().together()) usable += loop->backend().uncounted_max();
+  for (Loop* const loop : Loop::current().together()) usable += loop->backend().fixed_files_max();
   if (limit <= taken || usable == 0) {  // io_uring, too, needs one during each accept
     throw Error(ErrorKind::overloaded, "open the hub", "",
                 fmt::format("this process may open {} files only, and needs {} before the first connection; raise the "
@@ -166,7 +166,7 @@ Task<> Hub::serve_lines() {
   // A client that only reads may be silent for hours: TCP keep-alive checks that it is still there.
   ServeOptions options = serve_options(options_.port, options_.paths, lines_at_);
   options.limits.idle = std::nullopt;
-  if (options_.refuses_when_full) options.farewell = "error: the hub is full; try again later\n";
+  if (options_.refuses_when_full) options.full_message = "error: the hub is full; try again later\n";
   co_await serve(std::move(options),
                  [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); });
 }
@@ -180,7 +180,7 @@ Task<> Hub::serve_web() {
   auto options = serve_options(options_.web_port, {}, web_at_);
   if (options_.refuses_when_full) {
     constexpr std::string_view text = "The hub is full; try again later.\n";
-    options.farewell = fmt::format(
+    options.full_message = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n"
         "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{}",
         text.size(), text);

@@ -163,11 +163,13 @@ void Outbox::sent(std::size_t count) noexcept {
 }
 
 void Outbox::drop() noexcept {
+  if (first_.block) bytes_ -= first_.bytes.size();
+  for (const Piece& piece : more_) bytes_ -= piece.bytes.size();
   first_ = {};
   more_ = {};
 }
 
-bool Outbox::delays_publishers() const noexcept { return lag_monitor_ != nullptr && !lag_monitor_->slow(); }
+bool Outbox::blocks_publishers() const noexcept { return lag_monitor_ != nullptr && !lag_monitor_->slow(); }
 
 void Outbox::run_all(List<Relief>& reliefs) noexcept {
   while (!reliefs.empty()) {

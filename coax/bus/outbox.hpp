@@ -82,7 +82,7 @@ class Outbox {
   [[nodiscard]] Ready ready() noexcept;
   [[nodiscard]] bool behind() const noexcept { return lag_monitor_ != nullptr; }
   // Behind, and its peer is not slow: publishers should wait.
-  [[nodiscard]] bool delays_publishers() const noexcept;
+  [[nodiscard]] bool blocks_publishers() const noexcept;
   // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
   void on_relief(Relief& relief) noexcept { relief_waiters_.push_back(relief); }
 

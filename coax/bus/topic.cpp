@@ -168,7 +168,7 @@ Subscription::~Subscription() {
 void Subscription::push_sealed() {
   const std::vector<Shared>& blocks = part_->sealed[outbox_.form()];
   while (block_ < blocks.size()) outbox_.push(blocks[block_++], std::exchange(offset_, 0));
-  if (outbox_.delays_publishers()) record_behind();
+  if (outbox_.blocks_publishers()) record_behind();
 }
 
 void Subscription::catch_up() {

@@ -71,7 +71,7 @@ bool DatagramSender::start(Send& op) noexcept {
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   if (op.what != Send::What::flush && waits_.empty() && add(op)) return true;
   waits_.push_back(op);
-  if (!loop_->backend().spend()) return false;  // the budget of this turn is used: sent at its end
+  if (!loop_->backend().consume_budget()) return false;  // the budget of this turn is used: sent at its end
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;

@@ -158,7 +158,7 @@ bool DatagramTransport::start(Recv& op) noexcept {
   }
   op.result = 1;
   if (loaded_ || load()) {
-    if (loop_.backend().spend(1)) return true;
+    if (loop_.backend().consume_budget(1)) return true;
     // The budget of this turn is used: the rest of the batch stays, and a cancelled wait consumes none of it.
     op.result = -EAGAIN;
     receiving_ = &op;

@@ -23,10 +23,10 @@ namespace {
 // Unpredictable, so that a web page cannot choose the masked bytes on the wire (RFC 6455, section 10.3).
 template <std::size_t size>
 std::array<std::uint8_t, size> random_bytes() noexcept {
-  thread_local std::array<std::uint8_t, 1024> pool;
+  thread_local std::array<std::uint8_t, 256> pool;
   thread_local std::size_t used = pool.size();
   if (pool.size() - used < size) {
-    static_cast<void>(::getrandom(pool.data(), pool.size(), 0));  // never less for so few bytes
+    static_cast<void>(::getrandom(pool.data(), pool.size(), 0));  // up to 256 bytes it reads all, getrandom(2)
     used = 0;
   }
   std::array<std::uint8_t, size> bytes;
@@ -44,8 +44,8 @@ WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::str
       stream_(stream),
       decoder_(role, options.message_bytes_max),
       early_(early.empty() ? nullptr : std::make_unique<std::string>(early)),
-      ping_(std::max(milliseconds(options.ping), Milliseconds(1))),
-      silent_(std::max(milliseconds(options.silent), Milliseconds(1))),
+      ping_(std::max(milliseconds(options.ping_interval), Milliseconds(1))),
+      silent_(std::max(milliseconds(options.silence_max), Milliseconds(1))),
       heard_at_(stream.loop().now()),
       role_(role) {
   if (early_) decoder_.feed(*early_);
@@ -101,7 +101,7 @@ bool WebSocket::Recv::advance() noexcept {
   Loop& loop = socket.stream_.loop();
   try {
     while (!cancelled_ && !socket.ended_ && !socket.close_sent_) {
-      if (!loop.backend().spend()) {
+      if (!loop.backend().consume_budget()) {
         wait_ = Wait::turn;
         loop.run_next_turn(*this);
         return false;

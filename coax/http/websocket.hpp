@@ -17,8 +17,8 @@ namespace coax::ws {
 
 struct Options {
   std::size_t message_bytes_max = 1_MiB;
-  Duration ping = std::chrono::seconds(15);    // a peer that has sent nothing for this long is pinged
-  Duration silent = std::chrono::seconds(30);  // and disconnected when it has sent nothing for this long
+  Duration ping_interval = std::chrono::seconds(15);  // a peer that has sent nothing for this long is pinged
+  Duration silence_max = std::chrono::seconds(30);    // and disconnected when it has sent nothing for this long
 };
 
 // A complete message; false when the connection is closed. Lifetime: `data` is valid until the next recv().

@@ -78,8 +78,8 @@ class Backend {
   virtual std::expected<Descriptor, int> adopt(int native) = 0;  // owns it from here on, even on failure
   virtual void discard(int native) noexcept;                     // closes an accepted connection that is not adopted
   virtual void close(Descriptor descriptor) noexcept = 0;
-  virtual int finish(Descriptor descriptor) noexcept = 0;  // shutdown(SHUT_WR); 0 or errno, EPIPE when
-                                                           // the connection is gone
+  virtual int shutdown_send(Descriptor descriptor) noexcept = 0;  // shutdown(SHUT_WR); 0 or errno, EPIPE when
+                                                                  // the connection is gone
   virtual int set_option(Descriptor descriptor, const SocketOption& option) noexcept = 0;  // 0 or errno
   virtual int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept = 0;
   [[nodiscard]] virtual Address local(Descriptor descriptor) const noexcept = 0;
@@ -94,7 +94,7 @@ class Backend {
   // could end a poll().
   [[nodiscard]] virtual bool may_go_on() const noexcept { return true; }
   // The number of connections that do not count towards the limit on open files. Thread: any.
-  [[nodiscard]] virtual std::size_t uncounted_max() const noexcept { return 0; }
+  [[nodiscard]] virtual std::size_t fixed_files_max() const noexcept { return 0; }
   // When the last poll() returned: the time of everything that happens in this turn.
   [[nodiscard]] TimePoint turn_began() const noexcept { return turn_began_; }
   void note_turn() noexcept { turn_began_ = now(); }
@@ -119,7 +119,7 @@ class Backend {
   }
   // Spends units of the running task's budget: an operation costs `operation_units`, a decoded message one unit and
   // more for its size. False when the budget is exhausted: the task must yield before it does the work.
-  bool spend(unsigned units = operation_units) noexcept {
+  bool consume_budget(unsigned units = operation_units) noexcept {
     const bool enough = budget_ >= units;
     budget_ = enough ? budget_ - units : 0;
     return enough;
@@ -153,7 +153,7 @@ std::unique_ptr<Backend> make_uring_backend();
 // On a simulated network of its own, whose seed is the variable COAX_SEED, or 1; defined in sim/.
 std::unique_ptr<Backend> make_sim_backend();
 // Why io_uring cannot be used here; empty when it can.
-std::string uring_refusal();
+std::string why_no_uring();
 // The back-end that the variable COAX_BACKEND names: "epoll" (the default), "uring", "sim", or "auto", which is
 // io_uring where this system allows it and epoll elsewhere.
 std::unique_ptr<Backend> make_backend();

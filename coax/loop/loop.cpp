@@ -66,7 +66,7 @@ std::unique_ptr<Backend> make_backend() {
   const std::string_view name = backend_name();
   if (name.empty() || name == "epoll") return make_epoll_backend();
   if (name == "uring") return make_uring_backend();
-  if (name == "auto") return uring_refusal().empty() ? make_uring_backend() : make_epoll_backend();
+  if (name == "auto") return why_no_uring().empty() ? make_uring_backend() : make_epoll_backend();
   return make_sim_backend();
 }
 
@@ -371,7 +371,7 @@ void Loop::run_flushes() noexcept {
 
 bool Loop::submit(Op& op) noexcept {
   require_own_thread();
-  if (backend_->spend()) return backend_->submit(op);
+  if (backend_->consume_budget()) return backend_->submit(op);
   submit_later(op);
   return false;
 }

@@ -47,7 +47,7 @@ std::expected<int, int> make_listener(const Address& at, const ListenOptions& op
     std::optional<PathLock> lock;
     if (const auto name = at.unix_name()) {
       lock.emplace(*name);
-      if (const int reason = make_way(*name); reason != 0) return std::unexpected(reason);
+      if (const int reason = remove_stale_socket(*name); reason != 0) return std::unexpected(reason);
     }
     Listener listener(at, options);
     if (is_ip(at.family())) listener.set(options::no_delay, true);  // accepted sockets inherit it

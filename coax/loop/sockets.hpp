@@ -14,7 +14,7 @@ std::expected<int, int> make_socket(Family family, int flags);
 std::expected<int, int> make_listener(const Address& at, const ListenOptions& options, int flags);
 // AF_INET and so on; or an errno value, ENOTSOCK when it is not a socket.
 std::expected<int, int> family_of(int native) noexcept;
-// See Backend::finish(), set_option(), get_option(), local() and peer().
+// See Backend::shutdown_send(), set_option(), get_option(), local() and peer().
 int shut_down_sending(int native) noexcept;
 int set_option_of(int native, const SocketOption& option) noexcept;
 int get_option_of(int native, int level, int name, std::span<std::byte> value) noexcept;

@@ -24,15 +24,15 @@ bool has_file(const UnixName& name) noexcept { return !name.text().empty() && !n
 
 }  // namespace
 
-AtPath what_stands_at(const UnixName& name) noexcept {
+PathState probe_path(const UnixName& name) noexcept {
   struct stat status{};
-  if (!has_file(name) || ::lstat(name.text().c_str(), &status) != 0) return AtPath::nothing;
-  if (!S_ISSOCK(status.st_mode)) return AtPath::other_file;
+  if (!has_file(name) || ::lstat(name.text().c_str(), &status) != 0) return PathState::nothing;
+  if (!S_ISSOCK(status.st_mode)) return PathState::other_file;
   const FileDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   const Address at = name;
   const bool refused = probe && ::connect(probe.native(), at.get(), static_cast<socklen_t>(at.native().size())) != 0 &&
                        errno == ECONNREFUSED;
-  return refused ? AtPath::dead_socket : AtPath::live_socket;
+  return refused ? PathState::stale_socket : PathState::live_socket;
 }
 
 bool is_other_file(const UnixName& name) noexcept {
@@ -40,10 +40,10 @@ bool is_other_file(const UnixName& name) noexcept {
   return has_file(name) && ::lstat(name.text().c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
 }
 
-int make_way(const UnixName& name) noexcept {
-  const AtPath there = what_stands_at(name);
-  if (there == AtPath::nothing) return 0;
-  if (there != AtPath::dead_socket) return EADDRINUSE;
+int remove_stale_socket(const UnixName& name) noexcept {
+  const PathState there = probe_path(name);
+  if (there == PathState::nothing) return 0;
+  if (there != PathState::stale_socket) return EADDRINUSE;
   return ::unlink(name.text().c_str()) == 0 || errno == ENOENT ? 0 : errno;
 }
 

@@ -9,22 +9,22 @@
 
 namespace coax {
 
-enum class AtPath : std::uint8_t {
+enum class PathState : std::uint8_t {
   nothing,
-  dead_socket,  // stale: it has no listener, since its program has ended; connect(2) is refused
-  live_socket,  // it has a listener, or this user may not connect to it
+  stale_socket,  // stale: it has no listener, since its program has ended; connect(2) is refused
+  live_socket,   // it has a listener, or this user may not connect to it
   other_file,
 };
 // What kind of file is at the path. A socket is probed with connect(2): its listener, if any, accepts a client that
 // disconnects at once. An abstract name has no file: nothing.
-AtPath what_stands_at(const UnixName& name) noexcept;
+PathState probe_path(const UnixName& name) noexcept;
 
-// Whether there is a file that is not a socket (AtPath::other_file), without a probe.
+// Whether there is a file that is not a socket (PathState::other_file), without a probe.
 bool is_other_file(const UnixName& name) noexcept;
 
 // Removes a dead socket, so that bind(2) can succeed. Returns: 0, also when there is no file; EADDRINUSE when there is
 // another file or a live socket, which is kept; or the errno of unlink(2).
-int make_way(const UnixName& name) noexcept;
+int remove_stale_socket(const UnixName& name) noexcept;
 
 // Held from the check of a path until something listens on it: of two programs that find the same dead socket, one
 // would otherwise remove the new socket of the other. It is a flock(2) on the path's directory. The

@@ -328,7 +328,7 @@ class Server final : Guard::Listener {
   void admit(Newcomer& newcomer);
   Task<bool> make_room();
   void say_farewell(Newcomer& newcomer);
-  Task<> farewell(int native);
+  Task<> refuse_full(int native);
   Task<> back_off(int reason, const SocketListener& listener);
 
   ServeOptions options_;
@@ -338,7 +338,7 @@ class Server final : Guard::Listener {
   std::vector<std::unique_ptr<SocketListener>> listeners_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::uint64_t last_id_ = 0;
-  TaskGroup farewells_;
+  TaskGroup refusals_;
   std::size_t farewells_under_way_ = 0;
   LogThrottle out_of_descriptors_log_;
   LogThrottle full_log_;
@@ -357,8 +357,8 @@ Task<> Server::run() {
     end = std::current_exception();
   }
   listeners_.clear();
-  farewells_.cancel();
-  co_await shield(farewells_.join());
+  refusals_.cancel();
+  co_await shield(refusals_.join());
   if (options_.on_drain) options_.on_drain();
   // Posts to one loop keep their order: each shard has received all accepted connections before it stops.
   for (auto& shard : shards_) shard->loop().post([&shard] { shard->stop(); });
@@ -475,7 +475,7 @@ void Server::admit(Newcomer& newcomer) {
 Task<bool> Server::make_room() {
   while (guard_->is_full()) {
     const bool is_coming = co_await guard_->make_room();
-    const bool refuses = !is_coming && !options_.farewell.empty();
+    const bool refuses = !is_coming && !options_.full_message.empty();
     if (!is_coming && full_log_.should_log(Loop::current().now())) {
       log::warning("{} connections are open, the limit, and none is idle: new connections {}",
                    *guard_->limits().connections_max, refuses ? "are refused" : "wait");
@@ -506,17 +506,17 @@ void Server::say_farewell(Newcomer& newcomer) {
   constexpr std::size_t farewells_max = 64;
   if (farewells_under_way_ == farewells_max) return;
   ++farewells_under_way_;
-  farewells_.spawn(farewell(newcomer.take()));
+  refusals_.spawn(refuse_full(newcomer.take()));
 }
 
-Task<> Server::farewell(int native) {
+Task<> Server::refuse_full(int native) {
   const struct Leaving {
     std::size_t& count;
     ~Leaving() { --count; }
   } leaving{farewells_under_way_};
   try {
     const auto stream = SocketStream::adopt(native);
-    co_await timeout(2s, stream->send(options_.farewell));
+    co_await timeout(2s, stream->send(options_.full_message));
     co_await timeout(2s, discard_input(*stream, 500ms));
   } catch (const Error&) {  // disconnected already, or it does not read
   }

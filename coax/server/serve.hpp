@@ -19,7 +19,7 @@ struct Limits {
   // At the limit, a new connection evicts the one that has been idle for longest: of those that have never sent a byte
   // (for 1 s, and got a greeting at most); otherwise of those between two requests (1 s); otherwise of those under
   // the limit `idle` (30 s). Without such a connection, new ones wait in the kernel's backlog until one ends, or
-  // get ServeOptions::farewell.
+  // get ServeOptions::full_message.
   std::optional<std::size_t> connections_max = 10'000;
   // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted: proxies
   // and the programs of this machine share them.
@@ -40,7 +40,7 @@ struct ServeOptions {
   std::function<void()> on_ready = {};                 // called when it listens on all
   std::function<void()> on_drain = {};                 // called on the server's loop when draining begins
   // At connections_max: sent to a new connection, which is then closed. Empty: it waits.
-  std::string farewell = {};
+  std::string full_message = {};
   ListenOptions socket = {};
   // Counts the connections of several servers together, with its own limits instead of those in `limits`.
   // Lifetime: shared with the servers that use it. They run on its loop.

@@ -54,7 +54,7 @@ class SimBackend final : public ReadinessBackend<SimBackend, SimSlot>, private s
   std::expected<Descriptor, int> adopt(int native) override;
   void discard(int native) noexcept override;
   void close(Descriptor descriptor) noexcept override;
-  int finish(Descriptor descriptor) noexcept override;
+  int shutdown_send(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
@@ -282,7 +282,7 @@ void SimBackend::close(Descriptor descriptor) noexcept {
   slots_.release(descriptor);
 }
 
-int SimBackend::finish(Descriptor descriptor) noexcept {
+int SimBackend::shutdown_send(Descriptor descriptor) noexcept {
   const Slot* slot = slots_.find(descriptor);
   if (slot == nullptr) return EBADF;
   return slot->end ? world_.finish(slot->end) : EPIPE;

@@ -199,7 +199,7 @@ Listener::Listener(const Address& at, const ListenOptions& options) : Socket(at.
     if (bound.is_some() && !bound.is_ours()) throw Error(EADDRINUSE, "listen on");  // replaced in that moment
   } catch (const Error& error) {
     const int reason = error.code().value();
-    const bool is_dead = reason == EADDRINUSE && path && what_stands_at(*path) == AtPath::dead_socket;
+    const bool is_dead = reason == EADDRINUSE && path && probe_path(*path) == PathState::stale_socket;
     throw Error(reason, "listen on", at.to_string(),
                 is_dead ? "a socket without a listener exists at that path: remove it" : listen_advice(reason, at));
   }

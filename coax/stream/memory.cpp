@@ -102,7 +102,7 @@ bool MemoryStream::can_complete() const noexcept {
 bool MemoryStream::start(RecvOp& op) noexcept {
   if (!begin(op)) return true;
   const bool ready = can_complete();
-  if (ready && loop().backend().spend()) {
+  if (ready && loop().backend().consume_budget()) {
     complete(op);
     return true;
   }

@@ -144,7 +144,7 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
     --gathers_;
     return false;
   }
-  if (writer_ || !loop().backend().spend()) return false;
+  if (writer_ || !loop().backend().consume_budget()) return false;
   const std::int32_t sent = loop().backend().send_now(descriptor_, op.pieces());
   if (sent == -EAGAIN) return false;
   if (sent >= 0) {

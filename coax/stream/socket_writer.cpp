@@ -53,7 +53,7 @@ bool SocketWriter::start(SendOp& op) noexcept {
   if (is_small && queue(op.pieces(), op.total)) return true;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   waits_.push_back(op);
-  if (!loop_->backend().spend()) return false;  // the task's budget is exhausted: end_of_turn_ sends it
+  if (!loop_->backend().consume_budget()) return false;  // the task's budget is exhausted: end_of_turn_ sends it
   starting_ = &op;
   push();
   return std::exchange(starting_, nullptr) == nullptr;
@@ -133,7 +133,7 @@ void SocketWriter::complete_sent() noexcept {
       complete(op, 0);
       continue;
     }
-    const int failure = loop_->backend().finish(op_.descriptor);
+    const int failure = loop_->backend().shutdown_send(op_.descriptor);
     if (failure == 0) reports_.record_shutdown();
     complete(op, failure);
     fail(EPIPE);  // sends that were started after the shutdown, and all later ones

@@ -133,7 +133,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Send : pu
       this->end_ = Send::End::closed;
       return true;
     }
-    if (channel_->has_room() && channel_->senders_.empty() && Loop::current().backend().spend()) {
+    if (channel_->has_room() && channel_->senders_.empty() && Loop::current().backend().consume_budget()) {
       channel_->put(std::move(value()));
       this->served();
     } else {
@@ -163,7 +163,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Channel<T>::Recv : pu
  public:
   bool start() noexcept {
     if (channel_->closed_ && channel_->size_ == 0) return true;
-    if (channel_->size_ != 0 && channel_->receivers_.empty() && Loop::current().backend().spend()) {
+    if (channel_->size_ != 0 && channel_->receivers_.empty() && Loop::current().backend().consume_budget()) {
       value_ = channel_->take();
       this->served();
     } else {

@@ -143,7 +143,7 @@ Checkpoint::Checkpoint(unsigned units) noexcept
 
 bool Checkpoint::start() noexcept {
   Loop& loop = Loop::current();
-  if (loop.backend().spend(units_)) return true;
+  if (loop.backend().consume_budget(units_)) return true;
   loop.run_next_turn(*this);
   return false;
 }
@@ -156,7 +156,7 @@ Checkpoint checkpoint(unsigned units) noexcept { return Checkpoint(units); }
 
 void charge_many_bytes(std::size_t count) noexcept {
   constexpr std::size_t units_max = 256;
-  Loop::current().backend().spend(static_cast<unsigned>(std::min(count / bytes_of_unit, units_max)));
+  Loop::current().backend().consume_budget(static_cast<unsigned>(std::min(count / bytes_of_unit, units_max)));
 }
 
 // --- Event ---

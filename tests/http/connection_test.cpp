@@ -366,7 +366,9 @@ TEST(WebSocket, a_silent_peer_is_pinged_and_then_given_up) {
       got = co_await read_all(*stream);
     };
     // Both limits are checked once a second.
-    co_await race(serve(options, http::handler(make_app({.websocket = {.ping = 100ms, .silent = 1100ms}}))), client());
+    co_await race(
+        serve(options, http::handler(make_app({.websocket = {.ping_interval = 100ms, .silence_max = 1100ms}}))),
+        client());
   });
   EXPECT_EQ(got, std::string(switching) + "\x89\x00"s) << "a ping, and then the end";
 }

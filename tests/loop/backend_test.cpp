@@ -99,7 +99,7 @@ TEST_F(BackendContract, connects_accepts_and_names_both_ends) {
   Recv recv(pair.far);
   perform(recv);
   EXPECT_EQ(recv.text(), "hello");
-  EXPECT_EQ(backend->finish(pair.near), 0);
+  EXPECT_EQ(backend->shutdown_send(pair.near), 0);
   Recv end(pair.far);
   perform(end);
   EXPECT_EQ(end.result, 0);
@@ -158,7 +158,7 @@ TEST_F(BackendContract, a_stale_descriptor_does_not_affect_its_successor) {
   EXPECT_EQ(successor.index, old.index);
   EXPECT_NE(successor.generation, old.generation);
   backend->close(old);
-  EXPECT_EQ(backend->finish(old), EBADF);
+  EXPECT_EQ(backend->shutdown_send(old), EBADF);
   EXPECT_EQ(backend->local(old).family(), Family::none);
   Noted accept(Op::Kind::accept, old);
   perform(accept);

@@ -117,7 +117,7 @@ TEST_F(EpollTest, a_stale_event_does_not_reach_the_new_owner_of_its_slot) {
   recv_into(late, old, byte_one);
   EXPECT_TRUE(late.is_done);
   EXPECT_EQ(late.result, -EBADF);
-  EXPECT_EQ(backend->finish(old), EBADF);
+  EXPECT_EQ(backend->shutdown_send(old), EBADF);
   EXPECT_EQ(backend->peer(old).family(), Family::none);
   backend->close(old);
   backend->cancel(connecting);

@@ -208,7 +208,7 @@ namespace {
 
 // Uses the whole budget of this task's turn.
 Task<> use_up_turn() {
-  while (Loop::current().backend().spend()) {
+  while (Loop::current().backend().consume_budget()) {
   }
   co_return;
 }

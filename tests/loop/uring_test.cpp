@@ -26,7 +26,7 @@ namespace {
 class Uring : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (const std::string why = uring_refusal(); !why.empty()) GTEST_SKIP() << why;
+    if (const std::string why = why_no_uring(); !why.empty()) GTEST_SKIP() << why;
   }
   // Runs the task on one loop with io_uring, whatever COAX_BACKEND says.
   template <class Body>
@@ -231,7 +231,7 @@ int in_child(Body body) {
 TEST(UringForbidden, falls_back_to_epoll_unless_uring_was_requested) {
   const int result = in_child([] {
     forbid_io_uring();
-    if (uring_refusal().find("kernel.io_uring_disabled") == std::string::npos) return 1;
+    if (why_no_uring().find("kernel.io_uring_disabled") == std::string::npos) return 1;
     ::setenv("COAX_BACKEND", "auto", 1);
     if (std::string_view(make_backend()->name()) != "epoll") return 2;
     ::setenv("COAX_BACKEND", "uring", 1);

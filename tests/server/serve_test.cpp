@@ -572,7 +572,7 @@ TEST_F(Serve, at_the_limit_one_that_never_sent_a_byte_makes_room) {
 
 TEST_F(Serve, at_the_limit_a_farewell_is_said_when_none_is_idle) {
   run([]() -> Task<> {
-    Server server({.limits = {.connections_max = 1}, .farewell = "full\n"}, echo);
+    Server server({.limits = {.connections_max = 1}, .full_message = "full\n"}, echo);
     auto talker = co_await server.connect();
     EXPECT_EQ(co_await ask(*talker, "x"), "x");
     for (int times = 0; times < 3; ++times) {

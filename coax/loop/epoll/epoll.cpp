@@ -64,7 +64,7 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
-  int finish(Descriptor descriptor) noexcept override;
+  int shutdown_send(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
@@ -336,7 +336,7 @@ int EpollBackend::get_option(Descriptor descriptor, int level, int name, std::sp
   return slot == nullptr ? EBADF : get_option_of(slot->fd, level, name, value);
 }
 
-int EpollBackend::finish(Descriptor descriptor) noexcept {
+int EpollBackend::shutdown_send(Descriptor descriptor) noexcept {
   const Slot* slot = slots_.find(descriptor);
   return slot == nullptr ? EBADF : shut_down_sending(slot->fd);
 }

@@ -59,13 +59,13 @@ class UringBackend final : public Backend {
   std::expected<Descriptor, int> listen(const Address& at, const ListenOptions& options) override;
   std::expected<Descriptor, int> adopt(int native) override;
   void close(Descriptor descriptor) noexcept override;
-  int finish(Descriptor descriptor) noexcept override;
+  int shutdown_send(Descriptor descriptor) noexcept override;
   int set_option(Descriptor descriptor, const SocketOption& option) noexcept override;
   int get_option(Descriptor descriptor, int level, int name, std::span<std::byte> value) const noexcept override;
   [[nodiscard]] Address local(Descriptor descriptor) const noexcept override;
   [[nodiscard]] Address peer(Descriptor descriptor) const noexcept override;
   [[nodiscard]] const char* name() const noexcept override { return "io_uring"; }
-  [[nodiscard]] std::size_t uncounted_max() const noexcept override { return ring_.table_size(); }
+  [[nodiscard]] std::size_t fixed_files_max() const noexcept override { return ring_.table_size(); }
 
  private:
   using Lane = Ring::Lane;  // which of a slot's operations a request is for
@@ -203,14 +203,11 @@ void UringBackend::send(Slot& slot, Op& op) noexcept {
     io_uring_prep_poll_add(request, -1, POLLOUT);
     return set_descriptor(request, slot, op.descriptor.index);
   }
-  const bool simple = op.kind == Op::Kind::send && op.gather().count == 1;
-  if (!simple) {
-    slot.scratch = spare_scratch_.acquire();
-    if (!slot.scratch) slot.scratch = std::make_unique<Scratch>();
-  }
-  if (simple) {
+  if (op.kind == Op::Kind::send && op.gather().count == 1) {
     io_uring_prep_send(request, -1, op.gather().list->iov_base, op.gather().list->iov_len, MSG_NOSIGNAL);
   } else if (op.kind == Op::Kind::send) {
+    slot.scratch = spare_scratch_.acquire();
+    if (!slot.scratch) slot.scratch = std::make_unique<Scratch>();
     slot.scratch->message = {};
     slot.scratch->message.msg_iov = const_cast<iovec*>(op.gather().list);
     slot.scratch->message.msg_iovlen = op.gather().count;
@@ -448,7 +445,7 @@ auto UringBackend::with_native(Descriptor descriptor, Call call) const {
   return result;
 }
 
-int UringBackend::finish(Descriptor descriptor) noexcept { return with_native(descriptor, shut_down_sending); }
+int UringBackend::shutdown_send(Descriptor descriptor) noexcept { return with_native(descriptor, shut_down_sending); }
 
 int UringBackend::set_option(Descriptor descriptor, const SocketOption& option) noexcept {
   return with_native(descriptor, [&](int native) { return set_option_of(native, option); });
@@ -465,7 +462,7 @@ Address UringBackend::peer(Descriptor descriptor) const noexcept { return with_n
 
 std::unique_ptr<Backend> make_uring_backend() { return std::make_unique<UringBackend>(); }
 
-std::string uring_refusal() {
+std::string why_no_uring() {
   try {
     Buffers buffers;
     const Ring ring(buffers);
