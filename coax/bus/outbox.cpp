@@ -202,6 +202,20 @@ void Outbox::finish() noexcept {
   wake();
 }
 
+void Outbox::end_subscription() noexcept {
+  ++ended_subscriptions_;
+  finish_if_ended();
+}
+
+void Outbox::remove_subscription(bool has_ended) noexcept {
+  --subscriptions_;
+  if (has_ended) {
+    --ended_subscriptions_;
+  } else {
+    finish_if_ended();
+  }
+}
+
 // Finishes once every topic that it is subscribed to has closed, and there is at least one.
 void Outbox::finish_if_ended() noexcept {
   if (ended_subscriptions_ != 0 && ended_subscriptions_ == subscriptions_) finish();
@@ -240,10 +254,8 @@ void Outbox::Ready::finish() const {
   if (woken_.cancelled) throw Cancelled();
 }
 
-Task<> drain(Outbox& outbox, Stream& stream) {
-  if (outbox.drainer_ != nullptr) {
-    throw Error(ErrorKind::invalid, "drain", "an outbox", "another task already drains it");
-  }
+Task<> Outbox::drain_to(Stream& stream) {
+  if (drainer_ != nullptr) throw Error(ErrorKind::invalid, "drain", "an outbox", "another task already drains it");
   const struct Drainer {
     Drainer(Outbox& of, Context& context, Stream& stream) noexcept : outbox(of) {
       outbox.drainer_ = &context;
@@ -256,33 +268,33 @@ Task<> drain(Outbox& outbox, Stream& stream) {
       outbox.stream_ = nullptr;
     }
     Outbox& outbox;
-  } drainer(outbox, co_await this_context(), stream);
+  } drainer(*this, co_await this_context(), stream);
   stream.limit_unsent(unsent_bytes_max);
-  std::vector<Outbox::Piece> more;
+  std::vector<Piece> more;
   std::vector<BytesView> pieces;
   try {
     while (true) {
-      co_await Outbox::Wait(outbox);
-      if (outbox.overflowed_) throw Cancelled();  // becomes Error(overloaded) below
-      if (!outbox.first_.block) {
-        if (outbox.finished_) break;
+      co_await Wait(*this);
+      if (overflowed_) throw Cancelled();  // becomes Error(overloaded) below
+      if (!first_.block) {
+        if (finished_) break;
         continue;  // woken by a cancellation: the next wait throws
       }
-      Outbox::Piece first;
-      const std::size_t total = outbox.take(first, more);
+      Piece first;
+      const std::size_t total = take(first, more);
       std::span<const BytesView> all(&first.bytes, 1);
       if (!more.empty()) {
         pieces.assign(1, first.bytes);
-        for (const Outbox::Piece& piece : more) pieces.push_back(piece.bytes);
+        for (const Piece& piece : more) pieces.push_back(piece.bytes);
         all = pieces;
       }
       co_await stream.send(all);
-      outbox.sent(total);
+      sent(total);
       more.clear();
     }
   } catch (const Cancelled&) {
-    if (!outbox.overflowed_) throw;
-    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), outbox.overflow_reason());
+    if (!overflowed_) throw;
+    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), overflow_reason());
   }
 }
 

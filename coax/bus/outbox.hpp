@@ -86,12 +86,14 @@ class Outbox {
   // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
   void on_relief(Relief& relief) noexcept { relief_waiters_.push_back(relief); }
 
+  // See drain().
+  Task<> drain_to(Stream& stream);
+
   [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // pushed and not yet sent
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
  private:
-  friend Task<> drain(Outbox& outbox, Stream& stream);
   friend class Subscription;
   class Wait;
   class LagMonitor;
@@ -106,6 +108,9 @@ class Outbox {
   void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
+  void add_subscription() noexcept { ++subscriptions_; }
+  void end_subscription() noexcept;  // its topic has closed
+  void remove_subscription(bool has_ended) noexcept;
   void finish_if_ended() noexcept;
   static void run_all(List<Relief>& reliefs) noexcept;
   void relieve() noexcept;
@@ -153,6 +158,6 @@ inline Outbox::Ready Outbox::ready() noexcept { return Ready(*this); }
 // Throws: Error(invalid) when another task drains it; Error(overloaded) when the outbox has overflowed, before it began
 // to drain or while it waits for the peer.
 // Cancelled: unsent bytes stay queued.
-Task<> drain(Outbox& outbox, Stream& stream);
+inline Task<> drain(Outbox& outbox, Stream& stream) { return outbox.drain_to(stream); }
 
 }  // namespace coax

@@ -139,7 +139,7 @@ Subscription::Subscription(Topic& topic, Outbox& outbox)
                 "the outbox names an encoding that the topic does not have");
   }
   behind_.subscription = this;
-  ++outbox.subscriptions_;
+  outbox.add_subscription();
   {
     const std::scoped_lock lock(topic.state_->mutex);
     part_ = topic.state_->part_of(Loop::current(), topic.state_);
@@ -154,12 +154,7 @@ Subscription::Subscription(Topic& topic, Outbox& outbox)
 Subscription::~Subscription() {
   catch_up();
   unlink();
-  --outbox_.subscriptions_;
-  if (ended_) {
-    --outbox_.ended_subscriptions_;
-  } else {
-    outbox_.finish_if_ended();
-  }
+  outbox_.remove_subscription(ended_);
   if (behind_.linked()) release_behind();
   const std::scoped_lock lock(part_->state->mutex);
   --part_->readers_of_form[outbox_.form()];
@@ -192,8 +187,7 @@ void Subscription::catch_up() {
 // The topic has closed, and all of its messages are in the outbox.
 void Subscription::end() noexcept {
   if (std::exchange(ended_, true)) return;
-  ++outbox_.ended_subscriptions_;
-  outbox_.finish_if_ended();
+  outbox_.end_subscription();
 }
 
 void Subscription::finish() {

@@ -32,6 +32,10 @@ class BodyReader {
   // The length that the peer has announced, if it has.
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const noexcept = 0;
   [[nodiscard]] virtual bool at_end() const noexcept = 0;
+  // Waits until the client has closed the connection, or shut down its side, for a handler whose response takes long:
+  // `race(answer(), body.wait_disconnected())`. Otherwise as BodyWriter::wait_disconnected().
+  // Throws: Error(invalid) before the body has been read to its end.
+  virtual Task<> wait_disconnected() = 0;
 
  protected:
   ~BodyReader() = default;

@@ -95,7 +95,7 @@ void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
   owned->refusal.reset();
   owned->streamed.reset();
   owned->file.reset();
-  owned->handed_body = {};
+  if (!owned->handed_body.empty()) std::string().swap(owned->handed_body);
   owned->sent();
   spare_exchanges.release(std::move(owned));
 }

@@ -65,6 +65,7 @@ class Http1Connection {
   Step refuse_tls();
   Response accept_websocket(const Request& request);
   Task<> read_body();
+  Task<> wait_disconnected();
   bool reserve_body();
   void release_body() noexcept;
   Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);

@@ -54,6 +54,13 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
   [[nodiscard]] bool at_end() const noexcept override {
     return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
   }
+  Task<> wait_disconnected() override {
+    if (!at_end()) {
+      throw Error(ErrorKind::invalid, "wait for the end of the connection to", peer(),
+                  "the body has not been read to its end");
+    }
+    co_await http_.wait_disconnected();
+  }
 
  private:
   [[nodiscard]] std::string peer() const { return http_.connection_.peer_name(); }
@@ -103,26 +110,7 @@ class Http1Connection::Writer final : public BodyWriter {
     co_await http_.connection_.stream().send(pieces);
   }
 
-  // Bytes that arrive in between belong to the next requests: they are kept, so that the end after them is noticed.
-  Task<> wait_disconnected() override {
-    constexpr std::size_t ahead_bytes_max = 64 * 1024;
-    http_.exchange_->parser.keep();
-    http_.ahead_ = http_.unread_.string();
-    http_.unread_ = {};
-    const struct Restore {
-      Http1Connection& http;
-      ~Restore() { http.unread_ = http.ahead_; }
-    } restore{http_};
-    const bool is_of_body = !http_.exchange_->parser.done();  // which is not read any more
-    try {
-      while (http_.ahead_.size() < ahead_bytes_max) {
-        const BytesView bytes = co_await http_.connection_.stream().recv();
-        if (bytes.empty()) co_return;
-        if (!is_of_body) http_.ahead_.append(bytes.text());
-      }
-    } catch (const Error&) {  // a reset
-    }
-  }
+  Task<> wait_disconnected() override { return http_.wait_disconnected(); }
 
   // The end of the body.
   Task<> finish() {
@@ -138,6 +126,27 @@ class Http1Connection::Writer final : public BodyWriter {
   Framing framing_;
   std::uint64_t left_;
 };
+
+// Bytes that arrive meanwhile belong to the next requests: they are kept, so that the end after them is noticed.
+Task<> Http1Connection::wait_disconnected() {
+  constexpr std::size_t ahead_bytes_max = 64 * 1024;
+  exchange_->parser.keep();
+  ahead_ = unread_.string();
+  unread_ = {};
+  const struct Restore {
+    Http1Connection& http;
+    ~Restore() { http.unread_ = http.ahead_; }
+  } restore{*this};
+  const bool is_of_body = !exchange_->parser.done();  // which is not read any more
+  try {
+    while (ahead_.size() < ahead_bytes_max) {
+      const BytesView bytes = co_await connection_.stream().recv();
+      if (bytes.empty()) co_return;
+      if (!is_of_body) ahead_.append(bytes.text());
+    }
+  } catch (const Error&) {  // a reset
+  }
+}
 
 // --- handlers ---
 

@@ -62,8 +62,12 @@ bool LimitedStream::start(RecvOp& op) noexcept {
 }
 
 bool LimitedStream::start_now(RecvOp& op) noexcept {
-  if (!unread_.empty() && !input_ended_) {
-    take_unread(op);
+  if (!unread_.empty()) {  // a receive below would end their lifetime
+    if (input_ended_) {
+      op.result = 0;
+    } else {
+      take_unread(op);
+    }
     return true;
   }
   if (op.kind == Op::Kind::recv_into) op.into().size = std::min(op.into().size, recv_bytes_max());
