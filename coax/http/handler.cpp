@@ -15,7 +15,12 @@ using Step = Http1Connection::Step;
   while (true) {
     const Step step = http.answer();
     if (http.has_responses() && (step != Step::handler || !http.queue_responses())) {
-      co_await stream.send(http.responses());
+      const std::span<const BytesView> responses = http.responses();
+      if (responses.size() == 1) {
+        co_await stream.send(responses[0]);
+      } else {
+        co_await stream.send(responses);
+      }
       http.responses_are_sent();
     }
     switch (step) {

@@ -18,7 +18,8 @@ Step Http1Connection::answer() {
     if (!exchange_) {
       if (unread_.empty()) return Step::request;
       exchange_ = Exchange::take(site_.parser_limits());
-      if (ForeignDetector().feed(unread_.first(1)) == ForeignProtocol::tls) return refuse_tls();
+      constexpr char tls_handshake = 0x16;  // the first byte of a ClientHello (RFC 8446, section 5.1)
+      if (unread_.data()[0] == tls_handshake) return refuse_tls();
     }
     if (exchange_->is_full()) return Step::room;
     parse();

@@ -39,7 +39,6 @@ Response& Response::header(std::string name, std::string value) & {
 // The four forms of a target. The authority form belongs to CONNECT, which is not supported.
 bool RequestAccess::parse(Request& request) {
   std::string_view target = request.head_.target;
-  request.host_ = request.header("Host");
   if (is_plain_path(target)) {
     request.path_ = request.segments_ = request.values_ = target;
     return true;

@@ -46,7 +46,7 @@ class Request {
   // Decoded, without "." and ".."; an encoded '/' stays "%2F". "*" for a request about the whole server.
   [[nodiscard]] std::string_view path() const noexcept { return path_; }
   // The "HOST" or "HOST:PORT" of the request: from a target in absolute form, otherwise from Host. May be empty.
-  [[nodiscard]] std::string_view host() const noexcept { return host_; }
+  [[nodiscard]] std::string_view host() const noexcept { return host_.data() != nullptr ? host_ : header("Host"); }
   [[nodiscard]] std::string_view protocol() const noexcept { return head_.protocol; }  // "HTTP/1.1"
   [[nodiscard]] const Fields& fields() const noexcept { return head_.fields; }
   // The first header field of that name; empty when there is none.
