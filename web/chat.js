@@ -1,10 +1,10 @@
-// The hub's page. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the seat in the
-// room (seat.js). What peers wrote reaches the page through format.js only.
+// The page of the hub. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the connection
+// to the room (room_connection.js). Text of peers reaches the page through format.js only.
 
 import {
   byteCount, calendar, element, inUtc, moment, nickElement, plural, rings, sentence, singleLine, timeElement, withLinks,
 } from './format.js';
-import { Seat, closeCode, finalCloseCodes } from './seat.js';
+import { RoomConnection, closeCode, finalCloseCodes } from './room_connection.js';
 
 const limits = {
   nickCharacters: 32,
@@ -25,8 +25,8 @@ const memory = {
   get nick() { try { return localStorage.getItem('coax.nick') ?? ''; } catch { return ''; } },
   set nick(nick) { try { localStorage.setItem('coax.nick', nick); } catch { /* not remembered */ } },
   /** Of this tab, while it is in the room: a reload joins again. Empty: it is not. */
-  get seated() { try { return sessionStorage.getItem('coax.seated') ?? ''; } catch { return ''; } },
-  set seated(nick) { try { sessionStorage.setItem('coax.seated', nick); } catch { /* not remembered */ } },
+  get joined() { try { return sessionStorage.getItem('coax.joined') ?? ''; } catch { return ''; } },
+  set joined(nick) { try { sessionStorage.setItem('coax.joined', nick); } catch { /* not remembered */ } },
 };
 
 // ----------------------------------------------------------------------------------------------------- the lists
@@ -285,16 +285,16 @@ const joining = {
 let me = '';
 let lastSeq = null; // of the last event seen; null before the first welcome
 
-const tryNow = { label: 'Try now', run: () => seat.tryNow() };
-const joinAgain = { label: 'Join again', run: () => seat.take(me) };
+const tryNow = { label: 'Try now', run: () => connection.tryNow() };
+const joinAgain = { label: 'Join again', run: () => connection.take(me) };
 const link = new LinkStatus(() => showJoin());
-const outbox = new Outbox({ sendAgain: send, silent: () => seat.giveUpConnection() });
+const outbox = new Outbox({ sendAgain: send, silent: () => connection.giveUpConnection() });
 
-const seat = new Seat({
+const connection = new RoomConnection({
   welcomed(welcome) {
     me = welcome.nick;
     memory.nick = me;
-    memory.seated = me;
+    memory.joined = me;
     byId('room').textContent = welcome.room;
     people.reset(welcome.users, me);
     if (lastSeq !== null) log.note(backAgain(welcome.seq));
@@ -340,9 +340,9 @@ const seat = new Seat({
 
   refused({ code }) { showJoin(wording[code]); },
 
-  ended({ code, reason, wasSeated }) {
+  ended({ code, reason, wasJoined }) {
     const why = endWording(code, reason);
-    if (!wasSeated || byId('chat').hidden) showJoin(why);
+    if (!wasJoined || byId('chat').hidden) showJoin(why);
     else link.show('down', why + whatWasLost(), { action: joinAgain, rename: true });
   },
 });
@@ -378,8 +378,8 @@ function backAgain(seq) {
 }
 
 function showJoin(error = '') {
-  seat.leave();
-  memory.seated = '';
+  connection.leave();
+  memory.joined = '';
   outbox.lost();
   closePeople();
   byId('chat').hidden = true;
@@ -416,23 +416,23 @@ function join(event) {
   nickError('');
   joining.button.textContent = 'Joining…';
   joining.button.ariaDisabled = 'true';
-  seat.take(nick);
+  connection.take(nick);
 }
 
 /** After a reload: as who we were. The hub may still have our connection from before it, for a moment. */
 function rejoin() {
   joining.button.textContent = 'Joining…';
   joining.button.ariaDisabled = 'true';
-  seat.takeAgain(memory.seated);
+  connection.takeAgain(memory.joined);
 }
 
 /** True if it went out. Otherwise the page says so, and keeps the text. */
 function send(text) {
-  if (!seat.seated) {
+  if (!connection.joined) {
     textError('Not sent: there is no connection right now. Your text stays here.');
     return false;
   }
-  seat.send(text);
+  connection.send(text);
   outbox.sent(text);
   log.toEnd();
   return true;
@@ -525,10 +525,10 @@ document.addEventListener('keydown', ({ key }) => {
 document.addEventListener('click', ({ target }) => {
   if (!target.closest('#people, #people-toggle')) closePeople();
 });
-addEventListener('online', () => seat.tryNow());
-document.addEventListener('visibilitychange', () => { if (!document.hidden) seat.tryNow(); });
+addEventListener('online', () => connection.tryNow());
+document.addEventListener('visibilitychange', () => { if (!document.hidden) connection.tryNow(); });
 
-joining.input.value = memory.seated || memory.nick;
-if (memory.seated) rejoin();
+joining.input.value = memory.joined || memory.nick;
+if (memory.joined) rejoin();
 else joining.input.focus();
 showOtherWays();

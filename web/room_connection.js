@@ -13,18 +13,18 @@ export const closeCode = { shutdown: 1001, policy: 1008 };
 export const finalCloseCodes = new Set([1002, 1003, 1007, closeCode.policy, 1009]);
 
 /**
- * One seat in the room under one nickname, kept across broken connections. It calls, on the object it was given:
+ * One membership of the room under one nickname, kept across broken connections. It calls, on the object it was given:
  * welcomed(welcome), heard(event), rejected(error), waiting({ why, delay }) before each new try, trying(),
- * refused(error) when the nickname cannot be had, ended({ code, reason, wasSeated }) when it will not try again by
+ * refused(error) when the nickname cannot be had, ended({ code, reason, wasJoined }) when it will not try again by
  * itself.
  */
-export class Seat {
+export class RoomConnection {
   #on; #socket = null; #timer = 0; #nick = '';
-  #seated = false; #known = false; #seatedAt = 0; #lostAt = 0; #tries = 0;
+  #joined = false; #known = false; #joinedAt = 0; #lostAt = 0; #tries = 0;
 
   constructor(on) { this.#on = on; }
 
-  get seated() { return this.#seated; }
+  get joined() { return this.#joined; }
   get waiting() { return this.#timer !== 0 && this.#socket === null; }
 
   take(nick) {
@@ -49,7 +49,7 @@ export class Seat {
     this.#drop();
   }
 
-  /** Only while seated; the answer is our own message, heard like everybody's. */
+  /** Only while joined; the answer is our own message, heard like everybody's. */
   send(text) {
     this.#socket.send(JSON.stringify({ type: 'message', text }));
   }
@@ -79,7 +79,7 @@ export class Seat {
   #drop() {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#seated = false;
+    this.#joined = false;
     const socket = this.#socket;
     this.#socket = null;
     socket?.close(1000);
@@ -97,9 +97,9 @@ export class Seat {
   #sit(welcome) {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#seated = true;
+    this.#joined = true;
     this.#known = true;
-    this.#seatedAt = Date.now();
+    this.#joinedAt = Date.now();
     this.#nick = welcome.nick;
     this.#on.welcomed(welcome);
   }
@@ -113,14 +113,14 @@ export class Seat {
   }
 
   #broken(code, reason) {
-    const wasSeated = this.#seated;
+    const wasJoined = this.#joined;
     this.#drop();
-    if (wasSeated) {
+    if (wasJoined) {
       this.#lostAt = Date.now();
-      if (this.#lostAt - this.#seatedAt > times.steadyAfter) this.#tries = 0;
+      if (this.#lostAt - this.#joinedAt > times.steadyAfter) this.#tries = 0;
     }
     if (this.#known && !finalCloseCodes.has(code)) this.#again(code === closeCode.shutdown ? 'shutdown' : 'lost');
-    else this.#on.ended({ code, reason, wasSeated: this.#known });
+    else this.#on.ended({ code, reason, wasJoined: this.#known });
   }
 
   #again(why) {
