@@ -1,5 +1,5 @@
-// The page of the hub. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the connection
-// to the room (room_connection.js). Text of peers reaches the page through format.js only.
+// The page of the hub. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the
+// connection to the room (room_connection.js). Text of peers reaches the page through format.js only.
 
 import {
   byteCount, calendar, element, inUtc, moment, nickElement, plural, rings, sentence, singleLine, timeElement, withLinks,
