@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <memory>
 #include <ranges>
+#include <span>
 #include <utility>
 
 #include "coax/base/error.hpp"
@@ -322,6 +323,7 @@ class Server final : Guard::Listener {
   Task<> listen();
   Task<> listen_at(std::string where);
   void listen_on(const Address& address);
+  bool listen_on_all(std::span<const Endpoint> addresses, std::string_view host, bool is_last_attempt);
   void make_shards();
   Task<> accept_from(SocketListener& listener);
   Task<> accept_from_all();
@@ -371,7 +373,6 @@ void Server::listen_on(const Address& address) {
   const bool is_inet = address.family() != Family::local;
   if (is_inet && std::ranges::count(ipv4_ports_, address.endpoint().port()) != 0) socket.dual_stack = false;
   listeners_.push_back(std::make_unique<SocketListener>(address, socket));
-  if (options_.on_listen) options_.on_listen(listeners_.back()->address());
 }
 
 Task<> Server::listen() {
@@ -396,30 +397,48 @@ Task<> Server::listen() {
 }
 
 Task<> Server::listen_at(std::string where) {
-  if (where.starts_with("unix:")) co_return listen_on(Address::of(where, Family::local));
-  const auto target = parse_host_port(where);
-  if (!target || !target->port) {
-    throw Error(ErrorKind::invalid, "listen on", where,
-                "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH");
+  const std::size_t first = listeners_.size();
+  if (where.starts_with("unix:")) {
+    listen_on(Address::of(where, Family::local));
+  } else {
+    const auto target = parse_host_port(where);
+    if (!target || !target->port) {
+      throw Error(ErrorKind::invalid, "listen on", where,
+                  "give HOST:PORT, an IPv6 address as [ADDRESS]:PORT, or unix:PATH");
+    }
+    const std::vector<Endpoint> addresses = co_await look_up(target->host, *target->port);
+    constexpr int attempts_max = 16;
+    for (int attempt = 1; !listen_on_all(addresses, target->host, attempt == attempts_max); ++attempt) {
+      listeners_.resize(first);
+    }
   }
-  std::uint16_t port = *target->port;
-  const std::vector<Endpoint> addresses = co_await look_up(target->host, port);
+  if (!options_.on_listen) co_return;
+  for (const auto& listener : std::span(listeners_).subspan(first)) options_.on_listen(listener->address());
+}
+
+// All addresses of a name use one port. Returns: false when port 0 gave one that is in use at another of the addresses;
+// then another port may be free at all of them.
+bool Server::listen_on_all(std::span<const Endpoint> addresses, std::string_view host, bool is_last_attempt) {
   bool is_anywhere = false;
+  std::uint16_t port = addresses.front().port();
+  const bool is_any_port = port == 0;
   for (std::size_t index = 0; index != addresses.size(); ++index) {
     Endpoint address = addresses[index];
-    // all addresses of a name use one port
     if (port != address.port()) address = *Endpoint::from_ip(address.ip(), port);
     try {
       listen_on(address);
     } catch (const Error& error) {
+      const int reason = error.code().value();
+      if (is_any_port && is_anywhere && reason == EADDRINUSE && !is_last_attempt) return false;
       const bool is_last = !is_anywhere && index + 1 == addresses.size();
-      if (is_last || !lacks_address(error.code().value())) throw;
-      log::warning("{}; the other addresses of {} are listened on", error.what(), target->host);
+      if (is_last || !lacks_address(reason)) throw;
+      log::warning("{}; the other addresses of {} are listened on", error.what(), host);
       continue;
     }
     is_anywhere = true;
     port = listeners_.back()->local().port();
   }
+  return true;
 }
 
 void Server::make_shards() {

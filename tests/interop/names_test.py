@@ -16,6 +16,8 @@ HOSTS = """
 127.0.0.1 localhost
 127.0.0.9 nine.test
 ::1 six.test
+127.0.0.8 both.test
+::1 both.test
 """
 
 
@@ -102,6 +104,25 @@ class OnlyLoopback(unittest.TestCase):
         """)
         self.assertEqual(out.splitlines()[0], "3 False")
         self.assertNotIn("127.0.0.1", out)
+
+    def test_any_free_port_is_free_at_all_addresses_of_a_name(self) -> None:
+        out = in_namespace("""
+            import signal
+            with open("/proc/sys/net/ipv4/ip_local_port_range", "w") as ports:
+                ports.write("22600 22603")
+            taken = [socket.create_server(("127.0.0.8", port)) for port in (22600, 22601)]
+            for _ in range(6):
+                server = subprocess.Popen([os.environ["COAX"], "serve", "--listen", "both.test", "--port", "0",
+                                           "--web-port", "22700"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                          text=True)
+                for line in server.stdout:  # to its end, when it cannot be opened
+                    if "listening" in line:
+                        server.send_signal(signal.SIGINT)
+                        break
+                rest = server.communicate(timeout=30)[0]
+                print(server.returncode, "in use" in rest)
+        """)
+        self.assertEqual(set(out.splitlines()), {"0 False"}, out)
 
     def test_without_loopback_the_error_says_what_is_wrong(self) -> None:
         out = in_namespace("""
