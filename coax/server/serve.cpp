@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <memory>
 #include <ranges>
 #include <span>
@@ -408,7 +409,9 @@ Task<> Server::listen_at(std::string where) {
     }
     const std::vector<Endpoint> addresses = co_await look_up(target->host, *target->port);
     constexpr int attempts_max = 16;
+    std::vector<std::unique_ptr<SocketListener>> tried;  // open, so that the kernel gives another port
     for (int attempt = 1; !listen_on_all(addresses, target->host, attempt == attempts_max); ++attempt) {
+      std::ranges::move(std::span(listeners_).subspan(first), std::back_inserter(tried));
       listeners_.resize(first);
     }
   }
