@@ -273,7 +273,14 @@ Task<Outcome> run_relay(std::string_view command, Relay& relay, Transcript& tran
   }
   relay.close();
   if (outcome.code != done && !complaint.empty()) complain(command, complaint);
-  if (outcome.may_go_on) co_await shield(report_time_max, report_end(relay, transcript, complaint, why));
+  if (outcome.may_go_on) {
+    try {
+      co_await shield(report_time_max, report_end(relay, transcript, complaint, why));
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::timed_out) throw;
+      record_output_failure(ETIMEDOUT);  // its reader does not read
+    }
+  }
   if (interrupted) throw Cancelled();
   co_return outcome;
 }

@@ -178,10 +178,8 @@ bool WebSocket::Recv::reply(Opcode opcode, BytesView payload) {
   if (socket_.close_sent_) return true;
   std::string frame;
   append_frame(frame, opcode, payload, socket_.role_ == Role::client ? std::optional(random_mask()) : std::nullopt);
-  if (socket_.stream_.queue(frame)) {
-    socket_.close_sent_ = opcode == Opcode::close;
-    return true;
-  }
+  socket_.close_sent_ = opcode == Opcode::close;
+  if (socket_.stream_.queue(frame)) return true;
   reply_ = std::make_unique<Reply>(*this, frame);
   wait_ = Wait::reply;
   if (!socket_.stream_.start(static_cast<SendOp&>(*reply_))) return false;
@@ -194,10 +192,8 @@ bool WebSocket::Recv::replied() noexcept {
   wait_ = Wait::none;
   const std::unique_ptr<Reply> reply = std::move(reply_);
   const bool is_close = (static_cast<std::uint8_t>(reply->frame[0]) & 0x0F) == static_cast<std::uint8_t>(Opcode::close);
-  if (reply->error == 0) {
-    socket_.close_sent_ = is_close;
-    return false;
-  }
+  if (reply->error == 0) return false;
+  if (is_close && reply->error == ECANCELED && reply->sent == 0) socket_.close_sent_ = false;
   try {
     if (!error_) socket_.stream_.fail(reply->error, "send to");
   } catch (...) {
@@ -256,9 +252,8 @@ Task<> WebSocket::close(std::uint16_t code, std::string_view reason) {
 }
 
 Task<> WebSocket::send_close(std::string payload) {
-  if (close_sent_) co_return;
+  if (std::exchange(close_sent_, true)) co_return;  // from here on: nothing may follow it (section 5.5.1)
   co_await send(Opcode::close, payload);
-  close_sent_ = true;
 }
 
 Task<> WebSocket::wait_closed() {
@@ -284,7 +279,7 @@ Task<> WebSocket::read_to_close() {
 }
 
 Task<> WebSocket::send(Opcode opcode, BytesView payload) {
-  if (close_sent_) {
+  if (close_sent_ && opcode != Opcode::close) {
     throw Error(ErrorKind::disconnected, "send to", stream_.peer_name(), "the WebSocket is closed");
   }
   if (opcode == Opcode::text && !is_utf8(payload)) {

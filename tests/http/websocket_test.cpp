@@ -73,7 +73,7 @@ TEST(WebSocketRecv, answers_a_close_when_there_is_room_again) {
     group.spawn(recv_into(socket, text));
     co_await far->send(frame(ws::Opcode::close, "\x03\xe9"));
     co_await sleep(1s);
-    EXPECT_FALSE(socket.close_sent());
+    EXPECT_EQ(text, "nothing yet");
     EXPECT_EQ(co_await far->recv_exactly(304), fill + "\x88\x02\x03\xe9");
     co_await group.join();
     EXPECT_TRUE(socket.close_sent());
@@ -283,4 +283,40 @@ TEST(WebSocketHandshake, refuses_malformed_targets_and_protocols) {
     const std::array<std::string_view, 1> protocols{"c d"};
     EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", protocols)), "invalid");
   });
+}
+
+// RFC 6455, section 5.5.1. A send that waits for room when the close is sent goes before it, and no other goes after it.
+TEST(WebSocketClose, nothing_follows_the_close_frame) {
+  for (const bool peer_closes : {false, true}) {
+    on([&](SimNetwork&) -> Task<> {
+      auto [near, far] = memory_stream_pair(1000);
+      ws::WebSocket socket(*near, ws::Role::server);
+      const std::string text(300, 'x');
+      const auto push = [&]() -> Task<> {
+        while (true) co_await socket.send_text(text);
+      };
+      const auto pushed = [&]() -> Task<> { EXPECT_EQ(co_await outcome(push()), "disconnected"); };
+      const auto read = [&]() -> Task<> {
+        while (co_await socket.recv()) {
+        }
+      };
+      const auto close = [&]() -> Task<> {
+        co_await sleep(10ms);
+        if (!peer_closes) co_await socket.close(1000);
+      };
+      const auto finish = [&]() -> Task<> {
+        co_await all(pushed(), pushed(), read(), close());
+        near->close();
+      };
+      std::string got;
+      const auto ask = [&]() -> Task<> {
+        co_await sleep(100ms);
+        co_await far->send(frame(ws::Opcode::close, "\x03\xe8"));
+        while (const auto bytes = co_await far->recv()) got += bytes.text();
+      };
+      co_await timeout(1min, all(finish(), ask()));
+      const std::string close_frame = "\x88\x02\x03\xe8";
+      EXPECT_EQ(got.find(close_frame), got.size() - close_frame.size());
+    });
+  }
 }
