@@ -58,7 +58,9 @@ int finish_output(int code) {
   flush_output();
   if (output_errno == 0) return code;
   if (output_errno != EPIPE && !output_failure_told) {
-    print_error(fmt::format("coax: write to standard output: {}", std::generic_category().message(output_errno)));
+    const std::string reason =
+        output_errno == ETIMEDOUT ? "its reader does not read" : std::generic_category().message(output_errno);
+    print_error(fmt::format("coax: write to standard output: {}", reason));
   }
   return failed;
 }

@@ -285,7 +285,7 @@ TEST(WebSocketHandshake, refuses_malformed_targets_and_protocols) {
   });
 }
 
-// RFC 6455, section 5.5.1. A send that waits for room when the close is sent goes before it, and no other goes after it.
+// RFC 6455, section 5.5.1. A send that waits for room when the close is sent precedes it, and no other follows it.
 TEST(WebSocketClose, nothing_follows_the_close_frame) {
   for (const bool peer_closes : {false, true}) {
     on([&](SimNetwork&) -> Task<> {
