@@ -16,7 +16,7 @@ struct StreamRates {
 };
 
 // Sends and receives in pieces of a twentieth of a second, at most 64 KiB. The buffer of the stream below fills
-// meanwhile, which slows down the peer.
+// meanwhile, which slows down the peer. A recv() that waits for the rate may keep one buffer of it lent.
 class LimitedStream final : public Layer {
  public:
   // Throws: Error(invalid) for a rate of 0.
