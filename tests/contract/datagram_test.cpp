@@ -309,12 +309,12 @@ TEST(Datagrams, what_cannot_be_sent_to_one_disturbs_no_other_and_is_counted) {
   run([]() -> Task<> {
     DatagramTransport near(loopback);
     DatagramTransport far(loopback);
-    const Address nobody = *Endpoint::parse("127.0.0.1:0");  // nothing can be sent to port 0
+    const Address port_zero = *Endpoint::parse("127.0.0.1:0");  // sending to it fails
     std::vector<std::string> texts;
     for (std::size_t number = 0; number != 30; ++number) {
       texts.push_back(fmt::format("{:02}", number));
-      if (number % 3 == 0) co_await near.send_to("lost", nobody);
-      if (number % 10 == 0) co_await near.send_to("lost", nobody);  // joined with the previous one
+      if (number % 3 == 0) co_await near.send_to("lost", port_zero);
+      if (number % 10 == 0) co_await near.send_to("lost", port_zero);  // joined with the previous one
       co_await near.send_to(texts.back(), far.local());
     }
     const std::vector<std::string> got = co_await recv_texts(far, texts.size());

@@ -226,31 +226,31 @@ TEST_F(EpollEdges, a_send_continues_whenever_the_peer_makes_room) {
 
 TEST_F(Connect, that_is_refused_says_so) {
   run([]() -> Task<> {
-    Endpoint nobody;
+    Endpoint closed_port;
     {
       const Native listener = listen_on_loopback();
-      nobody = local_of(listener);
+      closed_port = local_of(listener);
     }
     std::string told;
     try {
-      co_await connect(std::vector{nobody});
+      co_await connect(std::vector{closed_port});
     } catch (const Error& error) {
       told = error.what();
       EXPECT_EQ(error.kind(), ErrorKind::refused);
     }
-    EXPECT_EQ(told, "connect to " + nobody.to_string() + ": Connection refused");
+    EXPECT_EQ(told, "connect to " + closed_port.to_string() + ": Connection refused");
   });
 }
 
 TEST_F(Connect, tries_the_addresses_in_their_order) {
   run([]() -> Task<> {
-    Endpoint nobody;
+    Endpoint closed_port;
     {
       const Native closed = listen_on_loopback();
-      nobody = local_of(closed);
+      closed_port = local_of(closed);
     }
     const Native listener = listen_on_loopback();
-    const auto stream = co_await connect(std::vector{nobody, nobody, local_of(listener)});
+    const auto stream = co_await connect(std::vector{closed_port, closed_port, local_of(listener)});
     EXPECT_EQ(stream->peer(), local_of(listener));
     EXPECT_EQ(co_await outcome(connect(std::vector<Endpoint>{})), "address");
     EXPECT_EQ(co_await outcome(connect("no port")), "invalid");

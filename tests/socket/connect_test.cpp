@@ -25,10 +25,10 @@ int fill(const Address& to, std::vector<Socket>& waiting, Duration timeout) {
 
 TEST(Connect, co01_to_a_closed_port_is_refused) {
   Socket socket;
-  const Address nobody = closed_port();
-  EXPECT_EQ(kind_thrown([&] { socket.connect(nobody); }), ErrorKind::refused);
-  EXPECT_EQ(said([&] { Socket::connect_to(nobody.to_string()); }),
-            "connect to " + nobody.to_string() + ": Connection refused");
+  const Address refusing = closed_port();
+  EXPECT_EQ(kind_thrown([&] { socket.connect(refusing); }), ErrorKind::refused);
+  EXPECT_EQ(said([&] { Socket::connect_to(refusing.to_string()); }),
+            "connect to " + refusing.to_string() + ": Connection refused");
 }
 
 TEST(Connect, co02_try_connect_returns_an_error_code) {
@@ -109,11 +109,11 @@ TEST(Connect, co08_of_a_datagram_socket_fixes_the_peer) {
 TEST(Connect, co09_a_connected_datagram_socket_reports_no_receiver) {
   Socket probe(Family::v4, SocketType::datagram);
   probe.bind(loopback());
-  const Address nobody = probe.local();
+  const Address refusing = probe.local();
   probe.close();
   Socket socket(Family::v4, SocketType::datagram);
   socket.set_timeout(patience);
-  socket.connect(nobody);
+  socket.connect(refusing);
   socket.send("anybody?");
   EXPECT_EQ(kind_thrown([&] { socket.recv(); }), ErrorKind::refused);
 }

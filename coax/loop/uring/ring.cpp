@@ -233,8 +233,8 @@ int Ring::put(std::uint32_t index, int native) noexcept {
 }
 
 void Ring::remove(std::uint32_t index) noexcept {
-  const int nobody = -1;
-  io_uring_register_files_update(&ring_, index, &nobody, 1);
+  const int no_file = -1;
+  io_uring_register_files_update(&ring_, index, &no_file, 1);
 }
 
 int Ring::borrow(std::uint32_t index) noexcept {
