@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(
-  TARGETS coax-core-library coax-http-library
+  TARGETS coax-core-library coax-tls-library coax-http-library
   EXPORT CoaxTargets
   COMPONENT library
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -31,4 +31,5 @@ function(coax_pkg_config pc_name pc_requires pc_requires_static)
   install(FILES ${PROJECT_BINARY_DIR}/${pc_name}.pc DESTINATION ${pc_dir} COMPONENT library)
 endfunction()
 coax_pkg_config(coax "fmt" "libutf8proc libidn2 liburing")
+coax_pkg_config(coax-tls "coax = ${PROJECT_VERSION}" "libssl libcrypto")
 coax_pkg_config(coax-http "coax = ${PROJECT_VERSION}" "libcrypto")

@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "stream": {"task"},
     "datagram": {"stream"},
     "file": {"stream"},
-    "tls": {"stream"},
+    "tls": {"server"},
     "guard": {"task"},
     "server": {"guard", "stream"},
     "http": {"server", "file"},

@@ -18,7 +18,7 @@ struct Kind {
 };
 
 // In the order of ErrorKind.
-constexpr std::array<Kind, 13> kinds{{{"timed_out", ETIMEDOUT},
+constexpr std::array<Kind, 14> kinds{{{"timed_out", ETIMEDOUT},
                                       {"refused", ECONNREFUSED},
                                       {"unreachable", EHOSTUNREACH},
                                       {"disconnected", ECONNRESET},
@@ -30,6 +30,7 @@ constexpr std::array<Kind, 13> kinds{{{"timed_out", ETIMEDOUT},
                                       {"unsupported", EOPNOTSUPP},
                                       {"would_block", EAGAIN},
                                       {"truncated", ENOLINK},
+                                      {"certificate", EKEYREJECTED},
                                       {"other", EIO}}};
 
 const Kind& row_of(ErrorKind kind) noexcept { return kinds[static_cast<std::size_t>(kind)]; }
@@ -96,6 +97,7 @@ ErrorKind kind_of(int errno_value) noexcept {
     case EALREADY:
     case EINPROGRESS: return ErrorKind::would_block;
     case ENOLINK: return ErrorKind::truncated;
+    case EKEYREJECTED: return ErrorKind::certificate;
     default: return ErrorKind::other;
   }
 }

@@ -14,7 +14,8 @@ namespace coax {
 
 // Names the reaction, not the cause: retry later (timed_out, refused, unreachable, overloaded), wait until the socket
 // is ready (would_block), drop this peer (disconnected, protocol), discard the received bytes unless they contain their
-// own length (truncated), correct the call or the configuration (address, permission, invalid, unsupported).
+// own length (truncated), correct the call or the configuration (address, permission, certificate,
+// invalid, unsupported).
 enum class ErrorKind : std::uint8_t {
   timed_out,
   refused,
@@ -27,7 +28,8 @@ enum class ErrorKind : std::uint8_t {
   invalid,
   unsupported,
   would_block,
-  truncated,  // the connection ended without the end mark of its protocol, such as the close_notify of TLS
+  truncated,    // the connection ended without the end mark of its protocol, such as the close_notify of TLS
+  certificate,  // a certificate was not accepted, by this side or by the peer
   other,
 };
 

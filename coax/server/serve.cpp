@@ -177,6 +177,7 @@ CloseReason reason_of(ErrorKind kind) noexcept {
     case ErrorKind::disconnected:
     case ErrorKind::truncated: return CloseReason::disconnected;
     case ErrorKind::timed_out: return CloseReason::timed_out;
+    case ErrorKind::certificate:
     case ErrorKind::protocol: return CloseReason::protocol;
     case ErrorKind::overloaded: return CloseReason::overflow;
     default: return CloseReason::failed;

@@ -60,6 +60,7 @@ class Layer : public Stream {
     below_.complete(op);
   }
   void cancel(SendOp& op) noexcept override { below_.cancel(op); }
+  [[noreturn]] void fail(int reason, const char* operation) const override { below_.fail(reason, operation); }
 
  protected:
   explicit Layer(Below below) noexcept

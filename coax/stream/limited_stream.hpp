@@ -28,6 +28,9 @@ class LimitedStream final : public Layer {
   void abort() noexcept override;
   void end_input() noexcept override;
   void reopen_input() noexcept override;
+  void return_lent() noexcept override {
+    if (unread_.empty()) below().return_lent();
+  }
   bool start(RecvOp& op) noexcept override;
   void complete(RecvOp& op) noexcept override;
   void cancel(RecvOp& op) noexcept override;

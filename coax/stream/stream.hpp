@@ -171,8 +171,11 @@ class Stream {
   // A send that is complete keeps its result. Otherwise it ends with ECANCELED; if a part of it was sent, every later
   // send fails with EPIPE, since the peer could not make sense of it.
   virtual void cancel(SendOp& op) noexcept = 0;
+  // Ends the lifetime of the last recv()'s bytes now, so that their buffer can be used again. A layer forwards it, if
+  // it keeps none of the bytes that the stream below has lent.
+  virtual void return_lent() noexcept {}
   // Throws what an operation with this error throws: `reason` is an errno value or stream_truncated.
-  [[noreturn]] void fail(int reason, const char* operation) const;
+  [[noreturn]] virtual void fail(int reason, const char* operation) const;
   [[nodiscard]] Loop& loop() const noexcept { return loop_; }
 
  protected:
@@ -189,6 +192,9 @@ class Stream {
 class BufferedStream : public Stream {
  public:
   void reopen_input() noexcept override { input_ended_ = false; }
+  void return_lent() noexcept override {
+    if (lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));
+  }
   [[nodiscard]] TimePoint last_active() const noexcept override { return last_active_; }
   [[nodiscard]] bool has_received() const noexcept override { return has_received_; }
 
@@ -197,9 +203,6 @@ class BufferedStream : public Stream {
   // Invalidates the buffer of the last recv().
   // Returns: false, with an error in op.result, when another operation receives.
   bool begin(RecvOp& op) noexcept;
-  void return_lent() noexcept {
-    if (lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));
-  }
 
   LentBuffer* lent_ = nullptr;
   RecvOp* receiving_ = nullptr;

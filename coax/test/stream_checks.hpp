@@ -41,6 +41,16 @@ inline Task<std::string> read_to_end(Stream& stream) {
   while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
   co_return all;
 }
+// The same; a cut is an end, too.
+inline Task<std::string> read_to_end_or_cut(Stream& stream) {
+  std::string all;
+  try {
+    while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::truncated) << error.what();
+  }
+  co_return all;
+}
 inline Task<> discard_to_end(Stream& stream) {
   while (co_await stream.recv()) continue;
 }

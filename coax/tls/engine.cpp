@@ -1,0 +1,256 @@
+// OpenSSL behind Engine. Each record is copied once from the caller's buffer into OpenSSL's, decrypted there, and
+// copied to its receiver; a record to be sent is encrypted in OpenSSL's buffer and copied into the caller's. OpenSSL
+// releases its buffers between records (SSL_MODE_RELEASE_BUFFERS), so that an idle connection has none.
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "coax/base/units.hpp"
+#include "coax/net/idna.hpp"
+#include "coax/tls/engine_private.hpp"
+
+namespace coax::tls {
+
+namespace {
+
+// A peer that sends nothing but these keeps a server busy. OpenSSL bounds empty records itself.
+constexpr int key_updates_max = 64;
+constexpr int tickets_max = 8;
+
+constexpr int handshake_record = 22;
+constexpr unsigned char key_update_message = 24;
+constexpr unsigned char ticket_message = 4;
+
+}  // namespace
+
+// --- the BIO: OpenSSL's reads and writes in the caller's buffers ---
+
+int Engine::take(BIO* bio, char* into, int size) noexcept {
+  Engine& engine = *static_cast<Engine*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  const std::size_t count = std::min(static_cast<std::size_t>(size), engine.input_.size());
+  if (count == 0) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  std::memcpy(into, engine.input_.data(), count);
+  engine.input_ = engine.input_.from(count);
+  return static_cast<int>(count);
+}
+
+int Engine::put(BIO* bio, const char* from, int size) noexcept {
+  Engine& engine = *static_cast<Engine*>(BIO_get_data(bio));
+  BIO_clear_retry_flags(bio);
+  const std::size_t count = std::min(static_cast<std::size_t>(size), engine.room_.size() - engine.used_);
+  if (count == 0) {
+    BIO_set_retry_write(bio);
+    return -1;
+  }
+  std::memcpy(engine.room_.data() + engine.used_, from, count);
+  engine.used_ += count;
+  return static_cast<int>(count);
+}
+
+BIO_METHOD* Engine::method() {
+  static BIO_METHOD* const made = [] {
+    BIO_METHOD* const fresh = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "coax");
+    BIO_meth_set_read(fresh, take);
+    BIO_meth_set_write(fresh, put);
+    BIO_meth_set_ctrl(fresh, [](BIO*, int command, long, void*) -> long { return command == BIO_CTRL_FLUSH ? 1 : 0; });
+    BIO_meth_set_create(fresh, [](BIO* bio) {
+      BIO_set_init(bio, 1);
+      return 1;
+    });
+    return fresh;
+  }();
+  return made;
+}
+
+// --- life ---
+
+void Engine::attach(SSL_CTX* context) {
+  ssl_.reset(SSL_new(context));
+  BIO* const bio = BIO_new(method());
+  if (!ssl_ || bio == nullptr) {
+    BIO_free(bio);
+    throw Error(ErrorKind::overloaded, "begin TLS with", {}, openssl_reason());
+  }
+  BIO_set_data(bio, this);
+  SSL_set_bio(ssl_.get(), bio, bio);
+  SSL_set_app_data(ssl_.get(), this);
+}
+
+Engine::Engine(const ServerContext& context)
+    : server_(context.state()), handshake_limit_(milliseconds(context.options().handshake_limit)) {
+  attach(server_->identities.front().context.get());
+  SSL_set_accept_state(ssl_.get());
+}
+
+Engine::Engine(const ClientContext& context, std::string_view server, std::string_view resume_as)
+    : client_(context.state_),
+      host_(ascii_name(server)),
+      resume_as_(resume_as),
+      handshake_limit_(milliseconds(context.options().handshake_limit)) {
+  if (host_.ends_with('.')) host_.pop_back();  // "a.example." is the absolute form of "a.example" (RFC 6066, section 3)
+  attach(client_->context.get());
+  SSL_set_connect_state(ssl_.get());
+  if (!host_.empty() && !is_address(host_)) SSL_set_tlsext_host_name(ssl_.get(), host_.c_str());
+  if (const SessionPointer session = client_->take(resume_as_ + ' ' + host_)) {
+    SSL_set_session(ssl_.get(), session.get());
+  }
+}
+
+// An SSL that is freed without a shutdown makes its session useless for resumption, although nothing is wrong with it.
+Engine::~Engine() {
+  if (is_open_ && failure_.empty()) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+}
+
+const detail::ServerState& Engine::server_of(SSL* ssl) noexcept {
+  return *static_cast<const Engine*>(SSL_get_app_data(ssl))->server_;
+}
+
+int Engine::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
+  const auto* const engine = static_cast<const Engine*>(SSL_get_app_data(ssl));
+  if (engine == nullptr || !engine->client_ || SSL_SESSION_is_resumable(session) == 0) return 0;
+  try {
+    engine->client_->keep(engine->resume_as_ + ' ' + engine->host_, SessionPointer(session));
+    return 1;  // it is ours
+  } catch (...) {
+    return 0;
+  }
+}
+
+void Engine::observe(int is_sent, int, int content, const void* data, std::size_t size, SSL* ssl, void*) noexcept {
+  if (is_sent != 0 || content != handshake_record || size == 0) return;
+  auto* const engine = static_cast<Engine*>(SSL_get_app_data(ssl));
+  if (engine == nullptr) return;
+  const unsigned char type = *static_cast<const unsigned char*>(data);
+  if (type == key_update_message && ++engine->key_updates_ > key_updates_max) engine->is_flooded_ = true;
+  if (type == ticket_message && engine->client_ && ++engine->tickets_ > tickets_max) engine->is_flooded_ = true;
+}
+
+// --- steps ---
+
+Engine::Status Engine::status_of(int result) noexcept {
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ: return Status::wants_input;
+    case SSL_ERROR_WANT_WRITE: return Status::wants_output;
+    case SSL_ERROR_ZERO_RETURN: return Status::ended;
+    default: break;
+  }
+  try {
+    if (failure_.empty()) describe_failure(result);
+  } catch (...) {  // out of memory
+  }
+  ERR_clear_error();
+  return Status::failed;
+}
+
+Engine::Status Engine::handshake() noexcept {
+  ERR_clear_error();
+  const int result = SSL_do_handshake(ssl_.get());
+  if (result != 1) return status_of(result);
+  is_open_ = true;
+  return Status::done;
+}
+
+Engine::Status Engine::probe() noexcept {
+  if (SSL_pending(ssl_.get()) > 0) return Status::done;
+  ERR_clear_error();
+  char byte = 0;
+  const int result = SSL_peek(ssl_.get(), &byte, 1);
+  if (is_flooded_ && result <= 0 && failure_.empty()) {
+    try {
+      failure_ = "it sends key updates or tickets without an end";
+    } catch (...) {  // out of memory
+    }
+    return Status::failed;
+  }
+  return result > 0 ? Status::done : status_of(result);
+}
+
+std::size_t Engine::read(std::span<char> into) noexcept {
+  ERR_clear_error();
+  std::size_t count = 0;
+  if (SSL_read_ex(ssl_.get(), into.data(), into.size(), &count) != 1) return 0;
+  key_updates_ = 0;
+  return count;
+}
+
+// The tickets of TLS 1.3 leave with the first data. A client that closes without having read them would reset the
+// connection, and so may destroy what it has sent itself.
+void Engine::issue_tickets() noexcept {
+  constexpr int tickets = 2;
+  if (!server_ || std::exchange(has_issued_tickets_, true) || version() != Version::tls13) return;
+  const int count = is_resumed() ? 1 : tickets;
+  for (int issued = 0; issued < count; ++issued) SSL_new_session_ticket(ssl_.get());
+}
+
+Engine::Status Engine::write(BytesView bytes) noexcept {
+  ERR_clear_error();
+  issue_tickets();
+  std::size_t count = 0;
+  const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
+  return result == 1 ? Status::done : status_of(result);
+}
+
+Engine::Status Engine::shut_down() noexcept {
+  if (std::exchange(is_shut_down_, true) || !is_open_ || !failure_.empty()) return Status::done;
+  ERR_clear_error();
+  const int result = SSL_shutdown(ssl_.get());
+  return result >= 0 ? Status::done : status_of(result);
+}
+
+Duration Engine::handshake_limit() const noexcept { return handshake_limit_; }
+
+// --- what was agreed ---
+
+Version Engine::version() const noexcept {
+  return SSL_version(ssl_.get()) == TLS1_3_VERSION ? Version::tls13 : Version::tls12;
+}
+
+std::string Engine::cipher() const {
+  const SSL_CIPHER* const cipher = SSL_get_current_cipher(ssl_.get());
+  return cipher != nullptr ? SSL_CIPHER_standard_name(cipher) : "";
+}
+
+std::string Engine::group() const {
+  const char* const name = SSL_group_to_name(ssl_.get(), static_cast<int>(SSL_get_negotiated_group(ssl_.get())));
+  return name != nullptr ? name : "";
+}
+
+std::string Engine::alpn() const {
+  const unsigned char* data = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl_.get(), &data, &size);
+  return {reinterpret_cast<const char*>(data), size};
+}
+
+std::string Engine::server_name() const {
+  if (client_) return host_;
+  const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
+  return name != nullptr ? name : "";
+}
+
+bool Engine::is_resumed() const noexcept { return SSL_session_reused(ssl_.get()) != 0; }
+std::size_t Engine::pending() const noexcept { return static_cast<std::size_t>(SSL_pending(ssl_.get())); }
+bool Engine::has_peer_certificate() const noexcept { return SSL_get0_peer_certificate(ssl_.get()) != nullptr; }
+
+std::vector<Certificate> Engine::peer_chain() const {
+  std::vector<Certificate> all;
+  X509* const own = SSL_get0_peer_certificate(ssl_.get());
+  if (own == nullptr) return all;
+  all.push_back(describe(own));
+  const STACK_OF(X509)* const chain = SSL_get_peer_cert_chain(ssl_.get());
+  for (int at = 0; at < sk_X509_num(chain); ++at) {
+    X509* const link = sk_X509_value(chain, at);
+    if (X509_cmp(link, own) != 0) all.push_back(describe(link));
+  }
+  return all;
+}
+
+}  // namespace coax::tls

@@ -1,0 +1,123 @@
+// Contexts from files: what is accepted, what is refused with which words, reload, and warnings.
+#include "coax/tls/context.hpp"
+
+#include <gtest/gtest.h>
+
+#include "coax/base/error.hpp"
+#include "tests/support/tls.hpp"
+
+using namespace coax;
+using namespace coax::test;
+
+namespace {
+
+std::string error_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "none";
+}
+
+std::string server_error(const tls::Identity& identity) {
+  return error_of([&] { tls::ServerContext({.identities = {identity}}); });
+}
+
+}  // namespace
+
+TEST(TlsContext, files_of_no_use_are_named_with_the_reason) {
+  Certificates files;
+  const tls::Identity good = files.issue({.names = {"localhost"}});
+  const tls::Identity other = files.issue({.names = {"localhost"}});
+  const auto file = [&](const std::string& name, std::string_view content) {
+    write_file(files.path(name), content);
+    return files.path(name);
+  };
+  const std::string empty = file("empty", "");
+  const std::string garbage = file("garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+  const std::string use = "use the certificates of ";
+  EXPECT_EQ(server_error({.certificate_file = files.path("none")}),
+            "read " + files.path("none") + ": No such file or directory");
+  EXPECT_EQ(server_error({.certificate_file = empty}),
+            use + empty + ": it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
+  EXPECT_TRUE(
+      server_error({.certificate_file = garbage}).starts_with(use + garbage + ": certificate 1 in it is malformed: "));
+  EXPECT_EQ(server_error({.certificate_file = good.certificate_file}),
+            use + good.certificate_file + ": it has no private key in PEM form (\"-----BEGIN PRIVATE KEY-----\")");
+  EXPECT_EQ(server_error({.certificate_file = good.certificate_file, .key_file = other.key_file}),
+            use + good.certificate_file + ": the key in " + other.key_file + " belongs to another certificate");
+  EXPECT_EQ(error_of([&] { tls::ClientContext({.trust = tls::Trust::only(empty)}); }),
+            use + empty + ": it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
+  EXPECT_EQ(error_of([] { tls::ServerContext({.identities = {}}); }),
+            "set up TLS with no certificate: a server needs at least one identity");
+  EXPECT_EQ(
+      error_of([] { tls::ClientContext({.trust = tls::Trust::pinned("abc")}); }),
+      "trust the certificate abc: a SHA-256 fingerprint has 64 hexadecimal digits: openssl x509 -fingerprint -sha256");
+}
+
+TEST(TlsContext, certificate_and_key_may_be_in_one_file) {
+  Certificates files;
+  const tls::Issued issued = tls::issue(files.authority(), {.names = {"localhost"}});
+  write_file(files.path("both"), issued.key + issued.certificate);
+  EXPECT_EQ(server_error({.certificate_file = files.path("both")}), "none");
+}
+
+TEST(TlsContext, reload_takes_new_files_and_keeps_the_old_ones_when_they_are_broken) {
+  Certificates files;
+  const tls::Identity identity = files.issue({.names = {"first.example"}});
+  tls::ServerContext server({.identities = {identity}});
+  EXPECT_FALSE(server.reload_if_changed());
+  const tls::Issued second = tls::issue(files.authority(), {.names = {"second.example"}});
+  write_file(identity.certificate_file, second.certificate);
+  EXPECT_THROW(server.reload_if_changed(), Error) << "the key belongs to another certificate";
+  EXPECT_EQ(server.certificates().front().names_text(), "first.example");
+  write_file(identity.key_file, second.key);
+  EXPECT_TRUE(server.reload_if_changed());
+  EXPECT_EQ(server.certificates().front().names_text(), "second.example");
+}
+
+TEST(TlsContext, warnings_name_what_an_operator_should_know) {
+  using std::chrono::days;
+  Certificates files;
+  const auto warnings = [&](const tls::IssueOptions& options) {
+    return tls::ServerContext({.identities = {files.issue(options)}}).warnings();
+  };
+  EXPECT_TRUE(warnings({.names = {"localhost"}}).empty());
+  const auto soon = warnings({.names = {"localhost"}, .lifetime = days(6)});
+  ASSERT_EQ(soon.size(), 1U);
+  EXPECT_TRUE(soon[0].starts_with("the certificate for localhost expires in ")) << soon[0];
+  const auto past = warnings({.names = {"localhost"}, .lifetime = days(2), .begins_in = days(-3)});
+  ASSERT_EQ(past.size(), 1U);
+  EXPECT_TRUE(past[0].starts_with("the certificate for localhost expired 24 hours ago (") ||
+              past[0].starts_with("the certificate for localhost expired 1 day ago ("))
+      << past[0];
+  const auto nameless = warnings({.names = {}, .common_name = "alice", .is_for_server = false, .is_for_client = true});
+  ASSERT_EQ(nameless.size(), 1U);
+  EXPECT_EQ(nameless[0], "the certificate CN=alice has no names (subjectAltName): clients will refuse it");
+}
+
+TEST(TlsCertificate, says_what_it_is) {
+  Certificates files;
+  const tls::Identity identity = files.issue({.names = {"a.example", "192.0.2.1", "2001:db8::1"}});
+  const tls::Certificate certificate = tls::read_certificates(identity.certificate_file).at(0);
+  EXPECT_EQ(certificate.subject, "CN=a.example");
+  EXPECT_EQ(certificate.issuer, "CN=Coax local authority");
+  EXPECT_EQ(certificate.names, std::vector<std::string>{"a.example"});
+  EXPECT_EQ(certificate.addresses, (std::vector<std::string>{"192.0.2.1", "2001:db8::1"}));
+  EXPECT_EQ(certificate.key, "EC P-256");
+  EXPECT_EQ(certificate.signature, "ecdsa-with-SHA256");
+  EXPECT_EQ(certificate.sha256.size(), 64U);
+  EXPECT_FALSE(certificate.is_authority);
+  EXPECT_TRUE(tls::read_certificates(files.ca()).at(0).is_authority);
+  std::ifstream file(identity.certificate_file);
+  EXPECT_EQ(certificate.pem(), std::string(std::istreambuf_iterator<char>(file), {}));
+}
+
+TEST(TlsIssue, malformed_names_are_refused) {
+  Certificates files;
+  for (const char* name : {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x"}) {
+    EXPECT_THROW(files.issue({.names = {name}}), Error) << name;
+  }
+  EXPECT_THROW(files.issue({.names = {}}), Error);
+}

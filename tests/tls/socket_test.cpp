@@ -1,0 +1,193 @@
+// The blocking socket, against itself on another thread. The behaviours tl07 to tl10 are here, on Python's terms.
+#include "coax/tls/socket.hpp"
+
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "coax/base/error.hpp"
+#include "tests/support/tls.hpp"
+
+using namespace coax;
+using namespace coax::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+TestTls& test_tls() { return TestTls::instance(); }
+
+// A server on a thread of its own, and the client's end.
+class Session {
+ public:
+  explicit Session(std::function<void(tls::Socket&)> serve) {
+    SocketPair pair;
+    thread_ = std::jthread([far = std::make_shared<Socket>(std::move(pair.far)), serve = std::move(serve)] {
+      tls::Socket socket(std::move(*far), test_tls().server_context);
+      socket.set_timeout(60s);
+      socket.handshake();
+      serve(socket);
+    });
+    pair.near.set_timeout(60s);
+    client.emplace(std::move(pair.near), test_tls().client_context, "localhost");
+    client->handshake();
+  }
+  std::optional<tls::Socket> client;
+
+ private:
+  std::jthread thread_;
+};
+
+std::string pattern(std::size_t count) {
+  std::string bytes(count, '\0');
+  for (std::size_t at = 0; at < count; ++at) bytes[at] = static_cast<char>(at * 31 + at / 251);
+  return bytes;
+}
+
+ErrorKind kind_thrown_by(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.kind();
+  }
+  return ErrorKind::other;
+}
+
+}  // namespace
+
+TEST(TlsSocket, large_transfer_keeps_order_and_bytes) {
+  const std::string sent = pattern(3'000'000);
+  Session session([&](tls::Socket& server) {
+    EXPECT_TRUE(server.recv_exactly(sent.size()) == sent);
+    server.send(sent);
+    server.shutdown_send();
+  });
+  session.client->send(sent);
+  std::string got;
+  while (const BytesView bytes = session.client->recv(10'000)) got += bytes.text();
+  EXPECT_TRUE(got == sent);
+  EXPECT_TRUE(session.client->recv().empty());
+}
+
+TEST(TlsSocket, tells_what_was_agreed_on) {
+  Session session([](tls::Socket& server) {
+    EXPECT_FALSE(server.peer_certificate());
+    EXPECT_EQ(server.server_name(), "localhost");
+    EXPECT_TRUE(server.recv().empty());
+  });
+  EXPECT_EQ(session.client->version(), tls::Version::tls13);
+  EXPECT_TRUE(session.client->cipher().starts_with("TLS_"));
+  EXPECT_EQ(session.client->peer_certificate().value_or(tls::Certificate{}).names_text(), "localhost, 127.0.0.1, ::1");
+  session.client->close();
+}
+
+TEST(TlsSocket, end_without_close_notify_is_truncation) {
+  Session session([](tls::Socket& server) {
+    server.send("half");
+    server.socket().close();
+  });
+  EXPECT_EQ(session.client->recv().text(), "half");
+  EXPECT_EQ(kind_thrown_by([&] { session.client->recv(); }), ErrorKind::truncated);
+  EXPECT_EQ(kind_thrown_by([&] { session.client->recv(); }), ErrorKind::truncated);
+}
+
+TEST(TlsSocket, nonblocking_recv_without_data_is_would_block_and_no_end) {
+  std::promise<void> go;
+  Session session([&](tls::Socket& server) {
+    go.get_future().wait();
+    server.send("now");
+    EXPECT_TRUE(server.recv().empty());
+  });
+  session.client->set_timeout(Duration::zero());
+  EXPECT_EQ(kind_thrown_by([&] { session.client->recv(); }), ErrorKind::would_block);
+  go.set_value();
+  session.client->set_timeout(60s);
+  EXPECT_EQ(session.client->recv().text(), "now");
+  session.client->close();
+}
+
+TEST(TlsSocket, pending_counts_bytes_that_poll_does_not_see) {
+  Session session([](tls::Socket& server) {
+    server.send("0123456789");
+    EXPECT_TRUE(server.recv().empty());
+  });
+  EXPECT_EQ(session.client->recv(4).text(), "0123");
+  EXPECT_EQ(session.client->pending(), 6U);
+  EXPECT_EQ(session.client->recv_exactly(6), "456789");
+  EXPECT_EQ(session.client->pending(), 0U);
+  session.client->close();
+}
+
+TEST(TlsSocket, timeout_is_for_the_whole_call) {
+  std::promise<void> end;
+  Session session([&](tls::Socket&) { end.get_future().wait(); });
+  session.client->set_timeout(10ms);
+  EXPECT_EQ(kind_thrown_by([&] { session.client->recv(); }), ErrorKind::timed_out);
+  EXPECT_EQ(kind_thrown_by([&] { session.client->send(pattern(20'000'000)); }), ErrorKind::timed_out);
+  end.set_value();
+}
+
+TEST(TlsSocket, nonblocking_send_some_keeps_records_whole) {
+  const std::string sent = pattern(5'000'000);
+  Session session([&](tls::Socket& server) {
+    EXPECT_TRUE(server.recv_exactly(sent.size()) == sent);
+    server.send("done");
+    EXPECT_TRUE(server.recv().empty());
+  });
+  tls::Socket& client = *session.client;
+  client.set_timeout(Duration::zero());
+  int refusals = 0;
+  for (BytesView left = sent; left;) {
+    try {
+      left = left.from(client.send_some(left));
+    } catch (const Error& error) {
+      ASSERT_EQ(error.kind(), ErrorKind::would_block);
+      ++refusals;
+      client.set_timeout(1ms);  // waits for room
+      static_cast<void>(kind_thrown_by([&] { client.send_some({}); }));
+      client.set_timeout(Duration::zero());
+    }
+  }
+  client.set_timeout(60s);
+  EXPECT_EQ(client.recv().text(), "done");
+  EXPECT_GT(refusals, 0);
+  client.close();
+}
+
+TEST(TlsSocket, half_close_leaves_the_other_direction_open) {
+  Session session([](tls::Socket& server) {
+    EXPECT_EQ(server.recv().text(), "question");
+    EXPECT_TRUE(server.recv().empty());
+    server.send("answer");
+    server.shutdown_send();
+  });
+  session.client->send("question");
+  session.client->shutdown_send();
+  EXPECT_EQ(session.client->recv().text(), "answer");
+  EXPECT_TRUE(session.client->recv().empty());
+}
+
+TEST(TlsSocket, unwrap_continues_in_plain_text) {
+  Session session([](tls::Socket& server) {
+    EXPECT_EQ(server.recv().text(), "secret");
+    server.unwrap().socket.send("plain");
+  });
+  session.client->send("secret");
+  tls::Socket::Unwrapped plain = session.client->unwrap();
+  plain.socket.set_timeout(60s);
+  EXPECT_EQ(plain.early.empty() ? plain.socket.recv().string() : plain.early, "plain");
+}
+
+TEST(TlsSocket, calls_before_the_handshake_say_what_is_missing) {
+  SocketPair pair;
+  tls::Socket socket(std::move(pair.near), test_tls().client_context, "localhost");
+  EXPECT_EQ(kind_thrown_by([&] { socket.recv(); }), ErrorKind::invalid);
+  EXPECT_EQ(kind_thrown_by([&] { socket.send("x"); }), ErrorKind::invalid);
+}
+
+TEST(TlsSocket, handshake_has_one_time_limit) {
+  SocketPair pair;
+  const tls::ClientContext client({.trust = tls::Trust::only(test_tls().files.ca()), .handshake_limit = 20ms});
+  tls::Socket socket(std::move(pair.near), client, "localhost");
+  EXPECT_EQ(kind_thrown_by([&] { socket.handshake(); }), ErrorKind::timed_out);
+}
