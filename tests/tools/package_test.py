@@ -96,7 +96,7 @@ class Installed(unittest.TestCase):
                                f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_CXX_COMPILER={COMPILER}"],
                               capture_output=True, text=True, check=False)
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("no component htpp; it has coax, http", " ".join(done.stderr.split()))
+        self.assertIn("no component htpp; it has coax, tls, http", " ".join(done.stderr.split()))
 
     def test_the_guide_to_the_stream_contract_is_a_program_that_passes(self) -> None:
         guide = (ROOT / "docs/guide/stream-contract.md").read_text()
