@@ -30,7 +30,7 @@ void open_missing_standard_descriptors() {
 // In the order of the help.
 constexpr std::array commands{
     &serve_command, &chat_command,    &echo_command, &connect_command, &listen_command,
-    &ports_command, &resolve_command, &ip_command,   &doctor_command,
+    &ports_command, &resolve_command, &ip_command,   &cert_command,    &doctor_command,
 };
 
 // Sets `run` when the command was given.
@@ -54,6 +54,7 @@ void add_commands(CLI::App& program, Run& run) {
       "  coax echo listen                return what is sent; coax echo 7777 measures it\n"
       "  coax ports 8080                 is it free, and who has it?\n"
       "  coax resolve example.org        its addresses; coax ip shows their purpose\n"
+      "  coax cert localhost             a certificate for TLS\n"
       "  coax doctor                     what this machine allows\n"
       "  coax help serve                 everything about one command");
   for (const Command* command : commands) add_command(program, *command, run);

@@ -38,7 +38,7 @@ LAYERS: dict[str, set[str]] = {
     "program": {"task"},
     "clients": {"tls"},
     "test": {"sim", "stream"},
-    "app/console": {"http", "datagram", "bus", "program"},
+    "app/console": {"http", "tls", "datagram", "bus", "program"},
     "app/commands": {"app/console"},
 }
 FILE_LINES_MAX = 600

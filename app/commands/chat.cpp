@@ -15,6 +15,7 @@
 #include "app/commands/commands.hpp"
 #include "app/console/report.hpp"
 #include "app/console/terminal.hpp"
+#include "app/console/tls_flags.hpp"
 #include "app/signals.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
@@ -69,12 +70,16 @@ struct ChatOptions {
   std::string nick;
   std::string server;             // "host:port" or "unix:/path"
   std::optional<bool> reconnect;  // empty: at a terminal only
+  std::optional<TlsClient> tls;   // empty: plain text
 };
 
 class Chat {
  public:
   explicit Chat(ChatOptions options)
-      : nick_(std::move(options.nick)), server_(std::move(options.server)), reconnect_option_(options.reconnect) {}
+      : nick_(std::move(options.nick)),
+        server_(std::move(options.server)),
+        tls_(std::move(options.tls)),
+        reconnect_option_(options.reconnect) {}
 
   // Errors are written to standard error.
   Task<> run();
@@ -118,6 +123,7 @@ class Chat {
 
   std::string nick_;
   std::string server_;
+  std::optional<TlsClient> tls_;
   std::optional<bool> reconnect_option_;
   std::optional<Terminal> terminal_;
   std::shared_ptr<Wire> wire_;  // a send may outlive its connection
@@ -231,7 +237,7 @@ Task<bool> Chat::choose_nick(std::string question, std::string suggestion) {
 Task<std::shared_ptr<Wire>> Chat::connect_to_server() {
   const ConnectOptions options{.limit = connect_time_max};
   try {
-    co_return std::make_shared<Wire>(co_await connect(server_, options));
+    co_return std::make_shared<Wire>(co_await connect_with_tls(server_, options, tls_));
   } catch (const Error& error) {
     const bool is_path = server_.starts_with("unix:");
     const bool is_absent = error.kind() == ErrorKind::refused || (is_path && error.kind() == ErrorKind::address);
@@ -461,7 +467,7 @@ Task<> Chat::connect_again(std::string why) {
 
 // False: lost_ has the reason.
 Task<bool> Chat::try_again() {
-  const auto wire = std::make_shared<Wire>(co_await connect(server_, {.limit = connect_time_max}));
+  const auto wire = std::make_shared<Wire>(co_await connect_with_tls(server_, {.limit = connect_time_max}, tls_));
   co_await wire->expect_question();
   co_await wire->send(nick_);
   const auto answer = co_await first_answer(*wire);
@@ -519,41 +525,31 @@ struct Options {
   bool no_reconnect = false;
 };
 
-std::string host_and_port(const std::string& host, const std::string& port) {
-  const bool is_v6 = host.contains(':') && !host.starts_with('[');
-  return fmt::format("{}{}{}:{}", is_v6 ? "[" : "", host, is_v6 ? "]" : "", port);
-}
+[[noreturn]] void refuse(std::string text) { throw WrongUsage{std::move(text)}; }
 
-int refuse(std::string_view text) {
-  complain("chat", text);
-  return usage;
-}
-
-int chat_with(const Options& given) {
+int chat_with(const Options& given, const TlsFlags& tls) {
   std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
-  if (given.server.size() == 2) server_text = host_and_port(server_text, given.server.back());
+  if (given.server.size() == 2) {
+    const bool is_bare_v6 = server_text.contains(':') && !server_text.starts_with('[');
+    server_text = (is_bare_v6 ? "[" + server_text + "]" : server_text) + ":" + given.server.back();
+  }
   const auto server = read_server(server_text);
   if (!server) {
-    return refuse(fmt::format(
-        "\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH", server_text));
+    refuse(fmt::format("\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH",
+                       server_text));
   }
-  if (given.reconnect && given.no_reconnect) return refuse("--reconnect and --no-reconnect: give one of them");
-  ChatOptions options{.nick = {}, .server = *server, .reconnect = std::nullopt};
+  if (given.reconnect && given.no_reconnect) refuse("--reconnect and --no-reconnect: give one of them");
+  ChatOptions options{.nick = {}, .server = *server, .reconnect = std::nullopt, .tls = tls.client()};
   if (given.reconnect || given.no_reconnect) options.reconnect = given.reconnect;
   if (!given.nick.empty()) {
     const auto checked = chat::check_nick(given.nick);
-    if (!checked) return refuse("--nick: " + checked.error().text);
+    if (!checked) refuse("--nick: " + checked.error().text);
     options.nick = *checked;
   }
   ignore_stray_signals();
-  try {
-    Exit code = done;
-    const int ran = run(chat_on_loop(std::move(options), code));
-    return ran != 0 ? ran : code;
-  } catch (const Error& error) {
-    complain("chat", error.what());
-    return exit_code_of(error);
-  }
+  Exit code = done;
+  const int ran = run(chat_on_loop(std::move(options), code));
+  return ran != 0 ? ran : code;
 }
 
 Run configure(CLI::App& command) {
@@ -569,7 +565,8 @@ Run configure(CLI::App& command) {
                    "Connect again when the connection is lost, after 0.5 s to 30 s, under the same nickname; the "
                    "default at a terminal");
   command.add_flag("--no-reconnect", given->no_reconnect, "Do not; the default in a pipe");
-  return [given] { return chat_with(*given); };
+  auto tls = std::make_shared<TlsFlags>(command, TlsFlags::Side::client);
+  return [given, tls] { return reported("chat", unavailable, [&] { return chat_with(*given, *tls); }); };
 }
 
 }  // namespace
@@ -591,6 +588,7 @@ const Command chat_command{
     .examples =
         "  coax chat --nick alice\n"
         "  coax chat 192.168.1.5:7000 --nick alice\n"
+        "  coax chat --tls hub.example:12345 --nick alice\n"
         "  make 2>&1 | coax chat --nick builder\n"
         "  sleep infinity | coax chat --reconnect --nick logger > chat.log",
     .configure = configure,

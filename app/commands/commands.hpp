@@ -29,6 +29,7 @@ extern const Command listen_command;
 extern const Command ports_command;
 extern const Command resolve_command;
 extern const Command ip_command;
+extern const Command cert_command;
 extern const Command doctor_command;
 
 }  // namespace coax::app

@@ -10,6 +10,7 @@
 #include "app/console/relay.hpp"
 #include "app/console/report.hpp"
 #include "app/console/target.hpp"
+#include "app/console/tls_flags.hpp"
 #include "app/signals.hpp"
 #include "coax/base/error.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -26,16 +27,21 @@ struct Options {
   std::string reconnect;
   bool check = false;
   bool udp = false;
+  bool verbose = false;
+};
+
+// How a connection is made.
+struct Means {
+  Duration limit;
+  std::optional<Duration> reconnect;
+  std::optional<TlsClient> tls;
+  bool verbose = false;  // describes TLS on standard error
 };
 
 class Client {
  public:
-  Client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect)
-      : target_(std::move(target)),
-        options_(options),
-        limit_(limit),
-        reconnect_(reconnect),
-        transcript_(options.form, options.lines) {}
+  Client(Target target, const RelayOptions& options, const Means& means)
+      : target_(std::move(target)), options_(options), means_(means), transcript_(options.form, options.lines) {}
 
   Task<> run();
   [[nodiscard]] int code() const noexcept { return code_; }
@@ -46,8 +52,7 @@ class Client {
 
   Target target_;
   RelayOptions options_;
-  Duration limit_;
-  std::optional<Duration> reconnect_;
+  const Means& means_;
   StandardInput input_;
   Transcript transcript_;
   int code_ = done;
@@ -57,7 +62,7 @@ Task<> Client::run() {
   try {
     co_await keep_connecting();
   } catch (const Cancelled&) {  // Ctrl-C: the normal end of an endless transfer
-    code_ = reconnect_ || !options_.input ? done : failed;
+    code_ = means_.reconnect || !options_.input ? done : failed;
   }
 }
 
@@ -65,17 +70,18 @@ Task<> Client::keep_connecting() {
   while (true) {
     const bool again = co_await connect_once();
     if (!again) co_return;
-    co_await sleep(*reconnect_);
+    co_await sleep(*means_.reconnect);
   }
 }
 
 // True: continue with another connection.
 Task<bool> Client::connect_once() {
-  std::unique_ptr<SocketStream> stream;
+  std::unique_ptr<Stream> stream;
   std::string failure;
   Exit failure_code = unavailable;
   try {
-    stream = co_await connect(target_.text(), {.limit = limit_});
+    stream = co_await connect_with_tls(target_.text(), {.limit = means_.limit}, means_.tls);
+    if (means_.verbose) print_tls("connect", static_cast<const tls::Stream&>(*stream));
   } catch (const Error& error) {
     failure = error.what();
     failure_code = exit_code_of(error);
@@ -84,11 +90,11 @@ Task<bool> Client::connect_once() {
     complain("connect", failure);
     co_await transcript_.failed(failure);
     code_ = failure_code;
-    co_return reconnect_.has_value();
+    co_return means_.reconnect.has_value();
   }
   const Outcome outcome = co_await run_relay("connect", std::move(stream), input_, transcript_, options_);
   code_ = outcome.code;
-  co_return reconnect_&& outcome.may_go_on && !input_.ended();
+  co_return means_.reconnect&& outcome.may_go_on && !input_.ended();
 }
 
 // UDP has no connection that could be refused: an error is reported only after a datagram was sent.
@@ -109,14 +115,13 @@ Task<> run_datagrams(Target target, const RelayOptions& options, Duration limit,
   }
 }
 
-Task<> run_client(Target target, const RelayOptions& options, Duration limit, std::optional<Duration> reconnect,
-                  int& code) {
-  Client client(std::move(target), options, limit, reconnect);
+Task<> run_client(Target target, const RelayOptions& options, const Means& means, int& code) {
+  Client client(std::move(target), options, means);
   co_await client.run();
   code = client.code();
 }
 
-int connect_with(const Options& given, const RelayFlags& flags) {
+int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls) {
   using namespace std::chrono_literals;
   const Target target =
       target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
@@ -131,18 +136,20 @@ int connect_with(const Options& given, const RelayFlags& flags) {
   RelayOptions options = flags.options();
   const Duration usual = given.check ? 3s : 30s;
   const Duration limit = given.timeout.empty() ? usual : duration_of("--timeout", given.timeout);
-  std::optional<Duration> reconnect;
-  if (!given.reconnect.empty()) reconnect = duration_of("--reconnect", given.reconnect);
-  options.another_follows = reconnect.has_value();
+  Means means{.limit = limit, .reconnect = {}, .tls = tls.client(), .verbose = given.verbose};
+  if (means.tls && (given.udp || given.check)) throw WrongUsage{"--tls is for a connection, without --udp and --check"};
+  if (means.verbose && !means.tls) throw WrongUsage{"--verbose describes TLS: give --tls"};
+  if (!given.reconnect.empty()) means.reconnect = duration_of("--reconnect", given.reconnect);
+  options.another_follows = means.reconnect.has_value();
   if (given.check) return check_ports(target, limit, options.form == Form::json);
-  if (reconnect) ignore_stray_signals();
+  if (means.reconnect) ignore_stray_signals();
   int code = failed;
   if (given.udp) {
     options = for_datagrams(options);
     const int ran = run(run_datagrams(target, options, limit, code));
     return ran != 0 ? ran : code;
   }
-  const int ran = run(run_client(target, options, limit, reconnect, code));
+  const int ran = run(run_client(target, options, means, code));
   return ran != 0 ? ran : code;
 }
 
@@ -162,8 +169,13 @@ Run configure(CLI::App& command) {
                    "[3s]");
   command.add_flag("-u,--udp", given->udp,
                    "Datagrams: ends when the input has ended and nothing arrived for --wait [1s]");
+  command.add_flag("-v,--verbose", given->verbose,
+                   "With --tls: print the protocol, the cipher suite and the certificates");
   auto flags = std::make_shared<RelayFlags>(command);
-  return [given, flags] { return reported("connect", unavailable, [&] { return connect_with(*given, *flags); }); };
+  auto tls = std::make_shared<TlsFlags>(command, TlsFlags::Side::client);
+  return [given, flags, tls] {
+    return reported("connect", unavailable, [&] { return connect_with(*given, *flags, *tls); });
+  };
 }
 
 }  // namespace
@@ -189,6 +201,7 @@ const Command connect_command{
         "  coax connect backup.example 7000 < disk.img       send a file\n"
         "  echo ping | coax connect --udp 192.168.1.5:7000   one datagram, and the answers\n"
         "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
+        "  coax connect --tls -v example.org:443             TLS, and what its certificate says\n"
         "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
         "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",
     .configure = configure,

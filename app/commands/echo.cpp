@@ -13,6 +13,7 @@
 #include "app/console/report.hpp"
 #include "app/console/standard_io.hpp"
 #include "app/console/target.hpp"
+#include "app/console/tls_flags.hpp"
 #include "app/signals.hpp"
 #include "coax/base/error.hpp"
 #include "coax/datagram/transport.hpp"
@@ -20,6 +21,7 @@
 #include "coax/stream/socket_stream.hpp"
 #include "coax/task/run.hpp"
 #include "coax/task/scope.hpp"
+#include "coax/tls/serve.hpp"
 
 namespace coax::app {
 
@@ -57,13 +59,15 @@ Task<> give_back(Stream& peer) {
   while (const BytesView bytes = co_await peer.recv()) co_await peer.send(bytes);
 }
 
-Task<> serve_streams(Target target, bool json, int& code) {
+Task<> serve_streams(Target target, bool json, std::shared_ptr<const tls::ServerContext> tls, int& code) {
   Announcements announcements;
   ServeOptions options{.listen = target.text()};
   options.drain = Duration::zero();
   options.on_listen = [&](const Address& at) { announcements.say(listening_text(at.to_string(), json)); };
   try {
-    co_await race(serve(std::move(options), give_back), announcements.run());
+    Handler handler = give_back;
+    if (tls) handler = tls::handler(std::move(tls), std::move(handler));
+    co_await race(serve(std::move(options), std::move(handler)), announcements.run());
   } catch (const Error& error) {
     complain("echo", error.what());
     code = exit_code_of(error);
@@ -90,15 +94,19 @@ Task<> serve_datagrams(std::vector<Address> addresses, bool json, int& code) {
   }
 }
 
-int listen_with(const Options& options) {
+int listen_with(const Options& options, const TlsFlags& flags) {
   std::vector<std::string> where(options.words.begin() + 1, options.words.end());
   if (where.empty()) where = {"7777"};
   const Target target = target_of(where, options.transport(), Ports::one_or_any);
   check_is_ip(target, options);
+  std::shared_ptr<tls::ServerContext> tls = flags.server();
+  if (tls) {
+    for (const std::string& warning : tls->warnings()) complain("echo", warning);
+  }
   ignore_stray_signals();
   int code = done;
   const int ran = options.udp ? run(serve_datagrams(addresses_to_listen_on(target), options.json, code))
-                              : run(serve_streams(target, options.json, code));
+                              : run(serve_streams(target, options.json, std::move(tls), code));
   return ran != 0 ? ran : code;
 }
 
@@ -187,10 +195,11 @@ Task<> send_and_compare(Stream& stream, BytesView message) {
   co_await all(stream.send(message), compare());
 }
 
-Task<> talk_over_stream(const Target& target, const Options& options, Figures& figures) {
+Task<> talk_over_stream(const Target& target, const Options& options, const std::optional<TlsClient>& tls,
+                        Figures& figures) {
   const Duration limit = time_limit(options);
   const Messages messages(size_of("--size", options.size));
-  const auto stream = co_await connect(target.text(), {.limit = limit});
+  const auto stream = co_await connect_with_tls(target.text(), {.limit = limit}, tls);
   const TimePoint began = Clock::now();
   while (figures.sent != options.count) {
     const TimePoint sent = Clock::now();
@@ -272,10 +281,11 @@ Task<> talk_over_datagrams(const Target& target, const Options& options, Figures
   }
 }
 
-Task<> talk(const Target& target, const Options& options, int& code) {
+Task<> talk(const Target& target, const Options& options, const std::optional<TlsClient>& tls, int& code) {
   Figures figures;
   try {
-    co_await (options.udp ? talk_over_datagrams(target, options, figures) : talk_over_stream(target, options, figures));
+    co_await (options.udp ? talk_over_datagrams(target, options, figures)
+                          : talk_over_stream(target, options, tls, figures));
     if (figures.round_trips.size() != figures.sent) code = failed;
   } catch (const Error& error) {
     complain("echo", error.what());
@@ -286,7 +296,7 @@ Task<> talk(const Target& target, const Options& options, int& code) {
   if (figures.sent != 0) tell(target, options, figures);
 }
 
-int talk_with(Options options) {
+int talk_with(Options options, const TlsFlags& flags) {
   options.count = count_of("--count", options.count_text, count_max);
   const Target target = target_of(options.words, options.transport(), Ports::one);
   check_is_ip(target, options);
@@ -297,8 +307,9 @@ int talk_with(Options options) {
     throw WrongUsage{fmt::format("--size {}: give {} to {}", options.size, format_size(least), format_size(most))};
   }
   time_limit(options);
+  const std::optional<TlsClient> tls = flags.client();
   int code = done;
-  const int ran = run(talk(target, options, code));
+  const int ran = run(talk(target, options, tls, code));
   return ran != 0 ? ran : code;
 }
 
@@ -317,9 +328,12 @@ Run configure(CLI::App& command) {
       ->type_name("TIME");
   command.add_flag("-u,--udp", options->udp, "Datagrams; a late answer counts as lost");
   command.add_flag("--json", options->json, "For machines: one object");
-  return [options] {
-    return reported("echo", unavailable,
-                    [&] { return options->words.front() == "listen" ? listen_with(*options) : talk_with(*options); });
+  auto tls = std::make_shared<TlsFlags>(command, TlsFlags::Side::both);
+  return [options, tls] {
+    return reported("echo", unavailable, [&] {
+      if (options->udp && tls->given()) throw WrongUsage{"--tls is for connections, without --udp"};
+      return options->words.front() == "listen" ? listen_with(*options, *tls) : talk_with(*options, *tls);
+    });
   };
 }
 
@@ -341,6 +355,7 @@ const Command echo_command{
         "  coax echo 7777\n"
         "  coax echo --udp 192.168.1.5:7000   how many are lost?\n"
         "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n"
+        "  coax echo listen --tls :7000       coax echo --tls HOST:7000 measures it\n"
         "  coax echo unix:/tmp/echo.sock --json",
     .configure = configure,
 };

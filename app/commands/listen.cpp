@@ -9,6 +9,7 @@
 #include "app/console/relay.hpp"
 #include "app/console/report.hpp"
 #include "app/console/target.hpp"
+#include "app/console/tls_flags.hpp"
 #include "app/signals.hpp"
 #include "coax/base/error.hpp"
 #include "coax/net/accept_error.hpp"
@@ -29,8 +30,8 @@ struct Options {
 
 class Server {
  public:
-  Server(const RelayOptions& options, bool keep_open)
-      : options_(options), keep_open_(keep_open), transcript_(options.form, options.lines) {}
+  Server(const RelayOptions& options, bool keep_open, std::shared_ptr<const tls::ServerContext> tls)
+      : options_(options), keep_open_(keep_open), tls_(std::move(tls)), transcript_(options.form, options.lines) {}
 
   // Throws: Error when it cannot listen.
   Task<> run(const std::vector<Address>& addresses);
@@ -39,12 +40,14 @@ class Server {
  private:
   Task<> listen_on(const std::vector<Address>& addresses);
   Task<std::unique_ptr<Stream>> accept();
+  Task<std::unique_ptr<Stream>> accept_secure();
   Task<> accept_at(SocketListener& listener);
   void refuse_others() noexcept;
   Task<> serve();
 
   RelayOptions options_;
   bool keep_open_;
+  std::shared_ptr<const tls::ServerContext> tls_;  // null: plain text
   StandardInput input_;
   Transcript transcript_;
   std::deque<SocketListener> listeners_;
@@ -86,12 +89,25 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
 
 Task<> Server::serve() {
   do {
-    std::unique_ptr<Stream> stream = co_await accept();
+    std::unique_ptr<Stream> stream = co_await (tls_ ? accept_secure() : accept());
     if (!keep_open_) refuse_others();
     const Outcome outcome = co_await run_relay("listen", std::move(stream), input_, transcript_, options_);
     code_ = outcome.code;
     if (!outcome.may_go_on) co_return;
   } while (keep_open_);
+}
+
+// The next client whose handshake succeeds.
+Task<std::unique_ptr<Stream>> Server::accept_secure() {
+  while (true) {
+    auto stream = std::make_unique<tls::Stream>(co_await accept(), *tls_);
+    try {
+      co_await stream->handshake();
+      co_return stream;
+    } catch (const Error& error) {
+      complain("listen", error.what());
+    }
+  }
 }
 
 // The next client of any of the addresses.
@@ -153,8 +169,9 @@ Task<> run_datagrams(const std::vector<Address>& addresses, const RelayOptions& 
   }
 }
 
-Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& options, bool keep_open, int& code) {
-  Server server(options, keep_open);
+Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& options, bool keep_open,
+                  std::shared_ptr<const tls::ServerContext> tls, int& code) {
+  Server server(options, keep_open, std::move(tls));
   try {
     co_await server.run(addresses);
     code = server.code();
@@ -164,11 +181,16 @@ Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& opt
   }
 }
 
-int listen_with(const Options& given, const RelayFlags& flags) {
+int listen_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls_flags) {
   const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
   if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
   RelayOptions options = flags.options();
   options.another_follows = given.keep_open;
+  std::shared_ptr<tls::ServerContext> tls = tls_flags.server();
+  if (tls && given.udp) throw WrongUsage{"--tls is for connections, without --udp"};
+  if (tls) {
+    for (const std::string& warning : tls->warnings()) complain("listen", warning);
+  }
   const std::vector<Address> addresses = addresses_to_listen_on(target);
   ignore_stray_signals();
   int code = failed;
@@ -177,7 +199,7 @@ int listen_with(const Options& given, const RelayFlags& flags) {
     const int ran = run(run_datagrams(addresses, options, code));
     return ran != 0 ? ran : code;
   }
-  const int ran = run(run_server(addresses, options, given.keep_open, code));
+  const int ran = run(run_server(addresses, options, given.keep_open, std::move(tls), code));
   return ran != 0 ? ran : code;
 }
 
@@ -195,7 +217,10 @@ Run configure(CLI::App& command) {
                    "Datagrams: the first sender is the peer (with --keep-open the last); ends when the input has ended "
                    "and nothing arrived for --wait [1s]");
   auto flags = std::make_shared<RelayFlags>(command);
-  return [given, flags] { return reported("listen", unavailable, [&] { return listen_with(*given, *flags); }); };
+  auto tls = std::make_shared<TlsFlags>(command, TlsFlags::Side::server);
+  return [given, flags, tls] {
+    return reported("listen", unavailable, [&] { return listen_with(*given, *flags, *tls); });
+  };
 }
 
 }  // namespace
@@ -218,6 +243,7 @@ const Command listen_command{
         "  coax listen :7000 > disk.img                receive a file from anywhere\n"
         "  coax listen :7000 < disk.img                send a file to the first client\n"
         "  coax listen --keep-open --no-input --json 7000 >> events\n"
+        "  coax listen --tls :7000                     with a certificate of your own authority (coax cert)\n"
         "  coax listen --hex unix:/tmp/debug.sock",
     .configure = configure,
 };

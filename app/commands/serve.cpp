@@ -1,14 +1,19 @@
 // coax serve: the hub. One room, reached over plain TCP and, from the page or any other client, over WebSocket.
+#include "coax/tls/serve.hpp"
+
 #include <fmt/format.h>
 
+#include <deque>
 #include <filesystem>
 #include <iterator>
 #include <memory>
 #include <thread>
 
 #include "app/commands/commands.hpp"
+#include "app/console/own_authority.hpp"
 #include "app/console/report.hpp"
 #include "app/console/standard_io.hpp"
+#include "app/console/tls_flags.hpp"
 #include "app/settings.hpp"
 #include "app/signals.hpp"
 #include "app/version.hpp"
@@ -27,6 +32,10 @@ struct HubOptions {
   std::vector<std::string> paths;  // lines only: "unix:/path"
   std::uint16_t port = 0;
   std::uint16_t web_port = 0;
+  std::optional<std::uint16_t> tls_port;      // beside `port`, which is then plain text
+  std::optional<std::uint16_t> tls_web_port;  // beside `web_port`, which then redirects
+  std::string tls;                            // "auto" or "CERT,KEY"; empty: no TLS
+  std::optional<Duration> hsts;
   std::vector<std::string> web_hosts;  // host names under which a proxy publishes the page
   unsigned threads = 1;
   Duration drain{};
@@ -73,8 +82,41 @@ void fit_to_descriptors(GuardLimits& limits, std::size_t listeners) {
   limits.connections_max = usable;
 }
 
+// One port, on all addresses: for lines or for the web, with or without TLS.
+struct Door {
+  bool is_web = false;
+  bool is_tls = false;
+  std::uint16_t port = 0;
+  std::vector<std::string> paths = {};  // "unix:/path", never with TLS
+  std::vector<Address> at = {};         // once it listens
+};
+
+std::deque<Door> doors_of(const HubOptions& options) {
+  std::deque<Door> doors;
+  const bool has_hosts = !options.hosts.empty();
+  const bool tls = !options.tls.empty();
+  const bool lines_are_plain = !tls || options.tls_port;
+  if (lines_are_plain || !options.paths.empty()) {
+    doors.push_back({.port = options.port, .paths = options.paths});
+  }
+  if (!has_hosts) return doors;
+  if (tls) doors.push_back({.is_tls = true, .port = options.tls_port.value_or(options.port)});
+  if (!tls || options.tls_web_port) doors.push_back({.is_web = true, .port = options.web_port});
+  if (tls) doors.push_back({.is_web = true, .is_tls = true, .port = options.tls_web_port.value_or(options.web_port)});
+  return doors;
+}
+
 // The command that joins the room there, with and without the coax program.
-std::string how_to_join(const Address& at) {
+std::string how_to_join(const Address& at, const std::string& authority) {
+  if (!authority.empty()) {
+    const Endpoint near = at.endpoint();
+    return safe_text(
+        "  terminal   coax chat --tls --ca {0} {1} --nick NAME\n"
+        "  openssl    openssl s_client -quiet -CAfile {0} -connect {1}\n"
+        "  Python     c = ssl.create_default_context(cafile=\"{0}\"); "
+        "s = c.wrap_socket(socket.create_connection((\"{2}\", {3})), server_hostname=\"{2}\")\n",
+        authority, at.to_string(), near.ip(), near.port());
+  }
   std::string text = safe_text("  terminal   coax chat {} --nick NAME\n", at.to_string());
   const auto name = at.unix_name();
   if (!name) {
@@ -89,6 +131,30 @@ std::string how_to_join(const Address& at) {
   return text + "s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n";
 }
 
+std::string_view scheme_of(const Door& door, const Address& at) {
+  if (at.family() == Family::local) return "unix";
+  if (door.is_web) return door.is_tls ? "https" : "http";
+  return door.is_tls ? "tls" : "tcp";
+}
+
+std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options) {
+  tls::ServerOptions tls;
+  if (options.tls == "auto") {
+    const bool is_private = std::ranges::all_of(options.hosts, [](const std::string& host) {
+      const auto address = Endpoint::from_ip(host, 0);
+      return host == "localhost" || (address && address->is_loopback());
+    });
+    tls.identities.push_back(own_identity(is_private, options.web_hosts));
+  } else {
+    const std::size_t comma = options.tls.find(',');
+    tls.identities.push_back(
+        {.certificate_file = options.tls.substr(0, comma), .key_file = options.tls.substr(comma + 1)});
+  }
+  auto context = std::make_shared<tls::ServerContext>(std::move(tls));
+  for (const std::string& warning : context->warnings()) log::warning("{}", warning);
+  return context;
+}
+
 class Hub {
  public:
   explicit Hub(HubOptions options) : options_(std::move(options)) {}
@@ -97,41 +163,73 @@ class Hub {
   [[nodiscard]] bool opened() const noexcept { return opened_; }
 
  private:
-  Task<> serve_both();
-  Task<> serve_lines();
-  Task<> serve_web();
+  Task<> serve_all();
+  Task<> serve_lines(Door& door);
+  Task<> serve_web(Door& door);
+  Task<> keep_certificates_fresh();
+  Handler over_tls(const Door& door, Handler handler) const;
   Task<> close_room_in_time();
   http::App pages(const std::vector<Address>& addresses);
-  ServeOptions serve_options(std::uint16_t port, const std::vector<std::string>& paths,
-                             std::vector<Address>& listening_at);
-  [[nodiscard]] int doors() const noexcept { return options_.hosts.empty() ? 1 : 2; }
+  http::App redirect();
+  ServeOptions serve_options(Door& door);
+  [[nodiscard]] const Door* door_for(bool is_web, bool is_tls) const;
   void listening();
+  [[nodiscard]] std::string authority() const;
   void server_drains();
 
   HubOptions options_;
   chat::Room room_{"lobby"};
   std::shared_ptr<Guard> guard_;
-  std::vector<Address> lines_at_;
-  std::vector<Address> web_at_;
-  int ready_ = 0;  // listeners
+  std::deque<Door> doors_;
+  std::shared_ptr<tls::ServerContext> tls_;
+  std::size_t ready_ = 0;  // doors
   bool opened_ = false;
-  int draining_ = 0;
-  Event both_ended_;
+  std::size_t draining_ = 0;
+  Event all_ended_;
   Announcements announcements_;
 };
 
-Task<> Hub::run() { co_await race(all(serve_both(), close_room_in_time()), announcements_.run()); }
+Task<> Hub::run() { co_await race(all(serve_all(), close_room_in_time()), announcements_.run()); }
 
-Task<> Hub::serve_both() {
+Task<> Hub::serve_all() {
   const struct Ending {
     Event& event;
     ~Ending() { event.set(); }
-  } ending{both_ended_};
-  const std::size_t listeners = options_.hosts.size() * 2 + options_.paths.size();
-  fit_to_descriptors(options_.connections, listeners);
+  } ending{all_ended_};
+  doors_ = doors_of(options_);
+  fit_to_descriptors(options_.connections, options_.hosts.size() * doors_.size() + options_.paths.size());
   guard_ = std::make_shared<Guard>(options_.connections);
-  if (options_.hosts.empty()) co_return co_await serve_lines();
-  co_await all(serve_lines(), serve_web());
+  if (!options_.tls.empty()) tls_ = tls_context(options_);
+  TaskGroup group;
+  for (Door& door : doors_) group.spawn(door.is_web ? serve_web(door) : serve_lines(door));
+  if (tls_) group.spawn(keep_certificates_fresh());
+  co_await group.join();
+}
+
+// New files of certificates are used for new connections: at once after SIGHUP, otherwise within some seconds.
+Task<> Hub::keep_certificates_fresh() {
+  using namespace std::chrono_literals;
+  Signals hangups{SIGHUP};
+  const auto wait_for_hangup = [](Signals& signals) -> Task<> { co_await signals.next(); };
+  std::string last_failure;
+  for (TimePoint warned_at = Clock::now();;) {
+    const bool is_asked = co_await race(wait_for_hangup(hangups), sleep(10s)) == 0;
+    try {
+      const bool changed = is_asked ? (tls_->reload(), true) : tls_->reload_if_changed();
+      if (changed) log::info("the certificates were read again");
+      last_failure.clear();
+      if (!changed && Clock::now() - warned_at < 24h) continue;
+      for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
+      warned_at = Clock::now();
+    } catch (const Error& error) {
+      if (is_asked || last_failure != error.what()) log::error("{}; the old certificates stay in use", error.what());
+      last_failure = error.what();
+    }
+  }
+}
+
+Handler Hub::over_tls(const Door& door, Handler handler) const {
+  return door.is_tls ? tls::handler(tls_, std::move(handler)) : std::move(handler);
 }
 
 // Closing the room waits for clients that still have messages to read. If one of them hangs, the others must not wait
@@ -142,50 +240,77 @@ Task<> Hub::close_room_in_time() {
     co_await never.wait();
   } catch (const Cancelled&) {
   }
-  co_await shield(race(both_ended_.wait(), sleep(options_.drain / 2)));
+  co_await shield(race(all_ended_.wait(), sleep(options_.drain / 2)));
   room_.close();
 }
 
-ServeOptions Hub::serve_options(std::uint16_t port, const std::vector<std::string>& paths,
-                                std::vector<Address>& listening_at) {
+ServeOptions Hub::serve_options(Door& door) {
   std::vector<std::string> where;
+  const bool is_for_paths_only = !door.paths.empty() && !options_.tls.empty() && !options_.tls_port;
   for (const std::string& host : options_.hosts) {
-    where.push_back(fmt::format("{}:{}", host.contains(':') ? "[" + host + "]" : host, port));
+    if (is_for_paths_only) break;
+    where.push_back(fmt::format("{}:{}", host.contains(':') ? "[" + host + "]" : host, door.port));
   }
-  where.insert(where.end(), paths.begin(), paths.end());
+  where.insert(where.end(), door.paths.begin(), door.paths.end());
   return {.listen = fmt::format("{}", fmt::join(where, ",")),
           .limits = options_.limits,
           .drain = options_.drain,
-          .on_listen = [&listening_at](const Address& at) { listening_at.push_back(at); },
+          .on_listen = [&door](const Address& at) { door.at.push_back(at); },
           .on_ready = [this] { listening(); },
           .on_drain = [this] { server_drains(); },
           .guard = guard_};
 }
 
-Task<> Hub::serve_lines() {
+Task<> Hub::serve_lines(Door& door) {
   // A client that only reads may be silent for hours: TCP keep-alive checks that it is still there.
-  ServeOptions options = serve_options(options_.port, options_.paths, lines_at_);
+  ServeOptions options = serve_options(door);
   options.limits.idle = std::nullopt;
-  if (options_.refuses_when_full) options.full_message = "error: the hub is full; try again later\n";
-  co_await serve(std::move(options),
-                 [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); });
+  if (options_.refuses_when_full && !door.is_tls) {
+    options.full_message = "error: the hub is full; try again later\n";
+  }
+  const auto talk = [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); };
+  co_await serve(std::move(options), over_tls(door, talk));
 }
 
-Task<> Hub::serve_web() {
+Task<> Hub::serve_web(Door& door) {
   std::vector<Address> addresses;
   for (const std::string& host : options_.hosts) {
     const std::vector<Endpoint> found = co_await look_up(host, 0);
     addresses.insert(addresses.end(), found.begin(), found.end());
   }
-  auto options = serve_options(options_.web_port, {}, web_at_);
-  if (options_.refuses_when_full) {
+  auto options = serve_options(door);
+  if (options_.refuses_when_full && !door.is_tls) {
     constexpr std::string_view text = "The hub is full; try again later.\n";
     options.full_message = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nConnection: close\r\n"
         "Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{}",
         text.size(), text);
   }
-  co_await serve(options, http::handler(pages(addresses)));
+  const bool redirects = tls_ && !door.is_tls;
+  co_await serve(options, over_tls(door, http::handler(redirects ? redirect() : pages(addresses))));
+}
+
+// For plain HTTP beside HTTPS.
+http::App Hub::redirect() {
+  http::App app;
+  app.use([this](http::Request& request, http::Next) -> Task<http::Response> {
+    const auto host = parse_host_port(request.host());
+    const Door* const secure = door_for(true, true);
+    if (!host || secure == nullptr || secure->at.empty()) {
+      co_return http::Response::text("give a Host, or use https\n", 400);
+    }
+    const bool is_v6 = host->host.contains(':');
+    co_return http::Response{.status = 308}.header(
+        "Location", fmt::format("https://{}{}{}:{}{}", is_v6 ? "[" : "", host->host, is_v6 ? "]" : "",
+                                secure->at.front().endpoint().port(), request.target()));
+  });
+  return app;
+}
+
+const Door* Hub::door_for(bool is_web, bool is_tls) const {
+  const auto door =
+      std::ranges::find_if(doors_, [&](const Door& each) { return each.is_web == is_web && each.is_tls == is_tls; });
+  return door != doors_.end() ? &*door : nullptr;
 }
 
 http::App Hub::pages(const std::vector<Address>& addresses) {
@@ -201,10 +326,16 @@ http::App Hub::pages(const std::vector<Address>& addresses) {
     options.hosts.insert(options.hosts.end(), options_.web_hosts.begin(), options_.web_hosts.end());
   }
   options.origins = options_.web_hosts;
+  if (options_.hsts) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*options_.hsts).count();
+    options.headers.emplace_back("Strict-Transport-Security", fmt::format("max-age={}", seconds));
+  }
   http::App app(std::move(options));
   for (const web::Page& page : web::pages()) app.file({page.path, page.content_type, page.body});
   app.get("/hub.json", [this](http::Request&) {
-    const std::uint16_t port = lines_at_.empty() ? 0 : lines_at_.front().endpoint().port();
+    const Door* lines = door_for(false, false);
+    if (lines == nullptr || lines->at.empty()) lines = door_for(false, true);
+    const std::uint16_t port = lines == nullptr || lines->at.empty() ? 0 : lines->at.front().endpoint().port();
     return http::Response::json(fmt::format(R"({{"tcp_port":{},"version":"{}"}})", port, COAX_VERSION));
   });
   app.websocket("/ws", [this](ws::WebSocket& socket, Connection& connection) {
@@ -214,26 +345,59 @@ http::App Hub::pages(const std::vector<Address>& addresses) {
 }
 
 void Hub::server_drains() {
-  if (++draining_ == doors()) room_.drain();
+  if (++draining_ == doors_.size()) room_.drain();
 }
 
 // Standard output, once all listeners are open: the information for a person.
 void Hub::listening() {
-  if (++ready_ != doors()) return;
+  if (++ready_ != doors_.size()) return;
   opened_ = true;
-  std::string text =
-      fmt::format("Coax {}: the hub is open{}\n\n", COAX_VERSION,
-                  only_this_machine(lines_at_) ? ", for this machine only (--listen 0.0.0.0 lets others in)"
-                                               : ", for everybody who can reach this machine");
-  for (const Address& at : lines_at_) {
-    text += safe_text("  listening  {}  {}\n", at.family() == Family::local ? "unix" : "tcp ", at.to_string());
+  const bool is_private = std::ranges::all_of(doors_, [](const Door& door) { return only_this_machine(door.at); });
+  std::string text = fmt::format("Coax {}: the hub is open{}\n\n", COAX_VERSION,
+                                 is_private ? ", for this machine only (--listen 0.0.0.0 lets others in)"
+                                            : ", for everybody who can reach this machine");
+  for (const Door& door : doors_) {
+    for (const Address& at : door.at) text += safe_text("  listening  {:5} {}\n", scheme_of(door, at), at.to_string());
   }
-  for (const Address& at : web_at_) text += fmt::format("  listening  http  {}\n", at.to_string());
   text += "\n";
-  if (!web_at_.empty()) text += fmt::format("  browser    http://{}/\n", reachable(web_at_.front()).to_string());
-  announcements_.say(text + how_to_join(reachable(lines_at_.front())) + "\n  Ctrl-C closes it.\n");
+  for (const Door& door : doors_) {
+    const bool is_page = door.is_web && door.is_tls == (tls_ != nullptr);
+    if (is_page) {
+      text +=
+          fmt::format("  browser    http{}://{}/\n", door.is_tls ? "s" : "", reachable(door.at.front()).to_string());
+    }
+  }
+  for (const Door& door : doors_) {
+    if (!door.is_web) text += how_to_join(reachable(door.at.front()), door.is_tls ? authority() : "");
+  }
+  if (options_.tls == "auto") text += "\n  Trust its certificate once:\n" + how_to_trust(authority());
+  announcements_.say(text + "\n  Ctrl-C closes it.\n");
   Loop& loop = Loop::current();
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
+}
+
+// What clients must trust.
+std::string Hub::authority() const {
+  if (options_.tls == "auto") return OwnAuthority::open().certificate_file();
+  return "AUTHORITY.pem";
+}
+
+void read_tls(const Settings& settings, HubOptions& options) {
+  const auto port_or_none = [&](std::string_view name) {
+    return settings.text(name) == "none" ? std::nullopt : std::optional(settings.port(name));
+  };
+  options.tls_port = port_or_none("tls-port");
+  options.tls_web_port = port_or_none("tls-web-port");
+  if (settings.text("tls") != "off") options.tls = settings.text("tls");
+  const bool is_pair =
+      std::ranges::count(options.tls, ',') == 1 && !options.tls.starts_with(',') && !options.tls.ends_with(',');
+  if (!options.tls.empty() && options.tls != "auto" && !is_pair) settings.refuse("tls", "off, auto, or CERT,KEY");
+  if (options.tls.empty() && options.tls_port) settings.refuse("tls-port", "used without --tls auto or --tls CERT,KEY");
+  if (options.tls.empty() && options.tls_web_port) {
+    settings.refuse("tls-web-port", "used without --tls auto or --tls CERT,KEY");
+  }
+  if (settings.text("hsts") != "off") options.hsts = settings.duration("hsts");
+  if (options.hsts && options.tls.empty()) settings.refuse("hsts", "used without --tls");
 }
 
 void read_listen(const Settings& settings, std::string where, HubOptions& options) {
@@ -256,6 +420,10 @@ HubOptions read(const Settings& settings) {
                      .paths = {},
                      .port = settings.port("port"),
                      .web_port = settings.port("web-port"),
+                     .tls_port = {},
+                     .tls_web_port = {},
+                     .tls = {},
+                     .hsts = {},
                      .web_hosts = settings.names("web-hosts"),
                      .threads = settings.count_or_none("threads", "all").value_or(cores),
                      .drain = settings.duration("drain"),
@@ -263,6 +431,7 @@ HubOptions read(const Settings& settings) {
                      .chat = {}};
   for (std::string& where : settings.names("listen")) read_listen(settings, std::move(where), options);
   if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
+  read_tls(settings, options);
   const bool same_port = options.port != 0 && options.port == options.web_port && !options.hosts.empty();
   if (same_port) settings.refuse("web-port", "another port than --port");
   options.connections.connections_max = settings.count("connections-max");
@@ -322,6 +491,13 @@ Run configure(CLI::App& command) {
                 "beside it, or alone and then not for browsers");
   settings->add("port", "PORT", "12345", "The TCP port for nc, Python and terminals; 0 for any free one");
   settings->add("web-port", "PORT", "8080", "The port for browsers and WebSockets; 0 for any free one");
+  settings->add(
+      "tls", "auto | CERT,KEY", "off",
+      "TLS on both ports: with a certificate of your own authority (coax cert), or with these PEM files, which\n"
+      "are read again when they change and after SIGHUP");
+  settings->add("tls-port", "PORT", "none", "TLS for lines on this port instead, beside plain text on --port");
+  settings->add("tls-web-port", "PORT", "none", "HTTPS on this port instead; --web-port then redirects to it");
+  settings->add("hsts", "TIME", "off", "Tell browsers to use HTTPS only, for this long (RFC 6797): 365d");
   settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
   settings->add("drain", "TIME", "10s", "Time limit of a shutdown, for messages that are queued");
@@ -351,6 +527,8 @@ const Command serve_command{
         "  coax serve\n"
         "  coax serve --listen 0.0.0.0 --port 7000\n"
         "  coax serve --listen 127.0.0.1,unix:/run/hub.sock\n"
+        "  coax serve --tls auto\n"
+        "  coax serve --tls /etc/ssl/hub.pem,/etc/ssl/hub.key --listen 0.0.0.0 --tls-web-port 443 --web-port 80\n"
         "  coax serve --config hub.toml",
     .configure = configure,
 };

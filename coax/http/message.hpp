@@ -61,6 +61,8 @@ class Request {
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
+  // Whether it came over TLS: then its scheme is "https", otherwise "http".
+  [[nodiscard]] bool is_secure() const noexcept { return connection_.stream().is_encrypted(); }
   // The sender's identity: the connection's principal, unless middleware has set one for this request, such as the
   // login of one of many users behind a proxy.
   [[nodiscard]] const Principal& principal() const noexcept {

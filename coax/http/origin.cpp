@@ -1,6 +1,6 @@
 // A page of another origin must not use a visitor's browser to connect. Clients other than browsers send no Origin. An
-// origin is scheme, host and port (RFC 6454, section 4). This server speaks plain HTTP; the host names of a TLS proxy
-// in front of it are in the options.
+// origin is scheme, host and port (RFC 6454, section 4). The host names of a TLS proxy in front of this server are in
+// the options.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -34,7 +34,8 @@ bool is_allowed_origin(const Request& request, const std::vector<std::string>& o
     const auto ours = authority_of(fmt::format("{}://{}", scheme, host));
     return ours && equal_ignoring_case(ours->first, page->first);
   };
-  if (!page->second && is_at(request.host(), "http")) return true;
+  const bool is_https = request.is_secure();
+  if (page->second == is_https && is_at(request.host(), is_https ? "https" : "http")) return true;
   return std::ranges::any_of(origins,
                              [&](const std::string& host) { return is_at(host, page->second ? "https" : "http"); });
 }

@@ -44,6 +44,7 @@ class Layer : public Stream {
   [[nodiscard]] Endpoint peer() const noexcept override { return below_.peer(); }
   [[nodiscard]] Endpoint local() const noexcept override { return below_.local(); }
   [[nodiscard]] std::optional<Credentials> peer_credentials() const override { return below_.peer_credentials(); }
+  [[nodiscard]] bool is_encrypted() const noexcept override { return below_.is_encrypted(); }
   [[nodiscard]] TimePoint last_active() const noexcept override { return below_.last_active(); }
   [[nodiscard]] bool has_received() const noexcept override { return below_.has_received(); }
   [[nodiscard]] Duration send_stalled() const noexcept override { return below_.send_stalled(); }

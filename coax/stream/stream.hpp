@@ -143,6 +143,8 @@ class Stream {
   // streams.
   // Throws: Error when the kernel refuses.
   [[nodiscard]] virtual std::optional<Credentials> peer_credentials() const { return std::nullopt; }
+  // Whether TLS protects the bytes.
+  [[nodiscard]] virtual bool is_encrypted() const noexcept { return false; }
   // When bytes were last received, or last accepted by the kernel for sending.
   [[nodiscard]] virtual TimePoint last_active() const noexcept = 0;
   // Whether a byte has ever been received.

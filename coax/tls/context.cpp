@@ -27,6 +27,12 @@ namespace {
 
 constexpr std::size_t certificate_message_bytes_max = 256 * 1024;
 
+// AES-128 first: it is as secure for this purpose, and faster.
+constexpr const char* cipher_suites_13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+constexpr const char* cipher_suites_12 =
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
+
 void require(bool done, std::string_view what) {
   if (!done) throw Error(ErrorKind::invalid, "set up TLS with", what, openssl_reason());
 }
@@ -65,7 +71,8 @@ ContextPointer make_context(const SSL_METHOD* method, Version lowest, Version hi
   SSL_CTX_set_min_proto_version(ctx, number_of(lowest));
   SSL_CTX_set_max_proto_version(ctx, number_of(highest));
   SSL_CTX_set_security_level(ctx, 2);
-  require(SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") == 1, "the cipher suites");
+  require(SSL_CTX_set_ciphersuites(ctx, cipher_suites_13) == 1, "the cipher suites");
+  require(SSL_CTX_set_cipher_list(ctx, cipher_suites_12) == 1, "the cipher suites");
   require(SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") == 1, "the groups");
   SSL_CTX_clear_options(
       ctx, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);

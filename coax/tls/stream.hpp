@@ -69,6 +69,7 @@ class Stream final : public Layer {
   void cancel(SendOp& op) noexcept override;
   void return_lent() noexcept override;
   [[noreturn]] void fail(int reason, const char* operation) const override;
+  [[nodiscard]] bool is_encrypted() const noexcept override { return true; }
   [[nodiscard]] Duration send_stalled() const noexcept override;
 
  private:

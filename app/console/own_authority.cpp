@@ -1,0 +1,140 @@
+// Files of the user's authority.
+#include "app/console/own_authority.hpp"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "app/console/report.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/net/file_descriptor.hpp"
+
+namespace coax::app {
+
+namespace {
+
+std::string data_directory() {
+  const auto absolute = [](const char* value) { return value != nullptr && *value == '/'; };
+  if (const char* const data = std::getenv("XDG_DATA_HOME"); absolute(data)) return std::string(data) + "/coax";
+  if (const char* const home = std::getenv("HOME"); absolute(home)) return std::string(home) + "/.local/share/coax";
+  throw Error(ErrorKind::invalid, "find", "the data directory", "set HOME or XDG_DATA_HOME");
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream content;
+  errno = 0;
+  if (!file || !(content << file.rdbuf())) throw Error(errno != 0 ? errno : EIO, "read", path);
+  return content.str();
+}
+
+// Under another name first, so that no reader sees a part of it.
+void write_file(const std::string& path, std::string_view content, mode_t mode, bool replace) {
+  std::string temporary = path + ".XXXXXX";
+  const FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!file) throw Error(errno, "write", path);
+  const struct Remove {
+    const std::string& path;
+    ~Remove() { ::unlink(path.c_str()); }
+  } remove{temporary};
+  for (std::string_view rest = content; !rest.empty();) {
+    const ssize_t written = ::write(file.native(), rest.data(), rest.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw Error(errno, "write", path);
+    rest.remove_prefix(static_cast<std::size_t>(written));
+  }
+  if (::fchmod(file.native(), mode) != 0 || ::fsync(file.native()) != 0) throw Error(errno, "write", path);
+  const int failed = replace ? ::rename(temporary.c_str(), path.c_str()) : ::link(temporary.c_str(), path.c_str());
+  if (failed != 0) throw Error(errno, "write", path, errno == EEXIST ? "remove it first, or choose another name" : "");
+}
+
+bool exists(const std::string& path) { return std::filesystem::exists(std::filesystem::status(path)); }
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "this machine";
+  return name.data();
+}
+
+// Names as a part of a file name.
+std::string file_name_for(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "+") + name;
+  std::ranges::replace_if(text, [](char c) { return c == '/' || c == '*' || c == ':'; }, '_');
+  return text.substr(0, 100);
+}
+
+}  // namespace
+
+void write_identity(const tls::Issued& issued, const std::string& certificate_file, const std::string& key_file,
+                    bool replace) {
+  write_file(key_file, issued.key, 0600, replace);
+  write_file(certificate_file, issued.certificate, 0644, replace);
+}
+
+std::optional<std::string> OwnAuthority::file_if_present() {
+  try {
+    std::string file = data_directory() + "/authority.pem";
+    if (::access(file.c_str(), R_OK) == 0) return file;
+  } catch (const Error&) {  // there is no data directory
+  }
+  return std::nullopt;
+}
+
+OwnAuthority OwnAuthority::open() {
+  OwnAuthority authority;
+  authority.directory_ = data_directory();
+  authority.certificate_file_ = authority.directory_ + "/authority.pem";
+  const std::string key_file = authority.directory_ + "/authority.key";
+  if (exists(authority.certificate_file_) || exists(key_file)) {
+    authority.issued_ = {.certificate = read_file(authority.certificate_file_), .key = read_file(key_file)};
+    return authority;
+  }
+  std::error_code failure;
+  std::filesystem::create_directories(authority.directory_, failure);
+  if (failure) throw Error(failure.value(), "make the directory", authority.directory_);
+  ::chmod(authority.directory_.c_str(), 0700);
+  authority.issued_ = tls::make_authority({.common_name = "Coax authority of " + machine_name()});
+  write_identity(authority.issued_, authority.certificate_file_, key_file, false);
+  authority.is_new_ = true;
+  return authority;
+}
+
+tls::Identity OwnAuthority::identity_for(const std::vector<std::string>& names) const {
+  const std::string base = directory_ + "/" + file_name_for(names);
+  tls::Identity identity{.certificate_file = base + ".pem", .key_file = base + ".key"};
+  const auto now = std::chrono::system_clock::now();
+  try {
+    const tls::Certificate present = tls::read_certificates(identity.certificate_file).front();
+    const tls::Certificate own = tls::read_certificates(certificate_file_).front();
+    if (present.not_after > now + std::chrono::days(30) && present.issuer == own.subject &&
+        present.not_before >= own.not_before - std::chrono::hours(1) && exists(identity.key_file)) {
+      return identity;
+    }
+  } catch (const Error&) {  // there is none yet, or it is of no use
+  }
+  write_identity(issue({.names = names}), identity.certificate_file, identity.key_file, true);
+  return identity;
+}
+
+std::string how_to_trust(const std::string& file) {
+  return safe_text(
+      "  curl       curl --cacert {0} ...\n"
+      "  Python     ssl.create_default_context(cafile=\"{0}\")\n"
+      "  coax       coax connect --tls --ca {0} HOST:PORT\n"
+      "  Firefox    Settings, Certificates, View Certificates, Authorities, Import: {0}\n"
+      "  Chromium   certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n coax -i {0}\n"
+      "  Debian     sudo cp {0} /usr/local/share/ca-certificates/coax.crt && sudo update-ca-certificates\n",
+      file);
+}
+
+}  // namespace coax::app

@@ -1,0 +1,152 @@
+// TLS for the commands that connect or listen.
+#include "app/console/tls_flags.hpp"
+
+#include <fmt/core.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "app/console/own_authority.hpp"
+#include "app/console/report.hpp"
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/net/endpoint.hpp"
+
+namespace coax::app {
+
+namespace {
+
+// The addresses by which other machines reach this one.
+std::vector<std::string> own_addresses() {
+  std::vector<std::string> all;
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) return all;
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owner(first, freeifaddrs);
+  for (const ifaddrs* each = first; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
+    const Endpoint address = Endpoint::from_native(each->ifa_addr);
+    const std::string text = address.family() == Endpoint::Family::none ? "" : address.ip();
+    if (!text.empty() && !text.contains('%')) all.push_back(text);  // without those of one link only
+  }
+  return all;
+}
+
+std::string own_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+}  // namespace
+
+std::vector<std::string> split_names(std::string_view text) {
+  std::vector<std::string> names;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    if (const std::string_view name = trim(text.substr(0, comma)); !name.empty()) names.emplace_back(name);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return names;
+}
+
+tls::Identity own_identity(bool only_this_machine, std::vector<std::string> more_names) {
+  std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};
+  if (!only_this_machine) {
+    if (const std::string name = own_name(); !name.empty() && name != "localhost") names.push_back(name);
+    for (std::string& address : own_addresses()) names.push_back(std::move(address));
+  }
+  for (std::string& name : more_names) names.push_back(std::move(name));
+  return OwnAuthority::open().identity_for(names);
+}
+
+TlsFlags::TlsFlags(CLI::App& command, Side side) {
+  command.add_flag("--tls", tls_, "Over TLS 1.2 or 1.3");
+  const char* const ca = side == Side::client
+                             ? "Trust only the authorities in this PEM file [the system's, and your own]"
+                         : side == Side::server ? "Require client certificates of the authorities in this PEM file"
+                                                : "Trust only the authorities in this PEM file; listen: require client "
+                                                  "certificates of them";
+  command.add_option("--ca", ca_, ca)->type_name("FILE");
+  command
+      .add_option("--cert", cert_,
+                  side == Side::client ? "Our own certificate, for servers that ask for one"
+                                       : "Our certificate, PEM or PKCS#12; of a server [one of your own authority]")
+      ->type_name("FILE");
+  command.add_option("--key", key_, "The private key of --cert, PEM [in the same file]")->type_name("FILE");
+  command.add_option("--alpn", alpn_, "Application protocols, the preferred one first")->type_name("NAME,...");
+  if (side == Side::server) return;
+  command.add_option("--server-name", server_name_, "The name that the server's certificate must be for [HOST]")
+      ->type_name("NAME");
+  command.add_option("--pin", pin_, "Trust only the certificate with this SHA-256 fingerprint")->type_name("HEX");
+  command.add_flag("--insecure", insecure_, "Trust any certificate: an attacker can then read and change everything");
+}
+
+void TlsFlags::require_tls() const {
+  const bool has_other = !ca_.empty() || !pin_.empty() || !cert_.empty() || !key_.empty() || !alpn_.empty() ||
+                         !server_name_.empty() || insecure_;
+  if (!tls_ && has_other) throw WrongUsage{"options of TLS were given without --tls"};
+  if (!key_.empty() && cert_.empty()) throw WrongUsage{"--key is of no use without --cert"};
+}
+
+std::optional<TlsClient> TlsFlags::client() const {
+  require_tls();
+  if (!tls_) return std::nullopt;
+  const int trusts = static_cast<int>(!ca_.empty()) + static_cast<int>(!pin_.empty()) + static_cast<int>(insecure_);
+  if (trusts > 1) throw WrongUsage{"--ca, --pin and --insecure are three ways to trust: give one of them"};
+  tls::ClientOptions options{.alpn = split_names(alpn_)};
+  if (!ca_.empty()) {
+    options.trust = tls::Trust::only(ca_);
+  } else if (!pin_.empty()) {
+    options.trust = tls::Trust::pinned(pin_);
+  } else if (insecure_) {
+    options.trust = tls::Trust::insecure_anyone();
+  } else if (const auto own = OwnAuthority::file_if_present()) {
+    options.trust = tls::Trust::system_and(*own);
+  }
+  if (!cert_.empty()) options.identity = tls::Identity{.certificate_file = cert_, .key_file = key_};
+  return TlsClient{.context = tls::ClientContext(std::move(options)), .server_name = server_name_};
+}
+
+std::shared_ptr<tls::ServerContext> TlsFlags::server() const {
+  require_tls();
+  if (!tls_) return nullptr;
+  tls::ServerOptions options{.alpn = split_names(alpn_)};
+  options.identities.push_back(cert_.empty() ? own_identity(false)
+                                             : tls::Identity{.certificate_file = cert_, .key_file = key_});
+  if (!ca_.empty()) {
+    options.client_certificate = tls::ClientCertificate::required;
+    options.client_ca_file = ca_;
+  }
+  return std::make_shared<tls::ServerContext>(std::move(options));
+}
+
+Task<std::unique_ptr<Stream>> connect_with_tls(std::string where, ConnectOptions options,
+                                               const std::optional<TlsClient>& client) {
+  std::unique_ptr<Stream> stream = co_await connect(where, options);
+  if (!client) co_return stream;
+  const auto target = parse_host_port(where);
+  std::string name = client->server_name;
+  if (name.empty() && target && !where.starts_with("unix:")) name = target->host;
+  auto secure = std::make_unique<tls::Stream>(std::move(stream), client->context, name);
+  co_await secure->handshake();
+  co_return secure;
+}
+
+void print_tls(std::string_view command, const tls::Stream& stream) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  complain(command,
+           fmt::format("{}, {}, key exchange {}{}{}{}", to_string(stream.version()), stream.cipher(), stream.group(),
+                       stream.is_resumed() ? ", resumed" : "", stream.alpn().empty() ? "" : ", ALPN ", stream.alpn()));
+  for (const tls::Certificate& certificate : stream.peer_chain()) {
+    complain(command,
+             fmt::format("certificate {} for {}, issued by {}", certificate.subject,
+                         certificate.names_text().empty() ? "no name" : certificate.names_text(), certificate.issuer));
+    complain(command, fmt::format("  {}; {}, {}; SHA-256 {}", validity_text(certificate, now), certificate.key,
+                                  certificate.signature, certificate.sha256));
+  }
+}
+
+}  // namespace coax::app
