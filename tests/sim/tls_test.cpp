@@ -58,7 +58,7 @@ Task<> recv_all(Stream& stream, std::string& to) {
   while (const BytesView part = co_await stream.recv()) to += part.text();
 }
 
-// Returns: what came back, up to the clean end.
+// Returns: the bytes that were returned, up to the clean end.
 Task<std::string> exchange(SimNetwork& network, Endpoint to, std::string bytes) {
   const auto stream = co_await connect_secure(network, to);
   std::string back;

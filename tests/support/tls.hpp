@@ -7,12 +7,14 @@
 #include <utility>
 #include <vector>
 
+#include "coax/stream/memory.hpp"
 #include "coax/task/scope.hpp"
 #include "coax/test/stream_pair.hpp"
 #include "coax/tls/context.hpp"
 #include "coax/tls/issue.hpp"
 #include "coax/tls/stream.hpp"
 #include "tests/support/folder.hpp"
+#include "tests/support/run.hpp"
 
 namespace coax::test {
 
@@ -64,6 +66,40 @@ struct TestTls {
 inline Task<> shake_hands(tls::Stream& client, tls::Stream& server) {
   co_await all(client.handshake(), server.handshake());
 }
+
+struct Sides {
+  std::string client = "none";  // the texts of the errors
+  std::string server = "none";
+};
+
+inline Task<> record_error(tls::Stream& stream, std::string& text) {
+  text = co_await text_of_error(stream.handshake());
+  if (text != "none") stream.close();
+}
+
+// A handshake over memory, after which each side sends a byte to the other.
+struct Attempt {
+  Attempt(const tls::ClientContext& client_context, const tls::ServerContext& server_context,
+          std::string_view name = "localhost") {
+    auto [near, far] = memory_stream_pair();
+    client = std::make_unique<tls::Stream>(std::move(near), client_context, name);
+    server = std::make_unique<tls::Stream>(std::move(far), server_context);
+  }
+  Task<Sides> run() {
+    Sides sides;
+    co_await all(record_error(*client, sides.client), record_error(*server, sides.server));
+    co_return sides;
+  }
+  Task<> run_and_talk() {
+    co_await shake_hands(*client, *server);
+    co_await client->send("?");
+    EXPECT_EQ((co_await server->recv()).text(), "?");
+    co_await server->send("!");
+    EXPECT_EQ((co_await client->recv()).text(), "!");
+  }
+  std::unique_ptr<tls::Stream> client;
+  std::unique_ptr<tls::Stream> server;
+};
 
 // TLS over the streams of a pair, whose near end is the client.
 inline Task<StreamPair> tls_pair_over(StreamPair below, const tls::ClientContext& client,

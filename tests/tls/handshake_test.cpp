@@ -13,40 +13,6 @@ using tls::Trust;
 
 namespace {
 
-struct Sides {
-  std::string client = "none";  // the texts of the errors
-  std::string server = "none";
-};
-
-Task<> record_error(tls::Stream& stream, std::string& text) {
-  text = co_await text_of_error(stream.handshake());
-  if (text != "none") stream.close();
-}
-
-// A handshake over memory, after which each side sends a byte to the other.
-struct Attempt {
-  Attempt(const tls::ClientContext& client_context, const tls::ServerContext& server_context,
-          std::string_view name = "localhost") {
-    auto [near, far] = memory_stream_pair();
-    client = std::make_unique<tls::Stream>(std::move(near), client_context, name);
-    server = std::make_unique<tls::Stream>(std::move(far), server_context);
-  }
-  Task<Sides> run() {
-    Sides sides;
-    co_await all(record_error(*client, sides.client), record_error(*server, sides.server));
-    co_return sides;
-  }
-  Task<> run_and_talk() {
-    co_await shake_hands(*client, *server);
-    co_await client->send("?");
-    EXPECT_EQ((co_await server->recv()).text(), "?");
-    co_await server->send("!");
-    EXPECT_EQ((co_await client->recv()).text(), "!");
-  }
-  std::unique_ptr<tls::Stream> client;
-  std::unique_ptr<tls::Stream> server;
-};
-
 tls::ClientContext client_trusting(Trust trust) { return tls::ClientContext({.trust = std::move(trust)}); }
 tls::ServerContext server_with(const tls::Identity& identity) {
   return tls::ServerContext(tls::ServerOptions{.identities = {identity}});
@@ -68,7 +34,7 @@ TestTls& test_tls() { return TestTls::instance(); }
 
 }  // namespace
 
-// --- names: tl01, tl02, tl03 ---
+// --- names ---
 
 TEST(TlsNames, certificate_is_for_the_name_or_address_that_was_asked_for) {
   const TestTls& test = test_tls();
@@ -175,7 +141,7 @@ TEST(TlsTrust, dates_and_purpose_are_checked) {
             std::string(prefix) + "the certificate of localhost is not made for servers (extendedKeyUsage)");
 }
 
-// --- what is agreed on: tl04, tl05, tl06, tl12 ---
+// --- what is agreed on ---
 
 TEST(TlsVersion, newest_common_one_is_chosen) {
   const TestTls& test = test_tls();
@@ -260,7 +226,7 @@ TEST(TlsKeys, every_kind_of_key_works) {
   }
 }
 
-// --- certificates of clients: tl11, tl12 ---
+// --- certificates of clients ---
 
 namespace {
 

@@ -1,4 +1,4 @@
-// The blocking socket, against itself on another thread. The behaviours tl07 to tl10 are here, on Python's terms.
+// The blocking socket, against itself on another thread; python_ssl_test.cpp has more.
 #include "coax/tls/socket.hpp"
 
 #include <gtest/gtest.h>
@@ -55,32 +55,6 @@ ErrorKind kind_thrown_by(const std::function<void()>& call) {
 
 }  // namespace
 
-TEST(TlsSocket, large_transfer_keeps_order_and_bytes) {
-  const std::string sent = pattern(3'000'000);
-  Session session([&](tls::Socket& server) {
-    EXPECT_TRUE(server.recv_exactly(sent.size()) == sent);
-    server.send(sent);
-    server.shutdown_send();
-  });
-  session.client->send(sent);
-  std::string got;
-  while (const BytesView bytes = session.client->recv(10'000)) got += bytes.text();
-  EXPECT_TRUE(got == sent);
-  EXPECT_TRUE(session.client->recv().empty());
-}
-
-TEST(TlsSocket, tells_what_was_agreed_on) {
-  Session session([](tls::Socket& server) {
-    EXPECT_FALSE(server.peer_certificate());
-    EXPECT_EQ(server.server_name(), "localhost");
-    EXPECT_TRUE(server.recv().empty());
-  });
-  EXPECT_EQ(session.client->version(), tls::Version::tls13);
-  EXPECT_TRUE(session.client->cipher().starts_with("TLS_"));
-  EXPECT_EQ(session.client->peer_certificate().value_or(tls::Certificate{}).names_text(), "localhost, 127.0.0.1, ::1");
-  session.client->close();
-}
-
 TEST(TlsSocket, end_without_close_notify_is_truncation) {
   Session session([](tls::Socket& server) {
     server.send("half");
@@ -103,18 +77,6 @@ TEST(TlsSocket, nonblocking_recv_without_data_is_would_block_and_no_end) {
   go.set_value();
   session.client->set_timeout(60s);
   EXPECT_EQ(session.client->recv().text(), "now");
-  session.client->close();
-}
-
-TEST(TlsSocket, pending_counts_bytes_that_poll_does_not_see) {
-  Session session([](tls::Socket& server) {
-    server.send("0123456789");
-    EXPECT_TRUE(server.recv().empty());
-  });
-  EXPECT_EQ(session.client->recv(4).text(), "0123");
-  EXPECT_EQ(session.client->pending(), 6U);
-  EXPECT_EQ(session.client->recv_exactly(6), "456789");
-  EXPECT_EQ(session.client->pending(), 0U);
   session.client->close();
 }
 

@@ -15,7 +15,7 @@ def rows() -> list[tuple[str, str]]:
 
 
 def tests() -> set[str]:
-    folders = (ROOT / "tests/net", ROOT / "tests/socket", ROOT / "tests/stream")
+    folders = (ROOT / "tests/net", ROOT / "tests/socket", ROOT / "tests/stream", ROOT / "tests/tls")
     texts = (path.read_text() for folder in folders for path in sorted(folder.glob("*_test.cpp")))
     return {f"{test['suite']}.{test['name']}" for text in texts for test in TEST.finditer(text)}
 
