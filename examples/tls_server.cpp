@@ -13,8 +13,9 @@ coax::Task<> answer(coax::Stream& client) {
 }
 
 coax::Task<> serve(const coax::Arguments& given) {
-  const auto context = std::make_shared<coax::tls::ServerContext>(coax::tls::ServerOptions{
-      .identities = {{.certificate_file = std::string(given["CERT"]), .key_file = std::string(given["KEY"])}}});
+  const coax::tls::Identity identity{.certificate_file = std::string(given["CERT"]),
+                                     .key_file = std::string(given["KEY"])};
+  const auto context = std::make_shared<coax::tls::ServerContext>(coax::tls::ServerOptions{.identities = {identity}});
   for (const std::string& warning : context->warnings()) coax::log::warning("{}", warning);
   return coax::serve({.listen = given.address()}, coax::tls::handler(context, answer));
 }

@@ -137,8 +137,8 @@ std::string_view scheme_of(const Door& door, const Address& at) {
   return door.is_tls ? "tls" : "tcp";
 }
 
-std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options) {
-  tls::ServerOptions tls;
+std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options, std::vector<std::string> alpn) {
+  tls::ServerOptions tls{.alpn = std::move(alpn)};
   if (options.tls == "auto") {
     const bool is_private = std::ranges::all_of(options.hosts, [](const std::string& host) {
       const auto address = Endpoint::from_ip(host, 0);
@@ -150,9 +150,7 @@ std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options) {
     tls.identities.push_back(
         {.certificate_file = options.tls.substr(0, comma), .key_file = options.tls.substr(comma + 1)});
   }
-  auto context = std::make_shared<tls::ServerContext>(std::move(tls));
-  for (const std::string& warning : context->warnings()) log::warning("{}", warning);
-  return context;
+  return std::make_shared<tls::ServerContext>(std::move(tls));
 }
 
 class Hub {
@@ -181,7 +179,8 @@ class Hub {
   chat::Room room_{"lobby"};
   std::shared_ptr<Guard> guard_;
   std::deque<Door> doors_;
-  std::shared_ptr<tls::ServerContext> tls_;
+  std::shared_ptr<tls::ServerContext> tls_;      // of lines
+  std::shared_ptr<tls::ServerContext> tls_web_;  // with the ALPN of HTTP
   std::size_t ready_ = 0;  // doors
   bool opened_ = false;
   std::size_t draining_ = 0;
@@ -199,7 +198,11 @@ Task<> Hub::serve_all() {
   doors_ = doors_of(options_);
   fit_to_descriptors(options_.connections, options_.hosts.size() * doors_.size() + options_.paths.size());
   guard_ = std::make_shared<Guard>(options_.connections);
-  if (!options_.tls.empty()) tls_ = tls_context(options_);
+  if (!options_.tls.empty()) {
+    tls_ = tls_context(options_, {});
+    tls_web_ = tls_context(options_, {"http/1.1"});
+    for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
+  }
   TaskGroup group;
   for (Door& door : doors_) group.spawn(door.is_web ? serve_web(door) : serve_lines(door));
   if (tls_) group.spawn(keep_certificates_fresh());
@@ -215,7 +218,9 @@ Task<> Hub::keep_certificates_fresh() {
   for (TimePoint warned_at = Clock::now();;) {
     const bool is_asked = co_await race(wait_for_hangup(hangups), sleep(10s)) == 0;
     try {
-      const bool changed = is_asked ? (tls_->reload(), true) : tls_->reload_if_changed();
+      const bool changed = is_asked || tls_->reload_if_changed();
+      if (is_asked) tls_->reload();
+      if (changed) tls_web_->reload();
       if (changed) log::info("the certificates were read again");
       last_failure.clear();
       if (!changed && Clock::now() - warned_at < 24h) continue;
@@ -229,7 +234,8 @@ Task<> Hub::keep_certificates_fresh() {
 }
 
 Handler Hub::over_tls(const Door& door, Handler handler) const {
-  return door.is_tls ? tls::handler(tls_, std::move(handler)) : std::move(handler);
+  if (!door.is_tls) return handler;
+  return tls::handler(door.is_web ? tls_web_ : tls_, std::move(handler));
 }
 
 // Closing the room waits for clients that still have messages to read. If one of them hangs, the others must not wait

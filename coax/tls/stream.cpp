@@ -56,8 +56,8 @@ Stream::~Stream() {
   if (is_sending_below_) {  // it has failed by now, and would be reported in a later turn
     output_.unlink();
     below().complete(output_);
-    release_output();
   }
+  release_output();
 }
 
 // --- handshake ---
@@ -98,9 +98,12 @@ Task<> Stream::negotiate() {
 }
 
 Task<> Stream::send_handshake_output() {
+  const struct Release {
+    Stream& of;
+    ~Release() { of.release_output(); }
+  } release{*this};
   const BytesView bytes = engine_->output();
   if (bytes) co_await below().send(bytes);
-  release_output();
 }
 
 void Stream::fail_handshake() const {

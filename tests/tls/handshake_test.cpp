@@ -401,3 +401,14 @@ TEST(TlsStream, idle_one_holds_no_buffers) {
     co_await group.join();
   });
 }
+
+TEST(TlsHandshake, that_is_interrupted_returns_its_buffers) {
+  run([&]() -> Task<> {
+    auto [near, far] = memory_stream_pair(100);  // less than a ClientHello
+    {
+      tls::Stream client(std::move(near), test_tls().client_context, "localhost");
+      EXPECT_EQ(co_await outcome(timeout(5ms, client.handshake())), "timed_out");
+    }
+    EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
+  });
+}
