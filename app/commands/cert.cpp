@@ -173,10 +173,8 @@ Run configure(CLI::App& command) {
   command.add_flag("--replace", given->replace, "Replace existing files");
   command.add_flag("--json", given->json, "Print JSON");
   return [given] {
-    return reported("cert", unavailable, [&] {
-      const bool is_show = !given->names.empty() && given->names.front() == "show";
-      return is_show ? show(*given) : make(*given);
-    });
+    const bool is_show = !given->names.empty() && given->names.front() == "show";
+    return reported("cert", is_show ? unavailable : failed, [&] { return is_show ? show(*given) : make(*given); });
   };
 }
 

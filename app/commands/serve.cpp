@@ -503,7 +503,7 @@ Run configure(CLI::App& command) {
       "are read again when they change and after SIGHUP");
   settings->add("tls-port", "PORT", "none", "TLS for lines on this port instead, beside plain text on --port");
   settings->add("tls-web-port", "PORT", "none", "HTTPS on this port instead; --web-port then redirects to it");
-  settings->add("hsts", "TIME", "off", "Tell browsers to use HTTPS only, for this long (RFC 6797): 365d");
+  settings->add("hsts", "TIME", "off", "Tell browsers to use HTTPS only, for this long (RFC 6797): 8760h");
   settings->add("web-hosts", "NAMES", "", "Names, separated by commas, under which a proxy publishes the page");
   settings->add("threads", "N", "all", "Event loops, each on a thread; \"all\": one per core");
   settings->add("drain", "TIME", "10s", "Time limit of a shutdown, for messages that are queued");

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# `coax serve --tls`: the chat, the page and WebSockets over TLS, beside plain text or instead of it; certificates that
+# are replaced while it runs; and `coax cert`, `coax chat --tls`, `coax connect --tls`, `coax listen --tls`.
+
+import asyncio
+import contextlib
+import http.client
+import json
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import unittest
+
+import websockets
+
+import support
+from support import LOCALHOST, WAIT_S, Hub, Program
+
+
+class TlsTest(unittest.TestCase):
+    """A data directory of its own: the authority of this user is not touched."""
+
+    def setUp(self) -> None:
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="coax-tls-")))
+        self.extra = {"XDG_DATA_HOME": str(self.folder)}
+        self.authority = self.folder / "coax" / "authority.pem"
+
+    def coax(self, *words: str, given: bytes = b"", code: int = 0) -> subprocess.CompletedProcess[bytes]:
+        done = support.run(*words, extra=self.extra, given=given)
+        self.assertEqual(done.returncode, code, done.stderr.decode())
+        return done
+
+    def hub(self, *flags: str) -> Hub:
+        return self.enterContext(Hub(*flags, extra=self.extra))
+
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.authority))
+
+    def connect(self, port: int, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+        plain = socket.create_connection((LOCALHOST, port), WAIT_S)
+        secure = (context or self.trusting()).wrap_socket(plain, server_hostname="localhost")
+        self.addCleanup(secure.close)
+        return secure
+
+    def certificate(self, name: str, *flags: str) -> tuple[str, str]:
+        self.coax("cert", name, "--out", str(self.folder), *flags)
+        return str(self.folder / f"{name}.pem"), str(self.folder / f"{name}.key")
+
+
+class TheHub(TlsTest):
+    def test_members_of_every_kind_meet_over_tls(self) -> None:
+        hub = self.hub("--tls", "auto")
+        member = self.connect(hub.port_of("tls"))
+        lines = self.enterContext(member.makefile("rwb"))
+        self.assertEqual(lines.read(4), b"NICK")
+        lines.write(b"python\n")
+        lines.flush()
+        self.assertEqual(lines.readline(), b"python joined the chat!\n")
+        said = self.coax("chat", "--tls", f"{LOCALHOST}:{hub.port_of('tls')}", "--nick", "terminal", given=b"hello\n")
+        self.assertIn(b"terminal: hello\n", said.stdout)
+        heard = [lines.readline() for _ in range(3)]
+        self.assertEqual(heard, [b"terminal joined the chat!\n", b"terminal: hello\n", b"terminal left the chat!\n"])
+
+        async def browser() -> str:
+            async with websockets.connect(f"wss://localhost:{hub.port_of('https')}/ws", ssl=self.trusting(),
+                                          origin=f"https://localhost:{hub.port_of('https')}") as room:
+                await room.send(json.dumps({"type": "join", "nick": "browser"}))
+                await room.recv()
+                await room.send(json.dumps({"type": "say", "text": "over wss"}))
+                return await asyncio.wait_for(room.recv(), WAIT_S)
+
+        asyncio.run(browser())
+        self.assertEqual(lines.readline(), b"browser joined the chat!\n")
+
+    def test_page_is_served_over_https(self) -> None:
+        hub = self.hub("--tls", "auto", "--hsts", "24h")
+        page = http.client.HTTPSConnection("localhost", hub.port_of("https"), timeout=WAIT_S, context=self.trusting())
+        page.request("GET", "/")
+        response = page.getresponse()
+        self.assertEqual((response.status, response.getheader("Strict-Transport-Security")), (200, "max-age=86400"))
+        self.assertIn(b"<!doctype html>", response.read())
+        context = self.trusting()
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        self.assertEqual(self.connect(hub.port_of("https"), context).selected_alpn_protocol(), "http/1.1")
+
+    def test_plain_http_beside_https_redirects(self) -> None:
+        hub = self.hub("--tls", "auto", "--tls-port", "0", "--tls-web-port", "0")
+        page = http.client.HTTPConnection(LOCALHOST, hub.port_of("http"), timeout=WAIT_S)
+        page.request("GET", "/a?b=c", headers={"Host": f"localhost:{hub.port_of('http')}"})
+        response = page.getresponse()
+        where = f"https://localhost:{hub.port_of('https')}/a?b=c"
+        self.assertEqual((response.status, response.getheader("Location")), (308, where))
+        plain = self.coax("chat", f"{LOCALHOST}:{hub.port_of('tcp')}", "--nick", "plain", given=b"hi\n")
+        self.assertIn(b"plain: hi\n", plain.stdout)
+
+    def test_plain_text_on_a_port_for_tls_is_answered_and_harms_no_member(self) -> None:
+        hub = self.hub("--tls", "auto")
+        member = self.connect(hub.port_of("tls"))
+        with socket.create_connection((LOCALHOST, hub.port_of("https")), WAIT_S) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            self.assertTrue(support.read_to_end(browser).startswith(b"HTTP/1.1 400 Bad Request\r\n"))
+        hub.log.wait_for("it speaks HTTP, not TLS")
+        self.assertEqual(member.recv(4), b"NICK")
+
+    def test_unix_socket_stays_plain(self) -> None:
+        path = self.folder / "hub.sock"
+        hub = self.hub("--tls", "auto", "--listen", f"127.0.0.1,unix:{path}")
+        said = self.coax("chat", f"unix:{path}", "--nick", "local", given=b"hi\n")
+        self.assertIn(b"local: hi\n", said.stdout)
+        self.assertEqual(self.connect(hub.port_of("tls")).recv(4), b"NICK")
+
+    def test_settings_that_contradict_are_refused(self) -> None:
+        for flags, says in ((["--tls-port", "1"], "used without --tls"), (["--hsts", "1h"], "used without --tls"),
+                            (["--tls", "cert.pem"], "is not off, auto, or CERT,KEY"),
+                            (["--tls", "a,b,c"], "is not off, auto, or CERT,KEY")):
+            with self.subTest(flags):
+                done = self.coax("serve", "--port", "0", "--web-port", "0", *flags, code=2)
+                self.assertIn(says, done.stderr.decode())
+
+    def test_files_of_no_use_end_it_with_the_reason(self) -> None:
+        cert, _ = self.certificate("one.example")
+        _, other = self.certificate("two.example")
+        for pair, says in ((f"{cert},{self.folder}/none", "No such file"), (f"{cert},{other}", "another certificate")):
+            done = support.run("serve", "--port", "0", "--web-port", "0", "--tls", pair, extra=self.extra)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr.decode())
+            self.assertEqual(done.stderr.count(b"\n"), 1, done.stderr)
+
+
+class Certificates(TlsTest):
+    def name_presented(self, port: int) -> str:
+        context = self.trusting()
+        context.check_hostname = False
+        return dict(self.connect(port, context).getpeercert()["subjectAltName"])["DNS"]
+
+    def test_new_files_are_used_after_sighup_and_open_connections_stay(self) -> None:
+        cert, key = self.certificate("first.example")
+        new_cert, new_key = self.certificate("second.example")
+        hub = self.hub("--tls", f"{cert},{key}")
+        context = self.trusting()
+        context.check_hostname = False
+        member = self.connect(hub.port_of("tls"), context)
+        self.assertEqual(member.recv(4), b"NICK")
+        shutil.copy(new_cert, cert)
+        hub.send_signal(signal.SIGHUP)
+        hub.log.wait_for("belongs to another certificate; the old certificates stay in use")
+        self.assertEqual(self.name_presented(hub.port_of("tls")), "first.example")
+        shutil.copy(new_key, key)
+        hub.send_signal(signal.SIGHUP)
+        hub.log.wait_for("the certificates were read again")
+        self.assertEqual(self.name_presented(hub.port_of("tls")), "second.example")
+        self.assertEqual(self.name_presented(hub.port_of("https")), "second.example")
+        member.sendall(b"alice\n")
+        self.assertEqual(member.recv(100), b"alice joined the chat!\n")
+
+    def test_certificate_that_expires_soon_is_a_warning(self) -> None:
+        cert, key = self.certificate("soon.example", "--days", "5")
+        hub = self.hub("--tls", f"{cert},{key}")
+        hub.log.wait_for("warning the certificate for soon.example expires in")
+
+    def test_cert_makes_files_that_openssl_verifies(self) -> None:
+        cert, key = self.certificate("localhost")
+        self.assertEqual(pathlib.Path(key).stat().st_mode & 0o777, 0o600)
+        self.assertEqual((self.folder / "coax" / "authority.key").stat().st_mode & 0o777, 0o600)
+        subprocess.run(["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", self.authority, cert],
+                       check=True, capture_output=True)
+        again = self.coax("cert", "localhost", "--out", str(self.folder), code=1)
+        self.assertIn("File exists; remove it first", again.stderr.decode())
+        shown = json.loads(self.coax("cert", "show", cert, "--json").stdout)
+        self.assertEqual((shown["subject"], shown["names"]), ("CN=localhost", ["localhost"]))
+        self.assertFalse(shown["is_authority"])
+
+    def test_show_explains_what_a_server_presents(self) -> None:
+        hub = self.hub("--tls", "auto")
+        shown = self.coax("cert", "show", f"localhost:{hub.port_of('tls')}").stdout.decode()
+        self.assertIn("for         localhost, 127.0.0.1, ::1", shown)
+
+
+class ConnectAndListen(TlsTest):
+    def test_listen_and_connect_speak_tls_with_a_client_certificate(self) -> None:
+        alice, key = self.certificate("alice", "--client")
+        with Program(support.coax(), "listen", "--tls", "--ca", str(self.authority), f"{LOCALHOST}:0",
+                     extra=self.extra) as server:
+            where = server.log.wait_for("listening on").rsplit(" ", 1)[1]
+            refused = self.coax("connect", "--tls", where, given=b"x", code=1)
+            self.assertIn("certificate_required", refused.stderr.decode())
+            server.log.wait_for("it sent no client certificate")
+            with Program(support.coax(), "connect", "--tls", "-v", "--cert", alice, "--key", key, where,
+                         extra=self.extra) as client:
+                client.send(b"to the server\n")
+                server.output.wait_for("to the server")
+                server.send(b"to the client\n")
+                client.output.wait_for("to the client")
+                client.log.wait_for("TLS 1.3, TLS_AES_128_GCM_SHA256, key exchange x25519")
+                client.finish()
+                server.finish()
+                self.assertEqual((client.wait(), server.wait()), (0, 0))
+
+    def test_truncated_answer_is_a_failure(self) -> None:
+        cert, key = self.certificate("localhost")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+
+        def serve(connection: socket.socket) -> None:
+            secure = context.wrap_socket(connection, server_side=True)
+            secure.recv(10)
+            secure.sendall(b"half of it")
+            socket.socket(fileno=secure.detach()).close()  # without close_notify
+
+        with support.Server(serve) as server:
+            done = self.coax("connect", "--tls", "--server-name", "localhost", server.address, given=b"ask", code=1)
+            self.assertEqual(done.stdout, b"half of it")
+            self.assertIn("close_notify", done.stderr.decode())
+
+    def test_echo_is_measured_over_tls(self) -> None:
+        with Program(support.coax(), "echo", "listen", "--tls", f"{LOCALHOST}:0", extra=self.extra) as server:
+            where = server.output.wait_for("listening on").rsplit(" ", 1)[1]
+            done = self.coax("echo", "--tls", where, "--count", "50", "--size", "100KiB", "--json")
+            self.assertEqual(json.loads(done.stdout)["unchanged"], 50)
+
+    def test_options_without_tls_and_wrong_trust_are_refused(self) -> None:
+        for flags in (["--ca", "x"], ["--insecure"], ["--tls", "--ca", "x", "--insecure"], ["--tls", "--udp"],
+                      ["--tls", "--key", "x"]):
+            with self.subTest(flags):
+                self.coax("connect", *flags, "7000", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
