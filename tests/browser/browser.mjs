@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import readline from 'node:readline';
 import { after, test } from 'node:test';
 import { chromium } from 'playwright-core';
@@ -20,7 +22,7 @@ after(async () => (await launched)?.close());
 /** One browser for all tests of a file; each page has a profile of its own. */
 function browser() {
   launched ??= chromium.launch({
-    executablePath: browsers.find((path) => path && existsSync(path)),
+    executablePath: browsers.find((file) => file && existsSync(file)),
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage',
@@ -41,16 +43,26 @@ export async function within(promise, awaited) {
 /** The program under test, `$COAX serve`, on ports that the system chose; start() again takes the same ports. */
 export class Hub {
   #process = null;
+  #overTls;
   tcpPort = 0;
   webPort = 0;
 
-  get url() { return `http://127.0.0.1:${this.webPort}/`; }
+  /** With `overTls`, the page is at https, under a certificate of an authority that the test has made. */
+  constructor({ overTls = false } = {}) { this.#overTls = overTls; }
+
+  get url() { return `${this.#overTls ? 'https' : 'http'}://127.0.0.1:${this.webPort}/`; }
 
   async start() {
     const program = process.env.COAX;
     assert.ok(program, 'COAX must name the program to test');
     const options = ['serve', '--port', this.tcpPort, '--web-port', this.webPort];
-    this.#process = spawn(program, options.map(String), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env };
+    if (this.#overTls) {
+      this.folder ??= mkdtempSync(path.join(tmpdir(), 'coax-browser-'));
+      env.XDG_DATA_HOME = this.folder;
+      options.push('--tls', 'auto', '--tls-port', 0);  // lines stay plain text for the TCP client
+    }
+    this.#process = spawn(program, options.map(String), { stdio: ['ignore', 'pipe', 'pipe'], env });
     const said = [];
     const ready = new Promise((resolve, reject) => {
       for (const stream of [this.#process.stdout, this.#process.stderr]) {
@@ -76,7 +88,7 @@ export class Hub {
 
   #readPorts(said) {
     const text = said.join('\n');
-    const web = /listening +http +127\.0\.0\.1:(\d+)/.exec(text);
+    const web = /listening +https? +127\.0\.0\.1:(\d+)/.exec(text);
     const tcp = /listening +tcp +127\.0\.0\.1:(\d+)/.exec(text);
     if (web && tcp) [this.webPort, this.tcpPort] = [Number(web[1]), Number(tcp[1])];
     return web && tcp;
@@ -165,7 +177,8 @@ export class ChatPage {
 const brokenConnection = /WebSocket connection to .* failed/;
 
 async function openPage(hub, { context = {}, before = async () => {} } = {}) {
-  const own = await (await browser()).newContext({ locale: 'en-GB', timezoneId: 'UTC', ...context });
+  const usual = { locale: 'en-GB', timezoneId: 'UTC', ignoreHTTPSErrors: true };  // curl and Python verify them
+  const own = await (await browser()).newContext({ ...usual, ...context });
   own.setDefaultTimeout(waitFor);
   const page = await own.newPage();
   const watched = { errors: [], foreign: [] };
@@ -191,9 +204,9 @@ async function openPage(hub, { context = {}, before = async () => {} } = {}) {
  * A test with a hub of its own: body({ hub, open }), where open(options) gives a ChatPage. Whatever else
  * it shows, no page may have reported an error or asked anybody but the hub.
  */
-export function browserTest(name, body) {
+export function browserTest(name, body, { overTls = false } = {}) {
   test(name, { timeout: 6 * waitFor }, async () => {
-    const hub = new Hub();
+    const hub = new Hub({ overTls });
     const pages = [];
     try {
       await hub.start();
@@ -207,6 +220,7 @@ export function browserTest(name, body) {
     } finally {
       await Promise.allSettled(pages.map((page) => page.close()));
       await hub.stop();
+      if (hub.folder) rmSync(hub.folder, { recursive: true });
     }
   });
 }
