@@ -56,8 +56,8 @@ Stream::~Stream() {
   if (is_sending_below_) {  // it has failed by now, and would be reported in a later turn
     output_.unlink();
     below().complete(output_);
-    release_output();
   }
+  release_output();  // of a handshake or a send that has failed
 }
 
 // --- handshake ---

@@ -61,7 +61,7 @@ def openssl(*words: str) -> str:
     return ran.stdout.decode()
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Files:
     """A certificate and its key."""
 
@@ -114,6 +114,7 @@ def leaf(kind: str = "ec") -> Files:
     return issue(authority(), kind=kind)
 
 
+@functools.cache
 def of_client(name: str, issuer: Files | None = None, days: tuple[float, float] = (-1, 100)) -> Files:
     return issue(issuer or authority(), subject=f"/CN={name}", names="", purpose="clientAuth", days=days)
 
@@ -150,6 +151,7 @@ def serving(name: str, files: Files | None = None, *words: str) -> Iterator[tupl
 def client_context(version: ssl.TLSVersion | None = None, files: Files | None = None) -> ssl.SSLContext:
     """Of a client that trusts our authority; `files`: its own certificate."""
     context = ssl.create_default_context(cafile=authority().certificate)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end without a close_notify is an error
     if version:
         context.minimum_version = context.maximum_version = version
     if files:

@@ -41,6 +41,7 @@ def context_with(files: Files | None = None, version: ssl.TLSVersion | None = No
                  ciphers: str | None = None) -> ssl.SSLContext:
     """Of a server."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # an end without a close_notify is an error
     context.set_ciphers(ciphers or "DEFAULT:@SECLEVEL=0")  # our client is to refuse what is weak
     if version:
         context.minimum_version = context.maximum_version = version

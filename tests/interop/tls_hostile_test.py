@@ -15,10 +15,11 @@ import resource
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from support import LOCALHOST, WAIT_S, Program, has_asan
 from tls import Client, alert_in, authority, client_context, folder, leaf, of_client, read_rest, records_of, serving
@@ -417,6 +418,40 @@ class Records(HostileTest):
                 client.send(b"K\n")
                 client.log.wait_for("KEYUPDATE", times)
             self.assertNotIn("without an end", self.server.log.text())
+
+
+class Memory(HostileTest):
+    """What connections that fail had allocated is freed. A buffer for sending takes 64 KiB, if all of it is used."""
+
+    COUNT = 600
+    KEPT_MAX = COUNT * 4 * 1024
+
+    def assert_freed(self, fail: Callable[[], None]) -> None:
+        for _ in range(self.COUNT // 4):
+            fail()
+        before = resident_bytes(self.server)
+        for _ in range(self.COUNT):
+            fail()
+        if not has_asan():
+            self.assertLess(resident_bytes(self.server) - before, self.KEPT_MAX)
+
+    def test_connections_that_fail_while_they_send_leave_nothing(self) -> None:
+        def fail() -> None:
+            with Sealer(self.port) as client:
+                client.socket.sendall(client.record(DATA, b"x" * 8_000) * 2)  # the second one is refused
+                read_rest(client.socket)
+
+        self.assert_freed(fail)
+
+    def test_connections_that_are_reset_in_the_handshake_leave_nothing(self) -> None:
+        hello = client_hello(self.port)
+
+        def fail() -> None:
+            with socket.create_connection((LOCALHOST, self.port), WAIT_S) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                client.sendall(hello)
+
+        self.assert_freed(fail)
 
 
 class Stalled(HostileTest):
