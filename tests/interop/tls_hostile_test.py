@@ -424,7 +424,7 @@ class Records(HostileTest):
 class Memory(HostileTest):
     """What connections that fail had allocated is freed. A buffer for sending takes 64 KiB, if all of it is used."""
 
-    COUNT = 600
+    COUNT = 400
     KEPT_MAX = COUNT * 2 * 1024
 
     def assert_freed(self, fail: Callable[[], None], connections: int = 1) -> None:
