@@ -205,7 +205,7 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     log::info("{}: {}", connection.peer_name(), error.what());
     level = log::Level::debug;
   } catch (const Error& error) {
-    const bool gone = error.kind() == ErrorKind::disconnected;
+    const bool gone = error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::truncated;
     connection.set_reason(reason_of(error.kind()));
     // Silent peers are as usual as disconnected ones.
     if (error.kind() == ErrorKind::timed_out) {

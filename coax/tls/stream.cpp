@@ -57,7 +57,7 @@ Stream::~Stream() {
     output_.unlink();
     below().complete(output_);
   }
-  release_output();
+  release_output();  // of a handshake or a send that has failed
 }
 
 // --- handshake ---
@@ -75,9 +75,12 @@ Task<> Stream::handshake() {
 
 Task<> Stream::negotiate() {
   ForeignDetector first_bytes;
+  // A server begins with a receive: OpenSSL takes its buffers with the first step, and a silent client shall cost none.
+  bool can_continue = !engine_->is_server();
   while (true) {
-    take_output_buffer();
-    const Engine::Status status = engine_->handshake();
+    if (can_continue) take_output_buffer();
+    const Engine::Status status = can_continue ? engine_->handshake() : Engine::Status::wants_input;
+    can_continue = true;
     co_await send_handshake_output();
     if (status == Engine::Status::done) {
       if (!engine_->has_input()) below().return_lent();
