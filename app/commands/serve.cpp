@@ -35,6 +35,7 @@ struct HubOptions {
   std::optional<std::uint16_t> tls_port;      // beside `port`, which is then plain text
   std::optional<std::uint16_t> tls_web_port;  // beside `web_port`, which then redirects
   std::string tls;                            // "auto" or "CERT,KEY"; empty: no TLS
+  std::string tls_passphrase_file;
   std::optional<Duration> hsts;
   std::vector<std::string> web_hosts;  // host names under which a proxy publishes the page
   unsigned threads = 1;
@@ -147,8 +148,9 @@ std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options, std::
     tls.identities.push_back(own_identity(is_private, options.web_hosts));
   } else {
     const std::size_t comma = options.tls.find(',');
-    tls.identities.push_back(
-        {.certificate_file = options.tls.substr(0, comma), .key_file = options.tls.substr(comma + 1)});
+    tls.identities.push_back({.certificate_file = options.tls.substr(0, comma),
+                              .key_file = options.tls.substr(comma + 1),
+                              .passphrase = read_passphrase(options.tls_passphrase_file)});
   }
   return std::make_shared<tls::ServerContext>(std::move(tls));
 }
@@ -181,7 +183,7 @@ class Hub {
   std::deque<Door> doors_;
   std::shared_ptr<tls::ServerContext> tls_;      // of lines
   std::shared_ptr<tls::ServerContext> tls_web_;  // with the ALPN of HTTP
-  std::size_t ready_ = 0;  // doors
+  std::size_t ready_ = 0;                        // doors
   bool opened_ = false;
   std::size_t draining_ = 0;
   Event all_ended_;
@@ -429,6 +431,7 @@ HubOptions read(const Settings& settings) {
                      .tls_port = {},
                      .tls_web_port = {},
                      .tls = {},
+                     .tls_passphrase_file = settings.text("tls-passphrase-file"),
                      .hsts = {},
                      .web_hosts = settings.names("web-hosts"),
                      .threads = settings.count_or_none("threads", "all").value_or(cores),
@@ -501,6 +504,7 @@ Run configure(CLI::App& command) {
       "tls", "auto | CERT,KEY", "off",
       "TLS on both ports: with a certificate of your own authority (coax cert), or with these PEM files, which\n"
       "are read again when they change and after SIGHUP");
+  settings->add("tls-passphrase-file", "FILE", "", "The passphrase of KEY: a line in this file");
   settings->add("tls-port", "PORT", "none", "TLS for lines on this port instead, beside plain text on --port");
   settings->add("tls-web-port", "PORT", "none", "HTTPS on this port instead; --web-port then redirects to it");
   settings->add("hsts", "TIME", "off", "Tell browsers to use HTTPS only, for this long (RFC 6797): 8760h");

@@ -8,7 +8,8 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
+#include <cerrno>
+#include <fstream>
 
 #include "app/console/own_authority.hpp"
 #include "app/console/report.hpp"
@@ -41,6 +42,16 @@ std::string own_name() {
 }
 
 }  // namespace
+
+std::string read_passphrase(const std::string& file) {
+  if (file.empty()) return {};
+  std::ifstream stream(file);
+  std::string line;
+  errno = 0;
+  if (!std::getline(stream, line))
+    throw Error(errno != 0 ? errno : EIO, "read", file, "its first line is the passphrase");
+  return line;
+}
 
 std::vector<std::string> split_names(std::string_view text) {
   std::vector<std::string> names;
@@ -76,6 +87,10 @@ TlsFlags::TlsFlags(CLI::App& command, Side side) {
                                        : "Our certificate, PEM or PKCS#12; of a server [one of your own authority]")
       ->type_name("FILE");
   command.add_option("--key", key_, "The private key of --cert, PEM [in the same file]")->type_name("FILE");
+  command
+      .add_option("--passphrase-file", passphrase_file_,
+                  "The passphrase of --key or of a PKCS#12 file: a line in this file")
+      ->type_name("FILE");
   command.add_option("--alpn", alpn_, "Application protocols, the preferred one first")->type_name("NAME,...");
   if (side == Side::server) return;
   command.add_option("--server-name", server_name_, "The name that the server's certificate must be for [HOST]")
@@ -88,7 +103,12 @@ void TlsFlags::require_tls() const {
   const bool has_other = !ca_.empty() || !pin_.empty() || !cert_.empty() || !key_.empty() || !alpn_.empty() ||
                          !server_name_.empty() || insecure_;
   if (!tls_ && has_other) throw WrongUsage{"options of TLS were given without --tls"};
+  if (!passphrase_file_.empty() && cert_.empty()) throw WrongUsage{"--passphrase-file is of no use without --cert"};
   if (!key_.empty() && cert_.empty()) throw WrongUsage{"--key is of no use without --cert"};
+}
+
+tls::Identity TlsFlags::identity() const {
+  return {.certificate_file = cert_, .key_file = key_, .passphrase = read_passphrase(passphrase_file_)};
 }
 
 std::optional<TlsClient> TlsFlags::client() const {
@@ -106,7 +126,7 @@ std::optional<TlsClient> TlsFlags::client() const {
   } else if (const auto own = OwnAuthority::file_if_present()) {
     options.trust = tls::Trust::system_and(*own);
   }
-  if (!cert_.empty()) options.identity = tls::Identity{.certificate_file = cert_, .key_file = key_};
+  if (!cert_.empty()) options.identity = identity();
   return TlsClient{.context = tls::ClientContext(std::move(options)), .server_name = server_name_};
 }
 
@@ -114,8 +134,7 @@ std::shared_ptr<tls::ServerContext> TlsFlags::server() const {
   require_tls();
   if (!tls_) return nullptr;
   tls::ServerOptions options{.alpn = split_names(alpn_)};
-  options.identities.push_back(cert_.empty() ? own_identity(false)
-                                             : tls::Identity{.certificate_file = cert_, .key_file = key_});
+  options.identities.push_back(cert_.empty() ? own_identity(false) : identity());
   if (!ca_.empty()) {
     options.client_certificate = tls::ClientCertificate::required;
     options.client_ca_file = ca_;

@@ -31,6 +31,7 @@ class TlsFlags {
 
  private:
   void require_tls() const;
+  [[nodiscard]] tls::Identity identity() const;
 
   bool tls_ = false;
   bool insecure_ = false;
@@ -38,6 +39,7 @@ class TlsFlags {
   std::string pin_;
   std::string cert_;
   std::string key_;
+  std::string passphrase_file_;
   std::string alpn_;
   std::string server_name_;
 };
@@ -45,6 +47,8 @@ class TlsFlags {
 // The identity of --tls auto: of the user's own authority, for the names and addresses of this machine. Its text says
 // once how to trust a new authority.
 tls::Identity own_identity(bool only_this_machine, std::vector<std::string> more_names = {});
+// The first line of the file, without its end. Empty for an empty name. Throws: Error.
+std::string read_passphrase(const std::string& file);
 // "a,b" -> {"a", "b"}
 std::vector<std::string> split_names(std::string_view text);
 

@@ -56,6 +56,7 @@ class Engine {
   // Writes the close_notify, once.
   Status shut_down() noexcept;
 
+  [[nodiscard]] bool is_http() const noexcept { return is_http_; }  // the failure: it speaks HTTP
   [[nodiscard]] ErrorKind failure_kind() const noexcept { return failure_kind_; }
   [[nodiscard]] const std::string& failure() const noexcept { return failure_; }
   [[nodiscard]] Duration handshake_limit() const noexcept;
@@ -104,7 +105,7 @@ class Engine {
   bool is_open_ = false;
   bool is_shut_down_ = false;
   bool has_issued_tickets_ = false;
-  bool is_verified_wrong_ = false;
+  bool is_http_ = false;
   bool is_flooded_ = false;
 };
 

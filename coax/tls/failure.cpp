@@ -206,7 +206,10 @@ void Engine::describe_failure(int result) {
   }
   switch (reason) {
     case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST: failure_ = "it speaks HTTP, not TLS"; return;
+    case SSL_R_HTTPS_PROXY_REQUEST:
+      is_http_ = true;
+      failure_ = "it speaks HTTP, not TLS";
+      return;
     case SSL_R_WRONG_VERSION_NUMBER:
       failure_ = is_open_ ? "it sent a malformed record" : "it does not speak TLS; perhaps another port does";
       return;

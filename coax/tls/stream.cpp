@@ -73,31 +73,35 @@ Task<> Stream::handshake() {
   }
 }
 
+// A server begins with a receive: OpenSSL takes its buffers with the first step, and a silent client shall cost none.
 Task<> Stream::negotiate() {
-  ForeignDetector first_bytes;
-  // A server begins with a receive: OpenSSL takes its buffers with the first step, and a silent client shall cost none.
-  bool can_continue = !engine_->is_server();
+  if (engine_->is_server()) {
+    co_await recv_handshake_input();
+    if (ForeignDetector().feed(engine_->input()) == ForeignProtocol::http) {
+      co_await below().send(http_answer);
+      throw Error(ErrorKind::protocol, "TLS handshake with", peer_name(), "it speaks HTTP, not TLS");
+    }
+  }
   while (true) {
-    if (can_continue) take_output_buffer();
-    const Engine::Status status = can_continue ? engine_->handshake() : Engine::Status::wants_input;
-    can_continue = true;
+    take_output_buffer();
+    const Engine::Status status = engine_->handshake();
     co_await send_handshake_output();
     if (status == Engine::Status::done) {
       if (!engine_->has_input()) below().return_lent();
       co_return;
     }
+    if (status == Engine::Status::failed && engine_->is_http()) co_await below().send(http_answer);
     if (status == Engine::Status::failed || status == Engine::Status::ended) fail_handshake();
-    if (status != Engine::Status::wants_input) continue;
-    const Received bytes = co_await below().recv();
-    if (!bytes) {
-      throw Error(ErrorKind::truncated, "TLS handshake with", peer_name(), "the connection ended during the handshake");
-    }
-    if (engine_->is_server() && first_bytes.feed(bytes) == ForeignProtocol::http) {
-      co_await below().send(http_answer);
-      throw Error(ErrorKind::protocol, "TLS handshake with", peer_name(), "it speaks HTTP, not TLS");
-    }
-    engine_->feed(bytes);
+    if (status == Engine::Status::wants_input) co_await recv_handshake_input();
   }
+}
+
+Task<> Stream::recv_handshake_input() {
+  const Received bytes = co_await below().recv();
+  if (!bytes) {
+    throw Error(ErrorKind::truncated, "TLS handshake with", peer_name(), "the connection ended during the handshake");
+  }
+  engine_->feed(bytes);
 }
 
 Task<> Stream::send_handshake_output() {

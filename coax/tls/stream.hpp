@@ -83,6 +83,7 @@ class Stream final : public Layer {
   };
   explicit Stream(Below below);
   Task<> negotiate();
+  Task<> recv_handshake_input();
   Task<> send_handshake_output();
   [[noreturn]] void fail_handshake() const;
 
