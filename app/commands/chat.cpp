@@ -525,7 +525,10 @@ struct Options {
   bool no_reconnect = false;
 };
 
-[[noreturn]] void refuse(std::string text) { throw WrongUsage{std::move(text)}; }
+int refuse(std::string_view text) {
+  complain("chat", text);
+  return usage;
+}
 
 int chat_with(const Options& given, const TlsFlags& tls) {
   std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
@@ -535,15 +538,15 @@ int chat_with(const Options& given, const TlsFlags& tls) {
   }
   const auto server = read_server(server_text);
   if (!server) {
-    refuse(fmt::format("\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH",
-                       server_text));
+    return refuse(fmt::format(
+        "\"{}\" is not HOST, HOST:PORT (an IPv6 address with a port: [ADDRESS]:PORT), PORT or unix:PATH", server_text));
   }
-  if (given.reconnect && given.no_reconnect) refuse("--reconnect and --no-reconnect: give one of them");
+  if (given.reconnect && given.no_reconnect) return refuse("--reconnect and --no-reconnect: give one of them");
   ChatOptions options{.nick = {}, .server = *server, .reconnect = std::nullopt, .tls = tls.client()};
   if (given.reconnect || given.no_reconnect) options.reconnect = given.reconnect;
   if (!given.nick.empty()) {
     const auto checked = chat::check_nick(given.nick);
-    if (!checked) refuse("--nick: " + checked.error().text);
+    if (!checked) return refuse("--nick: " + checked.error().text);
     options.nick = *checked;
   }
   ignore_stray_signals();

@@ -205,10 +205,10 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     log::info("{}: {}", connection.peer_name(), error.what());
     level = log::Level::debug;
   } catch (const Error& error) {
-    const bool gone = error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::truncated;
+    const bool gone = error.kind() == ErrorKind::disconnected;
     connection.set_reason(reason_of(error.kind()));
-    // Silent peers are as usual as disconnected ones.
-    if (error.kind() == ErrorKind::timed_out) {
+    // Silent peers are as usual as disconnected ones, and so are those that do not end TLS.
+    if (error.kind() == ErrorKind::timed_out || error.kind() == ErrorKind::truncated) {
       log::info("{}: {}", connection.peer_name(), error.what());
     } else if (!gone) {
       log::warning("{}: {}", connection.peer_name(), error.what());
