@@ -92,7 +92,6 @@ int show(const Options& given) {
     if (!server || !server->port) {
       throw Error(ErrorKind::address, "show", what, "there is no such file, and it is not HOST:PORT");
     }
-    std::string failure;
     const int ran = run([&]() -> Task<> {
       const std::string& name = given.server_name.empty() ? server->host : given.server_name;
       co_await within(std::chrono::seconds(10), "show", what, fetch_chain(what, name, chain));
