@@ -109,6 +109,7 @@ class Idle {
     check(fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     char byte = 0;
     while (read(STDIN_FILENO, &byte, 1) != 0) receive(20);
+    for (const Connection& connection : connections_) connection.channel.end_sending();
   }
 
  private:

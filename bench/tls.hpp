@@ -63,6 +63,7 @@ inline Ssl ssl_on(const SslContext& context, int fd, bool is_server) {
   Ssl ssl(SSL_new(context.get()));
   if (!ssl || SSL_set_fd(ssl.get(), fd) != 1) fail_with_openssl("SSL_new");
   is_server ? SSL_set_accept_state(ssl.get()) : SSL_set_connect_state(ssl.get());
+  if (!is_server) SSL_set_tlsext_host_name(ssl.get(), "localhost");
   return ssl;
 }
 

@@ -32,10 +32,9 @@ class Session : public std::enable_shared_from_this<Session> {
     });
   }
   void write(std::size_t count) {
-    asio::async_write(peer_, asio::buffer(buffer_, count),
-                      [self = shared_from_this()](error_code error, std::size_t) {
-                        if (!error) self->read();
-                      });
+    asio::async_write(peer_, asio::buffer(buffer_, count), [self = shared_from_this()](error_code error, std::size_t) {
+      if (!error) self->read();
+    });
   }
   void end() {
     peer_.async_shutdown([self = shared_from_this()](error_code) {});
