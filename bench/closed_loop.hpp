@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "bench/generator.hpp"
+#include "bench/channel.hpp"
 
 namespace bench {
 
@@ -107,10 +107,11 @@ class ClosedLoop {
         depth_(options.count("depth", 1)),
         connections_(options.count("connections", 1)),
         meter_(options) {
+    const Connector connector(options);
     for (std::size_t index = 0; index < connections_.size(); ++index) {
-      connections_[index].fd = connect_to(options.target(), index);
+      connections_[index].channel = connector.open(index);
       connections_[index].asked_at.resize(depth_);
-      epoll_.add(connections_[index].fd, static_cast<std::uint32_t>(index));
+      epoll_.add(connections_[index].channel.fd(), static_cast<std::uint32_t>(index));
     }
   }
 
@@ -128,7 +129,7 @@ class ClosedLoop {
 
  private:
   struct Connection {
-    int fd = -1;
+    Channel channel;
     std::uint64_t asked = 0;
     std::uint64_t answered = 0;
     std::uint64_t sent_bytes = 0;
@@ -147,7 +148,7 @@ class ClosedLoop {
 
   void receive(std::size_t index, bool ended) {
     Connection& connection = connections_[index];
-    const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+    const bool open = connection.channel.drain(buffer_, ended, [&](std::string_view bytes) {
       const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
       connection.received_bytes += bytes.size();
       if (finished > connection.asked - connection.answered ||
@@ -176,7 +177,7 @@ class ClosedLoop {
     Connection& connection = connections_[index];
     while (const std::uint64_t left = connection.asked * protocol_.message_bytes() - connection.sent_bytes) {
       const std::string_view bytes = protocol_.outgoing(index, connection.sent_bytes, left);
-      const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = connection.channel.send(bytes);
       if (sent < 0 && errno == EAGAIN) return;
       if (sent < 0) fail_with_errno("send");
       connection.sent_bytes += static_cast<std::uint64_t>(sent);

@@ -157,19 +157,19 @@ class StallWatch {
 // keeps a half-closed connection open is read for 200 ms.
 template <typename Connections>
 void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer& buffer) {
-  for (const auto& connection : connections) shutdown(connection.fd, SHUT_WR);
+  for (const auto& connection : connections) connection.channel.end_sending();
   std::size_t open = connections.size();
   const std::uint64_t until = now() + second / 5;
   while (open != 0 && now() < until) {
     for (const epoll_event& event : epoll.wait(10)) {
       if ((event.events & (EPOLLIN | ended_events)) == 0) continue;
-      const int fd = connections[event.data.u32].fd;
-      const bool is_open = buffer.drain(fd, true, [](std::string_view) -> bool {
+      const auto& channel = connections[event.data.u32].channel;
+      const bool is_open = channel.drain(buffer, true, [](std::string_view) -> bool {
         throw std::runtime_error("the server sent more than it was asked for");
       });
       if (is_open) continue;
       --open;
-      close(fd);
+      close(channel.fd());
     }
   }
 }

@@ -2,7 +2,7 @@
 // holds for all, and keeps them, answering pings, until its standard input is closed.
 #pragma once
 
-#include "bench/generator.hpp"
+#include "bench/channel.hpp"
 #include "bench/websocket.hpp"
 
 namespace bench {
@@ -10,19 +10,24 @@ namespace bench {
 // The steps of one connection until it is ready. Received bytes go in; bytes to send are left in `out`.
 class Arrival {
  public:
-  Arrival(bool websocket, bool join, std::size_t index)
-      : websocket_(websocket), join_(join), nick_("m" + std::to_string(index)) {}
+  Arrival(const Options& options, std::size_t index)
+      : websocket_(options.has("websocket")),
+        join_(options.has("join")),
+        http_(options.has("http")),
+        nick_("m" + std::to_string(index)) {}
 
   [[nodiscard]] bool ready() const noexcept { return ready_; }
 
   // Sent when it is connected.
   std::string greeting() const {
     if (websocket_) return websocket::upgrade(join_ ? "/ws" : "/");
+    if (http_) return "GET /hello HTTP/1.1\r\nHost: localhost\r\n\r\n";
     return join_ ? nick_ + "\n" : "?";
   }
 
   std::string take(std::string_view bytes) {
     if (websocket_) return take_websocket(bytes);
+    if (http_) return take_response(bytes);
     if (ready_ && join_) return {};  // what the others say
     begun_.append(bytes);
     if (!join_ && (ready_ || begun_ != "?")) throw std::runtime_error("the echo is wrong");
@@ -32,6 +37,16 @@ class Arrival {
   }
 
  private:
+  std::string take_response(std::string_view bytes) {
+    begun_.append(bytes);
+    if (ready_ || !begun_.starts_with(std::string_view("HTTP/1.1 200").substr(0, begun_.size()))) {
+      throw std::runtime_error("unexpected: " + begun_);
+    }
+    ready_ = begun_.ends_with("Hello world!");
+    if (ready_) std::string().swap(begun_);
+    return {};
+  }
+
   std::string take_websocket(std::string_view bytes) {
     begun_.append(bytes);
     std::string out;
@@ -69,6 +84,7 @@ class Arrival {
 
   bool websocket_;
   bool join_;
+  bool http_;
   std::string nick_;
   std::string begun_;
   bool upgraded_ = false;
@@ -78,11 +94,7 @@ class Arrival {
 class Idle {
  public:
   explicit Idle(const Options& options)
-      : target_(options.target()),
-        count_(options.count("connections", 1000)),
-        websocket_(options.has("websocket")),
-        join_(options.has("join")),
-        stall_(options) {}
+      : options_(options), connector_(options), count_(options.count("connections", 1000)), stall_(options) {}
 
   void run() {
     while (ready_ < count_) {
@@ -97,24 +109,25 @@ class Idle {
     check(fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
     char byte = 0;
     while (read(STDIN_FILENO, &byte, 1) != 0) receive(20);
+    for (const Connection& connection : connections_) connection.channel.end_sending();
   }
 
  private:
   struct Connection {
-    int fd;
+    Channel channel;
     Arrival arrival;
   };
 
   void open_one() {
     const std::size_t index = connections_.size();
-    connections_.push_back({connect_to(target_, index), Arrival(websocket_, join_, index)});
+    connections_.push_back({connector_.open(index), Arrival(options_, index)});
     say(connections_.back(), connections_.back().arrival.greeting());
-    epoll_.add(connections_.back().fd, static_cast<std::uint32_t>(index));
+    epoll_.add(connections_.back().channel.fd(), static_cast<std::uint32_t>(index));
   }
 
   static void say(const Connection& connection, std::string_view text) {
     if (text.empty()) return;
-    const ssize_t sent = send(connection.fd, text.data(), text.size(), MSG_NOSIGNAL);
+    const ssize_t sent = connection.channel.send(text);
     if (sent != static_cast<ssize_t>(text.size())) throw std::runtime_error("the server does not read");
   }
 
@@ -124,7 +137,7 @@ class Idle {
       Connection& connection = connections_[event.data.u32];
       const bool was_ready = connection.arrival.ready();
       const bool ended = (event.events & ended_events) != 0;
-      const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+      const bool open = connection.channel.drain(buffer_, ended, [&](std::string_view bytes) {
         say(connection, connection.arrival.take(bytes));
         return true;
       });
@@ -135,10 +148,9 @@ class Idle {
 
   static constexpr std::size_t arriving_max = 32;  // a hub tells everybody of each: not more than an outbox takes
 
-  sockaddr_in target_;
+  const Options& options_;
+  Connector connector_;
   std::size_t count_;
-  bool websocket_;
-  bool join_;
   StallWatch stall_;
   std::vector<Connection> connections_;
   std::size_t ready_ = 0;

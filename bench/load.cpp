@@ -5,6 +5,7 @@
 #include "bench/closed_loop.hpp"
 #include "bench/datagrams.hpp"
 #include "bench/generator.hpp"
+#include "bench/handshakes.hpp"
 #include "bench/idle.hpp"
 #include "bench/open_loop.hpp"
 
@@ -21,8 +22,11 @@ constexpr const char* usage =
     "       load http      --port P [--connections N] [--depth D] [--path /hello] [--body 'Hello world!']\n"
     "       load broadcast --port P [--subscribers N] [--bytes B] [--in-flight K] [--websocket [--join]]\n"
     "                                                                               one member publishes to all\n"
-    "       load idle      --port P [--connections N] [--websocket] [--join]        holds them until stdin is closed\n"
+    "       load idle      --port P [--connections N] [--websocket] [--join] [--http]\n"
+    "                                                                               holds them until stdin is closed\n"
+    "       load handshakes --port P [--connections N] [--resume] [--http]          TLS: opens, asks once, closes\n"
     "all:   [--host 127.0.0.1] [--stall 10]; all but idle: [--seconds 2] [--warm-up 0.5] [--server-pid PID[,PID]]\n"
+    "--tls: over TLS, for echo, open, http and idle; it accepts any certificate\n"
     "--join speaks the hub's protocol (docs/protocols.md); without it idle expects an echo server, over a WebSocket "
     "at\n"
     "/, and broadcast over a WebSocket a room at /room that gives each message to all as it is.\n";
@@ -36,6 +40,7 @@ int run(int argc, char** argv) {
   if (verb == "http") return bench::run_http(options);
   if (verb == "broadcast") return bench::run_broadcast(options);
   if (verb == "idle") return bench::run_idle(options);
+  if (verb == "handshakes") return bench::run_handshakes(options);
   std::fputs(usage, stderr);
   return 2;
 }

@@ -15,7 +15,9 @@ DATAGRAMS = ("datagram", "datagrams")
 REQUESTS = ("request", "requests")
 DELIVERIES = ("delivery", "deliveries")
 CONNECTIONS = ("connection", "connections")
-GROUPS = ["echo", "udp", "latency", "broadcast", "http", "idle", "timers", "threads"]
+HANDSHAKES = ("handshake", "handshakes")
+MEGABYTES = ("megabyte", "megabytes")
+GROUPS = ["echo", "udp", "latency", "broadcast", "http", "idle", "timers", "threads", "tls"]
 THROUGHPUT = ("cpu", "rate", "p50", "p99", "max", "busy")
 LATENCY = ("p50", "p99", "max", "rate", "cpu")
 
@@ -31,6 +33,7 @@ class Load:
     arguments: list[str]
     columns: tuple[str, ...] = THROUGHPUT
     compared: tuple[str, ...] = ("cpu", "rate")
+    size: float = 1  # of a message, in these units
     seconds_min: float = 0  # where the slowest peers finish few messages in a second
 
 
@@ -180,6 +183,30 @@ class Loads:
 
         return [self.in_rounds(table, servers, once)]
 
+    def tls(self) -> list[Table]:
+        """TLS 1.3 with AES-128-GCM, X25519 and an ECDSA certificate for P-256: the client offers nothing else."""
+        echoes, https = self.servers.tls_echoes(), self.servers.tls_https()
+        loads = [Load(f"TLS echo, {size >> 10} KiB, {'one connection' if count == 1 else f'{count} connections'}",
+                      "One message under way on each connection. Each megabyte is decrypted, and encrypted again.",
+                      MEGABYTES, echoes, [*echo_arguments(count, size, 1), "--tls"], size=size / 1e6)
+                 for size in (16 << 10, 256 << 10) for count in (1, 64)]
+        loads.append(Load("TLS echo, 64 B, 64 connections", "One message under way on each connection.", MESSAGES,
+                          echoes, [*echo_arguments(64, 64, 1), "--tls"]))
+        loads.append(Load("HTTPS, GET with keep-alive, 64 connections", "One request under way on each connection.",
+                          REQUESTS, https, ["http", "--connections", "64", "--depth", "1", "--tls"]))
+        text = ("A connection is accepted, {} made, a byte echoed (with nginx and the rows of HTTP: a request "
+                "answered), and closed; 16 at once. The client has as much to do as the server, or more.")
+        both = [*echoes, *self.servers.tls_https(("--http",))]
+        for title, kind, more in [("TLS handshakes, full", "a full handshake", []),
+                                  ("TLS handshakes, resumed", "a handshake with a ticket", ["--resume"])]:
+            loads.append(Load(title, text.format(kind), HANDSHAKES, both,
+                              ["handshakes", "--connections", "16", *more]))
+        memory = ("In user space: the growth of the process's own memory, divided by the number of connections. Each "
+                  "had one message echoed, or one request answered.")
+        held = [Held(server, 2_000, ("--tls",)) for server in echoes]
+        held += [Held(server, 2_000, ("--tls", "--http")) for server in https]
+        return [*(self.exchange(load) for load in loads), self.hold("Memory of an idle TLS connection", memory, held)]
+
     # --- how ---
 
     def exchange(self, load: Load) -> Table:
@@ -192,14 +219,15 @@ class Loads:
             one_core = measure.one_core(server) if "busy" in load.columns else None
             if one_core:
                 result = measure.exchange(self.build, server, load.arguments, one_core, seconds)
-                row.add(cpu=result["server_cpu_us"])
+                row.add(cpu=result["server_cpu_us"] / load.size)
             if cores := measure.two_cores(server):
                 result = measure.exchange(self.build, server, load.arguments, cores, seconds)
-                row.add(rate=result["per_second"], p50=result["p50_us"], p99=result["p99_us"], max=result["max_us"],
+                row.add(rate=result["per_second"] * load.size, p50=result["p50_us"], p99=result["p99_us"],
+                        max=result["max_us"],
                         server_busy=result["server_cpu_us"] * result["per_second"] / 1e6 / server.threads,
                         client_busy=result["client_cpu_us"] * result["per_second"] / 1e6)
                 if "busy" not in load.columns:
-                    row.add(cpu=result["server_cpu_us"])
+                    row.add(cpu=result["server_cpu_us"] / load.size)
 
         return self.in_rounds(table, load.servers, once)
 

@@ -18,9 +18,10 @@ class OpenLoop {
         connections_(options.count("connections", 64)),
         meter_(options) {
     if (interval_ == 0) throw std::invalid_argument("--rate must be at most 1000000000");
+    const Connector connector(options);
     for (std::size_t index = 0; index < connections_.size(); ++index) {
-      connections_[index].fd = connect_to(options.target(), index);
-      epoll_.add(connections_[index].fd, static_cast<std::uint32_t>(index));
+      connections_[index].channel = connector.open(index);
+      epoll_.add(connections_[index].channel.fd(), static_cast<std::uint32_t>(index));
     }
   }
 
@@ -41,7 +42,7 @@ class OpenLoop {
 
  private:
   struct Connection {
-    int fd = -1;
+    Channel channel;
     std::uint64_t asked_bytes = 0;
     std::uint64_t sent_bytes = 0;
     std::uint64_t received_bytes = 0;
@@ -72,7 +73,7 @@ class OpenLoop {
     Connection& connection = connections_[index];
     while (const std::uint64_t left = connection.asked_bytes - connection.sent_bytes) {
       const std::string_view bytes = protocol_.outgoing(index, connection.sent_bytes, left);
-      const ssize_t sent = ::send(connection.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      const ssize_t sent = connection.channel.send(bytes);
       if (sent < 0 && errno == EAGAIN) return;
       if (sent < 0) fail_with_errno("send");
       connection.sent_bytes += static_cast<std::uint64_t>(sent);
@@ -81,7 +82,7 @@ class OpenLoop {
 
   void receive(std::size_t index, bool ended) {
     Connection& connection = connections_[index];
-    const bool open = buffer_.drain(connection.fd, ended, [&](std::string_view bytes) {
+    const bool open = connection.channel.drain(buffer_, ended, [&](std::string_view bytes) {
       const std::size_t finished = protocol_.take(connection.state, index, connection.received_bytes, bytes);
       connection.received_bytes += bytes.size();
       if (connection.received_bytes > connection.sent_bytes) {

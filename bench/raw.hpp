@@ -126,6 +126,7 @@ class ReceiveBuffer {
       if (count < bytes_.size() && !ended) return true;
     }
   }
+  [[nodiscard]] std::span<char> bytes() noexcept { return bytes_; }
 
  private:
   std::vector<char> bytes_ = std::vector<char>(512UL << 10);

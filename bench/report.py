@@ -253,8 +253,8 @@ def machine(root: pathlib.Path, network: str, others: float) -> list[tuple[str, 
 
 def versions(python: str) -> str:
     """The versions of the peers, by package."""
-    packages = ["libboost1.81-dev", "libuv1-dev", "libevent-dev", "nginx-light", "nodejs", "node-ws", "python3",
-                "python3-uvloop", "python3-tornado", "python3-websockets"]
+    packages = ["libboost1.81-dev", "libuv1-dev", "libevent-dev", "nginx-light", "nodejs", "node-ws", "libssl3",
+                "python3", "python3-uvloop", "python3-tornado", "python3-websockets"]
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages]
     try:
         found = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip(", ")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # The benchmarks: the servers of Coax, the raw limit, and peers, in turns on the same machine, so that ratios are
 # comparable even where figures are not. docs/benchmarks.md explains what is measured and has the last figures.
-"""Usage: bench/run.py [echo|udp|latency|broadcast|http|idle|timers|threads|all]... [--short] [--write]"""
+"""Usage: bench/run.py [echo|udp|latency|broadcast|http|idle|timers|threads|tls|all]... [--short] [--write]"""
 
 import argparse
 import os

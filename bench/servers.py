@@ -6,9 +6,10 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import measure
-from measure import Server
+from measure import Failure, Server
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 WS_LIBRARY = pathlib.Path("/usr/share/nodejs/ws")  # Debian's place for it
@@ -23,6 +24,7 @@ class Servers:
         self.python = debian if os.access(debian, os.X_OK) else sys.executable
         self.node = shutil.which("node")
         self.modules: dict[str, bool] = {}
+        self.certificates: tempfile.TemporaryDirectory | None = None
 
     def raw(self, name: str, *options: str, title: str = "", **more) -> Server:
         return self.program(f"bench/{name}", "{port}", "127.0.0.1", *options, title=title or name, role="limit", **more)
@@ -52,9 +54,9 @@ class Servers:
     def in_python(self, script: str, title: str, module: str, *arguments: str) -> list[Server]:
         return self.peer(self.has(module), title, self.python, str(PEERS / script), "{port}", *arguments)
 
-    def nginx(self) -> list[Server]:
+    def nginx(self, *certificate: str) -> list[Server]:
         there = bool(shutil.which("nginx")) or os.access("/usr/sbin/nginx", os.X_OK)
-        return self.peer(there, "nginx", self.python, str(PEERS / "nginx.py"), "{port}", "{folder}")
+        return self.peer(there, "nginx", self.python, str(PEERS / "nginx.py"), "{port}", "{folder}", *certificate)
 
     def in_node(self, script: str, title: str, needs_library: bool = False) -> list[Server]:
         there = bool(self.node) and (WS_LIBRARY.exists() or not needs_library)
@@ -73,6 +75,40 @@ class Servers:
             run = subprocess.run([self.python, "-c", f"import {module}"], capture_output=True, check=False)
             self.modules[module] = run.returncode == 0
         return self.modules[module]
+
+    # --- TLS ---
+
+    def certificate(self) -> tuple[str, str]:
+        """The files of a certificate and its key (ECDSA, P-256), made for this run."""
+        if self.certificates is None:
+            self.certificates = tempfile.TemporaryDirectory()
+            folder = pathlib.Path(self.certificates.name)
+            folder.chmod(0o755)
+            command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                       "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                       "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+            if (run := subprocess.run(command, capture_output=True, text=True, check=False)).returncode != 0:
+                raise Failure(f"openssl makes no certificate: {run.stderr.strip()}")
+        return f"{self.certificates.name}/cert.pem", f"{self.certificates.name}/key.pem"
+
+    def tls_echoes(self) -> list[Server]:
+        files = self.certificate()
+        return [
+            self.program("bench/raw_tls_echo", "{port}", *files, title="raw_tls_echo", role="limit"),
+            self.program("examples/tls_echo", "{port}", *files, title="examples/tls_echo", role="ours"),
+            *self.compiled("asio/tls_echo", "Boost.Asio, callbacks", *files),
+            *self.in_python("asyncio_echo.py", "Python asyncio", "asyncio", *files),
+            *self.in_python("asyncio_echo.py", "uvloop", "uvloop", *files, "--uvloop"),
+        ]
+
+    def tls_https(self, load: tuple[str, ...] = ()) -> list[Server]:
+        files = self.certificate()
+        servers = [
+            self.program("bench/raw_tls_echo", "{port}", *files, "--http", title="raw_tls_echo --http", role="limit"),
+            self.program("bench/tls_http", "{port}", *files, title="bench/tls_http", role="ours"),
+            *self.nginx(*files),
+        ]
+        return [dataclasses.replace(server, load=load) for server in servers]
 
     # --- together ---
 

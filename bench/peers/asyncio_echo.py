@@ -1,5 +1,7 @@
-# asyncio_echo.py PORT [--uvloop]: an echo server on asyncio's protocols, the form that costs least; on uvloop the same.
+# asyncio_echo.py PORT [CERT KEY] [--uvloop]: an echo server on asyncio's protocols, the form that costs least; with a
+# certificate over TLS; on uvloop the same.
 import asyncio
+import ssl
 import sys
 
 if "--uvloop" in sys.argv:
@@ -23,7 +25,13 @@ class Echo(asyncio.Protocol):
 
 
 async def main():
-    server = await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", int(sys.argv[1]), backlog=4096)
+    words = [word for word in sys.argv[1:] if not word.startswith("--")]
+    context = None
+    if len(words) == 3:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(words[1], words[2])
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Echo, "127.0.0.1", int(words[0]), backlog=4096, ssl=context)
     await server.serve_forever()
 
 

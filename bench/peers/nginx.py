@@ -1,5 +1,5 @@
-# nginx.py PORT FOLDER: executes an nginx that answers /hello, with one process in the foreground; FOLDER is for its
-# configuration and temporary files.
+# nginx.py PORT FOLDER [CERT KEY]: executes an nginx that answers /hello, over TLS when it has a certificate, with one
+# process in the foreground; FOLDER is for its configuration and temporary files.
 import os
 import pathlib
 import shutil
@@ -21,13 +21,16 @@ http {
   uwsgi_temp_path uwsgi;
   scgi_temp_path scgi;
   server {
-    listen 127.0.0.1:%d backlog=4096;
+    listen 127.0.0.1:%d%s backlog=4096;%s
     location = /hello { default_type "text/plain; charset=utf-8"; return 200 "Hello world!"; }
   }
 }
 """
 
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
-(folder / "nginx.conf").write_text(TEXT % port)
+ssl = ("", "")
+if len(sys.argv) == 5:
+    ssl = (" ssl", f" ssl_certificate {sys.argv[3]}; ssl_certificate_key {sys.argv[4]}; ssl_protocols TLSv1.3;")
+(folder / "nginx.conf").write_text(TEXT % (port, *ssl))
 nginx = shutil.which("nginx") or "/usr/sbin/nginx"  # which a user's PATH leaves out
 os.execv(nginx, ["nginx", "-e", "stderr", "-p", f"{folder}/", "-c", f"{folder}/nginx.conf"])

@@ -78,7 +78,7 @@ ContextPointer make_context(const SSL_METHOD* method, Version lowest, Version hi
       ctx, SSL_OP_LEGACY_SERVER_CONNECT | SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_ANTI_REPLAY);
-  SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_max_cert_list(ctx, certificate_message_bytes_max);
   SSL_CTX_set_cert_verify_callback(ctx, Engine::verify, nullptr);
   SSL_CTX_set_msg_callback(ctx, Engine::observe);
@@ -188,6 +188,12 @@ void TicketKeys::rotate() {
   if (keys_.size() > 2) keys_.pop_back();
 }
 
+// Found once: by its name it would be looked up for each ticket.
+const EVP_CIPHER* ticket_cipher() noexcept {
+  static const EVP_CIPHER* const found = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  return found;
+}
+
 int TicketKeys::prepare(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                         bool encrypts) noexcept {
   try {
@@ -200,8 +206,8 @@ int TicketKeys::prepare(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
     if (encrypts) {
       if (RAND_bytes(iv, 16) != 1) return -1;
       std::ranges::copy(key->name, name);
-      if (EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->aes.data(), iv) != 1) return -1;
-    } else if (EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->aes.data(), iv) != 1) {
+      if (EVP_EncryptInit_ex(cipher, ticket_cipher(), nullptr, key->aes.data(), iv) != 1) return -1;
+    } else if (EVP_DecryptInit_ex(cipher, ticket_cipher(), nullptr, key->aes.data(), iv) != 1) {
       return -1;
     }
     std::array<char, 7> digest{"SHA256"};

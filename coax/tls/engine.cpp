@@ -1,6 +1,6 @@
 // OpenSSL behind Engine. Each record is copied once from the caller's buffer into OpenSSL's, decrypted there, and
-// copied to its receiver; a record to be sent is encrypted in OpenSSL's buffer and copied into the caller's. OpenSSL
-// releases its buffers between records (SSL_MODE_RELEASE_BUFFERS), so that an idle connection has none.
+// copied to its receiver; a record to be sent is encrypted in OpenSSL's buffer and copied into the caller's. OpenSSL's
+// are freed when the connection becomes idle, not after each record (SSL_MODE_RELEASE_BUFFERS).
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -24,6 +24,11 @@ constexpr int tickets_max = 8;
 constexpr int handshake_record = 22;
 constexpr unsigned char key_update_message = 24;
 constexpr unsigned char ticket_message = 4;
+
+// Before each call that may fail. ERR_clear_error() visits all 16 entries of the queue, which is nearly always empty.
+void clear_errors() noexcept {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 }  // namespace
 
@@ -151,34 +156,35 @@ Engine::Status Engine::status_of(int result) noexcept {
 }
 
 Engine::Status Engine::handshake() noexcept {
-  ERR_clear_error();
+  clear_errors();
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1) return status_of(result);
   is_open_ = true;
   return Status::done;
 }
 
-Engine::Status Engine::probe() noexcept {
-  if (SSL_pending(ssl_.get()) > 0) return Status::done;
-  ERR_clear_error();
-  char byte = 0;
-  const int result = SSL_peek(ssl_.get(), &byte, 1);
-  if (is_flooded_ && result <= 0 && failure_.empty()) {
+Engine::Status Engine::read(std::span<char> into, std::size_t& count) noexcept {
+  clear_errors();
+  count = 0;
+  const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
+  if (result == 1) {
+    key_updates_ = 0;
+    return Status::done;
+  }
+  if (is_flooded_ && failure_.empty()) {
     try {
       failure_ = "it sends key updates or tickets without an end";
     } catch (...) {  // out of memory
     }
     return Status::failed;
   }
-  return result > 0 ? Status::done : status_of(result);
+  return status_of(result);
 }
 
-std::size_t Engine::read(std::span<char> into) noexcept {
-  ERR_clear_error();
-  std::size_t count = 0;
-  if (SSL_read_ex(ssl_.get(), into.data(), into.size(), &count) != 1) return 0;
-  key_updates_ = 0;
-  return count;
+// Between the head of a record and its body OpenSSL before 3.0.14 frees a buffer that it still uses (CVE-2024-4741).
+void Engine::release_buffers() noexcept {
+  constexpr std::string_view at_head = "RH";
+  if (SSL_has_pending(ssl_.get()) == 0 && SSL_rstate_string(ssl_.get()) == at_head) SSL_free_buffers(ssl_.get());
 }
 
 // The tickets of TLS 1.3 leave with the first data. A client that closes without having read them would reset the
@@ -191,7 +197,7 @@ void Engine::issue_tickets() noexcept {
 }
 
 Engine::Status Engine::write(BytesView bytes) noexcept {
-  ERR_clear_error();
+  clear_errors();
   issue_tickets();
   std::size_t count = 0;
   const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
@@ -200,7 +206,7 @@ Engine::Status Engine::write(BytesView bytes) noexcept {
 
 Engine::Status Engine::shut_down() noexcept {
   if (std::exchange(is_shut_down_, true) || !is_open_ || !failure_.empty()) return Status::done;
-  ERR_clear_error();
+  clear_errors();
   const int result = SSL_shutdown(ssl_.get());
   return result >= 0 ? Status::done : status_of(result);
 }

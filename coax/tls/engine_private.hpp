@@ -25,7 +25,7 @@ class Engine {
 
   enum class Status : std::uint8_t {
     done,
-    wants_input,   // feed() it
+    wants_input,   // feed() it; it has taken all of the last
     wants_output,  // send output() and clear it
     ended,         // the peer has sent its close_notify
     failed,        // see failure(); output() may have an alert for the peer
@@ -47,12 +47,13 @@ class Engine {
   // Continues the handshake. After `failed`, too, there may be output.
   Status handshake() noexcept;
   [[nodiscard]] bool is_open() const noexcept { return is_open_; }  // the handshake is complete
-  // Whether read() has at least one byte.
-  Status probe() noexcept;
-  // Returns: the count, at least 1 after probe() returned `done`.
-  std::size_t read(std::span<char> into) noexcept;
+  // Decrypts the next bytes, of one record. After `done` the count is at least 1, else 0. It may have written an answer
+  // into the output.
+  Status read(std::span<char> into, std::size_t& count) noexcept;
   // Encrypts all of it, at most plaintext_bytes_max, as one record. After wants_output nothing was taken.
   Status write(BytesView bytes) noexcept;
+  // Frees OpenSSL's buffers for records where they hold nothing: call it when the connection becomes idle.
+  void release_buffers() noexcept;
   // Writes the close_notify, once.
   Status shut_down() noexcept;
 

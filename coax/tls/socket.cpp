@@ -84,6 +84,7 @@ void Socket::require_open(const char* operation) const {
 void Socket::flush() {
   while (!unsent_.empty()) unsent_.erase(0, socket_.send_some(unsent_));
   const BytesView output = engine_->output();
+  engine_->release_buffers();
   if (!output) return;
   std::size_t sent = 0;
   try {
@@ -133,10 +134,12 @@ void Socket::handshake() {
 
 // --- receiving ---
 
-bool Socket::has_plaintext(std::optional<TimePoint>& until) {
-  while (!peer_has_ended_) {
-    switch (engine_->probe()) {
-      case Engine::Status::done: return true;
+std::size_t Socket::receive(std::span<char> into, std::optional<TimePoint>& until) {
+  require_open("recv from");
+  std::size_t count = 0;
+  while (!peer_has_ended_ && !into.empty()) {
+    switch (engine_->read(into, count)) {
+      case Engine::Status::done: return count;
       case Engine::Status::ended: peer_has_ended_ = true; break;
       case Engine::Status::wants_input:
         flush();
@@ -149,13 +152,7 @@ bool Socket::has_plaintext(std::optional<TimePoint>& until) {
         fail("recv from");
     }
   }
-  return false;
-}
-
-std::size_t Socket::receive(std::span<char> into, std::optional<TimePoint>& until) {
-  require_open("recv from");
-  if (into.empty() || !has_plaintext(until)) return 0;
-  return engine_->read(into);
+  return 0;
 }
 
 std::size_t Socket::recv(std::span<char> into) {
@@ -243,7 +240,8 @@ Socket::Unwrapped Socket::unwrap() {
     Call call(*this);
     engine_->shut_down();
     flush();
-    if (has_plaintext(call.until)) {
+    char unread = 0;
+    if (receive({&unread, 1}, call.until) != 0) {
       throw Error(ErrorKind::protocol, "end TLS with", socket_.peer_text(), "bytes of it are unread");
     }
   }

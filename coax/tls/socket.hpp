@@ -90,7 +90,6 @@ class Socket {
 
  private:
   class Call;
-  [[nodiscard]] bool has_plaintext(std::optional<TimePoint>& until);
   std::size_t receive(std::span<char> into, std::optional<TimePoint>& until);
   void take_input(std::optional<TimePoint>& until, const char* operation);
   void flush();

@@ -146,7 +146,7 @@ bool Stream::start(RecvOp& op) noexcept {
   return_lent();
   if (op.kind == Op::Kind::recv) op.lent() = {};
   recv_is_cancelled_ = false;
-  if (!advance()) {
+  if (!advance(op)) {
     receiving_ = &op;
     return false;
   }
@@ -155,13 +155,14 @@ bool Stream::start(RecvOp& op) noexcept {
 }
 
 // Returns: true when receive() has a result; otherwise a receive below is in progress.
-bool Stream::advance() noexcept {
+bool Stream::advance(RecvOp& op) noexcept {
+  received_ = 0;
   while (!is_closed_ && !input_ended_ && !peer_has_ended_ && recv_error_ == 0) {
     if (!engine_->is_open()) {
       recv_error_ = ENOTCONN;
       break;
     }
-    if (has_plaintext()) return true;
+    if (read(op)) return true;
     if (peer_has_ended_ || recv_error_ != 0) break;
     if (!receive_below()) return false;
     take_input();
@@ -169,19 +170,32 @@ bool Stream::advance() noexcept {
   return true;
 }
 
-// Whether read() has at least one byte. Decrypting a record may produce an answer to be sent.
-bool Stream::has_plaintext() noexcept {
-  if (!engine_->has_input()) return engine_->pending() != 0;
-  take_output_buffer();
-  switch (engine_->probe()) {
-    case Engine::Status::done: pump(); return true;
-    case Engine::Status::wants_input: break;
-    case Engine::Status::ended: peer_has_ended_ = true; break;
-    case Engine::Status::wants_output:  // it demands more answers than it reads
-    case Engine::Status::failed: recv_error_ = EPROTO; break;
+// Decrypts as many records as there are and as fit. What ends the stream after them is reported by the next receive.
+// Returns: whether there was at least one byte.
+bool Stream::read(RecvOp& op) noexcept {
+  if (!engine_->has_input() && engine_->pending() == 0) return false;
+  std::span<char> into;
+  if (op.kind == Op::Kind::recv_into) {
+    into = {op.into().data, op.into().size};
+    if (into.empty()) return true;
+  } else {
+    lent_ = loop().backend().buffers().take();
+    into = {lent_->data(), lent_->size()};
   }
+  take_output_buffer();  // for answers of the protocol itself
+  Engine::Status status = Engine::Status::done;
+  while (status == Engine::Status::done && received_ < into.size() &&
+         (engine_->has_input() || engine_->pending() != 0)) {
+    std::size_t count = 0;
+    status = engine_->read(into.subspan(received_), count);
+    received_ += count;
+  }
+  if (status == Engine::Status::ended) peer_has_ended_ = true;
+  // wants_output: it demands more answers than it reads.
+  if (status == Engine::Status::failed || status == Engine::Status::wants_output) recv_error_ = EPROTO;
   pump();
-  return false;
+  if (received_ == 0 && lent_ != nullptr) loop().backend().buffers().give_back(std::exchange(lent_, nullptr));
+  return received_ != 0;
 }
 
 // Returns: whether input_ is complete.
@@ -210,7 +224,7 @@ void Stream::input_is_complete() noexcept {
   RecvOp& op = *receiving_;
   if (recv_is_cancelled_ || (input_.result == -ECANCELED && !input_ended_ && !is_closed_)) {
     op.result = -ECANCELED;
-  } else if (!advance()) {
+  } else if (!advance(op)) {
     return;
   } else {
     op.result = 0;
@@ -224,30 +238,15 @@ void Stream::complete(RecvOp& op) noexcept {
 }
 
 void Stream::receive(RecvOp& op) noexcept {
-  op.result = 0;
+  op.result = static_cast<std::int32_t>(std::exchange(received_, 0));
   if (is_closed_) {
     op.result = -EBADF;
+  } else if (op.result != 0) {
+    if (op.kind == Op::Kind::recv) op.lent() = {.buffer = nullptr, .data = lent_->data()};
   } else if (!input_ended_ && recv_error_ != 0) {
     op.result = -recv_error_;
-  } else if (input_ended_ || peer_has_ended_) {
-    op.result = 0;
-  } else if (op.kind == Op::Kind::recv_into) {
-    op.result = static_cast<std::int32_t>(read({op.into().data, op.into().size}));
-  } else {
-    lent_ = loop().backend().buffers().take();
-    op.result = static_cast<std::int32_t>(read({lent_->data(), lent_->size()}));
-    op.lent() = {.buffer = nullptr, .data = lent_->data()};
   }
   if (!engine_->has_input()) below().return_lent();
-}
-
-// As many records as there are. What ends the stream after them is reported by the next receive.
-std::size_t Stream::read(std::span<char> into) noexcept {
-  std::size_t count = 0;
-  do {
-    count += engine_->read(into.subspan(count));
-  } while (count < into.size() && (engine_->pending() != 0 || (engine_->has_input() && has_plaintext())));
-  return count;
 }
 
 void Stream::cancel(RecvOp& op) noexcept {
@@ -305,6 +304,7 @@ void Stream::release_output() noexcept {
   if (output_buffer_ == nullptr) return;
   loop().backend().buffers().give_back(std::exchange(output_buffer_, nullptr));
   engine_->set_output({});
+  engine_->release_buffers();
   output_begin_ = output_sending_ = 0;
 }
 

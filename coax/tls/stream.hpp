@@ -87,13 +87,12 @@ class Stream final : public Layer {
   Task<> send_handshake_output();
   [[noreturn]] void fail_handshake() const;
 
-  bool advance() noexcept;
-  bool has_plaintext() noexcept;
+  bool advance(RecvOp& op) noexcept;
   bool receive_below() noexcept;
   void take_input() noexcept;
   void input_is_complete() noexcept;
   void receive(RecvOp& op) noexcept;
-  std::size_t read(std::span<char> into) noexcept;
+  bool read(RecvOp& op) noexcept;
 
   void pump() noexcept;
   bool encrypt(SendOp& op) noexcept;
@@ -115,6 +114,7 @@ class Stream final : public Layer {
   Input input_;
   Output output_;
   RecvOp* receiving_ = nullptr;
+  std::size_t received_ = 0;             // what its read() has decrypted
   LentBuffer* lent_ = nullptr;           // plaintext, of the last recv()
   LentBuffer* output_buffer_ = nullptr;  // records to be sent
   std::size_t output_begin_ = 0;         // of them, what has been sent
