@@ -45,6 +45,7 @@ class JsonClient {
   Task<> join();
   Task<> read();
   std::optional<Refusal> try_join(const std::expected<ClientMessage, Refusal>& message);
+  Task<bool> answer(BytesView json);
   Task<std::optional<Refusal>> handle(const std::expected<ClientMessage, Refusal>& message);
   Member* member() noexcept { return session_.member_of(room_); }
 
@@ -105,7 +106,8 @@ std::optional<Refusal> JsonClient::try_join(const std::expected<ClientMessage, R
   return joined ? std::nullopt : std::optional(joined.error());
 }
 
-Task<> JsonClient::run() {
+// Not inlined: its temporaries would be a part of the frame of talk_json().
+[[gnu::noinline]] Task<> JsonClient::run() {
   return run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
 }
 
@@ -123,10 +125,8 @@ Task<> JsonClient::read() {
       close_status_ = &not_text;
       break;
     }
-    const auto parsed = parse_client_message(message.data);
-    const auto refusal = co_await handle(parsed);
-    errors = refusal ? errors + 1 : 0;
-    if (refusal) session_.reply(text_frame(error_json(*refusal)));
+    const bool accepted = co_await answer(message.data);
+    errors = accepted ? 0 : errors + 1;
     if (errors == errors_max) {
       close_status_ = &too_many_errors;
       break;
@@ -142,6 +142,14 @@ Task<> JsonClient::read() {
   } else {
     session_.outbox().abandon();
   }
+}
+
+// Returns: false when it replied with an error.
+Task<bool> JsonClient::answer(BytesView json) {
+  const auto parsed = parse_client_message(json);
+  const auto refusal = co_await handle(parsed);
+  if (refusal) session_.reply(text_frame(error_json(*refusal)));
+  co_return !refusal;
 }
 
 Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessage, Refusal>& message) {

@@ -103,7 +103,8 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
   co_return check_nick(*line);
 }
 
-Task<> LineClient::run() {
+// Not inlined: its temporaries would be a part of the frame of talk_lines().
+[[gnu::noinline]] Task<> LineClient::run() {
   return run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
 }
 
