@@ -37,8 +37,11 @@ class Outbox::LagMonitor : private Timer {
   void sent(std::size_t count) noexcept { sent_ += count; }
   [[nodiscard]] bool slow() const noexcept { return slow_; }
 
+  List<Relief> relief_waiters;  // until it delays no publishers
+  List<Relief> ready_waiters;   // until it is not behind
+
  private:
-  [[nodiscard]] Duration tick_duration() const noexcept { return outbox_.options_.stalled_max / ticks_stalled_max; }
+  [[nodiscard]] Duration tick_duration() const noexcept { return Duration(outbox_.stalled_max_) / ticks_stalled_max; }
   void start() noexcept {
     Loop& loop = Loop::current();
     loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
@@ -50,7 +53,7 @@ class Outbox::LagMonitor : private Timer {
       outbox_.stalled_ = true;
       return outbox_.overflow();  // destroys this
     }
-    if (sent_ >= outbox_.options_.bytes_max / 4) {
+    if (sent_ >= outbox_.bytes_max_ / 4) {
       sent_ = 0;
       ticks_ = 0;
       slow_ = false;
@@ -58,7 +61,7 @@ class Outbox::LagMonitor : private Timer {
       sent_ = 0;
       ticks_ = 0;
       slow_ = true;
-      run_all(outbox_.relief_waiters_);
+      run_all(relief_waiters);
     }
     start();
   }
@@ -89,7 +92,10 @@ class Outbox::Wait : public Operation<Wait>, public Completion {
 };
 
 Outbox::Outbox(OutboxOptions options) noexcept
-    : options_(options), part_max_(std::clamp<std::size_t>(options.bytes_max / 4, 1, send_bytes_max)) {}
+    : bytes_max_(options.bytes_max),
+      stalled_max_(milliseconds(options.stalled_max)),
+      form_(static_cast<std::uint32_t>(std::min<std::size_t>(options.form, UINT32_MAX))),
+      part_max_(static_cast<std::uint32_t>(std::clamp<std::size_t>(bytes_max_ / 4, 1, send_bytes_max))) {}
 
 Outbox::~Outbox() {
   if (drainer_ != nullptr) [[unlikely]] {
@@ -102,9 +108,7 @@ Outbox::~Outbox() {
   relieve();
 }
 
-std::size_t Outbox::memory_max() const noexcept {
-  return std::max(memory_bytes_max, memory_factor * options_.bytes_max);
-}
+std::size_t Outbox::memory_max() const noexcept { return std::max(memory_bytes_max, memory_factor * bytes_max_); }
 
 std::size_t Outbox::cost() const noexcept { return bytes_ + (more_.size() + 1) * piece_overhead_bytes; }
 
@@ -122,44 +126,37 @@ void Outbox::push(const Shared& block, std::size_t offset) {
     first_ = {block, bytes};
   }
   wake();
-  if (cost() <= options_.bytes_max) return;
+  if (cost() <= bytes_max_) return;
   if (lag_monitor_ == nullptr) lag_monitor_ = std::make_unique<LagMonitor>(*this);
   if (cost() > memory_max()) overflow();
 }
 
-// Pops the bytes for one call of send(). Returns: their count.
-inline std::size_t Outbox::take(Piece& first, std::vector<Piece>& more) {
-  const std::size_t size = first_.bytes.size();
-  if (size > part_max_ || !more_.empty()) return take_some(first, more);
-  first = std::move(first_);
-  return size;
-}
-
-// The slow case of take(): from several blocks, or a part of a large one.
-std::size_t Outbox::take_some(Piece& first, std::vector<Piece>& more) {
+// Pops the pieces for one call of send().
+std::vector<Outbox::Piece> Outbox::take_some() {
   const std::size_t limit = part_max_;
+  std::vector<Piece> taken;
   if (first_.bytes.size() > limit) {
-    first = {first_.block, first_.bytes.first(limit)};
+    taken.push_back({first_.block, first_.bytes.first(limit)});
     first_.bytes = first_.bytes.from(limit);
-    return limit;
+    return taken;
   }
   std::size_t total = first_.bytes.size();
-  first = std::move(first_);
+  taken.push_back(std::move(first_));
   auto next = more_.begin();
   for (; next != more_.end() && total + next->bytes.size() <= limit; ++next) {
     total += next->bytes.size();
-    more.push_back(std::move(*next));
+    taken.push_back(std::move(*next));
   }
   if (next != more_.end()) first_ = std::move(*next++);
   more_.erase(more_.begin(), next);
-  return total;
+  return taken;
 }
 
 void Outbox::sent(std::size_t count) noexcept {
   bytes_ -= count;
   if (lag_monitor_ == nullptr) return;
   lag_monitor_->sent(count);
-  if (cost() <= options_.bytes_max / 2 || !first_.block) relieve();
+  if (cost() <= bytes_max_ / 2 || !first_.block) relieve();
 }
 
 void Outbox::drop() noexcept {
@@ -178,10 +175,13 @@ void Outbox::run_all(List<Relief>& reliefs) noexcept {
   }
 }
 
+void Outbox::on_relief(Relief& relief) noexcept { lag_monitor_->relief_waiters.push_back(relief); }
+
 void Outbox::relieve() noexcept {
-  lag_monitor_.reset();
-  run_all(relief_waiters_);
-  run_all(ready_waiters_);
+  const std::unique_ptr<LagMonitor> monitor = std::move(lag_monitor_);  // from here on it is not behind
+  if (!monitor) return;
+  run_all(monitor->relief_waiters);
+  run_all(monitor->ready_waiters);
 }
 
 void Outbox::overflow() noexcept {
@@ -192,9 +192,10 @@ void Outbox::overflow() noexcept {
   if (drainer_ != nullptr) drainer_->cancel();
 }
 
-std::string Outbox::overflow_reason() const {
-  return "it reads too slowly: " + format_size(bytes_) + " waited for it" +
-         (stalled_ ? ", and it took nothing for " + format_duration(options_.stalled_max) : "");
+void Outbox::throw_overflow(const Stream& stream) const {
+  const std::string reason = "it reads too slowly: " + format_size(bytes_) + " waited for it" +
+                             (stalled_ ? ", and it took nothing for " + format_duration(stalled_max_) : "");
+  throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), reason);
 }
 
 void Outbox::finish() noexcept {
@@ -241,7 +242,7 @@ Outbox::Ready::Ready(Outbox& outbox) noexcept
 
 bool Outbox::Ready::start() noexcept {
   if (!outbox_.behind()) return true;
-  outbox_.ready_waiters_.push_back(*this);
+  outbox_.lag_monitor_->ready_waiters.push_back(*this);
   return false;
 }
 
@@ -270,8 +271,6 @@ Task<> Outbox::drain_to(Stream& stream) {
     Outbox& outbox;
   } drainer(*this, co_await this_context(), stream);
   stream.limit_unsent(unsent_bytes_max);
-  std::vector<Piece> more;
-  std::vector<BytesView> pieces;
   try {
     while (true) {
       co_await Wait(*this);
@@ -280,22 +279,32 @@ Task<> Outbox::drain_to(Stream& stream) {
         if (finished_) break;
         continue;  // woken by a cancellation: the next wait throws
       }
-      Piece first;
-      const std::size_t total = take(first, more);
-      std::span<const BytesView> all(&first.bytes, 1);
-      if (!more.empty()) {
-        pieces.assign(1, first.bytes);
-        for (const Piece& piece : more) pieces.push_back(piece.bytes);
-        all = pieces;
+      if (is_one_send()) {
+        const Piece piece = std::move(first_);
+        co_await stream.send(piece.bytes);
+        sent(piece.bytes.size());
+      } else {
+        co_await send_some(stream);
       }
-      co_await stream.send(all);
-      sent(total);
-      more.clear();
     }
   } catch (const Cancelled&) {
     if (!overflowed_) throw;
-    throw Error(ErrorKind::overloaded, "send to", stream.peer_name(), overflow_reason());
+    throw_overflow(stream);
   }
+}
+
+// From several blocks, or a part of a large one. A coroutine of its own: its variables are not in the frame that lives
+// as long as a connection does.
+Task<> Outbox::send_some(Stream& stream) {
+  const std::vector<Piece> pieces = take_some();
+  std::vector<BytesView> all;
+  std::size_t total = 0;
+  for (const Piece& piece : pieces) {
+    all.push_back(piece.bytes);
+    total += piece.bytes.size();
+  }
+  co_await stream.send(all);
+  sent(total);
 }
 
 }  // namespace coax

@@ -7,6 +7,7 @@
 // `bytes_max`, if that is more) are queued for it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -84,12 +85,12 @@ class Outbox {
   // Behind, and its peer is not slow: publishers should wait.
   [[nodiscard]] bool blocks_publishers() const noexcept;
   // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
-  void on_relief(Relief& relief) noexcept { relief_waiters_.push_back(relief); }
+  void on_relief(Relief& relief) noexcept;
 
   // See drain().
   Task<> drain_to(Stream& stream);
 
-  [[nodiscard]] std::size_t form() const noexcept { return options_.form; }
+  [[nodiscard]] std::size_t form() const noexcept { return form_; }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }  // pushed and not yet sent
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
@@ -103,8 +104,9 @@ class Outbox {
   };
   [[nodiscard]] std::size_t cost() const noexcept;
   [[nodiscard]] std::size_t memory_max() const noexcept;
-  std::size_t take(Piece& first, std::vector<Piece>& more);
-  std::size_t take_some(Piece& first, std::vector<Piece>& more);
+  [[nodiscard]] bool is_one_send() const noexcept { return first_.bytes.size() <= part_max_ && more_.empty(); }
+  Task<> send_some(Stream& stream);
+  std::vector<Piece> take_some();
   void sent(std::size_t count) noexcept;
   void wake() noexcept;
   void drop() noexcept;
@@ -115,21 +117,22 @@ class Outbox {
   static void run_all(List<Relief>& reliefs) noexcept;
   void relieve() noexcept;
   void overflow() noexcept;
-  [[nodiscard]] std::string overflow_reason() const;
+  [[noreturn]] void throw_overflow(const Stream& stream) const;
 
-  OutboxOptions options_;
-  std::size_t part_max_;     // bytes of one call of send()
+  // Kept small: a server has one for each connected client.
+  std::size_t bytes_max_;
   Piece first_;              // usually one block: everything that was published in a turn
   std::vector<Piece> more_;  // pieces after it
   std::size_t bytes_ = 0;
   std::unique_ptr<LagMonitor> lag_monitor_;  // only while it is behind
-  List<Relief> relief_waiters_;              // until it delays no publishers
-  List<Relief> ready_waiters_;               // until it is not behind
   Wait* wait_ = nullptr;
-  unsigned subscriptions_ = 0;        // that refer to it
-  unsigned ended_subscriptions_ = 0;  // those of them whose topic has closed
-  Context* drainer_ = nullptr;        // both only while drain() runs
+  Context* drainer_ = nullptr;  // both only while drain() runs
   Stream* stream_ = nullptr;
+  Milliseconds stalled_max_;
+  std::uint32_t form_;
+  std::uint32_t part_max_;                 // bytes of one call of send()
+  std::uint32_t subscriptions_ = 0;        // that refer to it
+  std::uint32_t ended_subscriptions_ = 0;  // those of them whose topic has closed
   bool finished_ = false;
   bool overflowed_ = false;
   bool stalled_ = false;  // the reason of the overflow

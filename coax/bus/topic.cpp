@@ -144,7 +144,7 @@ Subscription::Subscription(Topic& topic, Outbox& outbox)
     const std::scoped_lock lock(topic.state_->mutex);
     part_ = topic.state_->part_of(Loop::current(), topic.state_);
     ++part_->readers_of_form[outbox.form()];
-    block_ = part_->sealed[outbox.form()].size();
+    block_ = static_cast<std::uint32_t>(part_->sealed[outbox.form()].size());
     offset_ = part_->inbox[outbox.form()].size();
     if (topic.state_->closed) part_->notify();
   }

@@ -5,6 +5,7 @@
 // a slow peer.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -51,10 +52,10 @@ class Subscription : private ListHook {
 
   std::shared_ptr<Part> part_;
   Outbox& outbox_;
-  Behind behind_;           // linked while the outbox is behind
-  std::size_t block_ = 0;   // the outbox has this many sealed blocks of the turn,
-  std::size_t offset_ = 0;  // and this many bytes of the block after them
-  bool ended_ = false;      // the topic has closed
+  Behind behind_;            // linked while the outbox is behind
+  std::size_t offset_ = 0;   // the outbox has this many bytes of the block
+  std::uint32_t block_ = 0;  // after this many sealed blocks of the turn, which it has, too
+  bool ended_ = false;       // the topic has closed
 };
 
 class Topic {

@@ -37,6 +37,8 @@ class LineDecoder {
   // Returns the bytes without a line end (at the end of the stream, or after a pause) as a line; the next fed byte
   // starts a new one. Nothing when there are none, or when too_long was reported for them.
   std::optional<LineEvent> rest();
+  // Whether bytes were received after the last line end; rest() ends their line.
+  [[nodiscard]] bool has_incomplete_line() const noexcept { return dropping_ || (!held_.empty() && !held_was_lent_); }
   // Whether any line end was received.
   [[nodiscard]] bool saw_line_end() const noexcept { return saw_line_end_; }
 

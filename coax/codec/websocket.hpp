@@ -68,6 +68,7 @@ class MessageDecoder {
 
   void feed(std::span<char> lent) noexcept;
   std::optional<Event> next();
+  [[nodiscard]] Role role() const noexcept { return role_; }
 
  private:
   struct Header;

@@ -6,10 +6,10 @@ namespace coax::http {
 namespace {
 
 using Step = Http1Connection::Step;
+using HandOver = std::unique_ptr<Http1Connection::HandOver>;  // null: the connection has ended
 
 // Not inlined: its frame would become part of the one that lives as long as a WebSocket does.
-[[gnu::noinline]] Task<std::unique_ptr<Http1Connection::HandOver>> speak_http(coax::Connection& connection,
-                                                                              const Site& site) {
+[[gnu::noinline]] Task<> speak_http(coax::Connection& connection, const Site& site, HandOver& over) {
   Http1Connection http(connection, site);
   Stream& stream = connection.stream();
   while (true) {
@@ -34,7 +34,7 @@ using Step = Http1Connection::Step;
       case Step::handler: co_await http.run_handler(); break;
       case Step::response: co_await http.send_streamed(); break;
       case Step::room: break;
-      case Step::nothing: co_return http.hand_over();
+      case Step::nothing: over = http.hand_over(); co_return;
     }
   }
 }
@@ -45,43 +45,65 @@ bool is_of_peer(const Error& error) noexcept {
          error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
 }
 
-// Not inlined either.
-[[gnu::noinline]] Task<> run_upgrade(coax::Connection& connection, Http1Connection::HandOver& over) {
-  co_await over.upgrade->run(connection, std::move(over.early));
-}
-[[gnu::noinline]] Task<> end_websocket(ws::WebSocket& socket, std::uint16_t code) {
-  co_await socket.close(code);
-  co_await socket.wait_closed();
+// Not inlined either, as the next ones.
+[[gnu::noinline]] Task<> run_upgrade(coax::Connection& connection, const HandOver& over) {
+  co_await over->upgrade->run(connection, std::move(over->early));
 }
 
-// The parser and its buffers are released before another protocol begins, unless its handler has a parameter for the
-// request.
-Task<> speak(coax::Connection& connection, const Site& site) {
-  std::unique_ptr<Http1Connection::HandOver> over = co_await speak_http(connection, site);
-  if (!over) co_return;
-  connection.set_busy(false);
-  if (over->upgrade) {
-    co_await run_upgrade(connection, *over);
-    co_return;
-  }
-  ws::WebSocket socket(connection.stream(), ws::Role::server, site.options().websocket, over->early);
+// Releases what the handler does not need.
+[[gnu::noinline]] Task<> run_handler(coax::Connection& connection, ws::WebSocket& socket, HandOver& over) {
   detail::WebSocketHandler& handler = *over->websocket;
   if (!over->exchange) over.reset();
-  std::exception_ptr failure;
+  return handler.function(socket, connection, over ? &*over->exchange->request : nullptr);
+}
+
+[[gnu::noinline]] Task<> end_websocket(coax::Connection& connection, ws::WebSocket& socket,
+                                       const std::exception_ptr& failure) {
+  co_await socket.close(failure ? 1011 : connection.draining() ? 1001 : 1000);  // RFC 6455, section 7.4.1
+  co_await socket.wait_closed();
+  if (failure) std::rethrow_exception(failure);
+}
+
+// The exception that is being handled ended a WebSocket's handler.
+// Returns: the handler's failure, to be reported once the WebSocket is closed; nothing: it has been closed already.
+// Throws: the exception again when the connection cannot, or need not, be closed by a frame.
+[[gnu::noinline]] std::exception_ptr failure_of_handler(const ws::WebSocket& socket) {
   try {
-    co_await handler.function(socket, connection, over ? &*over->exchange->request : nullptr);
+    throw;
   } catch (const Cancelled&) {
     throw;
   } catch (const Error& error) {
     const bool is_after_close = error.kind() == ErrorKind::disconnected && socket.close_sent();
     if (is_of_peer(error) && !is_after_close) throw;
-    if (!is_after_close) failure = std::current_exception();
+    return is_after_close ? nullptr : std::current_exception();
   } catch (...) {
-    failure = std::current_exception();
+    return std::current_exception();
   }
-  // RFC 6455, section 7.4.1
-  co_await end_websocket(socket, failure ? 1011 : connection.draining() ? 1001 : 1000);
-  if (failure) std::rethrow_exception(failure);
+}
+
+// The parser and its buffers are released before another protocol begins, unless its handler has a parameter for the
+// request. One variable for all stages, so that the frame, which lives as long as a WebSocket does, is small.
+Task<> speak(coax::Connection& connection, const Site& site) {
+  HandOver over;
+  Task<> stage = speak_http(connection, site, over);
+  co_await stage;
+  if (!over) co_return;
+  connection.set_busy(false);
+  if (over->upgrade) {
+    stage = run_upgrade(connection, over);
+    co_await stage;
+    co_return;
+  }
+  ws::WebSocket socket(connection.stream(), ws::Role::server, *over->options, over->early);
+  std::exception_ptr failure;
+  try {
+    stage = run_handler(connection, socket, over);
+    co_await stage;
+  } catch (...) {
+    failure = failure_of_handler(socket);
+  }
+  stage = end_websocket(connection, socket, failure);
+  co_await stage;
 }
 
 }  // namespace

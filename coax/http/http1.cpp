@@ -229,6 +229,7 @@ std::unique_ptr<Http1Connection::HandOver> Http1Connection::hand_over() {
   auto result = std::make_unique<HandOver>();
   result->upgrade = std::move(upgrade_);
   result->websocket = websocket_;
+  result->options = &site_.options().websocket;
   result->early = unread_.string();
   if (websocket_ != nullptr && websocket_->keeps_request) result->exchange = std::move(exchange_);
   return result;

@@ -26,7 +26,8 @@ class Http1Connection {
   // The connection after a response of status 101.
   struct HandOver {
     std::unique_ptr<Upgrade> upgrade;               // of a response with one, or
-    detail::WebSocketHandler* websocket = nullptr;  // of a route
+    detail::WebSocketHandler* websocket = nullptr;  // of a route,
+    const ws::Options* options = nullptr;           // with these options
     std::string early;                              // bytes that the client sent before it received the response
     Exchange::Pointer exchange;                     // with the request, for a handler that has a parameter for it
   };

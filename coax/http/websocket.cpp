@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
@@ -46,8 +47,7 @@ WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::str
       early_(early.empty() ? nullptr : std::make_unique<std::string>(early)),
       ping_(std::max(milliseconds(options.ping_interval), Milliseconds(1))),
       silent_(std::max(milliseconds(options.silence_max), Milliseconds(1))),
-      heard_at_(stream.loop().now()),
-      role_(role) {
+      heard_at_(stream.loop().now()) {
   if (early_) decoder_.feed(*early_);
   check_silence_at(heard_at_ + ping_);
 }
@@ -108,14 +108,14 @@ bool WebSocket::Recv::advance() noexcept {
       }
       if (const auto event = socket.decoder_.next()) {
         if (!take(*event)) return false;
-        if (is_message_ || error_) return true;
+        if (found_ != Found::nothing || reply_error_ != 0) return true;
       } else {
         if (!receive()) return false;
         if (received()) return true;
       }
     }
   } catch (...) {
-    error_ = std::current_exception();
+    found_ = Found::no_memory;  // only allocations throw here: streams report errors as values
   }
   return true;
 }
@@ -128,7 +128,7 @@ bool WebSocket::Recv::take(const Event& event) {
       charge_bytes(event.payload.size());
       kind_ = event.kind == Event::Kind::text ? Opcode::text : Opcode::binary;
       message_ = event.payload;
-      is_message_ = true;
+      found_ = Found::message;
       return true;
     case Event::Kind::ping: return reply(Opcode::pong, event.payload);
     case Event::Kind::pong: return true;  // received() has already noted that the peer is alive
@@ -139,9 +139,9 @@ bool WebSocket::Recv::take(const Event& event) {
     case Event::Kind::failure: break;
   }
   socket_.ended_ = true;
-  const std::string reason = event.payload.string();
-  error_ = std::make_exception_ptr(Error(ErrorKind::protocol, "recv from", socket_.stream_.peer_name(), reason));
-  return reply(Opcode::close, close_payload(event.code, reason));
+  message_ = event.payload;
+  found_ = Found::violation;
+  return reply(Opcode::close, close_payload(event.code, message_));
 }
 
 bool WebSocket::Recv::receive() noexcept {
@@ -156,14 +156,9 @@ bool WebSocket::Recv::received() noexcept {
   wait_ = Wait::none;
   socket_.receiving_ = false;
   if (result < 0) return true;
-  try {
-    if (socket_.timed_out_) {
-      socket_.ended_ = true;
-      throw Error(ErrorKind::timed_out, "recv from", socket_.stream_.peer_name(),
-                  "it has sent nothing, nor answered a ping, for " + format_duration(socket_.silent_));
-    }
-  } catch (...) {
-    error_ = std::current_exception();
+  if (socket_.timed_out_) {
+    socket_.ended_ = true;
+    found_ = Found::silence;
     return true;
   }
   socket_.heard_at_ = socket_.stream_.loop().now();
@@ -177,7 +172,7 @@ bool WebSocket::Recv::received() noexcept {
 bool WebSocket::Recv::reply(Opcode opcode, BytesView payload) {
   if (socket_.close_sent_) return true;
   std::string frame;
-  append_frame(frame, opcode, payload, socket_.role_ == Role::client ? std::optional(random_mask()) : std::nullopt);
+  append_frame(frame, opcode, payload, socket_.is_client() ? std::optional(random_mask()) : std::nullopt);
   socket_.close_sent_ = opcode == Opcode::close;
   if (socket_.stream_.queue(frame)) return true;
   reply_ = std::make_unique<Reply>(*this, frame);
@@ -194,28 +189,30 @@ bool WebSocket::Recv::replied() noexcept {
   const bool is_close = (static_cast<std::uint8_t>(reply->frame[0]) & 0x0F) == static_cast<std::uint8_t>(Opcode::close);
   if (reply->error == 0) return false;
   if (is_close && reply->error == ECANCELED && reply->sent == 0) socket_.close_sent_ = false;
-  try {
-    if (!error_) socket_.stream_.fail(reply->error, "send to");
-  } catch (...) {
-    error_ = std::current_exception();
-  }
+  reply_error_ = reply->error;
   return true;
 }
 
-Message WebSocket::Recv::finish() {
-  if (error_) std::rethrow_exception(error_);
-  if (is_message_) return {kind_, message_, true};
+Message WebSocket::Recv::finish() const {
+  if (found_ == Found::message) return {kind_, message_, true};
+  if (found_ != Found::nothing) throw_found();
+  if (reply_error_ != 0) socket_.stream_.fail(reply_error_, "send to");
   if (cancelled_) throw Cancelled();
   if (result < 0) socket_.stream_.fail(-result, "recv from");
   return {};
 }
 
+void WebSocket::Recv::throw_found() const {
+  const std::string peer = socket_.stream_.peer_name();
+  if (found_ == Found::violation) throw Error(ErrorKind::protocol, "recv from", peer, message_.text());
+  if (found_ == Found::no_memory) throw std::bad_alloc();
+  throw Error(ErrorKind::timed_out, "recv from", peer,
+              "it has sent nothing, nor answered a ping, for " + format_duration(socket_.silent_));
+}
+
 // --- silence ---
 
-void WebSocket::check_silence_at(TimePoint when) noexcept {
-  due_ = when;
-  stream_.loop().timers().start(*this, when);
-}
+void WebSocket::check_silence_at(TimePoint when) noexcept { stream_.loop().timers().start(*this, when); }
 
 // Silence counts only while a recv() waits for bytes: otherwise it is this side that does not read. After `ping` a ping
 // is sent; the rest of `silent` counts from then on. When the ping does not fit into the send queue, the peer does not
@@ -223,14 +220,14 @@ void WebSocket::check_silence_at(TimePoint when) noexcept {
 void WebSocket::check_silence() noexcept {
   if (close_sent_ || ended_) return;
   const TimePoint now = stream_.loop().now();
-  const Duration late = now - due_;
+  const Duration late = now - stream_.loop().timers().due(*this);
   // A late timer means that the whole process was stopped: the peer must get a chance to answer.
   if (late > 1s) heard_at_ = std::max(heard_at_, now - ping_);
   if (!receiving_) heard_at_ = now;
   const Duration silence = now - heard_at_;
   if (silence < ping_) return check_silence_at(heard_at_ + ping_);
   if (!pinged_) {
-    const auto mask = role_ == Role::client ? std::optional(random_mask()) : std::nullopt;
+    const auto mask = is_client() ? std::optional(random_mask()) : std::nullopt;
     pinged_ = stream_.queue(FrameHeader(Opcode::ping, 0, mask).bytes());
     heard_at_ = now - ping_;
     return check_silence_at(pinged_ ? heard_at_ + std::max<Duration>(silent_, ping_ + 1ms) : now + 1s);
@@ -286,7 +283,7 @@ Task<> WebSocket::send(Opcode opcode, BytesView payload) {
     throw Error(ErrorKind::invalid, "send to", stream_.peer_name(),
                 "a text must be UTF-8; send_binary() takes any bytes");
   }
-  if (role_ == Role::client) {
+  if (is_client()) {
     std::string frame;
     append_frame(frame, opcode, payload, random_mask());
     co_await stream_.send(frame);

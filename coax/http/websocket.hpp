@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <span>
 #include <string>
@@ -73,6 +72,7 @@ class WebSocket : private Timer {
   Task<> read_to_close();
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
+  [[nodiscard]] bool is_client() const noexcept { return decoder_.role() == Role::client; }
 
   // Kept small: a server has one for each connected client.
   Stream& stream_;
@@ -80,9 +80,7 @@ class WebSocket : private Timer {
   std::unique_ptr<std::string> early_;
   Milliseconds ping_;
   Milliseconds silent_;
-  TimePoint due_;       // when the timer expires
   TimePoint heard_at_;  // when the peer last sent bytes; time in which this process was stopped does not count
-  Role role_;
   bool receiving_ = false;
   bool pinged_ = false;
   bool timed_out_ = false;
@@ -101,12 +99,14 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
   Recv& operator=(Recv&&) = delete;
   ~Recv();
   bool start() noexcept { return advance(); }
-  Message finish();
+  Message finish() const;
 
  private:
   struct Reply;
   // What it waits for: bytes from the peer, a Reply that is being sent, or (its budget is exhausted) the next turn.
   enum class Wait : std::uint8_t { none, turn, bytes, reply };
+  // What ends it; nothing: the end of the stream, a failed receive or reply, or a cancellation.
+  enum class Found : std::uint8_t { nothing, message, violation, silence, no_memory };
 
   // Returns: true when it is complete.
   bool advance() noexcept;
@@ -117,15 +117,17 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
   // Return: true when the receive or the reply failed or was cancelled.
   bool received() noexcept;
   bool replied() noexcept;
+  [[noreturn]] void throw_found() const;
   void stop_waiting() noexcept;
 
+  // Kept small: it is a part of the frame of each handler that waits for its client.
   WebSocket& socket_;
-  BytesView message_;
-  std::exception_ptr error_;
+  BytesView message_;  // or the reason of a violation
   std::unique_ptr<Reply> reply_;
+  std::int32_t reply_error_ = 0;  // errno
   Opcode kind_ = Opcode::text;
   Wait wait_ = Wait::none;
-  bool is_message_ = false;
+  Found found_ = Found::nothing;
   bool cancelled_ = false;
 };
 

@@ -33,6 +33,10 @@ class Timers {
 
   void start(Timer& timer, TimePoint when) noexcept;
   static void stop(Timer& timer) noexcept { timer.unlink(); }
+  // When the timer, which was started, is due: at most a tick after the time for which it was started.
+  [[nodiscard]] TimePoint due(const Timer& timer) const noexcept {
+    return start_ + std::chrono::milliseconds(timer.tick);
+  }
   // A lower bound of when the next timer is due.
   [[nodiscard]] std::optional<TimePoint> next() noexcept;
   // How often timers have moved down a level: the only cost beside start and stop. A timer that is due within a year

@@ -174,11 +174,11 @@ void LimitedStream::pump() noexcept {
   send_timer_.unlink();
   while (!piece_is_sent_ && !sends_.empty()) {
     SendOp& op = sends_.front();
-    if (op.sent == op.total && op.then == SendOp::Then::nothing) {
+    if (op.sent == op.total() && op.then == SendOp::Then::nothing) {
       complete_send(op, 0);
       continue;
     }
-    if (op.sent != op.total && !send_.is_free(loop().now())) {
+    if (op.sent != op.total() && !send_.is_free(loop().now())) {
       return loop().timers().start(send_timer_, send_.free_at);
     }
     piece_is_sent_ = true;
@@ -188,7 +188,7 @@ void LimitedStream::pump() noexcept {
 
 bool LimitedStream::start_piece(SendOp& op) noexcept {
   BytesView next;
-  piece_.then = op.sent == op.total ? op.then : SendOp::Then::nothing;
+  piece_.then = op.sent == op.total() ? op.then : SendOp::Then::nothing;
   std::size_t skip = op.sent;
   for (const BytesView& piece : op.pieces()) {
     if (skip < piece.size()) {
@@ -207,10 +207,10 @@ void LimitedStream::piece_is_complete() noexcept {
   piece_is_sent_ = false;
   if (sends_.empty()) return;  // closed in between
   SendOp& op = sends_.front();
-  const std::size_t sent = piece_.error == 0 ? piece_.total : piece_.sent;
+  const std::size_t sent = piece_.error == 0 ? piece_.total() : piece_.sent;
   send_.charge(sent, loop().now());
   op.sent += sent;
-  const bool is_whole = op.sent == op.total && op.then == piece_.then && piece_.error == 0;
+  const bool is_whole = op.sent == op.total() && op.then == piece_.then && piece_.error == 0;
   if (is_whole) return complete_send(op, 0);
   if (piece_.error != 0 && piece_.error != ECANCELED) return fail_sends(piece_.error);
   if (op.state != SendOp::State::cancelling) return;

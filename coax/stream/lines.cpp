@@ -13,14 +13,13 @@ Task<std::optional<BytesView>> Lines::next() {
     co_await checkpoint();
     if (const auto event = reader_->try_next(decoder_)) co_return take(*event);
     if (reader_->at_end()) co_return std::nullopt;
-    if (pause_ && unfinished_ && !decoder_.saw_line_end()) {
+    if (pause_ && received_ && decoder_.has_incomplete_line() && !decoder_.saw_line_end()) {
       const bool paused = co_await fill_until_pause();
       if (!paused) continue;
-      unfinished_ = false;
       if (const auto event = decoder_.rest()) co_return take(*event);
     } else {
       co_await reader_->fill();
-      unfinished_ = true;
+      received_ = true;
     }
   }
 }

@@ -184,7 +184,7 @@ void MemoryStream::push() noexcept {
     }
     op.sent += put;
     if (put != 0) last_active_ = loop().now();
-    const bool all = op.sent == op.total;
+    const bool all = op.sent == op.total();
     if (!all && (put != 0 || !stalled_since_)) stalled_since_ = loop().now();
     if (put != 0 && out_->receiver != nullptr) out_->receiver->wake_receiver();
     if (!all) return;

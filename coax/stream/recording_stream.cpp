@@ -163,7 +163,7 @@ void RecordingStream::record(const RecvOp& op) noexcept {
 }
 
 void RecordingStream::record(const SendOp& op) noexcept {
-  std::size_t left = op.error == 0 ? op.total : op.sent;
+  std::size_t left = op.error == 0 ? op.total() : op.sent;
   for (const BytesView& piece : op.pieces()) {
     const BytesView sent = piece.first(std::min(left, piece.size()));
     left -= sent.size();

@@ -133,7 +133,8 @@ void SocketStream::record_activity() noexcept {
 bool SocketStream::send_at_once(SendOp& op) noexcept {
   loop().require_own_thread();
   if (op.then != SendOp::Then::nothing) return false;
-  if (op.total == 0) return true;
+  const std::size_t total = op.total();
+  if (total == 0) return true;
   record_activity();
   if (sent_) {
     gathers_ = 16;
@@ -149,7 +150,7 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
   if (sent == -EAGAIN) return false;
   if (sent >= 0) {
     op.sent = static_cast<std::size_t>(sent);
-    return op.sent == op.total;
+    return op.sent == total;
   }
   fail_sending(-sent);
   op.error = send_error_;

@@ -49,8 +49,9 @@ void SocketWriter::release(std::unique_ptr<SocketWriter> writer) noexcept {
 }
 
 bool SocketWriter::start(SendOp& op) noexcept {
-  const bool is_small = op.then == SendOp::Then::nothing && op.total <= copied_bytes_max && op.sent == 0;
-  if (is_small && queue(op.pieces(), op.total)) return true;
+  const std::size_t total = op.total();
+  const bool is_small = op.then == SendOp::Then::nothing && total <= copied_bytes_max && op.sent == 0;
+  if (is_small && queue(op.pieces(), total)) return true;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
   waits_.push_back(op);
   if (!loop_->backend().consume_budget()) return false;  // the task's budget is exhausted: end_of_turn_ sends it
@@ -120,14 +121,14 @@ void SocketWriter::consume(std::size_t count) noexcept {
   if (queue_begin_ == queue_end_) queue_begin_ = queue_end_ = 0;
   count -= queued;
   waits_.for_each([&](SendOp& op) {
-    const std::size_t taken = std::min(count, op.total - op.sent);
+    const std::size_t taken = std::min(count, op.total() - op.sent);
     op.sent += taken;
     count -= taken;
   });
 }
 
 void SocketWriter::complete_sent() noexcept {
-  while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total) {
+  while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total()) {
     SendOp& op = waits_.front();
     if (op.then != SendOp::Then::shutdown) {
       complete(op, 0);

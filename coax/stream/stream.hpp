@@ -57,20 +57,25 @@ struct SendOp : Completion {
   void assign(BytesView piece) noexcept {
     std::construct_at(&single_, piece);
     is_list_ = false;
-    total = piece.size();
     sent = 0;
   }
   void assign(std::span<const BytesView> list) noexcept {
     std::construct_at(&list_, list);
     is_list_ = true;
-    total = sent = 0;
-    for (const BytesView& piece : list) total += piece.size();
+    sent = 0;
   }
   [[nodiscard]] std::span<const BytesView> pieces() const noexcept { return is_list_ ? list_ : std::span(&single_, 1); }
 
-  std::size_t total = 0;  // bytes of all pieces
-  std::size_t sent = 0;   // of them; after an error, whether a part was sent
-  int error = 0;          // errno
+  // Bytes of all pieces.
+  [[nodiscard]] std::size_t total() const noexcept {
+    if (!is_list_) return single_.size();
+    std::size_t sum = 0;
+    for (const BytesView& piece : list_) sum += piece.size();
+    return sum;
+  }
+
+  std::size_t sent = 0;  // of them; after an error, whether a part was sent
+  int error = 0;         // errno
   Then then = Then::nothing;
   State state = State::pending;
 

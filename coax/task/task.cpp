@@ -1,9 +1,15 @@
-// Errors of tasks that are awaited twice, or never.
+// Errors in tasks, and of tasks that are awaited twice, or never.
 #include "coax/task/task.hpp"
 
 #include "coax/base/misuse.hpp"
 
-namespace coax::detail {
+namespace coax {
+
+void PromiseBase::unhandled_exception() noexcept { error = std::current_exception(); }
+
+void PromiseBase::rethrow() const { std::rethrow_exception(error); }
+
+namespace detail {
 
 void throw_not_startable(bool is_empty) {
   throw Error(ErrorKind::invalid, "await", "a task",
@@ -15,4 +21,6 @@ void report_unawaited() noexcept {
   report_misuse("a Task is destroyed that was never awaited: it did nothing; co_await it, or spawn it in a TaskGroup");
 }
 
-}  // namespace coax::detail
+}  // namespace detail
+
+}  // namespace coax

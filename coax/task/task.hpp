@@ -40,7 +40,11 @@ class PromiseBase {
   };
   static std::suspend_always initial_suspend() noexcept { return {}; }
   static Final final_suspend() noexcept { return {}; }
-  void unhandled_exception() noexcept { error = std::current_exception(); }
+  // These two are not inlined: the temporaries that they need would be a part of each coroutine's frame.
+  void unhandled_exception() noexcept;
+
+ protected:
+  [[noreturn]] void rethrow() const;
 };
 
 template <class T>
@@ -67,24 +71,25 @@ class [[nodiscard("a Task does nothing until it is awaited")]] Task {
   [[nodiscard]] bool done() const noexcept { return handle_ && handle_.done(); }
 
   struct Await {
-    std::coroutine_handle<TaskPromise<T>> child;
+    const Task& task;  // not its handle, which would have another place in the awaiting frame
     static bool await_ready() noexcept { return false; }
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> parent) noexcept {
-      child.promise().context = parent.promise().context;
-      child.promise().awaiter = parent;
-      return child;
+      TaskPromise<T>& promise = task.handle_.promise();
+      promise.context = parent.promise().context;
+      promise.awaiter = parent;
+      return task.handle_;
     }
-    T await_resume() { return child.promise().take(); }
+    T await_resume() { return task.handle_.promise().take(); }
   };
-  // Awaited once. Throws: Error(invalid) when it is empty, or was awaited before.
+  // Awaited once, and not moved until it has ended. Throws: Error(invalid) when it is empty, or was awaited before.
   Await operator co_await() const& {
     require_startable();
-    return {handle_};
+    return {*this};
   }
   Await operator co_await() const&& {
     require_startable();
-    return {handle_};
+    return {*this};
   }
 
   // Throws: Error(invalid) when it is empty, or was awaited before.
@@ -125,7 +130,7 @@ class TaskPromise : public PromiseBase {
     value_.emplace(std::forward<U>(value));
   }
   T take() {
-    if (error) std::rethrow_exception(error);
+    if (error) rethrow();
     return std::move(*value_);
   }
 
@@ -139,7 +144,7 @@ class TaskPromise<void> : public PromiseBase {
   Task<> get_return_object() noexcept { return Task<>(std::coroutine_handle<TaskPromise>::from_promise(*this)); }
   static void return_void() noexcept {}
   void take() const {
-    if (error) std::rethrow_exception(error);
+    if (error) rethrow();
   }
 };
 

@@ -316,10 +316,10 @@ bool Stream::has_room(std::size_t staging_bytes) const noexcept {
 void Stream::pump() noexcept {
   while (!sends_.empty() && send_error_ == 0) {
     SendOp& op = sends_.front();
-    if (op.sent != op.total) {
+    if (op.sent != op.total()) {
       take_output_buffer();
       if (!encrypt(op)) return;
-      if (op.sent != op.total && !send_output()) return;
+      if (op.sent != op.total() && !send_output()) return;
     } else if (op.then == SendOp::Then::nothing) {
       complete_send(op, 0);
     } else if (!send_control(op)) {
@@ -331,7 +331,8 @@ void Stream::pump() noexcept {
 
 // As much as there is room for. Returns: false when the connection has failed.
 bool Stream::encrypt(SendOp& op) noexcept {
-  while (op.sent != op.total) {
+  const std::size_t total = op.total();
+  while (op.sent != total) {
     const BytesView piece = next_piece(op);
     if (piece.empty()) return true;
     const Engine::Status status = engine_->write(piece);
@@ -355,7 +356,7 @@ BytesView Stream::next_piece(const SendOp& op) const noexcept {
     pieces = pieces.subspan(1);
   }
   const BytesView first = pieces.front().from(skip);
-  if (first.size() >= most || first.size() == op.total - op.sent) {
+  if (first.size() >= most || first.size() == op.total() - op.sent) {
     return has_room(0) ? first.first(std::min(first.size(), most)) : BytesView();
   }
   if (!has_room(most)) return {};

@@ -23,6 +23,7 @@ struct CloseStatus {
   std::string_view reason;
 };
 constexpr CloseStatus not_text{.code = 1003, .reason = "messages here are text"};
+constexpr CloseStatus too_many_errors{.code = 1008, .reason = "too many errors"};
 
 class JsonClient {
  public:
@@ -33,13 +34,18 @@ class JsonClient {
         limits_(limits),
         session_({.bytes_max = limits.outbox_bytes_max, .form = websocket}) {}
 
-  Task<> talk();
+  // Returns: true when it has joined.
+  Task<bool> join_in_time();
+  // Throws: as run_session().
+  Task<> run();
+  // Tells the client why it is disconnected, if that is this side's decision.
+  Task<> close();
 
  private:
-  Task<> join_in_time();
   Task<> join();
   Task<> read();
   std::optional<Refusal> try_join(const std::expected<ClientMessage, Refusal>& message);
+  Task<bool> answer(BytesView json);
   Task<std::optional<Refusal>> handle(const std::expected<ClientMessage, Refusal>& message);
   Member* member() noexcept { return session_.member_of(room_); }
 
@@ -48,18 +54,10 @@ class JsonClient {
   Room& room_;
   const ChatLimits& limits_;
   Session session_;
-  std::optional<CloseStatus> close_status_;  // to be sent after the outbox
+  const CloseStatus* close_status_ = nullptr;  // to be sent after the outbox
 };
 
-// Its frame lives as long as the connection: what is needed only before is in a task of its own.
-Task<> JsonClient::talk() {
-  co_await join_in_time();
-  if (member() == nullptr) co_return;
-  co_await run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
-  if (close_status_) co_await socket_.close(close_status_->code, close_status_->reason);
-}
-
-Task<> JsonClient::join_in_time() {
+Task<bool> JsonClient::join_in_time() {
   bool late = false;
   try {
     co_await timeout(limits_.nick, join());
@@ -67,10 +65,11 @@ Task<> JsonClient::join_in_time() {
     late = error.kind() == ErrorKind::timed_out;
     if (!late) throw;
   }
-  if (!late) co_return;
+  if (!late) co_return member() != nullptr;
   log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
   connection_.set_reason(CloseReason::timed_out);
   co_await socket_.close(1008, "no nickname came in time");
+  co_return false;
 }
 
 // Returns when the client has joined, or when the connection is closed.
@@ -107,6 +106,15 @@ std::optional<Refusal> JsonClient::try_join(const std::expected<ClientMessage, R
   return joined ? std::nullopt : std::optional(joined.error());
 }
 
+// Not inlined: its temporaries would be a part of the frame of talk_json().
+[[gnu::noinline]] Task<> JsonClient::run() {
+  return run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
+}
+
+Task<> JsonClient::close() {
+  if (close_status_ != nullptr) co_await socket_.close(close_status_->code, close_status_->reason);
+}
+
 Task<> JsonClient::read() {
   int errors = 0;
   while (true) {
@@ -114,28 +122,34 @@ Task<> JsonClient::read() {
     const ws::Message message = co_await socket_.recv();
     if (!message) break;
     if (!message.is_text()) {
-      close_status_ = not_text;
+      close_status_ = &not_text;
       break;
     }
-    const auto parsed = parse_client_message(message.data);
-    const auto refusal = co_await handle(parsed);
-    errors = refusal ? errors + 1 : 0;
-    if (refusal) session_.reply(text_frame(error_json(*refusal)));
+    const bool accepted = co_await answer(message.data);
+    errors = accepted ? 0 : errors + 1;
     if (errors == errors_max) {
-      close_status_ = CloseStatus{.code = 1008, .reason = "too many errors"};
+      close_status_ = &too_many_errors;
       break;
     }
   }
-  if (connection_.draining() && !socket_.close_sent() && !close_status_) {
+  if (connection_.draining() && !socket_.close_sent() && close_status_ == nullptr) {
     session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
     co_return;
   }
   session_.leave_all();
-  if (close_status_) {
+  if (close_status_ != nullptr) {
     session_.outbox().finish();  // the answers, the last error too, precede the close
   } else {
     session_.outbox().abandon();
   }
+}
+
+// Returns: false when it replied with an error.
+Task<bool> JsonClient::answer(BytesView json) {
+  const auto parsed = parse_client_message(json);
+  const auto refusal = co_await handle(parsed);
+  if (refusal) session_.reply(text_frame(error_json(*refusal)));
+  co_return !refusal;
 }
 
 Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessage, Refusal>& message) {
@@ -149,9 +163,13 @@ Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessag
 
 }  // namespace
 
+// Its frame lives as long as the connection: what is needed only before is in a task of its own.
 Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits) {
   JsonClient client(socket, connection, room, limits);
-  co_await client.talk();
+  const bool joined = co_await client.join_in_time();
+  if (!joined) co_return;
+  co_await client.run();
+  co_await client.close();
 }
 
 }  // namespace coax::chat

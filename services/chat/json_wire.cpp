@@ -57,7 +57,7 @@ void append_json_event(std::string& out, const Event& event) {
 
 void append_json_welcome(std::string& out, const Welcome& welcome) {
   std::set<std::string_view> nicks{welcome.nick};
-  for (const auto& [nick, keys] : welcome.before.members()) nicks.insert(nicks.end(), nick);
+  for (const std::string& nick : welcome.before.members()) nicks.insert(nicks.end(), nick);
   boost::json::array users;
   for (const std::string_view nick : nicks) users.emplace_back(boost::json::string_view(nick));
   const std::string json = boost::json::serialize(boost::json::object{{"type", "welcome"},

@@ -29,10 +29,12 @@ class LineClient {
                {.line_bytes_max = text_bytes_max + nick_characters_max * 4 + 2, .pause = limits.pause}),
         session_({.bytes_max = limits.outbox_bytes_max, .form = line}) {}
 
-  Task<> talk();
+  // Returns: true when it has joined.
+  Task<bool> join_in_time();
+  // Throws: as run_session().
+  Task<> run();
 
  private:
-  Task<bool> join_in_time();
   Task<bool> join();
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
@@ -50,14 +52,6 @@ class LineClient {
   std::string nick_as_sent_;  // before it was normalized: a tutorial's script writes it before its messages
 };
 
-// Its frame lives as long as the connection: what is needed only before is in a task of its own.
-Task<> LineClient::talk() {
-  const bool joined = co_await join_in_time();
-  if (!joined) co_return;
-  co_await run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
-}
-
-// Returns: true when it has joined.
 Task<bool> LineClient::join_in_time() {
   co_await stream().send("NICK");
   try {
@@ -109,11 +103,17 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
   co_return check_nick(*line);
 }
 
+// Not inlined: its temporaries would be a part of the frame of talk_lines().
+[[gnu::noinline]] Task<> LineClient::run() {
+  return run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
+}
+
 Task<> LineClient::read() {
   bool ended = false;
   while (!ended) {
     co_await session_.outbox().ready();  // backpressure: a client that does not read is not read either
     try {
+      if (lines_.is_idle()) co_await lines_.fill();  // next() is a coroutine: its frame is for lines that have begun
       const auto line = co_await lines_.next();
       const bool is_cut = connection_.draining() && lines_.at_end();  // by our shutdown, perhaps in mid-line
       ended = !line || is_cut;
@@ -149,9 +149,11 @@ std::string_view LineClient::without_own_nick(std::string_view text) {
 
 }  // namespace
 
+// Its frame lives as long as the connection: what is needed only before is in a task of its own.
 Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits) {
   LineClient client(connection, room, limits);
-  co_await client.talk();
+  const bool joined = co_await client.join_in_time();
+  if (joined) co_await client.run();
 }
 
 }  // namespace coax::chat

@@ -9,18 +9,14 @@ bool RoomState::apply(const Event& event) {
   if (event.sequence <= sequence_) return false;
   sequence_ = event.sequence;
   if (event.kind == EventKind::joined) {
-    const auto [member, is_new] = members_.try_emplace(event.nick);
-    if (!is_new) return true;
-    member->second = nick_keys(event.nick);
-    for (const std::string& key : member->second) nick_of_key_.emplace(key, event.nick);
+    if (!members_.insert(event.nick).second) return true;
+    for (const std::string& key : nick_keys(event.nick)) nick_of_key_.emplace(key, event.nick);
   } else if (event.kind == EventKind::left) {
-    const auto member = members_.find(event.nick);
-    if (member == members_.end()) return true;
-    for (const std::string& key : member->second) {
+    if (members_.erase(event.nick) == 0) return true;
+    for (const std::string& key : nick_keys(event.nick)) {  // computed again: to keep them costs each member 64 bytes
       const auto owner = nick_of_key_.find(key);
       if (owner != nick_of_key_.end() && owner->second == event.nick) nick_of_key_.erase(owner);
     }
-    members_.erase(member);
   }
   return true;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "services/chat/event.hpp"
@@ -15,7 +16,7 @@ namespace coax::chat {
 
 class RoomState {
  public:
-  using Members = std::map<std::string, NickKeys>;  // by nickname
+  using Members = std::set<std::string>;  // their nicknames
 
   // Applies an event whose decision has been made. Any event is valid: a nickname joins once, and only a member leaves.
   // Returns: false, and nothing has changed, when the event has been applied already: its sequence is not above

@@ -6,19 +6,29 @@
 
 namespace coax::chat {
 
-Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write) {
+namespace {
+
+// Not inlined: their variables would become part of the frame that lives as long as the session does.
+[[gnu::noinline]] void log_joined(const Connection& connection, const std::string& nick) {
   log::info("{} joined from {}", nick, connection.peer_name());
+}
+[[gnu::noinline]] void log_left(const std::string& nick, std::string_view why) { log::info("{} left: {}", nick, why); }
+
+}  // namespace
+
+Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write) {
+  log_joined(connection, nick);
   try {
     co_await all(std::move(read), std::move(write));
   } catch (const Cancelled&) {
     connection.set_reason(CloseReason::shutting_down);
-    log::info("{} left: {}", nick, to_string(connection.reason()));
+    log_left(nick, to_string(connection.reason()));
     throw;
   } catch (const std::exception& error) {
-    log::info("{} left: {}", nick, error.what());
+    log_left(nick, error.what());
     throw;
   }
-  log::info("{} left: {}", nick, connection.draining() ? to_string(CloseReason::shutting_down) : "it finished");
+  log_left(nick, connection.draining() ? to_string(CloseReason::shutting_down) : "it finished");
 }
 
 }  // namespace coax::chat

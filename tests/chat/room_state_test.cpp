@@ -28,7 +28,7 @@ RoomState fold(const std::vector<Event>& events) {
 
 std::vector<std::string> nicks(const RoomState& state) {
   std::vector<std::string> result;
-  for (const auto& [nick, keys] : state.members()) result.push_back(nick);
+  for (const std::string& nick : state.members()) result.push_back(nick);
   return result;
 }
 

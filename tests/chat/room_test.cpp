@@ -134,7 +134,7 @@ TEST(Room, replay_of_its_events_restores_the_same_state) {
       for (Client& client : clients) expected.push_back(client.session.member_of(room)->nick());
       std::ranges::sort(expected);
       std::vector<std::string> members;
-      for (const auto& [nick, keys] : state.members()) members.push_back(nick);
+      for (const std::string& nick : state.members()) members.push_back(nick);
       EXPECT_EQ(members, expected);
 
       const std::vector<Event> events = events_of(co_await recorder.leave_and_read());

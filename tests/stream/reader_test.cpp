@@ -7,6 +7,7 @@
 #include "coax/stream/lines.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/test/random.hpp"
+#include "coax/test/sim.hpp"
 #include "tests/support/mixed_session.hpp"
 #include "tests/support/run.hpp"
 
@@ -303,4 +304,27 @@ TEST(Reader, another_protocol_is_refused) {
     EXPECT_EQ(co_await outcome(reader.line()), "protocol");
     EXPECT_TRUE((co_await near->recv()).text().starts_with("HTTP/1.1 400 "));
   });
+}
+
+TEST(Lines, end_at_a_pause_once_something_was_received) {
+  using namespace std::chrono_literals;
+  const auto body = [](SimNetwork&) -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    co_await far->send("1ab");
+    Reader reader(*near);
+    EXPECT_EQ((co_await reader.exactly(1)).text(), "1");
+    Lines lines(reader, {.pause = 50ms});
+    EXPECT_EQ(co_await outcome(timeout(1s, lines.next())), "timed_out") << "these bytes were there before";
+    co_await far->send("c");
+    EXPECT_EQ((co_await lines.next())->text(), "abc");
+    co_await far->send("d");
+    EXPECT_TRUE(lines.is_idle());
+    co_await lines.fill();
+    EXPECT_FALSE(lines.is_idle());
+    EXPECT_EQ((co_await lines.next())->text(), "d");
+    co_await far->send("e\nf");
+    EXPECT_EQ((co_await lines.next())->text(), "e");
+    EXPECT_EQ(co_await outcome(timeout(1s, lines.next())), "timed_out") << "it has line ends";
+  };
+  simulate(1, body, {.has_failed = [] { return ::testing::Test::HasFailure(); }});
 }
