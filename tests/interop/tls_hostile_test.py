@@ -69,10 +69,10 @@ class GoodClient:
 
 
 class Crypto:
-    """AES-256-GCM of libcrypto, which Python's ssl does not offer."""
+    """AES-128-GCM of libcrypto, which Python's ssl does not offer."""
 
     library = ctypes.CDLL(ctypes.util.find_library("crypto"))
-    library.EVP_CIPHER_CTX_new.restype = library.EVP_aes_256_gcm.restype = ctypes.c_void_p
+    library.EVP_CIPHER_CTX_new.restype = library.EVP_aes_128_gcm.restype = ctypes.c_void_p
 
     @classmethod
     def seal(cls, key: bytes, nonce: bytes, head: bytes, plain: bytes) -> bytes:
@@ -80,7 +80,7 @@ class Crypto:
         out = ctypes.create_string_buffer(len(plain) + 16)
         tag = ctypes.create_string_buffer(16)
         size = ctypes.c_int()
-        kind = ctypes.c_void_p(cls.library.EVP_aes_256_gcm())
+        kind = ctypes.c_void_p(cls.library.EVP_aes_128_gcm())
         try:
             assert cls.library.EVP_EncryptInit_ex(cipher, kind, None, key, nonce) == 1
             assert cls.library.EVP_EncryptUpdate(cipher, None, ctypes.byref(size), head, len(head)) == 1
@@ -93,10 +93,10 @@ class Crypto:
 
 
 def expand(secret: bytes, label: bytes, size: int) -> bytes:
-    """HKDF-Expand-Label (RFC 8446, section 7.1) with SHA-384, for at most 48 bytes."""
+    """HKDF-Expand-Label (RFC 8446, section 7.1) with SHA-256, for at most 32 bytes."""
     label = b"tls13 " + label
     text = size.to_bytes(2) + bytes([len(label)]) + label + b"\0" + b"\1"
-    return hmac.digest(secret, text, hashlib.sha384)[:size]
+    return hmac.digest(secret, text, hashlib.sha256)[:size]
 
 
 class Sealer(Client):
@@ -110,7 +110,7 @@ class Sealer(Client):
         self.handshake()
         self.send(b"first")
         assert self.exactly(5) == b"first"
-        assert self.tls.cipher()[0] == "TLS_AES_256_GCM_SHA384"
+        assert self.tls.cipher()[0] == "TLS_AES_128_GCM_SHA256"
         self.secret = bytes.fromhex(re.search(r"^CLIENT_TRAFFIC_SECRET_0 \w+ (\w+)$", log.read_text(), re.M)[1])
         self.number = 1
 
@@ -119,11 +119,11 @@ class Sealer(Client):
         nonce = int.from_bytes(expand(self.secret, b"iv", 12)) ^ self.number
         self.number += 1
         head = bytes([DATA, 3, 3]) + (len(plain) + 16).to_bytes(2)
-        return head + Crypto.seal(expand(self.secret, b"key", 32), nonce.to_bytes(12), head, plain)
+        return head + Crypto.seal(expand(self.secret, b"key", 16), nonce.to_bytes(12), head, plain)
 
     def key_update(self, message: bytes = KEY_UPDATE) -> bytes:
         record = self.record(HANDSHAKE, message)
-        self.secret, self.number = expand(self.secret, b"traffic upd", 48), 0
+        self.secret, self.number = expand(self.secret, b"traffic upd", 32), 0
         return record
 
 
@@ -373,7 +373,7 @@ class Records(HostileTest):
             "cut key update": (lambda client: client.record(HANDSHAKE, b"\x18\0") + client.record(DATA, b"x"), "ALERT"),
             "message of 16 MiB": (lambda client: client.record(HANDSHAKE, b"\x18\xff\xff\xff\0"), "ALERT"),
             "ClientHello": (lambda client: client.record(HANDSHAKE, b"\1\0\0\1\0"), "UNEXPECTED_MESSAGE"),
-            "Finished": (lambda client: client.record(HANDSHAKE, b"\x14\0\0\x30" + bytes(48)), "UNEXPECTED_MESSAGE"),
+            "Finished": (lambda client: client.record(HANDSHAKE, b"\x14\0\0\x20" + bytes(32)), "UNEXPECTED_MESSAGE"),
             "ticket": (lambda client: client.record(HANDSHAKE, b"\4\0\0\4" + bytes(4)), "UNEXPECTED_MESSAGE"),
         }
         for name, (records, alert) in rows.items():
