@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <utility>
+
 #include "bench/generator.hpp"
 #include "bench/tls.hpp"
 
