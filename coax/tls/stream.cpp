@@ -400,12 +400,15 @@ void Stream::output_is_complete() noexcept {
   output_begin_ += output_sending_;
   if (output_.error == 0) return;
   release_output();
+  if (may_ignore(output_.error)) return complete_shutdown();
   fail_sends(output_.error);
 }
 
 // The flush or shutdown of the first send, after all data. Returns: true when it is complete.
 bool Stream::send_control(SendOp& op) noexcept {
-  if (op.then == SendOp::Then::shutdown) {
+  if (op.then == SendOp::Then::shutdown && !has_ended_) {
+    if (!send_output()) return false;
+    has_ended_ = true;
     take_output_buffer();
     engine_->shut_down();
   }
@@ -419,14 +422,25 @@ bool Stream::send_control(SendOp& op) noexcept {
 void Stream::control_is_complete() noexcept {
   is_control_below_ = false;
   if (sends_.empty()) return;  // closed in between
-  const bool is_shut_down = output_.then == SendOp::Then::shutdown && output_.error == 0;
-  complete_send(sends_.front(), output_.error);
-  if (is_shut_down) {
-    send_is_shut_down_ = true;
-    fail_sends(EPIPE);  // those that were started after it
-  } else if (output_.error != 0 && output_.error != ECANCELED) {
-    fail_sends(output_.error);
-  }
+  const int error = output_.error;
+  const bool is_shutdown = output_.then == SendOp::Then::shutdown;
+  if (is_shutdown && (error == 0 || may_ignore(error))) return complete_shutdown();
+  complete_send(sends_.front(), error);
+  if (error != 0 && error != ECANCELED) fail_sends(error);
+}
+
+// A peer that has answered and closed does not need our end any more: when all data was sent before, it is no failure
+// that the close_notify cannot be sent. What the connection ended with is reported by the receive.
+bool Stream::may_ignore(int error) const noexcept {
+  const bool is_gone = error == EPIPE || error == ECONNRESET || error == ENOTCONN;
+  return has_ended_ && is_gone && recv_error_ == 0;
+}
+
+void Stream::complete_shutdown() noexcept {
+  if (sends_.empty()) return;  // it was cancelled
+  complete_send(sends_.front(), 0);
+  send_is_shut_down_ = true;
+  fail_sends(EPIPE);  // those that were started after it
 }
 
 void Stream::complete_send(SendOp& op, int error) noexcept {

@@ -105,6 +105,8 @@ class Stream final : public Layer {
   void output_is_complete() noexcept;
   bool send_control(SendOp& op) noexcept;
   void control_is_complete() noexcept;
+  [[nodiscard]] bool may_ignore(int error) const noexcept;
+  void complete_shutdown() noexcept;
   void discard_received() noexcept;
   void interrupt_receive() noexcept;
   void complete_send(SendOp& op, int error) noexcept;
@@ -129,6 +131,7 @@ class Stream final : public Layer {
   bool recv_is_cancelled_ = false;
   bool peer_has_ended_ = false;
   bool input_ended_ = false;
+  bool has_ended_ = false;  // the close_notify is written
   bool send_is_shut_down_ = false;
   bool is_closed_ = false;
 };

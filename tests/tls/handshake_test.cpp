@@ -412,3 +412,17 @@ TEST(TlsHandshake, that_is_interrupted_returns_its_buffers) {
     EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
   });
 }
+
+// A server that has answered and closed has no use for the client's end.
+TEST(TlsStream, shutdown_after_the_peer_has_closed_is_no_failure) {
+  run([&]() -> Task<> {
+    Attempt attempt(test_tls().client_context, test_tls().server_context);
+    co_await attempt.run_and_talk();
+    co_await attempt.server->send("answer");
+    attempt.server->close();
+    EXPECT_EQ(co_await outcome(attempt.client->shutdown_send()), "done");
+    EXPECT_EQ((co_await attempt.client->recv()).text(), "answer");
+    EXPECT_TRUE((co_await attempt.client->recv()).empty());
+    EXPECT_EQ(co_await outcome(attempt.client->send("x")), "disconnected");
+  });
+}
