@@ -231,7 +231,7 @@ void Socket::shutdown_send() {
     engine_->shut_down();
     flush();
   }
-  socket_.shutdown_send();
+  if (engine_->is_server()) socket_.shutdown_send();
 }
 
 Socket::Unwrapped Socket::unwrap() {

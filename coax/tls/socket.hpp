@@ -59,7 +59,7 @@ class Socket {
   // Sends at least one byte, and at most one record (16 KiB). Returns: the count. A non-blocking socket may keep a part
   // of the record, which the next call sends first.
   std::size_t send_some(BytesView bytes);
-  // Sends the close_notify and half-closes the connection: the peer reads the end, and may still send.
+  // Sends the close_notify; a server then half-closes the connection. The peer reads the end, and may still send.
   void shutdown_send();
   // Ends TLS, and waits for the peer's close_notify. Returns: the connection, for what follows in plain text.
   // Throws: Error(protocol) when bytes that the peer sent over TLS are unread.

@@ -414,7 +414,10 @@ bool Stream::send_control(SendOp& op) noexcept {
   }
   if (!send_output()) return false;
   is_control_below_ = true;
-  if (!start_below({}, op.then)) return false;
+  // A client leaves the connection open: servers such as nginx take its half-close for a client that has gone, and do
+  // not end TLS after their answer.
+  const bool is_half_close = op.then == SendOp::Then::shutdown && engine_->is_server();
+  if (!start_below({}, is_half_close ? SendOp::Then::shutdown : SendOp::Then::flush)) return false;
   output_is_complete();
   return true;
 }
@@ -423,7 +426,7 @@ void Stream::control_is_complete() noexcept {
   is_control_below_ = false;
   if (sends_.empty()) return;  // closed in between
   const int error = output_.error;
-  const bool is_shutdown = output_.then == SendOp::Then::shutdown;
+  const bool is_shutdown = sends_.front().then == SendOp::Then::shutdown;
   if (is_shutdown && (error == 0 || may_ignore(error))) return complete_shutdown();
   complete_send(sends_.front(), error);
   if (error != 0 && error != ECANCELED) fail_sends(error);

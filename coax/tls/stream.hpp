@@ -22,8 +22,8 @@ class Engine;
 
 // The contract of streams, with these details:
 //   End. recv() is empty after the peer's close_notify only. A connection that ends without one: Error(truncated).
-//   shutdown_send() sends the close_notify, then half-closes the stream below. The peer may still send, of TLS 1.2,
-// too.
+//   shutdown_send() sends the close_notify; a server then half-closes the stream below. The peer may still send, also
+//   with TLS 1.2.
 //   close() sends the close_notify if it can be sent without waiting.
 //   send() completes when its last bytes are encrypted and handed over; flush() waits until the kernel has them.
 //   An idle stream holds no buffers for records.
