@@ -101,6 +101,11 @@ Engine::Engine(const ClientContext& context, std::string_view server, std::strin
       resume_as_(resume_as),
       handshake_limit_(milliseconds(context.options().handshake_limit)) {
   if (host_.ends_with('.')) host_.pop_back();  // "a.example." is the absolute form of "a.example" (RFC 6066, section 3)
+  const Trust::Kind trust = client_->options.trust.kind();
+  const bool is_checked = trust != Trust::Kind::pinned && trust != Trust::Kind::insecure_anyone;
+  if (host_.starts_with('.') || (host_.empty() && is_checked)) {
+    throw Error(ErrorKind::address, "begin TLS with", server, "a certificate is verified for a name: give one");
+  }
   attach(client_->context.get());
   SSL_set_connect_state(ssl_.get());
   if (!host_.empty() && !is_address(host_)) SSL_set_tlsext_host_name(ssl_.get(), host_.c_str());

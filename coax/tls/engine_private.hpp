@@ -37,7 +37,7 @@ class Engine {
   [[nodiscard]] BytesView input() const noexcept { return input_; }
 
   // Where the records to be sent are written. A write() needs record_bytes_max of room.
-  static constexpr std::size_t record_bytes_max = 17 * 1024;
+  static constexpr std::size_t record_bytes_max = 18 * 1024;
   static constexpr std::size_t plaintext_bytes_max = 16 * 1024;  // of one record
   void set_output(std::span<char> room) noexcept { room_ = room, used_ = 0; }
   [[nodiscard]] std::span<char> room() const noexcept { return room_.subspan(used_); }

@@ -115,6 +115,7 @@ int Engine::verify(X509_STORE_CTX* store, void*) noexcept {
           X509_STORE_CTX_set_error(store, X509_V_OK);
           return 1;
         }
+        engine.failure_kind_ = ErrorKind::certificate;
         engine.failure_ =
             "its certificate is not the pinned one: its SHA-256 is " + describe(X509_STORE_CTX_get0_cert(store)).sha256;
         X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
