@@ -71,24 +71,24 @@ class GoodClient:
 class Crypto:
     """AES-128-GCM of libcrypto, which Python's ssl does not offer."""
 
-    library = ctypes.CDLL(ctypes.util.find_library("crypto"))
-    library.EVP_CIPHER_CTX_new.restype = library.EVP_aes_128_gcm.restype = ctypes.c_void_p
+    crypto = ctypes.CDLL(ctypes.util.find_library("crypto"))
+    crypto.EVP_CIPHER_CTX_new.restype = crypto.EVP_aes_128_gcm.restype = ctypes.c_void_p
 
     @classmethod
     def seal(cls, key: bytes, nonce: bytes, head: bytes, plain: bytes) -> bytes:
-        cipher = ctypes.c_void_p(cls.library.EVP_CIPHER_CTX_new())
+        cipher = ctypes.c_void_p(cls.crypto.EVP_CIPHER_CTX_new())
         out = ctypes.create_string_buffer(len(plain) + 16)
         tag = ctypes.create_string_buffer(16)
         size = ctypes.c_int()
-        kind = ctypes.c_void_p(cls.library.EVP_aes_128_gcm())
+        kind = ctypes.c_void_p(cls.crypto.EVP_aes_128_gcm())
         try:
-            assert cls.library.EVP_EncryptInit_ex(cipher, kind, None, key, nonce) == 1
-            assert cls.library.EVP_EncryptUpdate(cipher, None, ctypes.byref(size), head, len(head)) == 1
-            assert cls.library.EVP_EncryptUpdate(cipher, out, ctypes.byref(size), plain, len(plain)) == 1
-            assert cls.library.EVP_EncryptFinal_ex(cipher, None, ctypes.byref(size)) == 1
-            assert cls.library.EVP_CIPHER_CTX_ctrl(cipher, 0x10, 16, tag) == 1
+            assert cls.crypto.EVP_EncryptInit_ex(cipher, kind, None, key, nonce) == 1
+            assert cls.crypto.EVP_EncryptUpdate(cipher, None, ctypes.byref(size), head, len(head)) == 1
+            assert cls.crypto.EVP_EncryptUpdate(cipher, out, ctypes.byref(size), plain, len(plain)) == 1
+            assert cls.crypto.EVP_EncryptFinal_ex(cipher, None, ctypes.byref(size)) == 1
+            assert cls.crypto.EVP_CIPHER_CTX_ctrl(cipher, 0x10, 16, tag) == 1
         finally:
-            cls.library.EVP_CIPHER_CTX_free(cipher)
+            cls.crypto.EVP_CIPHER_CTX_free(cipher)
         return out.raw[:len(plain)] + tag.raw
 
 
