@@ -14,9 +14,9 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 
+from http_proxy_test import example
 from support import LOCALHOST, WAIT_S, Program
 
 EXAMPLES = pathlib.Path(os.environ["COAX_EXAMPLES"])
@@ -121,25 +121,11 @@ def of_client(name: str, issuer: Files | None = None, days: tuple[float, float] 
 
 # --- the examples ---
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind((LOCALHOST, 0))
-        return free.getsockname()[1]
-
-
 @contextlib.contextmanager
 def serving(name: str, files: Files | None = None, *words: str) -> Iterator[tuple[int, Program]]:
     """An example server, once it accepts connections. At the end it must still run, and end by SIGTERM with 0."""
     files = files or leaf()
-    port = free_port()
-    with Program(str(EXAMPLES / name), str(port), files.certificate, files.key, *words) as program:
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            try:
-                socket.create_connection((LOCALHOST, port)).close()
-                break
-            except ConnectionRefusedError:
-                assert program.process.poll() is None, program.log.wait_for_end()
+    with example(name, files.certificate, files.key, *words) as (port, program):
         yield port, program
         assert program.process.poll() is None, program.log.wait_for_end()
         program.process.terminate()
