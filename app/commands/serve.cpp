@@ -138,21 +138,19 @@ std::string_view scheme_of(const Door& door, const Address& at) {
   return door.is_tls ? "tls" : "tcp";
 }
 
-std::shared_ptr<tls::ServerContext> tls_context(const HubOptions& options, std::vector<std::string> alpn) {
-  tls::ServerOptions tls{.alpn = std::move(alpn)};
+// --tls auto issues another certificate if there is none, or it expires soon.
+tls::Identity tls_identity(const HubOptions& options) {
   if (options.tls == "auto") {
     const bool is_private = std::ranges::all_of(options.hosts, [](const std::string& host) {
       const auto address = Endpoint::from_ip(host, 0);
       return host == "localhost" || (address && address->is_loopback());
     });
-    tls.identities.push_back(own_identity(is_private, options.web_hosts));
-  } else {
-    const std::size_t comma = options.tls.find(',');
-    tls.identities.push_back({.certificate_file = options.tls.substr(0, comma),
-                              .key_file = options.tls.substr(comma + 1),
-                              .passphrase = read_passphrase(options.tls_passphrase_file)});
+    return own_identity(is_private, options.web_hosts);
   }
-  return std::make_shared<tls::ServerContext>(std::move(tls));
+  const std::size_t comma = options.tls.find(',');
+  return {.certificate_file = options.tls.substr(0, comma),
+          .key_file = options.tls.substr(comma + 1),
+          .passphrase = read_passphrase(options.tls_passphrase_file)};
 }
 
 class Hub {
@@ -201,8 +199,10 @@ Task<> Hub::serve_all() {
   fit_to_descriptors(options_.connections, options_.hosts.size() * doors_.size() + options_.paths.size());
   guard_ = std::make_shared<Guard>(options_.connections);
   if (!options_.tls.empty()) {
-    tls_ = tls_context(options_, {});
-    tls_web_ = tls_context(options_, {"http/1.1"});
+    const tls::Identity identity = tls_identity(options_);
+    tls_ = std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}});
+    tls_web_ =
+        std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}, .alpn = {"http/1.1"}});
     for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
   }
   TaskGroup group;
@@ -220,12 +220,16 @@ Task<> Hub::keep_certificates_fresh() {
   for (TimePoint warned_at = Clock::now();;) {
     const bool is_asked = co_await race(wait_for_hangup(hangups), sleep(10s)) == 0;
     try {
-      const bool changed = is_asked || tls_->reload_if_changed();
-      if (is_asked) tls_->reload();
-      if (changed) tls_web_->reload();
+      const bool is_daily = Clock::now() - warned_at >= 24h;
+      if (is_daily && options_.tls == "auto") tls_identity(options_);
+      bool changed = false;
+      for (tls::ServerContext* const context : {tls_.get(), tls_web_.get()}) {
+        if (is_asked) context->reload();
+        changed = is_asked || context->reload_if_changed() || changed;
+      }
       if (changed) log::info("the certificates were read again");
       last_failure.clear();
-      if (!changed && Clock::now() - warned_at < 24h) continue;
+      if (!changed && !is_daily) continue;
       for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
       warned_at = Clock::now();
     } catch (const Error& error) {

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -60,18 +61,50 @@ void write_file(const std::string& path, std::string_view content, mode_t mode, 
 bool exists(const std::string& path) { return std::filesystem::exists(std::filesystem::status(path)); }
 
 std::string machine_name() {
+  constexpr std::size_t bytes_max = 46;  // a common name has 64 bytes at most (RFC 5280, appendix A.1)
   std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "this machine";
-  return name.data();
+  if (::gethostname(name.data(), name.size() - 1) != 0 || !is_utf8(std::string_view(name.data()))) return "this machine";
+  return std::string(first_characters(name.data(), bytes_max));
 }
 
-// Names as a part of a file name.
+// Names as a part of a file name; many of them with a checksum (FNV-1a) instead of the last ones.
 std::string file_name_for(const std::vector<std::string>& names) {
+  constexpr std::size_t bytes_max = 80;
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : "+") + name;
+  std::uint64_t checksum = 0xcbf29ce484222325;
+  for (const char c : text) checksum = (checksum ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   std::ranges::replace_if(text, [](char c) { return c == '/' || c == '*' || c == ':'; }, '_');
-  return text.substr(0, 100);
+  if (text.size() <= bytes_max) return text;
+  return fmt::format("{}-{:016x}", first_characters(text, bytes_max), checksum);
 }
+
+// Of several processes one makes an authority or a certificate, and the others wait and use it.
+class Lock {
+ public:
+  explicit Lock(const std::string& directory) {
+    const std::string path = directory + "/lock";
+    file_ = FileDescriptor(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!file_) throw Error(errno, "open", path);
+    while (::flock(file_.native(), LOCK_EX) != 0) {
+      if (errno != EINTR) throw Error(errno, "lock", path);
+    }
+  }
+
+ private:
+  FileDescriptor file_;
+};
+
+bool has_exactly(const tls::Certificate& certificate, const std::vector<std::string>& names) {
+  return certificate.names.size() + certificate.addresses.size() == names.size() &&
+         std::ranges::all_of(names, [&](std::string name) {
+           if (name.starts_with("*.")) name.replace(0, 1, "any");
+           return certificate.is_for(name);
+         });
+}
+
+// Throws: Error, with the names of the files, when one cannot be read, or they do not belong together.
+void check_pair(const tls::Identity& identity) { tls::ServerContext({.identities = {identity}}); }
 
 }  // namespace
 
@@ -95,14 +128,19 @@ OwnAuthority OwnAuthority::open() {
   authority.directory_ = data_directory();
   authority.certificate_file_ = authority.directory_ + "/authority.pem";
   const std::string key_file = authority.directory_ + "/authority.key";
-  if (exists(authority.certificate_file_) || exists(key_file)) {
-    authority.issued_ = {.certificate = read_file(authority.certificate_file_), .key = read_file(key_file)};
-    return authority;
-  }
   std::error_code failure;
   std::filesystem::create_directories(authority.directory_, failure);
   if (failure) throw Error(failure.value(), "make the directory", authority.directory_);
   ::chmod(authority.directory_.c_str(), 0700);
+  const Lock lock(authority.directory_);
+  if (exists(authority.certificate_file_) || exists(key_file)) {
+    for (const std::string& file : {authority.certificate_file_, key_file}) {
+      if (!exists(file)) throw Error(ENOENT, "read", file, "remove the other file of the authority to make a new one");
+    }
+    check_pair({.certificate_file = authority.certificate_file_, .key_file = key_file});
+    authority.issued_ = {.certificate = read_file(authority.certificate_file_), .key = read_file(key_file)};
+    return authority;
+  }
   authority.issued_ = tls::make_authority({.common_name = "Coax authority of " + machine_name()});
   write_identity(authority.issued_, authority.certificate_file_, key_file, false);
   authority.is_new_ = true;
@@ -113,11 +151,14 @@ tls::Identity OwnAuthority::identity_for(const std::vector<std::string>& names) 
   const std::string base = directory_ + "/" + file_name_for(names);
   tls::Identity identity{.certificate_file = base + ".pem", .key_file = base + ".key"};
   const auto now = std::chrono::system_clock::now();
+  const Lock lock(directory_);
   try {
     const tls::Certificate present = tls::read_certificates(identity.certificate_file).front();
     const tls::Certificate own = tls::read_certificates(certificate_file_).front();
-    if (present.not_after > now + std::chrono::days(30) && present.issuer == own.subject &&
-        present.not_before >= own.not_before - std::chrono::hours(1) && exists(identity.key_file)) {
+    const bool is_last = present.not_after >= own.not_after;  // a new one would not be valid for longer
+    if ((is_last || present.not_after > now + std::chrono::days(30)) && present.is_signed_by(own) &&
+        has_exactly(present, names)) {
+      check_pair(identity);
       return identity;
     }
   } catch (const Error&) {  // there is none yet, or it is of no use

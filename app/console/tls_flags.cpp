@@ -63,13 +63,16 @@ std::vector<std::string> split_names(std::string_view text) {
   return names;
 }
 
-tls::Identity own_identity(bool only_this_machine, std::vector<std::string> more_names) {
+tls::Identity own_identity(bool only_this_machine, const std::vector<std::string>& more_names) {
   std::vector<std::string> names{"localhost", "127.0.0.1", "::1"};
+  const auto add = [&names](const std::string& name) {
+    if (!name.empty() && std::ranges::count(names, name) == 0) names.push_back(name);
+  };
   if (!only_this_machine) {
-    if (const std::string name = own_name(); !name.empty() && name != "localhost") names.push_back(name);
-    for (std::string& address : own_addresses()) names.push_back(std::move(address));
+    add(own_name());
+    std::ranges::for_each(own_addresses(), add);
   }
-  for (std::string& name : more_names) names.push_back(std::move(name));
+  std::ranges::for_each(more_names, add);
   return OwnAuthority::open().identity_for(names);
 }
 

@@ -46,7 +46,7 @@ class TlsFlags {
 
 // The identity of --tls auto: of the user's own authority, for the names and addresses of this machine. Its text says
 // once how to trust a new authority.
-tls::Identity own_identity(bool only_this_machine, std::vector<std::string> more_names = {});
+tls::Identity own_identity(bool only_this_machine, const std::vector<std::string>& more_names = {});
 // The first line of the file, without its end. Empty for an empty name. Throws: Error.
 std::string read_passphrase(const std::string& file);
 // "a,b" -> {"a", "b"}

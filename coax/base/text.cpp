@@ -158,6 +158,13 @@ std::string printable(BytesView bytes, std::size_t characters_max) {
   return out;
 }
 
+std::string_view first_characters(std::string_view utf8, std::size_t bytes_max) noexcept {
+  if (utf8.size() <= bytes_max) return utf8;
+  const auto is_continuation = [&](std::size_t at) { return (static_cast<unsigned char>(utf8[at]) & 0xC0U) == 0x80U; };
+  while (bytes_max != 0 && is_continuation(bytes_max)) --bytes_max;
+  return utf8.substr(0, bytes_max);
+}
+
 std::string_view trim(std::string_view text) noexcept {
   constexpr std::string_view space = " \t\r\n";
   const std::size_t first = text.find_first_not_of(space);

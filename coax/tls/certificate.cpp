@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <atomic>
 #include <ctime>
 
 #include "coax/base/error.hpp"
@@ -33,7 +34,7 @@ std::string text_of(const X509_NAME* name) {
 
 std::string common_name_of(const X509_NAME* name) {
   const int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-  if (at < 0) return {};
+  if (at < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0) return {};
   unsigned char* utf8 = nullptr;
   const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
   if (size < 0) return {};
@@ -104,7 +105,22 @@ std::string hex(std::string_view bytes) {
   return text;
 }
 
+X509Pointer parse(const std::string& der) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
+  return X509Pointer(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+}
+
 }  // namespace
+
+namespace {
+std::atomic<std::chrono::seconds> shift_of_clock{};
+}  // namespace
+
+std::chrono::sys_seconds wall_clock() noexcept {
+  return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + shift_of_clock.load();
+}
+
+void shift_wall_clock(std::chrono::seconds from_the_real_one) noexcept { shift_of_clock = from_the_real_one; }
 
 std::string openssl_reason() {
   const unsigned long first = ERR_get_error();
@@ -156,12 +172,25 @@ Certificate describe(X509* certificate) {
 }
 
 std::string Certificate::pem() const {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(der.data());
-  const X509Pointer certificate(d2i_X509(nullptr, &bytes, static_cast<long>(der.size())));
+  const X509Pointer certificate = parse(der);
   if (!certificate) return {};
   const BioPointer bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(bio.get(), certificate.get());
   return text_of(bio.get());
+}
+
+bool Certificate::is_for(const std::string& host) const {
+  const X509Pointer certificate = parse(der);
+  return certificate && matches(certificate.get(), host);
+}
+
+bool Certificate::is_signed_by(const Certificate& authority) const {
+  const X509Pointer certificate = parse(der);
+  const X509Pointer issuer = parse(authority.der);
+  const bool is_signed =
+      certificate && issuer && X509_verify(certificate.get(), X509_get0_pubkey(issuer.get())) == 1;
+  ERR_clear_error();
+  return is_signed;
 }
 
 std::string Certificate::names_text() const {

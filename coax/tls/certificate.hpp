@@ -19,7 +19,7 @@ struct Certificate {
 
   std::string subject;                 // "CN=localhost,O=Example" (RFC 4514)
   std::string issuer;                  // the same form
-  std::string common_name;             // of the subject; may be empty
+  std::string common_name;             // of the subject; empty when it has none, or several
   std::vector<std::string> names;      // the DNS names of the subjectAltName: "a.example", "*.example.org"
   std::vector<std::string> addresses;  // its IP addresses: "192.0.2.1", "2001:db8::1"
   std::string serial;                  // in hexadecimal
@@ -35,6 +35,10 @@ struct Certificate {
   [[nodiscard]] std::string pem() const;
   // The names and addresses in one list: "a.example, 192.0.2.1"; the common name when there are none.
   [[nodiscard]] std::string names_text() const;
+  // A client that asks for this DNS name or IP address accepts it (RFC 6125); common names do not count.
+  [[nodiscard]] bool is_for(const std::string& host) const;
+  // The signature is of this issuer's key. Neither dates nor purposes are checked.
+  [[nodiscard]] bool is_signed_by(const Certificate& authority) const;
 };
 
 // "expired 3 days ago (2026-11-24 10:00 UTC)", "expires in 5 days (...)", "is valid from ...".

@@ -118,7 +118,7 @@ std::string_view to_string(Version version) noexcept { return version == Version
 
 // --- clients ---
 
-void detail::ClientState::keep(const std::string& server, SessionPointer session) {
+void detail::ClientState::keep(const std::string& server, KeptSession session) {
   const std::scoped_lock lock(mutex_);
   if (const auto old = by_server_.find(server); old != by_server_.end()) {
     sessions_.erase(old->second);
@@ -131,19 +131,19 @@ void detail::ClientState::keep(const std::string& server, SessionPointer session
   sessions_.pop_back();
 }
 
-SessionPointer detail::ClientState::take(const std::string& server) {
+detail::KeptSession detail::ClientState::take(const std::string& server) {
   const std::scoped_lock lock(mutex_);
   const auto found = by_server_.find(server);
   if (found == by_server_.end()) return {};
-  SessionPointer& kept = found->second->second;
-  if (SSL_SESSION_get_protocol_version(kept.get()) != TLS1_3_VERSION) {
-    SSL_SESSION_up_ref(kept.get());
-    return SessionPointer(kept.get());
+  KeptSession& kept = found->second->second;
+  if (SSL_SESSION_get_protocol_version(kept.session.get()) != TLS1_3_VERSION) {
+    SSL_SESSION_up_ref(kept.session.get());
+    return {SessionPointer(kept.session.get()), kept.verified};
   }
-  SessionPointer session = std::move(kept);
+  KeptSession taken = std::move(kept);
   sessions_.erase(found->second);
   by_server_.erase(found);
-  return session;
+  return taken;
 }
 
 ClientContext::ClientContext(ClientOptions options) : state_(std::make_shared<detail::ClientState>()) {
@@ -225,9 +225,7 @@ namespace {
 
 int prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                    int encrypts) noexcept {
-  const int result = Engine::server_of(ssl).keys->prepare(name, iv, cipher, mac, encrypts != 0);
-  // Of TLS 1.3 clients use a ticket once (RFC 8446, appendix C.4), and need another one each time.
-  return result == 1 && encrypts == 0 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : result;
+  return Engine::server_of(ssl).keys->prepare(name, iv, cipher, mac, encrypts != 0);
 }
 
 int choose_identity(SSL* ssl, int*, void*) noexcept {
@@ -255,9 +253,11 @@ int choose_protocol(SSL* ssl, const unsigned char** out, unsigned char* size, co
 }
 
 int staple(SSL* ssl, void*) noexcept {
+  const X509* const sent = SSL_get_certificate(ssl);  // of several kinds of keys, the one that was chosen
   for (const auto& identity : Engine::server_of(ssl).identities) {
-    if (identity.context.get() != SSL_get_SSL_CTX(ssl) || identity.ocsp.empty()) continue;
+    if (identity.ocsp.empty() || X509_cmp(identity.certificate.get(), sent) != 0) continue;
     auto* const copy = static_cast<unsigned char*>(OPENSSL_memdup(identity.ocsp.data(), identity.ocsp.size()));
+    if (copy == nullptr) return SSL_TLSEXT_ERR_NOACK;
     SSL_set_tlsext_status_ocsp_resp(ssl, copy, static_cast<long>(identity.ocsp.size()));
     return SSL_TLSEXT_ERR_OK;
   }
@@ -299,6 +299,7 @@ ContextPointer make_server_context(const ServerOptions& options) {
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);  // tickets only: the state is with the client
   SSL_CTX_set_timeout(ctx, std::chrono::duration_cast<std::chrono::seconds>(2 * options.ticket_key_period).count());
   SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, prepare_ticket);
+  SSL_CTX_set_session_ticket_cb(ctx, Engine::date_ticket, Engine::accept_ticket, nullptr);
   SSL_CTX_set_num_tickets(ctx, 0);  // of TLS 1.3: Engine::write() sends them
   SSL_CTX_set_tlsext_servername_callback(ctx, choose_identity);
   if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, nullptr);
@@ -313,7 +314,8 @@ bool covers(X509* other, X509* first) {
     if (name.starts_with("*.")) name.replace(0, 1, "any");
     return matches(other, name);
   };
-  return !facts.names.empty() && std::ranges::all_of(facts.names, is_in_other);
+  const bool has_name = !facts.names.empty() || !facts.addresses.empty();
+  return has_name && std::ranges::all_of(facts.names, is_in_other) && std::ranges::all_of(facts.addresses, is_in_other);
 }
 
 // Changes when a file does, or when a link of that name gets another target.
@@ -402,7 +404,7 @@ std::vector<Certificate> ServerContext::certificates() const {
 std::vector<std::string> ServerContext::warnings() const {
   using std::chrono::days;
   std::vector<std::string> all;
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  const auto now = wall_clock();
   for (const Certificate& certificate : certificates()) {
     const std::string name = certificate.names_text();
     if (certificate.not_before > now) {

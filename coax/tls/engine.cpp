@@ -19,11 +19,27 @@ namespace {
 
 // A peer that sends nothing but these keeps a server busy. OpenSSL bounds empty records itself.
 constexpr int key_updates_max = 64;
+constexpr int unread_tickets_max = 32;
+// More than these of one connection are not kept.
 constexpr int tickets_max = 8;
+// A certificate may end, or be revoked, while sessions that rest on it are resumed again and again: after this time the
+// handshake is a full one, which verifies it.
+constexpr std::chrono::hours verification_age_max(12);
+// A ticket contains the client's certificate, and has at most 64 KB (RFC 8446, section 4.6.1).
+constexpr int certificate_in_ticket_bytes_max = 8 * 1024;
 
 constexpr int handshake_record = 22;
 constexpr unsigned char key_update_message = 24;
 constexpr unsigned char ticket_message = 4;
+
+// "[fe80::1%eth0]" -> "fe80::1": a certificate knows nothing of interfaces (RFC 6874).
+std::string verified_name(std::string_view server) {
+  if (server.starts_with('[') && server.ends_with(']')) server = server.substr(1, server.size() - 2);
+  if (const std::string address(server.substr(0, server.find('%'))); is_address(address)) return address;
+  std::string name = ascii_name(server);
+  if (name.ends_with('.')) name.pop_back();  // "a.example." is the absolute form of "a.example" (RFC 6066, section 3)
+  return name;
+}
 
 // Before each call that may fail. ERR_clear_error() visits all 16 entries of the queue, which is nearly always empty.
 void clear_errors() noexcept {
@@ -95,12 +111,31 @@ Engine::Engine(const ServerContext& context)
   SSL_set_accept_state(ssl_.get());
 }
 
+namespace {
+
+bool is_valid_now(const X509* certificate) noexcept {
+  std::time_t now = wall_clock().time_since_epoch().count();
+  return X509_cmp_time(X509_get0_notBefore(certificate), &now) < 0 &&
+         X509_cmp_time(X509_get0_notAfter(certificate), &now) > 0;
+}
+
+bool is_fresh(const detail::KeptSession& kept, bool is_checked) noexcept {
+  if (!kept.session) return false;
+  if (!is_checked) return true;
+  const X509* const certificate = SSL_SESSION_get0_peer(kept.session.get());
+  const auto age = wall_clock() - kept.verified;
+  return certificate != nullptr && is_valid_now(certificate) && age >= std::chrono::seconds(0) &&
+         age < verification_age_max;
+}
+
+}  // namespace
+
 Engine::Engine(const ClientContext& context, std::string_view server, std::string_view resume_as)
     : client_(context.state_),
-      host_(ascii_name(server)),
+      host_(verified_name(server)),
+      verified_(wall_clock()),
       resume_as_(resume_as),
       handshake_limit_(milliseconds(context.options().handshake_limit)) {
-  if (host_.ends_with('.')) host_.pop_back();  // "a.example." is the absolute form of "a.example" (RFC 6066, section 3)
   const Trust::Kind trust = client_->options.trust.kind();
   const bool is_checked = trust != Trust::Kind::pinned && trust != Trust::Kind::insecure_anyone;
   if (host_.starts_with('.') || (host_.empty() && is_checked)) {
@@ -109,8 +144,9 @@ Engine::Engine(const ClientContext& context, std::string_view server, std::strin
   attach(client_->context.get());
   SSL_set_connect_state(ssl_.get());
   if (!host_.empty() && !is_address(host_)) SSL_set_tlsext_host_name(ssl_.get(), host_.c_str());
-  if (const SessionPointer session = client_->take(resume_as_ + ' ' + host_)) {
-    SSL_set_session(ssl_.get(), session.get());
+  if (const detail::KeptSession kept = client_->take(resume_as_ + ' ' + host_); is_fresh(kept, is_checked)) {
+    SSL_set_session(ssl_.get(), kept.session.get());
+    verified_ = kept.verified;
   }
 }
 
@@ -126,12 +162,44 @@ const detail::ServerState& Engine::server_of(SSL* ssl) noexcept {
 int Engine::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
   const auto* const engine = static_cast<const Engine*>(SSL_get_app_data(ssl));
   if (engine == nullptr || !engine->client_ || SSL_SESSION_is_resumable(session) == 0) return 0;
+  if (engine->tickets_ > tickets_max) return 0;
+  const auto verified = SSL_session_reused(ssl) != 0 ? engine->verified_ : wall_clock();
+  SSL_SESSION_up_ref(session);
   try {
-    engine->client_->keep(engine->resume_as_ + ' ' + engine->host_, SessionPointer(session));
-    return 1;  // it is ours
-  } catch (...) {
-    return 0;
+    engine->client_->keep(engine->resume_as_ + ' ' + engine->host_, {SessionPointer(session), verified});
+  } catch (...) {  // out of memory; SessionPointer has released it
   }
+  return 0;
+}
+
+// The tickets of a server say when the client's certificate was verified; those of a resumed session say the same.
+int Engine::date_ticket(SSL* ssl, void*) noexcept {
+  SSL_SESSION* const session = SSL_get_session(ssl);
+  if (SSL_SESSION_get0_peer(session) == nullptr) return 1;
+  void* data = nullptr;
+  std::size_t size = 0;
+  if (SSL_SESSION_get0_ticket_appdata(session, &data, &size) == 1 && size != 0) return 1;
+  const std::int64_t seconds = wall_clock().time_since_epoch().count();
+  return SSL_SESSION_set1_ticket_appdata(session, &seconds, sizeof seconds);
+}
+
+SSL_TICKET_RETURN Engine::accept_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char*, std::size_t,
+                                        SSL_TICKET_STATUS status, void*) noexcept {
+  if (status == SSL_TICKET_EMPTY || status == SSL_TICKET_NO_DECRYPT) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (const X509* const client = SSL_SESSION_get0_peer(session)) {
+    void* data = nullptr;
+    std::size_t size = 0;
+    std::int64_t seconds = 0;
+    SSL_SESSION_get0_ticket_appdata(session, &data, &size);
+    if (size != sizeof seconds) return SSL_TICKET_RETURN_IGNORE_RENEW;
+    std::memcpy(&seconds, data, sizeof seconds);
+    const auto age = wall_clock().time_since_epoch() - std::chrono::seconds(seconds);
+    const bool is_fresh = age >= std::chrono::seconds(0) && age < verification_age_max;
+    if (!is_fresh || !is_valid_now(client)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  }
+  // Of TLS 1.3 clients use a ticket once (RFC 8446, appendix C.4), and need another one each time.
+  const bool renews = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
+  return renews ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }
 
 void Engine::observe(int is_sent, int, int content, const void* data, std::size_t size, SSL* ssl, void*) noexcept {
@@ -140,7 +208,16 @@ void Engine::observe(int is_sent, int, int content, const void* data, std::size_
   if (engine == nullptr) return;
   const unsigned char type = *static_cast<const unsigned char*>(data);
   if (type == key_update_message && ++engine->key_updates_ > key_updates_max) engine->is_flooded_ = true;
-  if (type == ticket_message && engine->client_ && ++engine->tickets_ > tickets_max) engine->is_flooded_ = true;
+  if (type == ticket_message && engine->client_) {
+    if (engine->tickets_ <= tickets_max) ++engine->tickets_;
+    if (++engine->unread_tickets_ > unread_tickets_max) engine->is_flooded_ = true;
+  }
+}
+
+void Engine::keep_out_of_tickets(X509* certificate) noexcept {
+  if (certificate == nullptr || i2d_X509(certificate, nullptr) <= certificate_in_ticket_bytes_max) return;
+  SSL_set_options(ssl_.get(), SSL_OP_NO_TICKET);
+  has_issued_tickets_ = true;
 }
 
 // --- steps ---
@@ -174,6 +251,7 @@ Engine::Status Engine::read(std::span<char> into, std::size_t& count) noexcept {
   const int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
   if (result == 1) {
     key_updates_ = 0;
+    unread_tickets_ = 0;
     return Status::done;
   }
   if (is_flooded_ && failure_.empty()) {

@@ -75,6 +75,9 @@ class Engine {
   // Callbacks of OpenSSL.
   static int verify(X509_STORE_CTX* store, void*) noexcept;
   static int keep_session(SSL* ssl, SSL_SESSION* session) noexcept;
+  static int date_ticket(SSL* ssl, void*) noexcept;
+  static SSL_TICKET_RETURN accept_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* name, std::size_t size,
+                                         SSL_TICKET_STATUS status, void*) noexcept;
   static void observe(int is_sent, int version, int content, const void* data, std::size_t size, SSL* ssl,
                       void*) noexcept;
   static const detail::ServerState& server_of(SSL* ssl) noexcept;
@@ -83,6 +86,7 @@ class Engine {
   void attach(SSL_CTX* context);
   Status status_of(int result) noexcept;
   void issue_tickets() noexcept;
+  void keep_out_of_tickets(X509* certificate) noexcept;  // if it is large
   void describe_failure(int result);
   void describe_verification(X509_STORE_CTX* store);
   [[nodiscard]] bool check_pin(X509_STORE_CTX* store) const;
@@ -97,11 +101,13 @@ class Engine {
   std::span<char> room_;
   std::size_t used_ = 0;
   std::string host_;       // of a client: what the certificate must be for
+  std::chrono::sys_seconds verified_;  // of a client: when the certificate of its session was
   std::string resume_as_;  // of a client
   std::string failure_;
   Milliseconds handshake_limit_;
   std::uint16_t key_updates_ = 0;  // since the last byte of data
-  std::uint8_t tickets_ = 0;
+  std::uint8_t tickets_ = 0;  // of a client: all; the first tickets_max are kept
+  std::uint8_t unread_tickets_ = 0;  // since the last byte of data
   ErrorKind failure_kind_ = ErrorKind::protocol;
   bool is_open_ = false;
   bool is_shut_down_ = false;

@@ -81,8 +81,6 @@ std::string span_text(std::chrono::seconds span) {
   return text(span / std::chrono::minutes(1), "minute");
 }
 
-Certificate::Time now() { return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()); }
-
 }  // namespace
 
 std::string validity_text(const Certificate& certificate, Certificate::Time now) {
@@ -122,6 +120,8 @@ int Engine::verify(X509_STORE_CTX* store, void*) noexcept {
         return 0;
       }
     }
+    if (engine.server_) engine.keep_out_of_tickets(X509_STORE_CTX_get0_cert(store));
+    X509_STORE_CTX_set_time(store, 0, wall_clock().time_since_epoch().count());
     int result = X509_verify_cert(store);
     if (result > 0 && engine.client_ && !engine.host_.empty() &&
         !matches(X509_STORE_CTX_get0_cert(store), engine.host_)) {
@@ -155,7 +155,7 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
                      : fmt::format("the certificate is for {}, you asked for {}", own.names_text(), printable(host_));
       return;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID: failure_ = fmt::format("{} {}", which, validity_text(wrong, now())); return;
+    case X509_V_ERR_CERT_NOT_YET_VALID: failure_ = fmt::format("{} {}", which, validity_text(wrong, wall_clock())); return;
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       failure_ =
           fmt::format("{} is self-signed; if it is the right one, trust it: its file as the CA file, or its SHA-256 {}",

@@ -11,6 +11,7 @@
 #include <ctime>
 
 #include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
 #include "coax/net/idna.hpp"
 #include "coax/tls/openssl_private.hpp"
 
@@ -58,10 +59,20 @@ Signer parse(const Issued& authority) {
   const BioPointer certificate(
       BIO_new_mem_buf(authority.certificate.data(), static_cast<int>(authority.certificate.size())));
   const BioPointer key(BIO_new_mem_buf(authority.key.data(), static_cast<int>(authority.key.size())));
-  Signer signer{.certificate = X509Pointer(PEM_read_bio_X509(certificate.get(), nullptr, nullptr, nullptr)),
-                .key = KeyPointer(PEM_read_bio_PrivateKey(key.get(), nullptr, nullptr, nullptr))};
-  if (!signer.certificate || !signer.key) fail("an authority that is not PEM");
-  if (X509_check_private_key(signer.certificate.get(), signer.key.get()) != 1) fail("an authority with another key");
+  const auto refuse_passphrase = [](char*, int, int, void*) { return -1; };  // never a prompt
+  ERR_clear_error();
+  Signer signer{.certificate = X509Pointer(PEM_read_bio_X509(certificate.get(), nullptr, refuse_passphrase, nullptr)),
+                .key = KeyPointer(PEM_read_bio_PrivateKey(key.get(), nullptr, refuse_passphrase, nullptr))};
+  const auto refuse = [](std::string_view reason) {
+    ERR_clear_error();
+    throw Error(ErrorKind::invalid, "issue a certificate with", "the authority", reason);
+  };
+  if (!signer.certificate) refuse("its certificate is not PEM (\"-----BEGIN CERTIFICATE-----\")");
+  if (!signer.key && authority.key.contains("ENCRYPTED")) refuse("its private key is encrypted");
+  if (!signer.key) refuse("its private key is not PEM (\"-----BEGIN PRIVATE KEY-----\")");
+  if (X509_check_private_key(signer.certificate.get(), signer.key.get()) != 1) {
+    refuse("its private key belongs to another certificate");
+  }
   return signer;
 }
 
@@ -75,6 +86,9 @@ void add_extension(X509* certificate, X509* issuer, int kind, const std::string&
 }
 
 void set_name(X509_NAME* name, const std::string& common_name) {
+  if (common_name.size() > ub_common_name) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", common_name, "a common name has at most 64 bytes");
+  }
   const auto* bytes = reinterpret_cast<const unsigned char*>(common_name.data());
   const int size = static_cast<int>(common_name.size());
   if (X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, bytes, size, -1, 0) != 1) fail(common_name);
@@ -82,7 +96,7 @@ void set_name(X509_NAME* name, const std::string& common_name) {
 
 void set_serial(X509* certificate) {
   std::array<unsigned char, 16> bytes{};
-  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) fail("a new serial number");
   bytes[0] &= 0x7F;  // it must be positive, with at most 20 bytes (RFC 5280, section 4.1.2.2)
   bytes[0] |= 0x40;
   BIGNUM* const number = BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr);
@@ -90,15 +104,28 @@ void set_serial(X509* certificate) {
   BN_free(number);
 }
 
+// `count` days and `seconds` from now.
+void set_time(ASN1_TIME* time, std::chrono::days count, long seconds) {
+  constexpr std::chrono::days most(2'900'000);  // the year 9999 is the last (RFC 5280, section 4.1.2.5)
+  const bool is_in_range = count > -most && count < most;
+  if (!is_in_range || X509_time_adj_ex(time, static_cast<int>(count.count()), seconds, nullptr) == nullptr) {
+    ERR_clear_error();
+    throw Error(ErrorKind::invalid, "issue a certificate for", fmt::format("{} days from now", count.count()),
+                "its dates must lie before the year 10000");
+  }
+}
+
 // Valid an hour earlier than now: clocks differ.
 X509Pointer begin(EVP_PKEY* key, const std::string& common_name, std::chrono::days begins_in,
                   std::chrono::days lifetime) {
+  if (lifetime < std::chrono::days(1)) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", common_name, "its lifetime is less than a day");
+  }
   X509Pointer certificate(X509_new());
   X509_set_version(certificate.get(), X509_VERSION_3);
   set_serial(certificate.get());
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_time_adj_ex(X509_getm_notBefore(certificate.get()), static_cast<int>(begins_in.count()), -3600, nullptr);
-  X509_time_adj_ex(X509_getm_notAfter(certificate.get()), static_cast<int>((begins_in + lifetime).count()), 0, nullptr);
+  set_time(X509_getm_notBefore(certificate.get()), begins_in, -3600);
+  set_time(X509_getm_notAfter(certificate.get()), begins_in + lifetime, 0);
   X509_set_pubkey(certificate.get(), key);
   set_name(X509_get_subject_name(certificate.get()), common_name);
   return certificate;
@@ -113,13 +140,15 @@ void sign(X509* certificate, EVP_PKEY* key) {
 // The form of the wire of a name, for subjectAltName.
 std::string alternative(const std::string& name) {
   if (is_address(name)) return "IP:" + name;
-  const std::string ascii = name.starts_with("*.") ? "*." + ascii_name(name.substr(2)) : ascii_name(name);
-  const bool is_name = !ascii.empty() && std::ranges::all_of(ascii, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '*';
+  const bool is_wildcard = name.starts_with("*.");
+  std::string ascii = ascii_name(is_wildcard ? name.substr(2) : name);
+  if (ascii.ends_with('.')) ascii.pop_back();  // clients ask without it
+  const bool has_empty_label = ascii.empty() || ascii.starts_with('.') || ascii.ends_with('.') || ascii.contains("..");
+  const bool is_name = !has_empty_label && std::ranges::all_of(ascii, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
   });
   if (!is_name) throw Error(ErrorKind::invalid, "issue a certificate for", name, "it is neither a name nor an address");
-  return "DNS:" + ascii;
+  return (is_wildcard ? "DNS:*." : "DNS:") + ascii;
 }
 
 std::string purposes(const IssueOptions& options) {
@@ -135,11 +164,14 @@ Issued issue_by(const Signer* signer, const IssueOptions& options) {
   for (const std::string& name : options.names) alternatives += (alternatives.empty() ? "" : ",") + alternative(name);
   const KeyPointer key = make_key(options.key);
   if (!key) fail("a new key");
-  std::string common_name = options.common_name.empty() ? options.names.front() : options.common_name;
-  if (common_name.size() > ub_common_name) common_name.resize(ub_common_name);
+  std::string common_name = options.common_name;
+  if (common_name.empty()) common_name = first_characters(options.names.front(), ub_common_name);
   const X509Pointer certificate = begin(key.get(), common_name, options.begins_in, options.lifetime);
   X509* const issuer = signer != nullptr ? signer->certificate.get() : certificate.get();
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer));
+  if (ASN1_TIME_compare(X509_get0_notAfter(certificate.get()), X509_get0_notAfter(issuer)) > 0) {
+    X509_set1_notAfter(certificate.get(), X509_get0_notAfter(issuer));
+  }
   const bool is_rsa = options.key == KeyKind::rsa_2048 || options.key == KeyKind::rsa_3072;
   add_extension(certificate.get(), issuer, NID_basic_constraints, "critical,CA:FALSE");
   add_extension(certificate.get(), issuer, NID_key_usage,

@@ -21,7 +21,7 @@ struct Issued {
 };
 
 struct AuthorityOptions {
-  std::string common_name = "Coax local authority";
+  std::string common_name = "Coax local authority";  // at most 64 bytes
   KeyKind key = KeyKind::ec_p256;
   std::chrono::days lifetime = std::chrono::days(3650);
 };
@@ -29,16 +29,18 @@ struct AuthorityOptions {
 struct IssueOptions {
   // DNS names, also "*.example.org", and IP addresses; the first becomes the common name. At least one for a server.
   std::vector<std::string> names;
-  std::string common_name = {};  // of a client's certificate, for instance a user name; empty: the first name
+  // Of a client's certificate, for instance a user name, of at most 64 bytes; empty: the first name.
+  std::string common_name = {};
   bool is_for_server = true;
   bool is_for_client = false;
   KeyKind key = KeyKind::ec_p256;
-  std::chrono::days lifetime = std::chrono::days(397);  // what browsers accept at most
+  // What browsers accept at most. It ends no later than the authority.
+  std::chrono::days lifetime = std::chrono::days(397);
   // Shifts both dates, for tests: an expired certificate.
   std::chrono::days begins_in = std::chrono::days(0);
 };
 
-// Throws: Error(invalid) for a malformed name or authority.
+// Throws: Error(invalid) for a malformed name or authority, or a lifetime below a day or beyond the year 9999.
 Issued make_authority(const AuthorityOptions& options = {});
 // Issues a certificate that is signed by the authority.
 Issued issue(const Issued& authority, const IssueOptions& options);

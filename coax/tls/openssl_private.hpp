@@ -35,6 +35,10 @@ using StorePointer = std::unique_ptr<X509_STORE, Release<X509_STORE_free>>;
 inline void release_bio(BIO* bio) noexcept { BIO_free(bio); }
 using BioPointer = std::unique_ptr<BIO, Release<release_bio>>;
 
+// The time by which certificates are valid. Tests shift it.
+std::chrono::sys_seconds wall_clock() noexcept;
+void shift_wall_clock(std::chrono::seconds from_the_real_one) noexcept;
+
 // The reason of OpenSSL's last error in words; the queue of errors is then empty.
 std::string openssl_reason();
 Certificate describe(X509* certificate);
@@ -81,20 +85,27 @@ class TicketKeys {
 
 namespace detail {
 
+struct KeptSession {
+  SessionPointer session;
+  std::chrono::sys_seconds verified;  // when its certificate was
+};
+
 struct ClientState {
   ClientOptions options;
   ContextPointer context;
   std::string pin;  // 32 bytes, of Trust::pinned()
 
   // The last session with each server, for resumption; of TLS 1.3 each is used once.
-  void keep(const std::string& server, SessionPointer session);
-  SessionPointer take(const std::string& server);
+  void keep(const std::string& server, KeptSession session);
+  KeptSession take(const std::string& server);
 
  private:
-  static constexpr std::size_t sessions_max = 1000;
+  // Each has some KB, with the server's certificate.
+  static constexpr std::size_t sessions_max = 256;
+  using Sessions = std::list<std::pair<std::string, KeptSession>>;
   std::mutex mutex_;
-  std::map<std::string, std::list<std::pair<std::string, SessionPointer>>::iterator, std::less<>> by_server_;
-  std::list<std::pair<std::string, SessionPointer>> sessions_;  // the newest first
+  std::map<std::string, Sessions::iterator, std::less<>> by_server_;
+  Sessions sessions_;  // the newest first
 };
 
 struct ServerState {

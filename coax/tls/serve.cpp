@@ -82,10 +82,16 @@ Task<> linger(coax::Stream& stream) {
   }
 }
 
+Task<> linger_a_second(coax::Stream& stream) {
+  try {
+    co_await timeout(1s, linger(stream));
+  } catch (const Error&) {  // it has gone, or sends without an end
+  }
+}
+
 // Not inlined: its frame would become part of the one that lives as long as the connection.
 [[gnu::noinline]] Task<bool> shake_hands(Connection& connection, const ServerContext& context, Handshakes& handshakes) {
   coax::Stream& below = connection.stream();
-  std::string reason;
   if (const Endpoint host = host_of(connection); handshakes.admit(host)) {
     const Handshakes::Turn turn(handshakes, host);
     Stream& stream = connection.add_layer<Stream>(context);
@@ -94,16 +100,12 @@ Task<> linger(coax::Stream& stream) {
       set_principal(connection, stream);
       co_return true;
     } catch (const Error& error) {
-      reason = error.what();
+      log::info("{}", error.what());
       if (error.kind() == ErrorKind::timed_out) connection.set_reason(CloseReason::timed_out);
     }
+    co_await linger_a_second(below);
   } else {
-    reason = fmt::format("TLS handshake with {}: too many handshakes at once", connection.peer_name());
-  }
-  log::info("{}", reason);
-  try {
-    co_await timeout(1s, linger(below));
-  } catch (const Error&) {  // it has gone, or sends without an end
+    log::info("TLS handshake with {}: too many handshakes at once", connection.peer_name());
   }
   co_return false;
 }

@@ -17,7 +17,7 @@ namespace coax::tls {
 
 // "No limit" is std::nullopt.
 struct HandshakeLimits {
-  // Connections that are in their handshake; one more is closed at once.
+  // Connections that are in their handshake, or end after it has failed; one more is closed at once.
   std::optional<std::size_t> at_once_max = 2'000;
   // From one IPv4 address or IPv6 /64. Loopback and Unix sockets are not counted.
   std::optional<std::size_t> per_host_max = 64;
@@ -25,7 +25,8 @@ struct HandshakeLimits {
 
 // A handler that makes the handshake on each connection and then calls `inner`, with the tls::Stream as
 // Connection::stream(). A verified client certificate becomes Connection::principal(), with the common name of its
-// subject. A failed handshake is logged and ends only its connection; a client that speaks HTTP gets a response 400.
+// subject, or the whole subject when it does not have one common name. Authorities that are trusted together must not
+// give the same name to different clients. A failed handshake is logged and ends only its connection; a client that speaks HTTP gets a response 400.
 Handler handler(std::shared_ptr<const ServerContext> context, Handler inner, const HandshakeLimits& limits = {});
 
 // Begins TLS on a connection that is open, as STARTTLS and similar commands do, and makes the handshake. The answer to

@@ -3,6 +3,7 @@
 #include "coax/tls/socket.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "coax/base/error.hpp"
@@ -28,7 +29,8 @@ class Socket::Call {
   explicit Call(Socket& socket, std::optional<Duration> limit = {}) : socket_(socket), timeout_(socket.timeout()) {
     socket_.engine_->set_output(output_of_thread());
     if (limit && (!timeout_ || *timeout_ > *limit)) socket_.set_timeout(limit);
-    if (socket_.timeout() && socket_.timeout() != Duration::zero()) end_ = Clock::now() + *socket_.timeout();
+    limit_ = socket_.timeout().value_or(Duration::zero());
+    if (limit_ != Duration::zero()) end_ = Clock::now() + limit_;
   }
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
@@ -45,11 +47,13 @@ class Socket::Call {
   void limit_next_wait() {
     if (end_) socket_.set_timeout(std::max<Duration>(*end_ - Clock::now(), std::chrono::nanoseconds(1)));
   }
-  std::optional<TimePoint> until;  // of receiving
+  [[nodiscard]] Duration limit() const noexcept { return limit_; }  // zero: none, or a non-blocking socket
+  std::optional<TimePoint> until;                                   // of receiving
 
  private:
   Socket& socket_;
   std::optional<Duration> timeout_;
+  Duration limit_{};
   std::optional<TimePoint> end_;
 };
 
@@ -60,11 +64,20 @@ Socket::Socket(coax::Socket socket, const ServerContext& context)
     : socket_(std::move(socket)), engine_(std::make_unique<Engine>(context)) {}
 
 Socket::Socket(Socket&&) noexcept = default;
-Socket& Socket::operator=(Socket&&) noexcept = default;
 
-Socket::~Socket() {
-  if (engine_) close();
+Socket& Socket::operator=(Socket&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  socket_ = std::move(other.socket_);
+  engine_ = std::move(other.engine_);
+  unsent_ = std::move(other.unsent_);
+  lent_ = std::move(other.lent_);
+  lent_bytes_ = std::exchange(other.lent_bytes_, 0);
+  peer_has_ended_ = other.peer_has_ended_;
+  return *this;
 }
+
+Socket::~Socket() { close(); }
 
 Socket Socket::connect_to(std::string_view where, const ClientContext& context, const SocketConnectOptions& options) {
   const auto target = parse_host_port(where);
@@ -78,6 +91,7 @@ void Socket::fail(const char* operation) const {
 }
 
 void Socket::require_open(const char* operation) const {
+  if (socket_.is_closed()) throw Error(EBADF, operation, socket_.peer_text());
   if (!engine_->is_open()) throw Error(ErrorKind::invalid, operation, socket_.peer_text(), "call handshake() first");
 }
 
@@ -110,10 +124,12 @@ void Socket::take_input(std::optional<TimePoint>& until, const char* operation) 
 void Socket::handshake() {
   if (engine_->is_open()) return;
   constexpr const char* operation = "TLS handshake with";
+  if (socket_.is_closed()) throw Error(EBADF, operation, socket_.peer_text());
   Call call(*this, engine_->handshake_limit());
   try {
     while (true) {
       const Engine::Status status = engine_->handshake();
+      call.limit_next_wait();
       if (status == Engine::Status::failed || status == Engine::Status::ended) {
         try {
           flush();                // the alert
@@ -128,7 +144,7 @@ void Socket::handshake() {
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     throw Error(ErrorKind::timed_out, operation, socket_.peer_text(),
-                "not complete after " + format_duration(*timeout()));
+                "not complete after " + format_duration(call.limit()));
   }
 }
 
@@ -142,7 +158,11 @@ std::size_t Socket::receive(std::span<char> into, std::optional<TimePoint>& unti
       case Engine::Status::done: return count;
       case Engine::Status::ended: peer_has_ended_ = true; break;
       case Engine::Status::wants_input:
-        flush();
+        try {
+          flush();
+        } catch (const Error& error) {  // both directions may be full: receiving must go on
+          if (error.kind() != ErrorKind::would_block) throw;
+        }
         take_input(until, "recv from");
         break;
       case Engine::Status::wants_output: flush(); break;
@@ -246,8 +266,15 @@ Socket::Unwrapped Socket::unwrap() {
     }
   }
   std::string early = engine_->input().string();
-  engine_.reset();
   return {.socket = std::move(socket_), .early = std::move(early)};
+}
+
+// A close with unread bytes is a reset, which may destroy what was sent before it.
+void Socket::discard_received() {
+  constexpr int chunks_max = 4;
+  for (int chunk = 0; chunk < chunks_max; ++chunk) {
+    if (!socket_.recv()) return;
+  }
 }
 
 void Socket::close() noexcept {
@@ -258,6 +285,7 @@ void Socket::close() noexcept {
       const Call call(*this);
       engine_->shut_down();
       flush();
+      if (!engine_->is_server()) discard_received();
     }
   } catch (...) {  // the peer does not read, or has gone
   }

@@ -22,8 +22,9 @@ namespace coax::tls {
 
 class Engine;
 
-// Time limits are those of the socket: of each call as a whole. A non-blocking socket throws Error(would_block); the
-// same call can then be made again.
+// Time limits are those of the socket: of each call as a whole. A non-blocking socket throws Error(would_block);
+// handshake(), recv() and send_some() can then be called again. send() cannot, since a part may have been sent: a
+// non-blocking program uses send_some().
 class Socket {
  public:
   // A client on a connected socket. `server_name`: the host name or IP address that the certificate must be for.
@@ -67,8 +68,11 @@ class Socket {
     coax::Socket socket;
     std::string early;  // plain text that arrived together with the end of TLS
   };
+  // Afterwards the TLS socket is closed; what was agreed is still known.
   Unwrapped unwrap();
-  // Sends the close_notify if it can be sent without waiting, and closes.
+  // Sends the close_notify if it can be sent without waiting, and closes. What a client has not received of the last
+  // bytes, such as session tickets, is discarded before; what arrives later makes the kernel reset the connection, and
+  // may so destroy what was sent: a client that needs certainty calls shutdown_send(), and then recv() until its end.
   void close() noexcept;
 
   void set_timeout(std::optional<Duration> timeout) { socket_.set_timeout(timeout); }
@@ -93,6 +97,7 @@ class Socket {
   std::size_t receive(std::span<char> into, std::optional<TimePoint>& until);
   void take_input(std::optional<TimePoint>& until, const char* operation);
   void flush();
+  void discard_received();
   void write(BytesView piece);
   void require_open(const char* operation) const;
   [[noreturn]] void fail(const char* operation) const;

@@ -158,10 +158,7 @@ bool Stream::start(RecvOp& op) noexcept {
 bool Stream::advance(RecvOp& op) noexcept {
   received_ = 0;
   while (!is_closed_ && !input_ended_ && !peer_has_ended_ && recv_error_ == 0) {
-    if (!engine_->is_open()) {
-      recv_error_ = ENOTCONN;
-      break;
-    }
+    if (!engine_->is_open()) return true;
     if (read(op)) return true;
     if (peer_has_ended_ || recv_error_ != 0) break;
     if (!receive_below()) return false;
@@ -245,6 +242,8 @@ void Stream::receive(RecvOp& op) noexcept {
     if (op.kind == Op::Kind::recv) op.lent() = {.buffer = nullptr, .data = lent_->data()};
   } else if (!input_ended_ && recv_error_ != 0) {
     op.result = -recv_error_;
+  } else if (!engine_->is_open()) {
+    op.result = -ENOTCONN;
   }
   if (!engine_->has_input()) below().return_lent();
 }

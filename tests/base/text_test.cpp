@@ -147,6 +147,15 @@ TEST(Printable, cuts_after_that_many_characters) {
   EXPECT_EQ(coax::printable("", 0), "");
 }
 
+TEST(FirstCharacters, are_whole) {
+  EXPECT_EQ(coax::first_characters("aé€", 9), "aé€");
+  EXPECT_EQ(coax::first_characters("aé€", 5), "aé");
+  EXPECT_EQ(coax::first_characters("aé€", 3), "aé");
+  EXPECT_EQ(coax::first_characters("aé€", 2), "a");
+  EXPECT_EQ(coax::first_characters("é", 1), "");
+  EXPECT_EQ(coax::first_characters("", 0), "");
+}
+
 TEST(Trim, drops_white_space_at_both_ends) {
   EXPECT_EQ(coax::trim(" \t\r\na b\n"), "a b");
   EXPECT_EQ(coax::trim(" \n"), "");

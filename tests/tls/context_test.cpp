@@ -116,8 +116,64 @@ TEST(TlsCertificate, says_what_it_is) {
 
 TEST(TlsIssue, malformed_names_are_refused) {
   Certificates files;
-  for (const char* name : {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x"}) {
+  for (const char* name : {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x", "*", "*.", ".a.example", "a..example", "a.*.b"}) {
     EXPECT_THROW(files.issue({.names = {name}}), Error) << name;
   }
   EXPECT_THROW(files.issue({.names = {}}), Error);
+  const std::string long_name(65, 'a');
+  EXPECT_EQ(error_of([&] {
+              files.issue({.names = {}, .common_name = long_name, .is_for_server = false, .is_for_client = true});
+            }),
+            "issue a certificate for " + long_name + ": a common name has at most 64 bytes");
+  EXPECT_THROW(Certificates({.common_name = long_name}), Error);
+}
+
+TEST(TlsIssue, names_are_written_as_clients_ask_for_them) {
+  Certificates files;
+  const std::string label(40, 'b');
+  const std::string longest = label + ".bücher-" + label + ".example";
+  const auto issued = [&](const std::string& name) {
+    return tls::read_certificates(files.issue({.names = {name}}).certificate_file).front();
+  };
+  EXPECT_EQ(issued("localhost.").names.front(), "localhost");
+  EXPECT_EQ(issued("*.bücher.example").names.front(), "*.xn--bcher-kva.example");
+  EXPECT_EQ(issued(longest).common_name, longest.substr(0, 64));
+  EXPECT_EQ(issued(std::string(31, 'a') + "." + std::string(31, 'a') + "ü.example").common_name,
+            std::string(31, 'a') + "." + std::string(31, 'a'))
+      << "not a part of a character";
+  EXPECT_TRUE(issued("localhost").is_for("LOCALHOST"));
+  EXPECT_FALSE(issued("localhost").is_for("127.0.0.1"));
+}
+
+TEST(TlsIssue, dates_are_possible_and_not_after_those_of_the_authority) {
+  using std::chrono::days;
+  const Certificates files({.lifetime = days(30)});
+  const tls::Certificate authority = tls::read_certificates(files.ca()).front();
+  Certificates others;
+  write_file(files.path("leaf"), tls::issue(files.authority(), {.names = {"localhost"}}).certificate);
+  const tls::Certificate leaf = tls::read_certificates(files.path("leaf")).front();
+  EXPECT_EQ(leaf.not_after, authority.not_after);
+  EXPECT_TRUE(leaf.is_signed_by(authority));
+  EXPECT_FALSE(leaf.is_signed_by(tls::read_certificates(others.ca()).front())) << "of the same name";
+  for (const days lifetime : {days(0), days(-1), days(3'000'000), days(2'000'000'000)}) {
+    EXPECT_THROW(others.issue({.names = {"localhost"}, .lifetime = lifetime}), Error) << lifetime.count();
+    EXPECT_THROW(Certificates({.lifetime = lifetime}), Error) << lifetime.count();
+  }
+}
+
+TEST(TlsIssue, authority_of_no_use_is_refused_without_a_prompt) {
+  const Certificates files;
+  const std::string prefix = "issue a certificate with the authority: ";
+  const auto error_with = [&](const std::string& certificate, const std::string& key) {
+    return error_of([&] { tls::issue({.certificate = certificate, .key = key}, {.names = {"localhost"}}); });
+  };
+  const auto& [certificate, key] = files.authority();
+  EXPECT_EQ(error_with("x", key), prefix + "its certificate is not PEM (\"-----BEGIN CERTIFICATE-----\")");
+  EXPECT_EQ(error_with(certificate, "x"), prefix + "its private key is not PEM (\"-----BEGIN PRIVATE KEY-----\")");
+  EXPECT_EQ(error_with(certificate, tls::make_authority().key), prefix + "its private key belongs to another certificate");
+  constexpr const char* encrypted =
+      "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
+      "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiKPBYnY6rWYAICCAAw\n"
+      "-----END ENCRYPTED PRIVATE KEY-----\n";
+  EXPECT_EQ(error_with(certificate, encrypted), prefix + "its private key is encrypted");
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "coax/stream/memory.hpp"
+#include "coax/tls/openssl_private.hpp"
 #include "coax/tls/serve.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/tls.hpp"
@@ -86,7 +87,75 @@ TEST(TlsNames, international_name_is_asked_for_in_ascii) {
   });
 }
 
+TEST(TlsNames, address_is_matched_without_brackets_and_without_its_interface) {
+  const TestTls& test = test_tls();
+  Certificates files;
+  const tls::ServerContext link(tls::ServerOptions{.identities = {files.issue({.names = {"fe80::1"}})}});
+  EXPECT_EQ(client_error(test.client_context, test.server_context, "[::1]"), "none");
+  EXPECT_EQ(client_error(client_trusting(Trust::only(files.ca())), link, "fe80::1%eth0"), "none");
+  EXPECT_EQ(client_error(client_trusting(Trust::only(files.ca())), link, "[fe80::1%eth0]"), "none");
+}
+
+TEST(TlsNames, client_that_verifies_needs_a_name) {
+  const auto error_for = [](const tls::ClientContext& context, std::string_view name) {
+    try {
+      const tls::Stream stream(memory_stream_pair().near, context, name);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::address);
+      return std::string(error.what());
+    }
+    return std::string("none");
+  };
+  const tls::ClientContext& checks = test_tls().client_context;
+  EXPECT_EQ(error_for(checks, ""), "begin TLS with: a certificate is verified for a name: give one");
+  EXPECT_EQ(error_for(checks, "."), "begin TLS with .: a certificate is verified for a name: give one");
+  EXPECT_EQ(error_for(checks, ".localhost"),
+            "begin TLS with .localhost: a certificate is verified for a name: give one");
+  EXPECT_EQ(error_for(client_trusting(Trust::insecure_anyone()), ""), "none");
+  EXPECT_EQ(error_for(client_trusting(Trust::pinned(std::string(64, 'a'))), ""), "none");
+}
+
 // --- trust ---
+
+TEST(TlsTrust, every_refusal_of_a_certificate_is_of_that_kind_on_both_sides) {
+  using std::chrono::days;
+  Certificates files;
+  Certificates others;
+  const tls::Identity good = files.issue({.names = {"localhost"}});
+  const struct {
+    const char* what;
+    tls::Identity identity;
+    Trust trust;
+    const char* name;
+  } rows[] = {
+      {"authority", good, Trust::only(others.ca()), "localhost"},
+      {"name", good, Trust::only(files.ca()), "example.org"},
+      {"pin", good, Trust::pinned(std::string(64, 'a')), "localhost"},
+      {"self-signed", files.write(tls::issue_self_signed({.names = {"localhost"}})), Trust::only(files.ca()),
+       "localhost"},
+      {"expired", files.issue({.names = {"localhost"}, .lifetime = days(1), .begins_in = days(-2)}),
+       Trust::only(files.ca()), "localhost"},
+      {"future", files.issue({.names = {"localhost"}, .begins_in = days(2)}), Trust::only(files.ca()), "localhost"},
+      {"purpose", files.issue({.names = {"localhost"}, .is_for_server = false, .is_for_client = true}),
+       Trust::only(files.ca()), "localhost"}};
+  for (const auto& row : rows) {
+    run([&]() -> Task<> {
+      Attempt attempt(client_trusting(row.trust), server_with(row.identity), row.name);
+      const auto expect_kind = [&](tls::Stream& stream) -> Task<> {
+        try {
+          co_await stream.handshake();
+          EXPECT_FALSE(&stream == attempt.client.get()) << row.what;
+          co_await stream.recv();
+          ADD_FAILURE() << row.what;
+        } catch (const Error& error) {
+          EXPECT_EQ(error.kind(), ErrorKind::certificate) << row.what << ": " << error.what();
+        }
+        stream.close();
+      };
+      co_await all(expect_kind(*attempt.client), expect_kind(*attempt.server));
+    });
+  }
+}
 
 TEST(TlsTrust, unknown_authority_is_refused_on_both_sides) {
   Certificates others;
@@ -331,6 +400,109 @@ TEST(TlsResumption, tickets_survive_a_reload_and_keep_the_clients_certificate) {
   });
 }
 
+namespace {
+
+struct ShiftedClock {
+  explicit ShiftedClock(std::chrono::seconds by) { tls::shift_wall_clock(by); }
+  ShiftedClock(const ShiftedClock&) = delete;
+  ShiftedClock& operator=(const ShiftedClock&) = delete;
+  ~ShiftedClock() { tls::shift_wall_clock(0s); }
+};
+
+bool resumes(const tls::ClientContext& client, const tls::ServerContext& server) {
+  bool is_resumed = false;
+  run([&]() -> Task<> {
+    Attempt attempt(client, server);
+    co_await attempt.run_and_talk();
+    is_resumed = attempt.server->is_resumed();
+  });
+  return is_resumed;
+}
+
+}  // namespace
+
+TEST(TlsResumption, certificate_of_the_server_is_verified_again_after_its_end_and_after_half_a_day) {
+  using std::chrono::days;
+  for (const tls::Version version : {tls::Version::tls12, tls::Version::tls13}) {
+    Certificates files;
+    const auto trusting = [&](Trust trust) {
+      return tls::ClientContext({.trust = std::move(trust), .version_max = version});
+    };
+    const tls::ServerContext lasting = server_with(files.issue({.names = {"localhost"}}));
+    const tls::ClientContext client = trusting(Trust::only(files.ca()));
+    const bool expected[] = {false, true, true, false, true};
+    for (int round = 0; round < 5; ++round) {
+      const ShiftedClock clock(5h * round);
+      EXPECT_EQ(resumes(client, lasting), expected[round]) << to_string(version) << " after " << 5 * round << " hours";
+    }
+
+    const tls::ServerContext ending =
+        server_with(files.issue({.names = {"localhost"}, .lifetime = days(1), .begins_in = days(-1)}));
+    const tls::ClientContext other = trusting(Trust::only(files.ca()));
+    const tls::ClientContext pinning = trusting(Trust::pinned(ending.certificates().front().sha256));
+    {
+      const ShiftedClock clock(-30min);
+      for (const bool is_second : {false, true}) {
+        EXPECT_EQ(resumes(other, ending), is_second);
+        EXPECT_EQ(resumes(pinning, ending), is_second);
+      }
+    }
+    const ShiftedClock clock(30min);
+    EXPECT_TRUE(client_error(other, ending).contains(" expired 30 minutes ago ")) << client_error(other, ending);
+    EXPECT_TRUE(resumes(pinning, ending)) << "dates do not count";
+  }
+}
+
+TEST(TlsResumption, certificate_of_the_client_is_verified_again_after_its_end_and_after_half_a_day) {
+  using std::chrono::days;
+  for (const tls::Version version : {tls::Version::tls12, tls::Version::tls13}) {
+    tls::IssueOptions options{.names = {}, .common_name = "alice", .is_for_server = false, .is_for_client = true};
+    const auto client_context = [&] {
+      return tls::ClientContext({.trust = Trust::pinned(test_tls().server_context.certificates().front().sha256),
+                                 .identity = test_tls().files.issue(options),
+                                 .version_max = version});
+    };
+    const tls::ServerContext server({.identities = {test_tls().server},
+                                     .client_certificate = tls::ClientCertificate::required,
+                                     .client_ca_file = test_tls().files.ca()});
+    const tls::ClientContext client = client_context();
+    const bool expected[] = {false, true, true, false, true};
+    for (int round = 0; round < 5; ++round) {
+      const ShiftedClock clock(5h * round);
+      EXPECT_EQ(resumes(client, server), expected[round]) << to_string(version) << " after " << 5 * round << " hours";
+    }
+
+    options.lifetime = days(1);
+    options.begins_in = days(-1);
+    const tls::ClientContext ending = client_context();
+    {
+      const ShiftedClock clock(-30min);
+      for (const bool is_second : {false, true}) EXPECT_EQ(resumes(ending, server), is_second);
+    }
+    const ShiftedClock clock(30min);
+    run([&]() -> Task<> {
+      Attempt attempt(ending, server);
+      const Sides sides = co_await attempt.run();
+      EXPECT_TRUE(sides.server.contains("expired 30 minutes ago")) << sides.server;
+    });
+  }
+}
+
+TEST(TlsClientCertificate, large_one_is_not_put_into_tickets) {
+  std::vector<std::string> names;
+  for (int number = 0; number < 6'000; ++number) names.push_back("host-" + std::to_string(number) + ".example");
+  const tls::Identity large =
+      test_tls().files.issue({.names = names, .common_name = "large", .is_for_server = false, .is_for_client = true});
+  for (const tls::Version version : {tls::Version::tls12, tls::Version::tls13}) {
+    const tls::ClientContext client(
+        {.trust = Trust::only(test_tls().files.ca()), .identity = large, .version_max = version});
+    const tls::ServerContext server({.identities = {test_tls().server},
+                                     .client_certificate = tls::ClientCertificate::required,
+                                     .client_ca_file = test_tls().files.ca()});
+    for (int round = 0; round < 2; ++round) EXPECT_FALSE(resumes(client, server)) << to_string(version);
+  }
+}
+
 // --- what is no handshake ---
 
 TEST(TlsHandshake, has_one_time_limit_in_all) {
@@ -358,7 +530,7 @@ TEST(TlsHandshake, calls_before_it_say_what_is_missing) {
     EXPECT_EQ(co_await text_of_error(attempt.client->recv()), "recv from memory: await handshake() first");
     EXPECT_EQ(co_await text_of_error(attempt.client->send("x")), "send to memory: await handshake() first");
     EXPECT_FALSE(attempt.client->queue("x"));
-    attempt.client->close();
+    co_await attempt.run_and_talk();  // nothing was broken by it
   });
 }
 

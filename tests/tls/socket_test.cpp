@@ -2,6 +2,7 @@
 #include "coax/tls/socket.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <future>
 #include <thread>
@@ -152,4 +153,76 @@ TEST(TlsSocket, handshake_has_one_time_limit) {
   const tls::ClientContext client({.trust = tls::Trust::only(test_tls().files.ca()), .handshake_limit = 20ms});
   tls::Socket socket(std::move(pair.near), client, "localhost");
   EXPECT_EQ(kind_thrown_by([&] { socket.handshake(); }), ErrorKind::timed_out);
+}
+
+TEST(TlsSocket, nonblocking_recv_goes_on_while_both_directions_are_full) {
+  const std::string sent = pattern(3'000'000);
+  Session session([&](tls::Socket& server) {
+    server.send(sent);  // before it receives anything
+    EXPECT_TRUE(server.recv_exactly(sent.size()) == sent);
+    server.shutdown_send();
+  });
+  tls::Socket& client = *session.client;
+  client.set_timeout(Duration::zero());
+  BytesView left = sent;
+  std::string received;
+  const auto would_block = [](const std::function<void()>& call) {
+    try {
+      call();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::would_block) throw;
+      return true;
+    }
+    return false;
+  };
+  while (left) {
+    const bool sends = !would_block([&] { left = left.from(client.send_some(left)); });
+    const bool receives = !would_block([&] { received += client.recv().text(); });
+    if (sends || receives) continue;
+    pollfd ready{.fd = client.native(), .events = POLLIN | POLLOUT, .revents = 0};
+    ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
+  }
+  client.set_timeout(60s);
+  client.send_some({});
+  received += client.recv_exactly(sent.size() - received.size());
+  EXPECT_TRUE(received == sent);
+  EXPECT_TRUE(client.recv().empty());
+}
+
+// A reset would destroy what the server has not received yet.
+TEST(TlsSocket, close_of_a_client_with_unread_bytes_loses_nothing_that_was_sent) {
+  const std::string sent = pattern(1'000'000);
+  std::promise<void> closed;
+  Session session([&](tls::Socket& server) {
+    server.send("unread, behind two tickets");
+    closed.get_future().wait();
+    EXPECT_TRUE(server.recv_exactly(100'000) == sent.substr(0, 100'000));
+    EXPECT_TRUE(server.recv().empty());
+  });
+  pollfd ready{.fd = session.client->native(), .events = POLLIN, .revents = 0};
+  ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
+  session.client->send(std::string_view(sent).substr(0, 100'000));
+  session.client->close();
+  closed.set_value();
+}
+
+TEST(TlsSocket, calls_after_unwrap_say_that_it_is_closed) {
+  Session session([](tls::Socket& server) { server.unwrap(); });
+  tls::Socket& client = *session.client;
+  client.unwrap();
+  EXPECT_THROW(client.recv(), Error);
+  EXPECT_THROW(client.send("x"), Error);
+  EXPECT_THROW(client.send_some("x"), Error);
+  EXPECT_THROW(client.shutdown_send(), Error);
+  EXPECT_THROW(client.unwrap(), Error);
+  EXPECT_EQ(client.version(), tls::Version::tls13);
+  EXPECT_EQ(client.pending(), 0U);
+  client.close();
+}
+
+TEST(TlsSocket, assignment_ends_the_connection_that_was_there) {
+  Session first([](tls::Socket& server) { EXPECT_TRUE(server.recv().empty()) << "its close_notify"; });
+  Session second([](tls::Socket& server) { EXPECT_EQ(server.recv().text(), "of the second"); });
+  *first.client = std::move(*second.client);
+  first.client->send("of the second");
 }
