@@ -186,9 +186,8 @@ bool Certificate::is_for(const std::string& host) const {
 
 bool Certificate::is_signed_by(const Certificate& authority) const {
   const X509Pointer certificate = parse(der);
-  const X509Pointer issuer = parse(authority.der);
-  const bool is_signed =
-      certificate && issuer && X509_verify(certificate.get(), X509_get0_pubkey(issuer.get())) == 1;
+  const X509Pointer signer = parse(authority.der);
+  const bool is_signed = certificate && signer && X509_verify(certificate.get(), X509_get0_pubkey(signer.get())) == 1;
   ERR_clear_error();
   return is_signed;
 }

@@ -223,11 +223,6 @@ int TicketKeys::prepare(unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* 
 
 namespace {
 
-int prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
-                   int encrypts) noexcept {
-  return Engine::server_of(ssl).keys->prepare(name, iv, cipher, mac, encrypts != 0);
-}
-
 int choose_identity(SSL* ssl, int*, void*) noexcept {
   const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
@@ -298,7 +293,7 @@ ContextPointer make_server_context(const ServerOptions& options) {
   set_session_context(ctx, options);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);  // tickets only: the state is with the client
   SSL_CTX_set_timeout(ctx, std::chrono::duration_cast<std::chrono::seconds>(2 * options.ticket_key_period).count());
-  SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, prepare_ticket);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, Engine::prepare_ticket);
   SSL_CTX_set_session_ticket_cb(ctx, Engine::date_ticket, Engine::accept_ticket, nullptr);
   SSL_CTX_set_num_tickets(ctx, 0);  // of TLS 1.3: Engine::write() sends them
   SSL_CTX_set_tlsext_servername_callback(ctx, choose_identity);

@@ -25,8 +25,10 @@ constexpr int tickets_max = 8;
 // A certificate may end, or be revoked, while sessions that rest on it are resumed again and again: after this time the
 // handshake is a full one, which verifies it.
 constexpr std::chrono::hours verification_age_max(12);
-// A ticket contains the client's certificate, and has at most 64 KB (RFC 8446, section 4.6.1).
+// A ticket contains the client's certificate, and has less than 64 KB (RFC 5077, RFC 8446). In the middle of a
+// handshake of TLS 1.2 OpenSSL cannot do without one any more.
 constexpr int certificate_in_ticket_bytes_max = 8 * 1024;
+constexpr int certificate_with_tls12_bytes_max = 60 * 1024;
 
 constexpr int handshake_record = 22;
 constexpr unsigned char key_update_message = 24;
@@ -172,6 +174,13 @@ int Engine::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
   return 0;
 }
 
+int Engine::prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
+                           int encrypts) noexcept {
+  const auto& engine = *static_cast<const Engine*>(SSL_get_app_data(ssl));
+  if (encrypts != 0 && engine.has_large_certificate_) return 0;  // an empty ticket
+  return engine.server_->keys->prepare(name, iv, cipher, mac, encrypts != 0);
+}
+
 // The tickets of a server say when the client's certificate was verified; those of a resumed session say the same.
 int Engine::date_ticket(SSL* ssl, void*) noexcept {
   SSL_SESSION* const session = SSL_get_session(ssl);
@@ -214,10 +223,13 @@ void Engine::observe(int is_sent, int, int content, const void* data, std::size_
   }
 }
 
-void Engine::keep_out_of_tickets(X509* certificate) noexcept {
-  if (certificate == nullptr || i2d_X509(certificate, nullptr) <= certificate_in_ticket_bytes_max) return;
-  SSL_set_options(ssl_.get(), SSL_OP_NO_TICKET);
-  has_issued_tickets_ = true;
+bool Engine::fits_into_ticket(X509* certificate) {
+  const int bytes = certificate != nullptr ? i2d_X509(certificate, nullptr) : 0;
+  has_large_certificate_ = bytes > certificate_in_ticket_bytes_max;
+  if (bytes <= certificate_with_tls12_bytes_max || version() == Version::tls13) return true;
+  failure_kind_ = ErrorKind::certificate;
+  failure_ = "its certificate has more than 60 KB, which is too much for TLS 1.2";
+  return false;
 }
 
 // --- steps ---
@@ -275,6 +287,7 @@ void Engine::release_buffers() noexcept {
 void Engine::issue_tickets() noexcept {
   constexpr int tickets = 2;
   if (!server_ || std::exchange(has_issued_tickets_, true) || version() != Version::tls13) return;
+  if (has_large_certificate_) return;
   const int count = is_resumed() ? 1 : tickets;
   for (int issued = 0; issued < count; ++issued) SSL_new_session_ticket(ssl_.get());
 }

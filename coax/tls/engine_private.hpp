@@ -75,6 +75,8 @@ class Engine {
   // Callbacks of OpenSSL.
   static int verify(X509_STORE_CTX* store, void*) noexcept;
   static int keep_session(SSL* ssl, SSL_SESSION* session) noexcept;
+  static int prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
+                            int encrypts) noexcept;
   static int date_ticket(SSL* ssl, void*) noexcept;
   static SSL_TICKET_RETURN accept_ticket(SSL* ssl, SSL_SESSION* session, const unsigned char* name, std::size_t size,
                                          SSL_TICKET_STATUS status, void*) noexcept;
@@ -86,7 +88,7 @@ class Engine {
   void attach(SSL_CTX* context);
   Status status_of(int result) noexcept;
   void issue_tickets() noexcept;
-  void keep_out_of_tickets(X509* certificate) noexcept;  // if it is large
+  bool fits_into_ticket(X509* certificate);
   void describe_failure(int result);
   void describe_verification(X509_STORE_CTX* store);
   [[nodiscard]] bool check_pin(X509_STORE_CTX* store) const;
@@ -112,6 +114,7 @@ class Engine {
   bool is_open_ = false;
   bool is_shut_down_ = false;
   bool has_issued_tickets_ = false;
+  bool has_large_certificate_ = false;  // the client, too large for a ticket
   bool is_http_ = false;
   bool is_flooded_ = false;
 };

@@ -120,7 +120,10 @@ int Engine::verify(X509_STORE_CTX* store, void*) noexcept {
         return 0;
       }
     }
-    if (engine.server_) engine.keep_out_of_tickets(X509_STORE_CTX_get0_cert(store));
+    if (engine.server_ && !engine.fits_into_ticket(X509_STORE_CTX_get0_cert(store))) {
+      X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+      return 0;
+    }
     X509_STORE_CTX_set_time(store, 0, wall_clock().time_since_epoch().count());
     int result = X509_verify_cert(store);
     if (result > 0 && engine.client_ && !engine.host_.empty() &&
