@@ -328,8 +328,10 @@ void Loop::post(std::move_only_function<void()> function) {
   const std::scoped_lock lock(posted_mutex_);
   posted_.push_back(std::move(function));
   has_posted_.store(true, std::memory_order_release);
+  // In its own turn a loop looks for posted functions before it waits.
+  const bool is_in_turn = current_loop == this && is_running_;
   // Under the lock: once it is released, the function may run and end the loop.
-  if (posted_.size() == 1) backend_->wake();
+  if (posted_.size() == 1 && !is_in_turn) backend_->wake();
 }
 
 void Loop::run_posted() {
