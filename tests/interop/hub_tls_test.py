@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -179,6 +180,69 @@ class Certificates(TlsTest):
         hub = self.hub("--tls", "auto")
         shown = self.coax("cert", "show", f"localhost:{hub.port_of('tls')}").stdout.decode()
         self.assertIn("for         localhost, 127.0.0.1, ::1", shown)
+
+
+class OwnAuthority(TlsTest):
+    def fails(self, says: str, *words: str) -> None:
+        text = self.coax(*(words or ("cert", "a.example", "--out", str(self.folder))), code=1).stderr.decode()
+        self.assertIn(says, text)
+        self.assertEqual(text.count("\n"), 1, text)
+
+    def test_several_processes_make_one(self) -> None:
+        makers = [subprocess.Popen([support.coax(), "cert", f"{name}.example", "--out", str(self.folder)],
+                                   env={**os.environ, **self.extra}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                  for name in "abcdefgh"]
+        for maker in makers:
+            self.assertEqual((maker.communicate(timeout=WAIT_S)[1], maker.returncode), (b"", 0))
+        files = [str(self.folder / f"{name}.example.pem") for name in "abcdefgh"]
+        subprocess.run(["openssl", "verify", "-CAfile", self.authority, *files], check=True, capture_output=True)
+
+    def test_files_of_no_use_are_named(self) -> None:
+        self.certificate("localhost")
+        key = self.authority.with_suffix(".key")
+        content = key.read_bytes()
+        key.write_bytes((self.folder / "localhost.key").read_bytes())
+        self.fails(f"the key in {key} belongs to another certificate")
+        key.unlink()
+        self.fails(f"read {key}: No such file or directory; remove the other file of the authority to make a new one")
+        key.write_bytes(content)
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", self.folder / "locked", "-passout",
+                        "pass:secret"], check=True)
+        shutil.move(self.folder / "locked", key)
+        self.fails("its private key is encrypted")
+
+    def test_names_of_a_user_are_not_cut(self) -> None:
+        self.fails("a common name has at most 64 bytes", "cert", "--client", "a" * 65, "--out", str(self.folder))
+
+    def names_of(self, *flags: str) -> set[str]:
+        hub = Hub("--tls", "auto", *flags, extra=self.extra)
+        with hub, self.connect(hub.port_of("tls")) as member:
+            return {value for _, value in member.getpeercert()["subjectAltName"]}
+
+    def test_certificate_of_a_hub_has_the_names_of_this_start(self) -> None:
+        local = {"localhost", "127.0.0.1", "0:0:0:0:0:0:0:1"}
+        names = [f"{letter * 60}.example" for letter in "abcd"]
+        for each in ([], names[:2], names[1:], names[:2], names):
+            flags = ["--web-hosts", ",".join(each)] if each else []
+            with self.subTest(each):
+                self.assertEqual(self.names_of(*flags), local | set(each))
+
+    def test_new_authority_issues_a_new_certificate(self) -> None:
+        self.names_of()
+        for file in [self.authority, self.authority.with_suffix(".key")]:
+            file.unlink()
+        self.names_of()  # verified with the new one
+
+    def test_long_name_of_the_machine_is_cut(self) -> None:
+        enter = ["unshare", "--uts", "--map-root-user"]
+        if subprocess.run([*enter, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no namespace of one's own for the name of the machine")
+        command = f'hostname {"h" * 64} && exec "{support.coax()}" cert localhost --out "{self.folder}"'
+        done = subprocess.run([*enter, "sh", "-c", command], capture_output=True, timeout=WAIT_S, check=False,
+                              env={**os.environ, **self.extra})
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        shown = json.loads(self.coax("cert", "show", str(self.authority), "--json").stdout)
+        self.assertEqual(shown["subject"], "CN=Coax authority of " + "h" * 46)
 
 
 class ConnectAndListen(TlsTest):

@@ -209,6 +209,12 @@ class Servers(ClientTest):
                 port = server.output.wait_for("ACCEPT ").rpartition(":")[2]
                 self.assert_answered(run_client(f"{LOCALHOST}:{port}"), r"!revres ,olleH\x0A")
 
+    def test_many_tickets_are_no_attack(self) -> None:
+        with Program("openssl", "s_server", "-accept", f"{LOCALHOST}:0", "-cert", leaf().certificate, "-key",
+                     leaf().key, "-rev", "-tls1_3", "-num_tickets", "20", "-naccept", "1") as server:
+            port = server.output.wait_for("ACCEPT ").rpartition(":")[2]
+            self.assert_answered(run_client(f"{LOCALHOST}:{port}"), r"!revres ,olleH\x0A")
+
     def test_old_versions_and_suites_are_refused(self) -> None:
         self.assert_fails(self.ask(answer_over_tls(context_with(version=TLS11))), "alert protocol_version")
         for ciphers in ["AES128-SHA256", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256",

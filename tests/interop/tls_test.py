@@ -212,6 +212,20 @@ class OpenSsl(unittest.TestCase):
                 self.assert_served(s_client(port, version, "-sess_out", path))
                 self.assertIn(f"New, {name}", self.assert_served(s_client(other, version, "-sess_in", path)))
 
+    def test_short_records_are_sent_to_those_who_ask_for_them(self) -> None:
+        """max_fragment_length (RFC 6066)."""
+        data = bytes(range(65, 91)) * 400
+        with serving("tls_echo") as (port, _):
+            for length, version in itertools.product(["512", "1024", "2048", "4096"], ["-tls1_2", "-tls1_3"]):
+                with self.subTest(length, version=version), subprocess.Popen(
+                        ["openssl", "s_client", "-connect", f"{LOCALHOST}:{port}", "-quiet", version, "-maxfraglen",
+                         length], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+                    assert client.stdin and client.stdout
+                    client.stdin.write(data + b"\n")
+                    client.stdin.flush()
+                    self.assertEqual(client.stdout.read(len(data) + 1), data + b"\n")
+                    client.kill()
+
     def test_renegotiation_is_refused(self) -> None:
         with serving("tls_echo") as (port, _), \
                 Program("openssl", "s_client", "-connect", f"{LOCALHOST}:{port}", "-tls1_2", "-CAfile",
@@ -278,6 +292,13 @@ class ClientCertificates(unittest.TestCase):
                 client.sendall(b"hello")
                 self.assertEqual(client.recv(100), b"hello")
                 self.server.output.wait_for(rf"alice \x1B[31m {version.name} has connected")
+
+    def test_two_common_names_are_no_name(self) -> None:
+        files = issue(authority(), subject="/CN=alice/CN=admin", names="", purpose="clientAuth")
+        with connect(self.port, client_context(TLS13, files)) as client:
+            client.sendall(b"hello")
+            self.assertEqual(client.recv(100), b"hello")
+        self.server.output.wait_for("CN=admin,CN=alice has connected")
 
     def test_missing_one_is_refused(self) -> None:
         self.assertEqual(self.refusal(client_context(TLS13)), "TLSV13_ALERT_CERTIFICATE_REQUIRED")
