@@ -41,9 +41,13 @@ class Server {
   Task<> listen_on(const std::vector<Address>& addresses);
   Task<std::unique_ptr<Stream>> accept();
   Task<std::unique_ptr<Stream>> accept_secure();
+  Task<> accept_for_handshake();
+  Task<> run_handshakes();
+  Task<> shake_hands(std::unique_ptr<Stream> stream);
   Task<> accept_at(SocketListener& listener);
   void refuse_others() noexcept;
   Task<> serve();
+  Task<> serve_clients();
 
   RelayOptions options_;
   bool keep_open_;
@@ -52,6 +56,11 @@ class Server {
   Transcript transcript_;
   std::deque<SocketListener> listeners_;
   std::deque<std::unique_ptr<SocketStream>> accepted_;
+  TaskGroup* handshakes_ = nullptr;
+  std::size_t handshakes_under_way_ = 0;
+  Event handshake_ended_;
+  Event others_are_refused_;
+  std::deque<std::unique_ptr<Stream>> secured_;  // their handshakes are complete
   Event arrived_;
   bool is_exhausted_ = false;  // the last accept failed
   int code_ = done;
@@ -87,7 +96,18 @@ Task<> Server::listen_on(const std::vector<Address>& addresses) {
   }
 }
 
-Task<> Server::serve() {
+Task<> Server::serve() { co_await race(run_handshakes(), serve_clients()); }
+
+// Until it is cancelled.
+Task<> Server::run_handshakes() {
+  co_await task_group([this](TaskGroup& group) -> Task<> {
+    handshakes_ = &group;
+    Event never;
+    co_await never.wait();
+  });
+}
+
+Task<> Server::serve_clients() {
   do {
     std::unique_ptr<Stream> stream = co_await (tls_ ? accept_secure() : accept());
     if (!keep_open_) refuse_others();
@@ -97,16 +117,38 @@ Task<> Server::serve() {
   } while (keep_open_);
 }
 
-// The next client whose handshake succeeds.
+// The next client whose handshake succeeds; slow ones delay no other.
 Task<std::unique_ptr<Stream>> Server::accept_secure() {
-  while (true) {
-    auto stream = std::make_unique<tls::Stream>(co_await accept(), *tls_);
-    try {
-      co_await stream->handshake();
-      co_return stream;
-    } catch (const Error& error) {
-      complain("listen", error.what());
+  constexpr std::size_t handshakes_max = 64;
+  while (secured_.empty()) {
+    handshake_ended_.clear();
+    if (handshakes_under_way_ < handshakes_max) {
+      co_await race(accept_for_handshake(), handshake_ended_.wait());
+    } else {
+      co_await handshake_ended_.wait();
     }
+  }
+  auto stream = std::move(secured_.front());
+  secured_.pop_front();
+  co_return stream;
+}
+
+Task<> Server::accept_for_handshake() { handshakes_->spawn(shake_hands(co_await accept())); }
+
+Task<> Server::shake_hands(std::unique_ptr<Stream> stream) {
+  const struct Count {
+    Server& of;
+    explicit Count(Server& server) : of(server) { ++of.handshakes_under_way_; }
+    ~Count() {
+      --of.handshakes_under_way_;
+      of.handshake_ended_.set();
+    }
+  } count(*this);
+  auto secure = std::make_unique<tls::Stream>(std::move(stream), *tls_);
+  try {
+    if (co_await race(secure->handshake(), others_are_refused_.wait()) == 0) secured_.push_back(std::move(secure));
+  } catch (const Error& error) {
+    complain("listen", error.what());
   }
 }
 
@@ -146,6 +188,8 @@ void Server::refuse_others() noexcept {
   listeners_.clear();
   for (const auto& other : accepted_) other->abort();
   accepted_.clear();
+  others_are_refused_.set();
+  secured_.clear();
 }
 
 // UDP: the sender of the first datagram is the peer; with --keep-open the sender of the last.

@@ -265,6 +265,19 @@ class ConnectAndListen(TlsTest):
                 server.finish()
                 self.assertEqual((client.wait(), server.wait()), (0, 0))
 
+    def test_silent_clients_delay_no_other(self) -> None:
+        with Program(support.coax(), "listen", "--tls", "--keep-open", f"{LOCALHOST}:0", extra=self.extra) as server:
+            where = server.log.wait_for("listening on").rsplit(" ", 1)[1]
+            host, port = where.rsplit(":", 1)
+            silent = [self.enterContext(socket.create_connection((host, int(port)), WAIT_S)) for _ in range(3)]
+            self.coax("connect", "--tls", where, given=b"first\n")
+            server.output.wait_for("first")
+            silent[0].sendall(b"plain text, which ends this connection\n")
+            self.assertEqual(silent[0].recv(100), b"")
+            server.log.wait_for("it does not speak TLS")
+            self.coax("connect", "--tls", where, given=b"second\n")
+            server.output.wait_for("second")
+
     def test_truncated_answer_is_a_failure(self) -> None:
         cert, key = self.certificate("localhost")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
