@@ -201,8 +201,7 @@ Task<> Hub::serve_all() {
   if (!options_.tls.empty()) {
     const tls::Identity identity = tls_identity(options_);
     tls_ = std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}});
-    tls_web_ =
-        std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}, .alpn = {"http/1.1"}});
+    tls_web_ = std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}, .alpn = {"http/1.1"}});
     for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
   }
   TaskGroup group;

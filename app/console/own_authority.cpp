@@ -63,7 +63,8 @@ bool exists(const std::string& path) { return std::filesystem::exists(std::files
 std::string machine_name() {
   constexpr std::size_t bytes_max = 46;  // a common name has 64 bytes at most (RFC 5280, appendix A.1)
   std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0 || !is_utf8(std::string_view(name.data()))) return "this machine";
+  if (::gethostname(name.data(), name.size() - 1) != 0 || !is_utf8(std::string_view(name.data())))
+    return "this machine";
   return std::string(first_characters(name.data(), bytes_max));
 }
 

@@ -104,7 +104,6 @@ void Engine::attach(SSL_CTX* context) {
   }
   BIO_set_data(bio, this);
   SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_app_data(ssl_.get(), this);
 }
 
 Engine::Engine(const ServerContext& context)
@@ -133,22 +132,21 @@ bool is_fresh(const detail::KeptSession& kept, bool is_checked) noexcept {
 }  // namespace
 
 Engine::Engine(const ClientContext& context, std::string_view server, std::string_view resume_as)
-    : client_(context.state_),
-      host_(verified_name(server)),
-      verified_(wall_clock()),
-      resume_as_(resume_as),
+    : client_(std::make_unique<Client>(context.state_, verified_name(server), std::string(resume_as), wall_clock())),
       handshake_limit_(milliseconds(context.options().handshake_limit)) {
-  const Trust::Kind trust = client_->options.trust.kind();
+  const std::string& host = client_->host;
+  const Trust::Kind trust = client_->state->options.trust.kind();
   const bool is_checked = trust != Trust::Kind::pinned && trust != Trust::Kind::insecure_anyone;
-  if (host_.starts_with('.') || (host_.empty() && is_checked)) {
+  if (host.starts_with('.') || (host.empty() && is_checked)) {
     throw Error(ErrorKind::address, "begin TLS with", server, "a certificate is verified for a name: give one");
   }
-  attach(client_->context.get());
+  attach(client_->state->context.get());
   SSL_set_connect_state(ssl_.get());
-  if (!host_.empty() && !is_address(host_)) SSL_set_tlsext_host_name(ssl_.get(), host_.c_str());
-  if (const detail::KeptSession kept = client_->take(resume_as_ + ' ' + host_); is_fresh(kept, is_checked)) {
+  if (!host.empty() && !is_address(host)) SSL_set_tlsext_host_name(ssl_.get(), host.c_str());
+  client_->session += ' ' + host;
+  if (const detail::KeptSession kept = client_->state->take(client_->session); is_fresh(kept, is_checked)) {
     SSL_set_session(ssl_.get(), kept.session.get());
-    verified_ = kept.verified;
+    client_->verified = kept.verified;
   }
 }
 
@@ -157,18 +155,18 @@ Engine::~Engine() {
   if (is_open_ && failure_.empty()) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 }
 
-const detail::ServerState& Engine::server_of(SSL* ssl) noexcept {
-  return *static_cast<const Engine*>(SSL_get_app_data(ssl))->server_;
-}
+// Not by SSL_get_app_data(), which allocates.
+Engine& Engine::of(const SSL* ssl) noexcept { return *static_cast<Engine*>(BIO_get_data(SSL_get_rbio(ssl))); }
+
+const detail::ServerState& Engine::server_of(SSL* ssl) noexcept { return *of(ssl).server_; }
 
 int Engine::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
-  const auto* const engine = static_cast<const Engine*>(SSL_get_app_data(ssl));
-  if (engine == nullptr || !engine->client_ || SSL_SESSION_is_resumable(session) == 0) return 0;
-  if (engine->tickets_ > tickets_max) return 0;
-  const auto verified = SSL_session_reused(ssl) != 0 ? engine->verified_ : wall_clock();
+  const Engine& engine = of(ssl);
+  if (!engine.client_ || SSL_SESSION_is_resumable(session) == 0 || engine.tickets_ > tickets_max) return 0;
+  const auto verified = SSL_session_reused(ssl) != 0 ? engine.client_->verified : wall_clock();
   SSL_SESSION_up_ref(session);
   try {
-    engine->client_->keep(engine->resume_as_ + ' ' + engine->host_, {SessionPointer(session), verified});
+    engine.client_->state->keep(engine.client_->session, {SessionPointer(session), verified});
   } catch (...) {  // out of memory; SessionPointer has released it
   }
   return 0;
@@ -176,7 +174,7 @@ int Engine::keep_session(SSL* ssl, SSL_SESSION* session) noexcept {
 
 int Engine::prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
                            int encrypts) noexcept {
-  const auto& engine = *static_cast<const Engine*>(SSL_get_app_data(ssl));
+  const Engine& engine = of(ssl);
   if (encrypts != 0 && engine.has_large_certificate_) return 0;  // an empty ticket
   return engine.server_->keys->prepare(name, iv, cipher, mac, encrypts != 0);
 }
@@ -213,13 +211,12 @@ SSL_TICKET_RETURN Engine::accept_ticket(SSL* ssl, SSL_SESSION* session, const un
 
 void Engine::observe(int is_sent, int, int content, const void* data, std::size_t size, SSL* ssl, void*) noexcept {
   if (is_sent != 0 || content != handshake_record || size == 0) return;
-  auto* const engine = static_cast<Engine*>(SSL_get_app_data(ssl));
-  if (engine == nullptr) return;
+  Engine& engine = of(ssl);
   const unsigned char type = *static_cast<const unsigned char*>(data);
-  if (type == key_update_message && ++engine->key_updates_ > key_updates_max) engine->is_flooded_ = true;
-  if (type == ticket_message && engine->client_) {
-    if (engine->tickets_ <= tickets_max) ++engine->tickets_;
-    if (++engine->unread_tickets_ > unread_tickets_max) engine->is_flooded_ = true;
+  if (type == key_update_message && ++engine.key_updates_ > key_updates_max) engine.is_flooded_ = true;
+  if (type == ticket_message && engine.client_) {
+    if (engine.tickets_ <= tickets_max) ++engine.tickets_;
+    if (++engine.unread_tickets_ > unread_tickets_max) engine.is_flooded_ = true;
   }
 }
 
@@ -333,7 +330,7 @@ std::string Engine::alpn() const {
 }
 
 std::string Engine::server_name() const {
-  if (client_) return host_;
+  if (client_) return client_->host;
   const char* const name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
   return name != nullptr ? name : "";
 }

@@ -83,6 +83,7 @@ class Engine {
   static void observe(int is_sent, int version, int content, const void* data, std::size_t size, SSL* ssl,
                       void*) noexcept;
   static const detail::ServerState& server_of(SSL* ssl) noexcept;
+  static Engine& of(const SSL* ssl) noexcept;
 
  private:
   void attach(SSL_CTX* context);
@@ -96,19 +97,22 @@ class Engine {
   static int take(BIO* bio, char* into, int size) noexcept;
   static int put(BIO* bio, const char* from, int size) noexcept;
 
-  std::shared_ptr<detail::ClientState> client_;
+  struct Client {
+    std::shared_ptr<detail::ClientState> state;
+    std::string host;                   // what the certificate must be for
+    std::string session;                // the key of its session
+    std::chrono::sys_seconds verified;  // when the certificate of the session was
+  };
+  std::unique_ptr<Client> client_;  // null: a server, whose connections are many and idle
   std::shared_ptr<const detail::ServerState> server_;
   SslPointer ssl_;
   BytesView input_;
   std::span<char> room_;
   std::size_t used_ = 0;
-  std::string host_;       // of a client: what the certificate must be for
-  std::chrono::sys_seconds verified_;  // of a client: when the certificate of its session was
-  std::string resume_as_;  // of a client
   std::string failure_;
   Milliseconds handshake_limit_;
-  std::uint16_t key_updates_ = 0;  // since the last byte of data
-  std::uint8_t tickets_ = 0;  // of a client: all; the first tickets_max are kept
+  std::uint16_t key_updates_ = 0;    // since the last byte of data
+  std::uint8_t tickets_ = 0;         // of a client: all; the first tickets_max are kept
   std::uint8_t unread_tickets_ = 0;  // since the last byte of data
   ErrorKind failure_kind_ = ErrorKind::protocol;
   bool is_open_ = false;

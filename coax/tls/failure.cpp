@@ -95,15 +95,15 @@ std::string validity_text(const Certificate& certificate, Certificate::Time now)
 
 bool Engine::check_pin(X509_STORE_CTX* store) const {
   X509* const leaf = X509_STORE_CTX_get0_cert(store);
-  return leaf != nullptr && sha256_of(leaf) == client_->pin;
+  return leaf != nullptr && sha256_of(leaf) == client_->state->pin;
 }
 
 int Engine::verify(X509_STORE_CTX* store, void*) noexcept {
   auto* const ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  auto& engine = *static_cast<Engine*>(SSL_get_app_data(ssl));
+  Engine& engine = of(ssl);
   try {
     if (engine.client_) {
-      const Trust::Kind kind = engine.client_->options.trust.kind();
+      const Trust::Kind kind = engine.client_->state->options.trust.kind();
       if (kind == Trust::Kind::insecure_anyone) {
         X509_STORE_CTX_set_error(store, X509_V_OK);
         return 1;
@@ -126,9 +126,9 @@ int Engine::verify(X509_STORE_CTX* store, void*) noexcept {
     }
     X509_STORE_CTX_set_time(store, 0, wall_clock().time_since_epoch().count());
     int result = X509_verify_cert(store);
-    if (result > 0 && engine.client_ && !engine.host_.empty() &&
-        !matches(X509_STORE_CTX_get0_cert(store), engine.host_)) {
-      const bool is_ip = is_address(engine.host_);
+    if (result > 0 && engine.client_ && !engine.client_->host.empty() &&
+        !matches(X509_STORE_CTX_get0_cert(store), engine.client_->host)) {
+      const bool is_ip = is_address(engine.client_->host);
       X509_STORE_CTX_set_error(store, is_ip ? X509_V_ERR_IP_ADDRESS_MISMATCH : X509_V_ERR_HOSTNAME_MISMATCH);
       result = 0;
     }
@@ -153,12 +153,15 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
   switch (reason) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      failure_ = own.names.empty() && own.addresses.empty()
-                     ? fmt::format("the certificate has no names (subjectAltName), you asked for {}", printable(host_))
-                     : fmt::format("the certificate is for {}, you asked for {}", own.names_text(), printable(host_));
+      failure_ =
+          own.names.empty() && own.addresses.empty()
+              ? fmt::format("the certificate has no names (subjectAltName), you asked for {}", printable(client_->host))
+              : fmt::format("the certificate is for {}, you asked for {}", own.names_text(), printable(client_->host));
       return;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-    case X509_V_ERR_CERT_NOT_YET_VALID: failure_ = fmt::format("{} {}", which, validity_text(wrong, wall_clock())); return;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      failure_ = fmt::format("{} {}", which, validity_text(wrong, wall_clock()));
+      return;
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
       failure_ =
           fmt::format("{} is self-signed; if it is the right one, trust it: its file as the CA file, or its SHA-256 {}",

@@ -55,7 +55,8 @@ std::vector<X509Pointer> parse_certificates(const std::string& file, const std::
   std::vector<X509Pointer> all;
   const BioPointer bio = memory(content);
   ERR_clear_error();
-  while (X509* const next = PEM_read_bio_X509_AUX(bio.get(), nullptr, refuse_passphrase, nullptr)) all.emplace_back(next);
+  while (X509* const next = PEM_read_bio_X509_AUX(bio.get(), nullptr, refuse_passphrase, nullptr))
+    all.emplace_back(next);
   const unsigned long last = ERR_peek_last_error();
   if (ERR_GET_LIB(last) != ERR_LIB_PEM || ERR_GET_REASON(last) != PEM_R_NO_START_LINE) {
     refuse(file, fmt::format("certificate {} in it is malformed: {}", all.size() + 1, openssl_reason()));

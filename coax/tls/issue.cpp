@@ -145,7 +145,8 @@ std::string alternative(const std::string& name) {
   if (ascii.ends_with('.')) ascii.pop_back();  // clients ask without it
   const bool has_empty_label = ascii.empty() || ascii.starts_with('.') || ascii.ends_with('.') || ascii.contains("..");
   const bool is_name = !has_empty_label && std::ranges::all_of(ascii, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_';
   });
   if (!is_name) throw Error(ErrorKind::invalid, "issue a certificate for", name, "it is neither a name nor an address");
   return (is_wildcard ? "DNS:*." : "DNS:") + ascii;

@@ -157,9 +157,7 @@ std::size_t Socket::receive(std::span<char> into, std::optional<TimePoint>& unti
     switch (engine_->read(into, count)) {
       case Engine::Status::done: return count;
       case Engine::Status::ended: peer_has_ended_ = true; break;
-      case Engine::Status::wants_input:
-        try {
-          flush();
+      case Engine::Status::wants_input: try { flush();
         } catch (const Error& error) {  // both directions may be full: receiving must go on
           if (error.kind() != ErrorKind::would_block) throw;
         }

@@ -377,7 +377,7 @@ bool Stream::send_output() noexcept {
       release_output();
       break;
     }
-    output_sending_ = unsent.size();
+    output_sending_ = static_cast<std::uint32_t>(unsent.size());
     if (!start_below(unsent, SendOp::Then::nothing)) break;
     output_is_complete();
   }

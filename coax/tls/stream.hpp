@@ -119,8 +119,8 @@ class Stream final : public Layer {
   std::size_t received_ = 0;             // what its read() has decrypted
   LentBuffer* lent_ = nullptr;           // plaintext, of the last recv()
   LentBuffer* output_buffer_ = nullptr;  // records to be sent
-  std::size_t output_begin_ = 0;         // of them, what has been sent
-  std::size_t output_sending_ = 0;       // and what the stream below sends
+  std::uint32_t output_begin_ = 0;       // of them, what has been sent
+  std::uint32_t output_sending_ = 0;     // and what the stream below sends
   List<SendOp> sends_;                   // in the order of the calls
   SendOp* starting_ = nullptr;           // its start() runs, and reports by its return value
   int recv_error_ = 0;                   // an errno value

@@ -116,7 +116,8 @@ TEST(TlsCertificate, says_what_it_is) {
 
 TEST(TlsIssue, malformed_names_are_refused) {
   Certificates files;
-  for (const char* name : {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x", "*", "*.", ".a.example", "a..example", "a.*.b"}) {
+  for (const char* name :
+       {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x", "*", "*.", ".a.example", "a..example", "a.*.b"}) {
     EXPECT_THROW(files.issue({.names = {name}}), Error) << name;
   }
   EXPECT_THROW(files.issue({.names = {}}), Error);
@@ -170,7 +171,8 @@ TEST(TlsIssue, authority_of_no_use_is_refused_without_a_prompt) {
   const auto& [certificate, key] = files.authority();
   EXPECT_EQ(error_with("x", key), prefix + "its certificate is not PEM (\"-----BEGIN CERTIFICATE-----\")");
   EXPECT_EQ(error_with(certificate, "x"), prefix + "its private key is not PEM (\"-----BEGIN PRIVATE KEY-----\")");
-  EXPECT_EQ(error_with(certificate, tls::make_authority().key), prefix + "its private key belongs to another certificate");
+  EXPECT_EQ(error_with(certificate, tls::make_authority().key),
+            prefix + "its private key belongs to another certificate");
   constexpr const char* encrypted =
       "-----BEGIN ENCRYPTED PRIVATE KEY-----\n"
       "MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiKPBYnY6rWYAICCAAw\n"
