@@ -26,7 +26,8 @@ struct HandshakeLimits {
 // A handler that makes the handshake on each connection and then calls `inner`, with the tls::Stream as
 // Connection::stream(). A verified client certificate becomes Connection::principal(), with the common name of its
 // subject, or the whole subject when it does not have one common name. Authorities that are trusted together must not
-// give the same name to different clients. A failed handshake is logged and ends only its connection; a client that speaks HTTP gets a response 400.
+// give the same name to different clients. A failed handshake is logged and ends only its connection; a client that
+// speaks HTTP gets a response 400.
 Handler handler(std::shared_ptr<const ServerContext> context, Handler inner, const HandshakeLimits& limits = {});
 
 // Begins TLS on a connection that is open, as STARTTLS and similar commands do, and makes the handshake. The answer to
