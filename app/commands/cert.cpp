@@ -92,11 +92,10 @@ int show(const Options& given) {
     if (!server || !server->port) {
       throw Error(ErrorKind::address, "show", what, "there is no such file, and it is not HOST:PORT");
     }
-    const int ran = run([&]() -> Task<> {
+    run_or_throw([&]() -> Task<> {
       const std::string& name = given.server_name.empty() ? server->host : given.server_name;
       co_await within(std::chrono::seconds(10), "show", what, fetch_chain(what, name, chain));
     }());
-    if (ran != 0) return ran;
   }
   if (given.json) {
     for (const tls::Certificate& certificate : chain) print_json(json_of(certificate));
@@ -104,6 +103,16 @@ int show(const Options& given) {
     for (const tls::Certificate& certificate : chain) print_certificate(certificate);
   }
   return done;
+}
+
+// Names are arguments: a malformed one is wrong usage.
+tls::Issued issued_or_refused(const OwnAuthority& authority, const tls::IssueOptions& options) {
+  try {
+    return authority.issue(options);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::invalid && error.kind() != ErrorKind::address) throw;
+    throw WrongUsage{error.what()};
+  }
 }
 
 int make(const Options& given) {
@@ -120,6 +129,7 @@ int make(const Options& given) {
   if (given.names.empty())
     throw WrongUsage{"give the names and addresses that it is for, such as localhost 192.168.1.5"};
   if (given.days == 0 || given.days > 3650) throw WrongUsage{"--days is a number from 1 to 3650"};
+  if (given.client && given.names.size() != 1) throw WrongUsage{"--client takes one name: that of the user"};
   tls::IssueOptions options{
       .names = given.names, .key = key_kind(given.key), .lifetime = std::chrono::days(given.days)};
   if (given.client) {
@@ -128,13 +138,13 @@ int make(const Options& given) {
     options.is_for_server = false;
     options.is_for_client = true;
   }
-  std::string base = given.names.front();
+  std::string base(first_characters(given.names.front(), 200));  // a file name has 255 bytes at most
   std::ranges::replace(base, '*', '_');
   std::ranges::replace(base, '/', '_');
   const std::filesystem::path path = std::filesystem::path(given.out) / base;
   const std::string certificate_file = path.string() + ".pem";
   const std::string key_file = path.string() + ".key";
-  write_identity(authority.issue(options), certificate_file, key_file, given.replace);
+  write_identity(issued_or_refused(authority, options), certificate_file, key_file, given.replace);
   const tls::Certificate certificate = tls::read_certificates(certificate_file).front();
   if (given.json) {
     print_json(boost::json::object{{"certificate", certificate_file},

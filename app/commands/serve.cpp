@@ -20,6 +20,7 @@
 #include "coax/coax.hpp"
 #include "coax/http/app.hpp"
 #include "coax/stream/look_up.hpp"
+#include "coax/task/offload.hpp"
 #include "services/chat/chat.hpp"
 #include "web/pages.hpp"
 
@@ -165,6 +166,7 @@ class Hub {
   Task<> serve_lines(Door& door);
   Task<> serve_web(Door& door);
   Task<> keep_certificates_fresh();
+  bool renew_certificates(bool is_asked, bool is_daily);
   Handler over_tls(const Door& door, Handler handler) const;
   Task<> close_room_in_time();
   http::App pages(const std::vector<Address>& addresses);
@@ -210,6 +212,17 @@ Task<> Hub::serve_all() {
   co_await group.join();
 }
 
+// Returns: whether there are new ones.
+bool Hub::renew_certificates(bool is_asked, bool is_daily) {
+  if (is_daily && options_.tls == "auto") tls_identity(options_);
+  bool changed = false;
+  for (tls::ServerContext* const context : {tls_.get(), tls_web_.get()}) {
+    if (is_asked) context->reload();
+    changed = is_asked || context->reload_if_changed() || changed;
+  }
+  return changed;
+}
+
 // New files of certificates are used for new connections: at once after SIGHUP, otherwise within some seconds.
 Task<> Hub::keep_certificates_fresh() {
   using namespace std::chrono_literals;
@@ -220,12 +233,9 @@ Task<> Hub::keep_certificates_fresh() {
     const bool is_asked = co_await race(wait_for_hangup(hangups), sleep(10s)) == 0;
     try {
       const bool is_daily = Clock::now() - warned_at >= 24h;
-      if (is_daily && options_.tls == "auto") tls_identity(options_);
-      bool changed = false;
-      for (tls::ServerContext* const context : {tls_.get(), tls_web_.get()}) {
-        if (is_asked) context->reload();
-        changed = is_asked || context->reload_if_changed() || changed;
-      }
+      // Not on the loop: the files may be on a slow disk, or on a network that does not answer.
+      const bool changed =
+          co_await offload([this, is_asked, is_daily] { return renew_certificates(is_asked, is_daily); });
       if (changed) log::info("the certificates were read again");
       last_failure.clear();
       if (!changed && !is_daily) continue;
@@ -402,10 +412,21 @@ void read_tls(const Settings& settings, HubOptions& options) {
   if (settings.text("tls") != "off") options.tls = settings.text("tls");
   const bool is_pair =
       std::ranges::count(options.tls, ',') == 1 && !options.tls.starts_with(',') && !options.tls.ends_with(',');
-  if (!options.tls.empty() && options.tls != "auto" && !is_pair) settings.refuse("tls", "off, auto, or CERT,KEY");
+  const bool is_known = settings.text("tls") == "off" || options.tls == "auto" || is_pair;
+  if (!is_known) settings.refuse("tls", "off, auto, or CERT,KEY");
+  if (!is_pair && !settings.text("tls-passphrase-file").empty()) {
+    settings.refuse("tls-passphrase-file", "used without --tls CERT,KEY");
+  }
   if (options.tls.empty() && options.tls_port) settings.refuse("tls-port", "used without --tls auto or --tls CERT,KEY");
   if (options.tls.empty() && options.tls_web_port) {
     settings.refuse("tls-web-port", "used without --tls auto or --tls CERT,KEY");
+  }
+  const auto is_taken = [&](std::optional<std::uint16_t> port, std::initializer_list<std::uint16_t> others) {
+    return port && *port != 0 && std::ranges::count(others, *port) != 0;
+  };
+  if (is_taken(options.tls_port, {options.port, options.web_port})) settings.refuse("tls-port", "a port of its own");
+  if (is_taken(options.tls_web_port, {options.port, options.web_port, options.tls_port.value_or(0)})) {
+    settings.refuse("tls-web-port", "a port of its own");
   }
   if (settings.text("hsts") != "off") options.hsts = settings.duration("hsts");
   if (options.hsts && options.tls.empty()) settings.refuse("hsts", "used without --tls");

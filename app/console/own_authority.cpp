@@ -11,9 +11,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "app/console/files.hpp"
 #include "app/console/report.hpp"
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
@@ -28,34 +27,6 @@ std::string data_directory() {
   if (const char* const data = std::getenv("XDG_DATA_HOME"); absolute(data)) return std::string(data) + "/coax";
   if (const char* const home = std::getenv("HOME"); absolute(home)) return std::string(home) + "/.local/share/coax";
   throw Error(ErrorKind::invalid, "find", "the data directory", "set HOME or XDG_DATA_HOME");
-}
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream content;
-  errno = 0;
-  if (!file || !(content << file.rdbuf())) throw Error(errno != 0 ? errno : EIO, "read", path);
-  return content.str();
-}
-
-// Under another name first, so that no reader sees a part of it.
-void write_file(const std::string& path, std::string_view content, mode_t mode, bool replace) {
-  std::string temporary = path + ".XXXXXX";
-  const FileDescriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (!file) throw Error(errno, "write", path);
-  const struct Remove {
-    const std::string& path;
-    ~Remove() { ::unlink(path.c_str()); }
-  } remove{temporary};
-  for (std::string_view rest = content; !rest.empty();) {
-    const ssize_t written = ::write(file.native(), rest.data(), rest.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) throw Error(errno, "write", path);
-    rest.remove_prefix(static_cast<std::size_t>(written));
-  }
-  if (::fchmod(file.native(), mode) != 0 || ::fsync(file.native()) != 0) throw Error(errno, "write", path);
-  const int failed = replace ? ::rename(temporary.c_str(), path.c_str()) : ::link(temporary.c_str(), path.c_str());
-  if (failed != 0) throw Error(errno, "write", path, errno == EEXIST ? "remove it first, or choose another name" : "");
 }
 
 bool exists(const std::string& path) { return std::filesystem::exists(std::filesystem::status(path)); }
@@ -111,8 +82,9 @@ void check_pair(const tls::Identity& identity) { tls::ServerContext({.identities
 
 void write_identity(const tls::Issued& issued, const std::string& certificate_file, const std::string& key_file,
                     bool replace) {
-  write_file(key_file, issued.key, 0600, replace);
-  write_file(certificate_file, issued.certificate, 0644, replace);
+  const std::array<FileContent, 2> files{{{.path = key_file, .content = issued.key, .mode = 0600},
+                                          {.path = certificate_file, .content = issued.certificate, .mode = 0644}}};
+  write_files(files, replace);
 }
 
 std::optional<std::string> OwnAuthority::file_if_present() {
@@ -134,16 +106,17 @@ OwnAuthority OwnAuthority::open() {
   if (failure) throw Error(failure.value(), "make the directory", authority.directory_);
   ::chmod(authority.directory_.c_str(), 0700);
   const Lock lock(authority.directory_);
-  if (exists(authority.certificate_file_) || exists(key_file)) {
-    for (const std::string& file : {authority.certificate_file_, key_file}) {
-      if (!exists(file)) throw Error(ENOENT, "read", file, "remove the other file of the authority to make a new one");
+  if (exists(authority.certificate_file_)) {
+    if (!exists(key_file)) {
+      throw Error(ENOENT, "read", key_file, "remove " + authority.certificate_file_ + " to make a new authority");
     }
     check_pair({.certificate_file = authority.certificate_file_, .key_file = key_file});
     authority.issued_ = {.certificate = read_file(authority.certificate_file_), .key = read_file(key_file)};
     return authority;
   }
   authority.issued_ = tls::make_authority({.common_name = "Coax authority of " + machine_name()});
-  write_identity(authority.issued_, authority.certificate_file_, key_file, false);
+  // A key without a certificate was left by an interruption, and has issued nothing.
+  write_identity(authority.issued_, authority.certificate_file_, key_file, true);
   authority.is_new_ = true;
   return authority;
 }

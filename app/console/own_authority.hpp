@@ -37,8 +37,7 @@ class OwnAuthority {
 // How this machine, a browser, Python and curl are made to trust the authority of that file, as text for a person.
 std::string how_to_trust(const std::string& certificate_file);
 
-// Writes both files, the key with the mode 0600, over existing ones only if `replace`; each is complete or not there.
-// Throws: Error, also when a file exists.
+// Writes both files, the key with the mode 0600; as write_files() (files.hpp).
 void write_identity(const tls::Issued& issued, const std::string& certificate_file, const std::string& key_file,
                     bool replace);
 

@@ -8,9 +8,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <fstream>
 
+#include "app/console/files.hpp"
 #include "app/console/own_authority.hpp"
 #include "app/console/report.hpp"
 #include "coax/base/error.hpp"
@@ -45,12 +44,13 @@ std::string own_name() {
 
 std::string read_passphrase(const std::string& file) {
   if (file.empty()) return {};
-  std::ifstream stream(file);
-  std::string line;
-  errno = 0;
-  if (!std::getline(stream, line))
-    throw Error(errno != 0 ? errno : EIO, "read", file, "its first line is the passphrase");
-  return line;
+  std::string content = read_file(file);
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (content.starts_with(byte_order_mark)) content.erase(0, byte_order_mark.size());
+  content.resize(std::min(content.find('\n'), content.size()));
+  if (content.ends_with('\r')) content.pop_back();
+  if (content.empty()) throw Error(ErrorKind::invalid, "read", file, "its first line, the passphrase, is empty");
+  return content;
 }
 
 std::vector<std::string> split_names(std::string_view text) {
@@ -77,28 +77,40 @@ tls::Identity own_identity(bool only_this_machine, const std::vector<std::string
 }
 
 TlsFlags::TlsFlags(CLI::App& command, Side side) {
+  const auto not_empty = [](const std::string& text) {
+    return text.empty() ? std::string("it is empty") : std::string();
+  };
   command.add_flag("--tls", tls_, "Over TLS 1.2 or 1.3");
   const char* const ca = side == Side::client
                              ? "Trust only the authorities in this PEM file [the system's, and your own]"
                          : side == Side::server ? "Require client certificates of the authorities in this PEM file"
                                                 : "Trust only the authorities in this PEM file; listen: require client "
                                                   "certificates of them";
-  command.add_option("--ca", ca_, ca)->type_name("FILE");
+  command.add_option("--ca", ca_, ca)->type_name("FILE")->check(not_empty);
   command
       .add_option("--cert", cert_,
                   side == Side::client ? "Our own certificate, for servers that ask for one"
                                        : "Our certificate, PEM or PKCS#12; of a server [one of your own authority]")
-      ->type_name("FILE");
-  command.add_option("--key", key_, "The private key of --cert, PEM [in the same file]")->type_name("FILE");
+      ->type_name("FILE")
+      ->check(not_empty);
+  command.add_option("--key", key_, "The private key of --cert, PEM [in the same file]")
+      ->type_name("FILE")
+      ->check(not_empty);
   command
       .add_option("--passphrase-file", passphrase_file_,
                   "The passphrase of --key or of a PKCS#12 file: a line in this file")
-      ->type_name("FILE");
-  command.add_option("--alpn", alpn_, "Application protocols, the preferred one first")->type_name("NAME,...");
+      ->type_name("FILE")
+      ->check(not_empty);
+  command.add_option("--alpn", alpn_, "Application protocols, the preferred one first")
+      ->type_name("NAME,...")
+      ->check(not_empty);
   if (side == Side::server) return;
   command.add_option("--server-name", server_name_, "The name that the server's certificate must be for [HOST]")
-      ->type_name("NAME");
-  command.add_option("--pin", pin_, "Trust only the certificate with this SHA-256 fingerprint")->type_name("HEX");
+      ->type_name("NAME")
+      ->check(not_empty);
+  command.add_option("--pin", pin_, "Trust only the certificate with this SHA-256 fingerprint")
+      ->type_name("HEX")
+      ->check(not_empty);
   command.add_flag("--insecure", insecure_, "Trust any certificate: an attacker can then read and change everything");
 }
 
@@ -147,13 +159,21 @@ std::shared_ptr<tls::ServerContext> TlsFlags::server() const {
 
 Task<std::unique_ptr<Stream>> connect_with_tls(std::string where, ConnectOptions options,
                                                const std::optional<TlsClient>& client) {
+  const TimePoint began = Clock::now();
   std::unique_ptr<Stream> stream = co_await connect(where, options);
   if (!client) co_return stream;
   const auto target = parse_host_port(where);
   std::string name = client->server_name;
   if (name.empty() && target && !where.starts_with("unix:")) name = target->host;
   auto secure = std::make_unique<tls::Stream>(std::move(stream), client->context, name);
-  co_await secure->handshake();
+  const Duration limit = client->context.options().handshake_limit;
+  const Duration left = options.limit - (Clock::now() - began);
+  if (left >= limit) {
+    co_await secure->handshake();
+  } else {
+    co_await within(std::max(left, Duration(std::chrono::milliseconds(1))), "TLS handshake with", secure->peer_name(),
+                    secure->handshake());
+  }
   co_return secure;
 }
 

@@ -85,13 +85,15 @@ ReadStep ReadBuffer::some() {
   return found(there().size());
 }
 
+LineTooLong::LineTooLong(std::string_view peer, std::size_t line_bytes_max)
+    : Error(ErrorKind::protocol, "read a line from", peer, "it is longer than " + format_size(line_bytes_max)) {}
+
 void ReadBuffer::fail(const ReadStep& step, std::string_view peer) const {
   switch (step.kind) {
     case ReadStep::Kind::cut_off: throw IncompleteRead(peer, step.bytes.string(), step.wanted);
     case ReadStep::Kind::no_delimiter: throw Error(ErrorKind::invalid, "read until", "a delimiter", "it is empty");
     default:
-      throw Error(ErrorKind::protocol, "read a line from", peer,
-                  "it is longer than " + format_size(options_.line_bytes_max));
+      throw LineTooLong(peer, options_.line_bytes_max);
   }
 }
 

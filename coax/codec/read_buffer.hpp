@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "coax/base/bytes.hpp"
+#include "coax/base/error.hpp"
 #include "coax/base/units.hpp"
 #include "coax/codec/foreign.hpp"
 
@@ -21,6 +22,13 @@ struct ReaderOptions {
   // Whether a peer that speaks HTTP, TLS or SSH is refused: it gets an answer in its protocol, and ForeignProtocolError
   // is thrown. False for programs that read the lines of such a protocol themselves.
   bool refuse_foreign = true;
+};
+
+// A line above the limit, which was skipped: the stream itself is as good as before. Of kind protocol, as errors of the
+// stream may be, too.
+class LineTooLong : public Error {
+ public:
+  LineTooLong(std::string_view peer, std::size_t line_bytes_max);
 };
 
 // A decoder for Reader::next(). feed() passes bytes to it, next() returns their next event or nothing, unread() returns

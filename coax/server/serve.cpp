@@ -193,6 +193,13 @@ bool is_limit(CloseReason reason) noexcept {
          reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
 }
 
+// Most errors name the peer.
+std::string described(const Connection& connection, const Error& error) {
+  const std::string peer = connection.peer_name();
+  const std::string text = error.what();
+  return text.contains(peer) ? text : peer + ": " + text;
+}
+
 // Logs why a handler ended, unless the peer is the cause, and records the reason.
 void note_end(Connection& connection, const std::exception_ptr& why) {
   log::Level level = log::Level::info;
@@ -202,16 +209,18 @@ void note_end(Connection& connection, const std::exception_ptr& why) {
     connection.set_reason(CloseReason::shutting_down);
   } catch (const IncompleteRead& error) {  // the peer may still read what was sent before
     connection.set_reason(CloseReason::protocol);
-    log::info("{}: {}", connection.peer_name(), error.what());
+    log::info("{}", described(connection, error));
     level = log::Level::debug;
   } catch (const Error& error) {
-    const bool gone = error.kind() == ErrorKind::disconnected;
-    connection.set_reason(reason_of(error.kind()));
-    // Silent peers are as usual as disconnected ones, and so are those that do not end TLS.
-    if (error.kind() == ErrorKind::timed_out || error.kind() == ErrorKind::truncated) {
-      log::info("{}: {}", connection.peer_name(), error.what());
-    } else if (!gone) {
-      log::warning("{}: {}", connection.peer_name(), error.what());
+    const ErrorKind kind = error.kind();
+    connection.set_reason(reason_of(kind));
+    // What peers do wrong is as usual as disconnected ones; the rest may be our fault.
+    const bool is_of_peer = kind == ErrorKind::timed_out || kind == ErrorKind::truncated ||
+                            kind == ErrorKind::protocol || kind == ErrorKind::certificate;
+    if (is_of_peer) {
+      log::info("{}", described(connection, error));
+    } else if (kind != ErrorKind::disconnected) {
+      log::warning("{}", described(connection, error));
     }
     level = log::Level::debug;  // it was logged already
   } catch (const std::exception& error) {

@@ -28,7 +28,7 @@ class LineReader {
   // The socket's timeout is for a whole line. After it no byte is lost, and the next call continues.
   // Returns: the next line without its LF or CRLF, valid until the next call; at the end of the stream the bytes
   // without a line end, then nothing.
-  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
+  // Throws: LineTooLong for a line above the limit; the next call continues with the next line.
   std::optional<BytesView> next();
 
  private:

@@ -27,10 +27,10 @@ class SocketReader {
       : socket_(socket), buffer_(options) {}
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
-  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
+  // Throws: LineTooLong for a line above the limit; the next call continues with the next line.
   std::optional<BytesView> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
-  // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
+  // Throws: IncompleteRead when the stream ended before the delimiter; LineTooLong above the limit, as line();
   // Error(invalid) for an empty delimiter.
   std::optional<BytesView> until(std::string_view delimiter);
   // Returns: exactly `count` bytes. Memory is allocated for received bytes only.

@@ -36,7 +36,7 @@ class Lines {
 
   // Returns: the next line without its line end, valid until the next call; at the end of the stream the bytes without
   // a line end, then nothing.
-  // Throws: Error(protocol) for a line above the limit, after which the next call continues with the next line.
+  // Throws: LineTooLong for a line above the limit, after which the next call continues with the next line.
   // Cancelled: no byte is lost.
   Task<std::optional<BytesView>> next();
   // Before next(), for servers with many silent clients: next() is a coroutine, fill() an operation without a frame.

@@ -28,10 +28,10 @@ class Reader {
       : stream_(stream), buffer_(options) {}
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
-  // Throws: Error(protocol) for a line above the limit; the next call continues with the next line.
+  // Throws: LineTooLong for a line above the limit; the next call continues with the next line.
   Task<std::optional<BytesView>> line();
   // Returns: the bytes before the delimiter, which is consumed, too. Nothing: the stream ended before the first byte.
-  // Throws: IncompleteRead when the stream ended before the delimiter; Error(protocol) above the limit, as line();
+  // Throws: IncompleteRead when the stream ended before the delimiter; LineTooLong above the limit, as line();
   // Error(invalid) for an empty delimiter.
   Task<std::optional<BytesView>> until(std::string delimiter);
   // Returns: exactly `count` bytes. Memory is allocated for received bytes only.

@@ -26,10 +26,13 @@ std::string text_of(BIO* bio) {
   return {data, static_cast<std::size_t>(size)};
 }
 
+// Whole: the longest name of a host has 253 bytes, and a subject has several parts.
+std::string visible(std::string_view text) { return printable(text, 4000); }
+
 std::string text_of(const X509_NAME* name) {
   const BioPointer bio(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-  return printable(text_of(bio.get()));
+  return visible(text_of(bio.get()));
 }
 
 std::string common_name_of(const X509_NAME* name) {
@@ -40,7 +43,7 @@ std::string common_name_of(const X509_NAME* name) {
   if (size < 0) return {};
   std::string text(reinterpret_cast<const char*>(utf8), static_cast<std::size_t>(size));
   OPENSSL_free(utf8);
-  return printable(text);
+  return visible(text);
 }
 
 std::string text_of_address(const ASN1_OCTET_STRING* bytes) {
@@ -57,7 +60,7 @@ void add_names(X509* from, Certificate& to) {
     const GENERAL_NAME* const name = sk_GENERAL_NAME_value(names, at);
     if (name->type == GEN_DNS) {
       const auto* text = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
-      to.names.push_back(printable({text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
+      to.names.push_back(visible({text, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))}));
     } else if (name->type == GEN_IPADD) {
       to.addresses.push_back(text_of_address(name->d.iPAddress));
     }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -43,9 +44,14 @@ int number_of(Version version) noexcept { return version == Version::tls13 ? TLS
 void log_key(const SSL*, const char* line) noexcept {
   const char* const path = ::secure_getenv("SSLKEYLOGFILE");
   if (path == nullptr) return;
-  const FileDescriptor file(::open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
+  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;  // it may be a pipe without a reader
+  const FileDescriptor file(::open(path, flags, 0600));
   const std::string text = std::string(line) + '\n';
-  if (file) static_cast<void>(!::write(file.native(), text.data(), text.size()));
+  const bool is_written = file && ::write(file.native(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  static std::atomic<bool> is_reported = false;
+  if (is_written || is_reported.exchange(true)) return;
+  log::warning("the secrets of connections cannot be written to {} (SSLKEYLOGFILE): {}", path,
+               std::generic_category().message(errno));
 }
 
 // In the form of the wire: each with its length in front (RFC 7301, section 3.1).
@@ -403,7 +409,7 @@ std::vector<std::string> ServerContext::warnings() const {
   for (const Certificate& certificate : certificates()) {
     const std::string name = certificate.names_text();
     if (certificate.not_before > now) {
-      all.push_back(fmt::format("the certificate for {} is not valid yet: {}", name, validity_text(certificate, now)));
+      all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
     } else if (certificate.not_after < now + days(30)) {
       all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
     }
@@ -411,6 +417,12 @@ std::vector<std::string> ServerContext::warnings() const {
       all.push_back(
           fmt::format("the certificate {} has no names (subjectAltName): clients will refuse it", certificate.subject));
     }
+  }
+  for (const auto& identity : state()->identities) {
+    if (X509_check_purpose(identity.certificate.get(), X509_PURPOSE_SSL_SERVER, 0) == 1) continue;
+    all.push_back(
+        fmt::format("the certificate for {} is not made for servers (extendedKeyUsage): clients will refuse it",
+                    describe(identity.certificate.get()).names_text()));
   }
   return all;
 }

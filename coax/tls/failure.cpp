@@ -50,11 +50,12 @@ std::string alert_name(int number) {
   for (const Alert& alert : alerts) {
     if (alert.number == number) return alert.name;
   }
-  return fmt::format("alert {}", number);
+  return fmt::format("{}", number);
 }
 
 std::string_view alert_advice(int number) {
   switch (number) {
+    case 10: return ": perhaps this port is not for TLS";
     case 40: return ": no cipher suite, group or signature algorithm in common";
     case 42:
     case 43:
@@ -206,7 +207,8 @@ void Engine::describe_failure(int result) {
   }
   if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
     const int alert = reason - SSL_AD_REASON_OFFSET;
-    failure_ = fmt::format("the peer sent the alert {}{}", alert_name(alert), alert_advice(alert));
+    failure_ = fmt::format("the peer sent the alert {}{}", alert_name(alert),
+                           is_open_ && alert < 42 ? "" : alert_advice(alert));
     const bool is_about_certificate = (alert >= 42 && alert <= 48 && alert != 47) || alert == 116;
     if (is_about_certificate) failure_kind_ = ErrorKind::certificate;
     return;
@@ -229,6 +231,12 @@ void Engine::describe_failure(int result) {
       failure_ = "it sent no client certificate";
       return;
     case SSL_R_EXCESSIVE_MESSAGE_SIZE: failure_ = "it sent a message that is too long"; return;
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+    case SSL_R_DATA_LENGTH_TOO_LONG: failure_ = "it sent a record that is too long"; return;
+    case SSL_R_RECORD_TOO_SMALL: failure_ = "it sends empty records without an end, or one that is too short"; return;
+    case SSL_R_UNEXPECTED_MESSAGE:
+    case SSL_R_UNEXPECTED_RECORD: failure_ = "it sent a message that is out of place"; return;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       failure_kind_ = ErrorKind::certificate;
       failure_ = X509_verify_cert_error_string(SSL_get_verify_result(ssl_.get()));

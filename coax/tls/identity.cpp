@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,8 +20,12 @@ namespace coax::tls {
 namespace {
 
 std::string read_file(const std::string& path) {
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file) throw Error(errno, "read", path);
+  struct stat status{};
+  if (::fstat(file.native(), &status) != 0) throw Error(errno, "read", path);
+  if (S_ISDIR(status.st_mode)) throw Error(EISDIR, "read", path);
+  if (!S_ISREG(status.st_mode)) throw Error(ErrorKind::invalid, "read", path, "it is not a regular file");
   constexpr std::size_t bytes_max = 16_MiB;
   std::string content;
   while (content.size() < bytes_max) {
@@ -62,7 +67,12 @@ std::vector<X509Pointer> parse_certificates(const std::string& file, const std::
     refuse(file, fmt::format("certificate {} in it is malformed: {}", all.size() + 1, openssl_reason()));
   }
   ERR_clear_error();
-  return all;
+  if (!all.empty()) return all;
+  const auto* der = reinterpret_cast<const unsigned char*>(content.data());
+  const X509Pointer in_der(d2i_X509(nullptr, &der, static_cast<long>(content.size())));
+  ERR_clear_error();
+  refuse(file, in_der ? "it is in DER form; make it PEM: openssl x509 -inform DER -in FILE -out FILE.pem"
+                      : "it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
 }
 
 KeyPointer parse_key(const std::string& file, const std::string& content, const std::string& passphrase) {
@@ -90,6 +100,8 @@ bool load_pkcs12(const Identity& identity, const std::string& content, LoadedIde
   STACK_OF(X509)* chain = nullptr;
   if (PKCS12_parse(file, identity.passphrase.c_str(), &key, &certificate, &chain) != 1) {
     const bool is_locked = ERR_GET_REASON(ERR_peek_last_error()) == PKCS12_R_MAC_VERIFY_FAILURE;
+    const bool is_old = ERR_GET_REASON(ERR_peek_error()) == ERR_R_UNSUPPORTED;
+    if (is_old) refuse(identity.certificate_file, "its encryption is outdated (RC2, 3DES): export it again");
     refuse(identity.certificate_file, is_locked ? "the passphrase does not open it" : openssl_reason());
   }
   into.key.reset(key);
@@ -103,9 +115,7 @@ bool load_pkcs12(const Identity& identity, const std::string& content, LoadedIde
 }  // namespace
 
 std::vector<X509Pointer> load_certificates(const std::string& file) {
-  std::vector<X509Pointer> all = parse_certificates(file, read_file(file));
-  if (all.empty()) refuse(file, "it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
-  return all;
+  return parse_certificates(file, read_file(file));
 }
 
 LoadedIdentity load(const Identity& identity) {
@@ -114,9 +124,6 @@ LoadedIdentity load(const Identity& identity) {
   const std::string content = read_file(identity.certificate_file);
   if (!load_pkcs12(identity, content, loaded)) {
     std::vector<X509Pointer> all = parse_certificates(identity.certificate_file, content);
-    if (all.empty()) {
-      refuse(identity.certificate_file, "it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
-    }
     loaded.certificate = std::move(all.front());
     all.erase(all.begin());
     loaded.chain = std::move(all);

@@ -86,6 +86,9 @@ void add_extension(X509* certificate, X509* issuer, int kind, const std::string&
 }
 
 void set_name(X509_NAME* name, const std::string& common_name) {
+  if (common_name.empty() || !is_utf8(common_name) || has_control(common_name)) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", common_name, "it is no text of visible characters");
+  }
   if (common_name.size() > ub_common_name) {
     throw Error(ErrorKind::invalid, "issue a certificate for", common_name, "a common name has at most 64 bytes");
   }
@@ -143,6 +146,15 @@ std::string alternative(const std::string& name) {
   const bool is_wildcard = name.starts_with("*.");
   std::string ascii = ascii_name(is_wildcard ? name.substr(2) : name);
   if (ascii.ends_with('.')) ascii.pop_back();  // clients ask without it
+  const std::string_view last = std::string_view(ascii).substr(ascii.rfind('.') + 1);
+  const bool ends_in_number = !last.empty() && last.find_first_not_of("0123456789") == std::string_view::npos;
+  if (ends_in_number || last.starts_with("0x")) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", name,
+                "clients take it for an IP address, and it is no valid one");
+  }
+  if (name.contains('%') && is_address(name.substr(0, name.find('%')))) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", name, "give the address without its interface");
+  }
   const bool has_empty_label = ascii.empty() || ascii.starts_with('.') || ascii.ends_with('.') || ascii.contains("..");
   const bool is_name = !has_empty_label && std::ranges::all_of(ascii, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||

@@ -17,9 +17,9 @@ namespace coax::tls {
 
 // "No limit" is std::nullopt.
 struct HandshakeLimits {
-  // Connections that are in their handshake, or end after it has failed; one more is closed at once.
+  // Connections that are in their handshake, or end after it has failed; with one more, the oldest of them is closed.
   std::optional<std::size_t> at_once_max = 2'000;
-  // From one IPv4 address or IPv6 /64. Loopback and Unix sockets are not counted.
+  // From one IPv4 address or IPv6 /64; one more is closed at once. Loopback and Unix sockets are not counted.
   std::optional<std::size_t> per_host_max = 64;
 };
 

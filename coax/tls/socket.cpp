@@ -142,6 +142,7 @@ void Socket::handshake() {
       if (status == Engine::Status::wants_input) take_input(call.until, operation);
     }
   } catch (const Error& error) {
+    if (error.kind() == ErrorKind::disconnected) throw Error(error.code().value(), operation, socket_.peer_text());
     if (error.kind() != ErrorKind::timed_out) throw;
     throw Error(ErrorKind::timed_out, operation, socket_.peer_text(),
                 "not complete after " + format_duration(call.limit()));

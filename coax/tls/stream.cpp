@@ -67,9 +67,13 @@ Task<> Stream::handshake() {
   try {
     co_await timeout(engine_->handshake_limit(), negotiate());
   } catch (const Error& error) {
-    if (error.kind() != ErrorKind::timed_out || error.operation() != "wait") throw;
-    throw Error(ErrorKind::timed_out, "TLS handshake with", peer_name(),
-                "not complete after " + format_duration(engine_->handshake_limit()));
+    constexpr const char* operation = "TLS handshake with";
+    if (error.kind() == ErrorKind::timed_out && error.operation() == "wait") {
+      throw Error(ErrorKind::timed_out, operation, peer_name(),
+                  "not complete after " + format_duration(engine_->handshake_limit()));
+    }
+    if (error.kind() != ErrorKind::disconnected || error.operation() == operation) throw;
+    throw Error(error.code().value(), operation, peer_name());
   }
 }
 
@@ -118,8 +122,8 @@ void Stream::fail_handshake() const {
 }
 
 void Stream::fail(int reason, const char* operation) const {
-  if (reason == EPROTO && !engine_->failure().empty()) {
-    throw Error(engine_->failure_kind(), operation, peer_name(), engine_->failure());
+  if (reason == EPROTO && !engine_->failure().empty()) {  // by what was received; sends fail of it, too
+    throw Error(engine_->failure_kind(), "recv from", peer_name(), engine_->failure());
   }
   if (reason == stream_truncated) {
     throw Error(ErrorKind::truncated, operation, peer_name(),

@@ -92,10 +92,7 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
     do {
       line = co_await lines_.next();
     } while (line && trim(*line).empty());
-  } catch (const ForeignProtocolError&) {
-    throw;
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::protocol) throw;
+  } catch (const LineTooLong&) {
     co_return std::unexpected(Refusal{"nick_invalid", "that nickname is much too long"});
   }
   if (!line) co_return std::string();
@@ -118,8 +115,7 @@ Task<> LineClient::read() {
       const bool is_cut = connection_.draining() && lines_.at_end();  // by our shutdown, perhaps in mid-line
       ended = !line || is_cut;
       if (!ended) co_await handle(*line);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::protocol) throw;
+    } catch (const LineTooLong&) {
       reply_error(fmt::format("a message has at most {} bytes; it was not sent", text_bytes_max));
     }
   }

@@ -21,6 +21,7 @@ import websockets
 
 import support
 from support import LOCALHOST, WAIT_S, Hub, Program
+from tls import read_rest
 
 
 class TlsTest(unittest.TestCase):
@@ -108,6 +109,21 @@ class TheHub(TlsTest):
         hub.log.wait_for("it speaks HTTP, not TLS")
         self.assertEqual(member.recv(4), b"NICK")
 
+    def test_member_whose_records_are_broken_leaves(self) -> None:
+        """An error of TLS stays: it is no line that is too long, after which others follow."""
+        hub = self.hub("--tls", "auto")
+        for nick in (b"", b"mallory\n"):
+            with self.subTest(nick), self.connect(hub.port_of("tls")) as member:
+                self.assertEqual(member.recv(4), b"NICK")
+                if nick:
+                    member.sendall(nick)
+                    self.assertEqual(member.recv(100), b"mallory joined the chat!\n")
+                with socket.socket(fileno=os.dup(member.fileno())) as below:
+                    below.sendall(b"\x17\x03\x03\x00\x20" + bytes(32))
+                    below.settimeout(WAIT_S)
+                    self.assertLess(len(read_rest(below)), 200)  # an alert
+        hub.log.wait_for("it sent a record that was changed on its way", 2)
+
     def test_unix_socket_stays_plain(self) -> None:
         path = self.folder / "hub.sock"
         hub = self.hub("--tls", "auto", "--listen", f"127.0.0.1,unix:{path}")
@@ -118,7 +134,10 @@ class TheHub(TlsTest):
     def test_settings_that_contradict_are_refused(self) -> None:
         for flags, says in ((["--tls-port", "1"], "used without --tls"), (["--hsts", "1h"], "used without --tls"),
                             (["--tls", "cert.pem"], "is not off, auto, or CERT,KEY"),
-                            (["--tls", "a,b,c"], "is not off, auto, or CERT,KEY")):
+                            (["--tls", "a,b,c"], "is not off, auto, or CERT,KEY"),
+                            (["--tls", ""], "is not off, auto, or CERT,KEY"),
+                            (["--tls-passphrase-file", "/dev/null"], "used without --tls CERT,KEY"),
+                            (["--tls", "auto", "--tls-port", "7", "--tls-web-port", "7"], "a port of its own")):
             with self.subTest(flags):
                 done = self.coax("serve", "--port", "0", "--web-port", "0", *flags, code=2)
                 self.assertIn(says, done.stderr.decode())
@@ -159,6 +178,33 @@ class Certificates(TlsTest):
         member.sendall(b"alice\n")
         self.assertEqual(member.recv(100), b"alice joined the chat!\n")
 
+    def test_file_that_cannot_be_read_at_once_stops_nothing(self) -> None:
+        cert, key = self.certificate("first.example")
+        hub = self.hub("--tls", f"{cert},{key}")
+        pathlib.Path(cert).unlink()
+        os.mkfifo(cert)
+        hub.send_signal(signal.SIGHUP)
+        hub.log.wait_for("it is not a regular file; the old certificates stay in use")
+        self.assertEqual(self.name_presented(hub.port_of("tls")), "first.example")
+
+    def test_passphrases_may_come_from_other_systems(self) -> None:
+        cert, key = self.certificate("locked.example")
+        subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", f"{key}.locked", "-passout", "pass:secret"],
+                       check=True)
+        file = self.folder / "passphrase"
+        for content in (b"secret", b"secret\n", b"secret\r\n", b"\xef\xbb\xbfsecret\r\nsecond line\n"):
+            with self.subTest(content):
+                file.write_bytes(content)
+                hub = Hub("--tls", f"{cert},{key}.locked", "--tls-passphrase-file", str(file), extra=self.extra)
+                with hub:
+                    self.assertEqual(self.name_presented(hub.port_of("tls")), "locked.example")
+        for content, says in ((b"", "is empty"), (b"\nsecret\n", "is empty"), (b"wrong", "does not open")):
+            file.write_bytes(content)
+            done = support.run("serve", "--port", "0", "--web-port", "0", "--tls", f"{cert},{key}.locked",
+                               "--tls-passphrase-file", str(file), extra=self.extra)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertIn(says, done.stderr.decode())
+
     def test_certificate_that_expires_soon_is_a_warning(self) -> None:
         cert, key = self.certificate("soon.example", "--days", "5")
         hub = self.hub("--tls", f"{cert},{key}")
@@ -171,7 +217,7 @@ class Certificates(TlsTest):
         subprocess.run(["openssl", "verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", self.authority, cert],
                        check=True, capture_output=True)
         again = self.coax("cert", "localhost", "--out", str(self.folder), code=1)
-        self.assertIn("File exists; remove it first", again.stderr.decode())
+        self.assertIn("File exists; --replace replaces it", again.stderr.decode())
         shown = json.loads(self.coax("cert", "show", cert, "--json").stdout)
         self.assertEqual((shown["subject"], shown["names"]), ("CN=localhost", ["localhost"]))
         self.assertFalse(shown["is_authority"])
@@ -204,7 +250,7 @@ class OwnAuthority(TlsTest):
         key.write_bytes((self.folder / "localhost.key").read_bytes())
         self.fails(f"the key in {key} belongs to another certificate")
         key.unlink()
-        self.fails(f"read {key}: No such file or directory; remove the other file of the authority to make a new one")
+        self.fails(f"read {key}: No such file or directory; remove {self.authority} to make a new authority")
         key.write_bytes(content)
         subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", self.folder / "locked", "-passout",
                         "pass:secret"], check=True)
@@ -212,7 +258,30 @@ class OwnAuthority(TlsTest):
         self.fails("its private key is encrypted")
 
     def test_names_of_a_user_are_not_cut(self) -> None:
-        self.fails("a common name has at most 64 bytes", "cert", "--client", "a" * 65, "--out", str(self.folder))
+        for names, says in ((["--client", "a" * 65], "a common name has at most 64 bytes"),
+                            (["--client", "a\x01b"], "visible characters"), (["--client", "a", "b"], "takes one name"),
+                            (["127.1"], "clients take it for an IP address"), (["fe80::1%lo"], "without its interface"),
+                            (["a b"], "neither a name nor an address")):
+            with self.subTest(names):
+                text = self.coax("cert", *names, "--out", str(self.folder), code=2).stderr.decode()
+                self.assertIn(says, text)
+
+    def test_interrupted_first_use_is_repeated(self) -> None:
+        self.authority.parent.mkdir()
+        self.authority.with_suffix(".key").write_text("what a full disk has left")
+        self.certificate("localhost")
+        self.names_of()
+
+    def test_failure_leaves_no_part_of_a_pair(self) -> None:
+        (self.folder / "x.example.pem").touch()
+        self.fails("File exists; --replace replaces it", "cert", "x.example", "--out", str(self.folder))
+        self.assertEqual({each.name for each in self.folder.iterdir()}, {"coax", "x.example.pem"})
+        self.certificate("x.example", "--replace")
+
+    def test_name_may_be_as_long_as_dns_allows(self) -> None:
+        name = ".".join(["a" * 60] * 4)
+        shown = json.loads(self.coax("cert", name, "--out", str(self.folder), "--json").stdout)
+        self.assertEqual(json.loads(self.coax("cert", "show", shown["certificate"], "--json").stdout)["names"], [name])
 
     def names_of(self, *flags: str) -> set[str]:
         hub = Hub("--tls", "auto", *flags, extra=self.extra)
@@ -277,6 +346,24 @@ class ConnectAndListen(TlsTest):
             server.log.wait_for("it does not speak TLS")
             self.coax("connect", "--tls", where, given=b"second\n")
             server.output.wait_for("second")
+
+    def test_time_limit_of_connecting_includes_the_handshake(self) -> None:
+        with socket.create_server((LOCALHOST, 0)) as silent:
+            where = f"{LOCALHOST}:{silent.getsockname()[1]}"
+            for command in (["connect"], ["echo"]):
+                text = self.coax(*command, "--tls", "--timeout", "300ms", where, code=3).stderr.decode()
+                self.assertIn(f"TLS handshake with {where}: no answer within ", text)
+
+    def test_secrets_that_cannot_be_written_are_reported(self) -> None:
+        pipe = self.folder / "pipe"
+        os.mkfifo(pipe)
+        self.certificate("localhost")
+        with Program(support.coax(), "echo", "listen", "--tls", f"{LOCALHOST}:0", extra=self.extra) as server:
+            where = server.output.wait_for("listening on").rsplit(" ", 1)[1]
+            done = support.run("echo", "--tls", "--count", "1", where,
+                               extra={**self.extra, "SSLKEYLOGFILE": str(pipe)})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count(b"(SSLKEYLOGFILE): No such device or address"), 1, done.stderr)
 
     def test_truncated_answer_is_a_failure(self) -> None:
         cert, key = self.certificate("localhost")

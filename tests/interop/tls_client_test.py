@@ -291,7 +291,8 @@ class Servers(ClientTest):
         missing = run_client(f"{LOCALHOST}:1", "/nonexistent/ca.pem")
         self.assertEqual((missing.code, len(missing.log.splitlines())), (1, 1), missing)
         self.assertIn("/nonexistent/ca.pem", missing.log)
-        empty = run_client(f"{LOCALHOST}:1", "/dev/null")
+        (folder() / "empty.pem").touch()
+        empty = run_client(f"{LOCALHOST}:1", str(folder() / "empty.pem"))
         self.assertIn("no certificate in PEM form", empty.log)
         self.assertTrue(re.fullmatch(r"[^\n]+\n", empty.log), empty)
 

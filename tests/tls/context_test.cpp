@@ -2,6 +2,7 @@
 #include "coax/tls/context.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "coax/base/error.hpp"
 #include "tests/support/tls.hpp"
@@ -35,10 +36,19 @@ TEST(TlsContext, files_of_no_use_are_named_with_the_reason) {
     return files.path(name);
   };
   const std::string empty = file("empty", "");
+  const std::string pipe = files.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const tls::Certificate certificate = tls::read_certificates(good.certificate_file).front();
   const std::string garbage = file("garbage", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
   const std::string use = "use the certificates of ";
   EXPECT_EQ(server_error({.certificate_file = files.path("none")}),
             "read " + files.path("none") + ": No such file or directory");
+  EXPECT_EQ(server_error({.certificate_file = pipe}), "read " + pipe + ": it is not a regular file");
+  EXPECT_EQ(server_error({.certificate_file = "/dev/zero"}), "read /dev/zero: it is not a regular file");
+  EXPECT_EQ(server_error({.certificate_file = files.path("")}), "read " + files.path("") + ": Is a directory");
+  EXPECT_EQ(
+      server_error({.certificate_file = file("der", certificate.der)}),
+      use + files.path("der") + ": it is in DER form; make it PEM: openssl x509 -inform DER -in FILE -out FILE.pem");
   EXPECT_EQ(server_error({.certificate_file = empty}),
             use + empty + ": it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
   EXPECT_TRUE(
@@ -93,8 +103,10 @@ TEST(TlsContext, warnings_name_what_an_operator_should_know) {
               past[0].starts_with("the certificate for localhost expired 1 day ago ("))
       << past[0];
   const auto nameless = warnings({.names = {}, .common_name = "alice", .is_for_server = false, .is_for_client = true});
-  ASSERT_EQ(nameless.size(), 1U);
+  ASSERT_EQ(nameless.size(), 2U);
   EXPECT_EQ(nameless[0], "the certificate CN=alice has no names (subjectAltName): clients will refuse it");
+  EXPECT_EQ(nameless[1],
+            "the certificate for alice is not made for servers (extendedKeyUsage): clients will refuse it");
 }
 
 TEST(TlsCertificate, says_what_it_is) {
@@ -116,8 +128,8 @@ TEST(TlsCertificate, says_what_it_is) {
 
 TEST(TlsIssue, malformed_names_are_refused) {
   Certificates files;
-  for (const char* name :
-       {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x", "*", "*.", ".a.example", "a..example", "a.*.b"}) {
+  for (const char* name : {"", "a b", "a,IP:1.2.3.4", "a\nb", "DNS:x", "*", "*.", ".a.example", "a..example", "a.*.b",
+                           "127.1", "256.1.1.1", "1.2.3.4.5", "0x7f.1", "a.0x1", "fe80::1%lo"}) {
     EXPECT_THROW(files.issue({.names = {name}}), Error) << name;
   }
   EXPECT_THROW(files.issue({.names = {}}), Error);
@@ -127,6 +139,9 @@ TEST(TlsIssue, malformed_names_are_refused) {
             }),
             "issue a certificate for " + long_name + ": a common name has at most 64 bytes");
   EXPECT_THROW(Certificates({.common_name = long_name}), Error);
+  for (const char* name : {"a\x01b", "a\nb", "\xff", "\u202e"}) {
+    EXPECT_THROW(files.issue({.names = {}, .common_name = name, .is_for_server = false, .is_for_client = true}), Error);
+  }
 }
 
 TEST(TlsIssue, names_are_written_as_clients_ask_for_them) {
