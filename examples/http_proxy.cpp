@@ -263,7 +263,7 @@ coax::http::App proxy(std::string upstream) {
   const auto handle = [upstream = std::move(upstream)](Request& request, BodyReader& body) {
     return forward(upstream, request, body);
   };
-  app.any("/{path...}", handle, {.body_bytes_max = SIZE_MAX});
+  app.any("/{path:path}", handle, {.body_bytes_max = SIZE_MAX});
   app.any("*", handle);  // OPTIONS, for the whole server
   return app;
 }

@@ -84,6 +84,21 @@ bool is_plain_path(std::string_view target) noexcept {
   return true;
 }
 
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (plain.contains(c)) {
+      out += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
+  }
+  return out;
+}
+
 std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noexcept {
   const std::size_t colon = target.find("://");
   if (colon == std::string_view::npos) return std::nullopt;

@@ -31,6 +31,10 @@ struct AbsoluteTarget {
 };
 std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noexcept;
 
+// For one segment of a path, or a name or value of a query: all but letters, digits, "-", ".", "_" and "~" becomes %XX
+// (RFC 3986, section 2.3).
+std::string percent_encode(std::string_view text);
+
 // Whether the target is a path without a query that needs no decoding and no change. Most are.
 bool is_plain_path(std::string_view target) noexcept;
 

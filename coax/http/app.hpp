@@ -6,6 +6,7 @@
 //   coax::run(coax::serve({.listen = "127.0.0.1:8080"}, coax::http::handler(std::move(app))));
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,12 @@
 
 namespace coax::http {
 
+// A request whose path ends with a slash, when only the same path without it has a route; or the other way round.
+enum class TrailingSlash : std::uint8_t {
+  redirect,  // 308 to the path of the route
+  strict,    // 404
+};
+
 struct AppOptions {
   http1::Limits message = {};  // its body_bytes_max applies to routes without one
   // The total of bodies in memory at one time, on all connections; above: 503. Bodies read by a BodyReader do not
@@ -26,6 +33,7 @@ struct AppOptions {
   Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
   Duration keep_alive = std::chrono::seconds(75);  // between two requests, and before the first
   ws::Options websocket = {};
+  TrailingSlash trailing_slash = TrailingSlash::redirect;
   // Sent with each response.
   Pairs headers = {{"X-Content-Type-Options", "nosniff"}};
   // Empty: any. Otherwise a request whose Host, without its port, is neither an IP address nor one of these is answered

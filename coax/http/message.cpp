@@ -20,15 +20,28 @@ std::string_view Request::query(std::string_view name) const noexcept {
 // The path has the segments of the pattern, since the route matched.
 std::string_view Request::parameter(std::string_view name) const noexcept {
   std::string_view rest = segments_;
-  for (const std::string& segment : pattern_) {
+  if (route_ == nullptr) return {};
+  for (const Segment& segment : route_->segments) {
     rest.remove_prefix(1);  // '/'
-    const std::size_t size = is_rest(segment) ? rest.size() : std::min(rest.find('/'), rest.size());
-    if (is_parameter(segment) && parameter_name(segment) == name) {
+    const bool is_rest = segment.kind == Segment::Kind::rest;
+    const std::size_t size = is_rest ? rest.size() : std::min(rest.find('/'), rest.size());
+    if (segment.is_parameter() && segment.text == name) {
       return values_.substr(segments_.size() - rest.size(), size);
     }
     rest.remove_prefix(size);
   }
   return {};
+}
+
+std::int64_t Request::int_parameter(std::string_view name) const noexcept {
+  return parse_int_parameter(parameter(name)).value_or(0);
+}
+
+std::string Request::url_for(std::string_view name, const Pairs& values) const {
+  const auto* const named = route_ != nullptr && route_->names != nullptr ? route_->names : nullptr;
+  const auto found = named != nullptr ? named->find(name) : NamedRoutes::const_iterator();
+  if (named == nullptr || found == named->end()) refuse_name(name);
+  return url_of(*found->second, values);
 }
 
 Response& Response::header(std::string name, std::string value) & {

@@ -55,9 +55,13 @@ class Request {
   }
   // The value of {name} in the route's pattern; the first ?name=value of the target. Empty when there is none.
   [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept;
+  // The value of {name:int}. 0 when the pattern has no such parameter.
+  [[nodiscard]] std::int64_t int_parameter(std::string_view name) const noexcept;
   [[nodiscard]] std::string_view query(std::string_view name) const noexcept;
   [[nodiscard]] const Pairs& query() const noexcept { return query_; }
   [[nodiscard]] std::string& body() noexcept { return body_; }
+  // As Router::url_for(), with all routes of the app.
+  [[nodiscard]] std::string url_for(std::string_view name, const Pairs& values = {}) const;
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
   [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
@@ -85,7 +89,7 @@ class Request {
   std::unique_ptr<std::array<std::string, 2>> with_slashes_;
   Pairs query_;
   std::unique_ptr<Principal> principal_;
-  std::span<const std::string> pattern_;  // the segments of the route's
+  const struct Route* route_ = nullptr;
 };
 
 // Static text, which outlives every response: a literal, or the argument of of().

@@ -6,17 +6,9 @@
 #include "coax/base/error.hpp"
 #include "coax/codec/token.hpp"
 #include "coax/http/site_private.hpp"
+#include "coax/net/endpoint.hpp"
 
 namespace coax::http {
-
-bool is_parameter(std::string_view segment) noexcept {
-  return segment.size() > 2 && segment.front() == '{' && segment.back() == '}';
-}
-bool is_rest(std::string_view segment) noexcept { return is_parameter(segment) && segment.ends_with("...}"); }
-std::string_view parameter_name(std::string_view segment) noexcept {
-  const std::string_view name = segment.substr(1, segment.size() - 2);
-  return is_rest(segment) ? name.substr(0, name.size() - 3) : name;
-}
 
 namespace {
 
@@ -24,56 +16,83 @@ namespace {
   throw Error(ErrorKind::invalid, "add the route", pattern, reason);
 }
 
-std::vector<std::string> split_pattern(std::string_view pattern) {
+Segment parse_parameter(std::string_view pattern, std::string_view text) {
+  const std::string_view inside = text.substr(1, text.size() - 2);
+  const std::string_view name = inside.substr(0, inside.find(':'));
+  const std::string_view type = inside.substr(std::min(name.size() + 1, inside.size()));
+  if (inside.find_first_of("{}") != std::string_view::npos)
+    refuse(pattern, "a parameter is a whole segment: /of/{name}");
+  if (name.empty()) refuse(pattern, "a parameter has a name");
+  if (name.ends_with("...")) refuse(pattern, "a parameter for all remaining segments is written {name:path}");
+  Segment segment{.kind = Segment::Kind::any, .text = std::string(name)};
+  if (type == "int") segment.kind = Segment::Kind::integer;
+  if (type == "path") segment.kind = Segment::Kind::rest;
+  const bool is_known = inside == name || type == "int" || type == "path";
+  if (!is_known) refuse(pattern, "a parameter is {name}, {name:int} or {name:path}");
+  return segment;
+}
+
+Segment parse_segment(std::string_view pattern, std::string_view text) {
+  if (text.starts_with(':') || text == "*" || (text.starts_with('<') && text.ends_with('>'))) {
+    refuse(pattern, "a parameter is written {name}, or {name:path} for all remaining segments");
+  }
+  if (text == "." || text == "..") refuse(pattern, "clients resolve . and .. before they ask");
+  if (text.size() > 2 && text.front() == '{' && text.back() == '}') return parse_parameter(pattern, text);
+  if (text.find_first_of("{}") != std::string::npos) refuse(pattern, "a parameter is a whole segment: /of/{name}");
+  return {.kind = Segment::Kind::literal, .text = std::string(text)};
+}
+
+std::vector<Segment> parse_pattern(std::string_view pattern) {
   if (pattern == "*") return {};
   if (!pattern.starts_with('/')) refuse(pattern, "a pattern begins with a slash");
   if (pattern.find_first_of("?#") != std::string_view::npos) refuse(pattern, "a pattern has no query and no fragment");
-  std::vector<std::string> segments;
+  std::vector<Segment> segments;
   std::size_t begin = 1;
   while (begin <= pattern.size()) {
     const std::size_t end = std::min(pattern.find('/', begin), pattern.size());
-    segments.emplace_back(pattern.substr(begin, end - begin));
+    segments.push_back(parse_segment(pattern, pattern.substr(begin, end - begin)));
     begin = end + 1;
   }
   return segments;
 }
 
-void check_pattern(std::string_view pattern, const std::vector<std::string>& segments) {
-  for (auto segment = segments.begin(); segment != segments.end(); ++segment) {
-    if (segment->starts_with(':') || *segment == "*" || (segment->starts_with('<') && segment->ends_with('>'))) {
-      refuse(pattern, "a parameter is written {name}, or {name...} for all remaining segments");
-    }
-    if (*segment == "." || *segment == "..") refuse(pattern, "clients resolve . and .. before they ask");
-    if (segment->empty() && segment + 1 != segments.end()) refuse(pattern, "empty segments are left out of a path");
-    if (is_parameter(*segment)) {
-      const auto has_this_name = [&](const std::string& other) {
-        return is_parameter(other) && parameter_name(other) == parameter_name(*segment);
-      };
-      const std::string_view name = parameter_name(*segment);
-      if (name.empty()) refuse(pattern, "a parameter has a name");
-      if (name.find_first_of("{}") != std::string_view::npos)
-        refuse(pattern, "a parameter is a whole segment: /of/{name}");
-      if (std::ranges::count_if(segments, has_this_name) > 1) refuse(pattern, "two parameters have the same name");
-      if (is_rest(*segment) && segment + 1 != segments.end()) refuse(pattern, "{name...} is the last segment");
-    } else if (segment->find_first_of("{}") != std::string::npos) {
-      refuse(pattern, "a parameter is a whole segment: /of/{name}");
-    }
-  }
-}
-
 std::string pattern_of(const Route& route) {
   std::string pattern;
-  for (const std::string& segment : route.segments) pattern.append("/").append(segment);
+  for (const Segment& segment : route.segments) {
+    pattern += '/';
+    if (segment.is_parameter()) pattern += '{';
+    pattern += segment.text;
+    if (segment.kind == Segment::Kind::integer) pattern += ":int";
+    if (segment.kind == Segment::Kind::rest) pattern += ":path";
+    if (segment.is_parameter()) pattern += '}';
+  }
   return pattern;
+}
+
+// What is wrong with a segment among the others; also after a prefix was put in front of them.
+void check_segments(const Route& route) {
+  const std::string pattern = pattern_of(route);
+  for (auto segment = route.segments.begin(); segment != route.segments.end(); ++segment) {
+    const bool is_last = segment + 1 == route.segments.end();
+    if (segment->kind == Segment::Kind::literal) {
+      if (segment->text.empty() && !is_last) refuse(pattern, "empty segments are left out of a path");
+      continue;
+    }
+    if (segment->kind == Segment::Kind::rest && !is_last) refuse(pattern, "{name:path} is the last segment");
+    const auto has_this_name = [&](const Segment& other) {
+      return other.is_parameter() && other.text == segment->text;
+    };
+    if (std::ranges::count_if(route.segments, has_this_name) > 1) refuse(pattern, "two parameters have the same name");
+  }
 }
 
 // They match the same requests, whatever the names of their parameters are.
 bool is_same(const Route& left, const Route& right) {
-  const auto kind = [](const std::string& segment) {
-    return is_rest(segment) ? std::string("{...}") : is_parameter(segment) ? std::string("{}") : segment;
+  const auto is_alike = [](const Segment& one, const Segment& other) {
+    return one.kind == other.kind && (one.is_parameter() || one.text == other.text);
   };
-  return left.method == right.method && left.is_websocket() == right.is_websocket() &&
-         std::ranges::equal(left.segments, right.segments, {}, kind, kind);
+  return left.method == right.method && left.host == right.host && left.is_websocket() == right.is_websocket() &&
+         std::ranges::equal(left.segments, right.segments, is_alike);
 }
 
 }  // namespace
@@ -90,19 +109,24 @@ Router& Router::add(std::string_view method, std::string_view pattern, detail::A
     throw Error(ErrorKind::invalid, "add a route for", method, "that is no method");
   }
   auto route = std::make_unique<Route>(Route{.method = std::string(method),
-                                             .segments = split_pattern(pattern),
+                                             .segments = parse_pattern(pattern),
                                              .handler = std::move(handler),
-                                             .options = options});
+                                             .options = std::move(options)});
   insert(std::move(route));
   return *this;
 }
 
 void Router::insert(std::unique_ptr<Route> route) {
-  const std::string pattern = pattern_of(*route);
-  check_pattern(pattern, route->segments);
+  check_segments(*route);
   const auto is_again = [&](const auto& other) { return is_same(*other, *route); };
-  if (std::ranges::any_of(routes_->list, is_again))
-    refuse(route->method + " " + pattern, "another route answers the same requests");
+  if (std::ranges::any_of(routes_->list, is_again)) {
+    refuse(route->method + " " + pattern_of(*route), "another route answers the same requests");
+  }
+  const std::string& name = route->options.name;
+  const auto has_this_name = [&](const auto& other) { return other->options.name == name; };
+  if (!name.empty() && std::ranges::any_of(routes_->list, has_this_name)) {
+    refuse(pattern_of(*route), "another route has the name " + name);
+  }
   routes_->list.push_back(std::move(route));
 }
 
@@ -113,36 +137,53 @@ void Router::use_middleware(Middleware middleware) {
 
 Router& Router::mount(std::string_view prefix, Router router) {
   if (prefix == "*") refuse(prefix, "a prefix begins with a slash");
-  std::vector<std::string> before = split_pattern(prefix);
-  if (before.back().empty()) before.pop_back();  // "/" and "/api/" mean "" and "/api"
+  std::vector<Segment> before = parse_pattern(prefix);
+  const Segment& last = before.back();
+  if (!last.is_parameter() && last.text.empty()) before.pop_back();  // "/" and "/api/" mean "" and "/api"
   for (auto& route : router.routes_->list) {
     route->segments.insert(route->segments.begin(), before.begin(), before.end());
-    const MiddlewareList& outer = router.routes_->middleware;
-    route->middleware.insert(route->middleware.begin(), outer.begin(), outer.end());
-    insert(std::move(route));
+    adopt(*router.routes_, std::move(route));
   }
   return *this;
+}
+
+Router& Router::host(std::string_view host, Router router) {
+  const auto parts = parse_host_port(host);
+  const std::string_view labels = host.starts_with("*.") ? host.substr(2) : host;
+  if (!parts || parts->port || labels.empty() || labels.contains('*')) {
+    throw Error(ErrorKind::invalid, "add the host", host,
+                "a host is \"example.org\" or \"*.example.org\", without a port");
+  }
+  for (auto& route : router.routes_->list) {
+    if (!route->host.empty()) throw Error(ErrorKind::invalid, "add the host", host, "its routes have a host already");
+    route->host = host;
+    adopt(*router.routes_, std::move(route));
+  }
+  return *this;
+}
+
+void Router::adopt(const Routes& from, std::unique_ptr<Route> route) {
+  route->middleware.insert(route->middleware.begin(), from.middleware.begin(), from.middleware.end());
+  insert(std::move(route));
 }
 
 // --- the tree ---
 
 void RouteTree::add(const Route& route) {
   Node* node = &root_;
-  for (const std::string& segment : route.segments) {
-    if (is_rest(segment)) return node->rest.push_back(&route);
-    std::unique_ptr<Node>* next = nullptr;
-    if (is_parameter(segment)) {
-      next = &node->parameter;
-    } else {
-      const auto found =
-          std::ranges::find(node->literals, segment, &std::pair<std::string, std::unique_ptr<Node>>::first);
-      next = found == node->literals.end() ? &node->literals.emplace_back(segment, nullptr).second : &found->second;
+  for (const Segment& segment : route.segments) {
+    if (segment.kind == Segment::Kind::rest) return node->rest.push_back(&route);
+    std::unique_ptr<Node>* next = segment.kind == Segment::Kind::integer ? &node->integer : &node->any;
+    if (segment.kind == Segment::Kind::literal) {
+      const std::string& text = segment.text;
+      const auto found = std::ranges::find(node->literals, text, &std::pair<std::string, std::unique_ptr<Node>>::first);
+      next = found == node->literals.end() ? &node->literals.emplace_back(text, nullptr).second : &found->second;
     }
     if (!*next) *next = std::make_unique<Node>();
     node = next->get();
   }
   node->routes.push_back(&route);
-  if (route.is_websocket() || std::ranges::any_of(route.segments, is_parameter)) return;
+  if (route.is_websocket() || std::ranges::any_of(route.segments, &Segment::is_parameter)) return;
   std::string path = pattern_of(route);
   const auto size_of = [](const Exact& exact) { return exact.path.size(); };
   const auto place = std::ranges::upper_bound(exact_, path.size(), {}, size_of);
@@ -192,7 +233,8 @@ bool RouteTree::visit(const Node& node, std::string_view path, Walk& walk) {
   for (const auto& [literal, next] : node.literals) {
     if (literal == segment && visit(*next, after, walk)) return true;
   }
-  if (node.parameter && !segment.empty() && visit(*node.parameter, after, walk)) return true;
+  if (node.integer && parse_int_parameter(segment) && visit(*node.integer, after, walk)) return true;
+  if (node.any && !segment.empty() && visit(*node.any, after, walk)) return true;
   return look_at(node.rest, walk);
 }
 

@@ -1,6 +1,9 @@
-// Router: maps requests to handlers. A pattern is a path whose segments are literal, {name} for any single segment, or,
-// as the last one, {name...} for all remaining segments. The most specific pattern wins: a literal segment before a
-// parameter, a parameter before {name...}. The pattern "*" is for OPTIONS requests about the whole server.
+// Router: maps requests to handlers. A pattern is a path whose segments are literal, or a parameter:
+//   {name}       one segment
+//   {name:int}   one segment of decimal digits that fit into a std::int64_t
+//   {name:path}  all remaining segments; it is the last one
+// The most specific pattern wins, in this order, a literal first. The pattern "*" is for OPTIONS requests about the
+// whole server.
 #pragma once
 
 #include <functional>
@@ -21,6 +24,7 @@ struct RouteOptions {
   // Above: 413, for a handler without a BodyReader before any byte of it is read. Empty: as in AppOptions. SIZE_MAX: no
   // limit.
   std::optional<std::size_t> body_bytes_max = {};
+  std::string name = {};  // for Router::url_for(); unique in the app
 };
 
 // A static file: it is served from memory, which outlives the app.
@@ -130,38 +134,38 @@ class Router {
   template <class F>
   Router& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
     const bool is_empty = detail::is_empty(function);
-    return add(method, pattern, detail::handler_of(std::move(function)), options, is_empty);
+    return add(method, pattern, detail::handler_of(std::move(function)), std::move(options), is_empty);
   }
   template <class F>
   Router& get(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("GET", pattern, std::move(function), options);
+    return route("GET", pattern, std::move(function), std::move(options));
   }
   template <class F>
   Router& post(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("POST", pattern, std::move(function), options);
+    return route("POST", pattern, std::move(function), std::move(options));
   }
   template <class F>
   Router& put(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("PUT", pattern, std::move(function), options);
+    return route("PUT", pattern, std::move(function), std::move(options));
   }
   template <class F>
   Router& patch(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("PATCH", pattern, std::move(function), options);
+    return route("PATCH", pattern, std::move(function), std::move(options));
   }
   template <class F>
   Router& delete_(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("DELETE", pattern, std::move(function), options);
+    return route("DELETE", pattern, std::move(function), std::move(options));
   }
   // For every method that has no route of its own at the pattern.
   template <class F>
   Router& any(std::string_view pattern, F function, RouteOptions options = {}) {
-    return route("*", pattern, std::move(function), options);
+    return route("*", pattern, std::move(function), std::move(options));
   }
   // An upgrade is accepted when it is valid and, if from a browser, from the same origin.
   template <class F>
-  Router& websocket(std::string_view pattern, F function) {
+  Router& websocket(std::string_view pattern, F function, RouteOptions options = {}) {
     const bool is_empty = detail::is_empty(function);
-    return add("GET", pattern, detail::websocket_handler_of(std::move(function)), {}, is_empty);
+    return add("GET", pattern, detail::websocket_handler_of(std::move(function)), std::move(options), is_empty);
   }
   // Under its path, with an ETag, so that a browser fetches it once.
   Router& file(const MemoryFile& file);
@@ -175,6 +179,16 @@ class Router {
   }
   // The routes of another router, with its middleware, below `prefix`: mount("/api", ...).
   Router& mount(std::string_view prefix, Router router);
+  // A virtual host: its routes, with its middleware, are for requests of this host alone, whatever their port is, and
+  // no others are. "*.example.org" is for all hosts with one more label. The most specific host wins.
+  // Throws: Error(invalid) for a malformed host, and for routes that have one.
+  Router& host(std::string_view host, Router router);
+
+  // The path of the route of that name, with these values of its parameters; all others become a query:
+  // url_for("item", {{"id", "7"}, {"page", "2"}}) -> "/item/7?page=2". For a mounted router it is without the prefix;
+  // Request::url_for() has it.
+  // Throws: Error(invalid) when there is no such route, a parameter is missing, or a value does not match it.
+  [[nodiscard]] std::string url_for(std::string_view name, const Pairs& values = {}) const;
 
  private:
   friend class Site;
@@ -183,6 +197,7 @@ class Router {
               bool is_empty);
   void use_middleware(Middleware middleware);
   void insert(std::unique_ptr<struct Route> route);
+  void adopt(const Routes& from, std::unique_ptr<struct Route> route);
   std::unique_ptr<Routes> routes_;
 };
 

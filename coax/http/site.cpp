@@ -6,6 +6,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/url.hpp"
 #include "coax/http/site_private.hpp"
 
 namespace coax::http {
@@ -27,13 +28,70 @@ Site::Site(App app)
   for (const auto& [name, value] : options_.headers) fixed_fields_ += fmt::format("{}: {}\r\n", name, value);
   const MiddlewareList& outer = app.routes_->middleware;
   for (const auto& route : routes_) {
+    route->names = &names_;
+    if (!route->options.name.empty()) names_.emplace(route->options.name, route.get());
     route->middleware.insert(route->middleware.begin(), outer.begin(), outer.end());
     has_websockets_ = has_websockets_ || route->is_websocket();
     parser_limits_.body_bytes_max = std::max(parser_limits_.body_bytes_max, body_bytes_max(*route));
-    tree_.add(*route);
+    tree_of(route->host).add(*route);
   }
   if (outer.empty()) return;
-  unrouted_ = std::make_unique<Route>(Route{.method = "*", .segments = {}, .handler = {}, .middleware = outer});
+  unrouted_ = std::make_unique<Route>(
+      Route{.method = "*", .segments = {}, .handler = {}, .middleware = outer, .names = &names_});
+}
+
+RouteTree& Site::tree_of(const std::string& host) {
+  if (host.empty()) return tree_;
+  const auto found = std::ranges::find(of_hosts_, host, &std::pair<std::string, RouteTree>::first);
+  if (found != of_hosts_.end()) return found->second;
+  const auto size_of = [](const auto& each) { return each.first.size(); };
+  const auto place = std::ranges::find_if(of_hosts_, [&](const auto& each) { return size_of(each) < host.size(); });
+  return of_hosts_.emplace(place, host, RouteTree())->second;
+}
+
+namespace {
+
+// "*.example.org" is "a.example.org", but neither "example.org" nor "a.b.example.org".
+bool is_host(std::string_view name, std::string_view pattern) {
+  if (!pattern.starts_with('*')) return equal_ignoring_case(name, pattern);
+  const std::size_t dot = name.find('.');
+  return dot != 0 && dot != std::string_view::npos && equal_ignoring_case(name.substr(dot), pattern.substr(1));
+}
+
+// "/a\0b/c" -> "/a%2Fb/c"
+std::string encode_segments(std::string_view segments) {
+  std::string path;
+  for (const char c : segments) {
+    if (c == '/') {
+      path += c;
+    } else {
+      path += c == '\0' ? "%2F" : percent_encode(std::string_view(&c, 1));
+    }
+  }
+  return path;
+}
+
+}  // namespace
+
+const RouteTree& Site::tree_for(const Request& request) const {
+  if (of_hosts_.empty()) return tree_;
+  const auto parts = parse_host_port(request.host());
+  if (!parts) return tree_;
+  const std::string_view host =
+      std::string_view(parts->host).substr(0, parts->host.size() - parts->host.ends_with('.'));
+  const auto found = std::ranges::find_if(of_hosts_, [&](const auto& each) { return is_host(host, each.first); });
+  return found != of_hosts_.end() ? found->second : tree_;
+}
+
+// A redirect, when only the path with the other ending has a route.
+std::optional<Response> Site::other_slash(const Request& request, const RouteTree& tree) const {
+  std::string path(RequestAccess::segments(request));
+  if (options_.trailing_slash == TrailingSlash::strict || path.size() < 2) return std::nullopt;
+  path.ends_with('/') ? path.pop_back() : path.push_back('/');
+  if (tree.find(request.method(), path, false).route == nullptr) return std::nullopt;
+  const std::string_view target = request.target();
+  const std::size_t query = std::min(target.find('?'), target.size());
+  return plain(308).header("Location", encode_segments(path) + std::string(target.substr(query)));
 }
 
 bool Site::reserve_body(std::size_t bytes) const noexcept {
@@ -57,18 +115,23 @@ const Route* Site::find(Request& request, bool is_upgrade, std::optional<Respons
     refusal = plain(421);
     return nullptr;
   }
+  const RouteTree& tree = tree_for(request);
   if (!is_upgrade) {
-    if (const Route* const exact = tree_.find_exact(request.method(), RequestAccess::segments(request))) {
+    if (const Route* const exact = tree.find_exact(request.method(), RequestAccess::segments(request))) {
       RequestAccess::set_route(request, *exact);
       return exact;
     }
   }
-  const RouteTree::Found found = tree_.find(request.method(), RequestAccess::segments(request), is_upgrade);
+  const RouteTree::Found found = tree.find(request.method(), RequestAccess::segments(request), is_upgrade);
   const Route* const route = is_upgrade && found.websocket != nullptr ? found.websocket : found.route;
   if (route != nullptr) {
     RequestAccess::set_route(request, *route);
-  } else {
+  } else if (const bool exists = !found.allowed.empty() || found.websocket != nullptr;
+             exists || request.path() == "*") {
     refusal = allowed_methods(request, found);
+  } else {
+    refusal = other_slash(request, tree);
+    if (!refusal) refusal = plain(404);
   }
   return route;
 }
@@ -79,6 +142,7 @@ Response Site::allowed_methods(const Request& request, const RouteTree::Found& f
   std::set<std::string_view> methods(found.allowed.begin(), found.allowed.end());
   if (methods.contains("GET")) methods.insert("HEAD");
   if (found.websocket != nullptr) methods.insert("GET");
+  methods.insert("OPTIONS");
   if (is_for_server) {
     for (const auto& route : routes_) methods.insert(route->method);
     for (const auto& route : routes_) {
@@ -86,13 +150,12 @@ Response Site::allowed_methods(const Request& request, const RouteTree::Found& f
     }
     methods.erase("*");
   }
-  if (!is_for_server && methods.empty()) return plain(404);
   if (!is_for_server && found.websocket != nullptr && request.method() == "GET") {
     return plain(426).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
   }
   std::string allow;
   for (const std::string_view method : methods) allow.append(allow.empty() ? "" : ", ").append(method);
-  if (is_for_server) return Response{.status = 204}.header("Allow", allow);
+  if (is_for_server || request.method() == "OPTIONS") return Response{.status = 204}.header("Allow", allow);
   return plain(405).header("Allow", allow);
 }
 

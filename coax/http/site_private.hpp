@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,16 +13,29 @@
 
 namespace coax::http {
 
-// Of one router: `depth` segments of a route's pattern lie before its routes.
 using MiddlewareList = std::vector<std::shared_ptr<const Middleware>>;
 
+// Of a pattern.
+struct Segment {
+  enum class Kind : std::uint8_t { literal, integer, any, rest };
+  Kind kind = Kind::literal;
+  std::string text;  // a literal, or the name of the parameter
+
+  [[nodiscard]] bool is_parameter() const noexcept { return kind != Kind::literal; }
+};
+
+struct Route;
+using NamedRoutes = std::map<std::string, const Route*, std::less<>>;
+
 struct Route {
-  std::string method;                 // "*": any
-  std::vector<std::string> segments;  // of the pattern
+  std::string method;             // "*": any
+  std::vector<Segment> segments;  // of the pattern
   // May change what it captured.
   mutable detail::AnyHandler handler;
   RouteOptions options = {};
-  MiddlewareList middleware = {};  // outermost first
+  MiddlewareList middleware = {};      // outermost first
+  std::string host = {};               // empty: any
+  const NamedRoutes* names = nullptr;  // of the site
 
   [[nodiscard]] bool is_websocket() const noexcept { return std::holds_alternative<detail::WebSocketHandler>(handler); }
   [[nodiscard]] bool is_streaming() const noexcept { return std::holds_alternative<detail::StreamingHandler>(handler); }
@@ -42,13 +56,14 @@ struct RequestAccess {
   // Fills in host, path and query. False: the target is malformed.
   static bool parse(Request& request);
   static std::string_view segments(const Request& request) noexcept { return request.segments_; }
-  static void set_route(Request& request, const Route& route) noexcept { request.pattern_ = route.segments; }
+  static void set_route(Request& request, const Route& route) noexcept { request.route_ = &route; }
 };
 
-// Of a pattern's segment: {name} and {name...}.
-bool is_parameter(std::string_view segment) noexcept;
-bool is_rest(std::string_view segment) noexcept;
-std::string_view parameter_name(std::string_view segment) noexcept;
+// The value of {name:int}: digits only.
+std::optional<std::int64_t> parse_int_parameter(std::string_view digits) noexcept;
+// As Router::url_for().
+std::string url_of(const Route& route, const Pairs& values);
+[[noreturn]] void refuse_name(std::string_view name);
 
 class RouteTree {
  public:
@@ -67,9 +82,10 @@ class RouteTree {
  private:
   struct Node {
     std::vector<std::pair<std::string, std::unique_ptr<Node>>> literals;
-    std::unique_ptr<Node> parameter;
+    std::unique_ptr<Node> integer;
+    std::unique_ptr<Node> any;
     std::vector<const Route*> routes;  // whose patterns end here
-    std::vector<const Route*> rest;    // whose patterns have {name...} here
+    std::vector<const Route*> rest;    // whose patterns have {name:path} here
   };
   // Routes without parameters: they are the most specific ones, and most requests are for them.
   struct Exact {
@@ -111,7 +127,10 @@ class Site {
     return options_.hosts.empty() || names_our_host(request);
   }
   [[nodiscard]] bool names_our_host(const Request& request) const;
+  RouteTree& tree_of(const std::string& host);
+  [[nodiscard]] const RouteTree& tree_for(const Request& request) const;
   [[nodiscard]] Response allowed_methods(const Request& request, const RouteTree::Found& found) const;
+  [[nodiscard]] std::optional<Response> other_slash(const Request& request, const RouteTree& tree) const;
 
   AppOptions options_;
   http1::Limits parser_limits_;
@@ -119,7 +138,9 @@ class Site {
   std::string fixed_fields_;
   std::vector<std::unique_ptr<Route>> routes_;
   std::unique_ptr<Route> unrouted_;
-  RouteTree tree_;
+  NamedRoutes names_;
+  RouteTree tree_;                                           // of the routes without a host
+  std::vector<std::pair<std::string, RouteTree>> of_hosts_;  // the longest names first
   bool has_websockets_ = false;
 };
 

@@ -136,7 +136,7 @@ TEST(Http, what_is_not_there_is_404_405_or_426) {
   EXPECT_TRUE(answer("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 404 Not Found\r\n"));
   const std::string wrong_method = answer("DELETE /hello HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(wrong_method.starts_with("HTTP/1.1 405 "));
-  EXPECT_NE(wrong_method.find("Allow: GET, HEAD\r\n"), std::string::npos);
+  EXPECT_NE(wrong_method.find("Allow: GET, HEAD, OPTIONS\r\n"), std::string::npos);
   EXPECT_TRUE(answer("GET /echo HTTP/1.1\r\nHost: a\r\n\r\n").starts_with("HTTP/1.1 426 "));
 }
 

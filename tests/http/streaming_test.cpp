@@ -1,4 +1,4 @@
-// Streamed bodies in both directions, middleware, and the router: literal bytes in, literal bytes out.
+// Streamed bodies in both directions, and middleware: literal bytes in, literal bytes out.
 #include <gtest/gtest.h>
 
 #include <regex>
@@ -6,6 +6,7 @@
 #include "coax/base/log.hpp"
 #include "coax/http/app.hpp"
 #include "coax/stream/memory.hpp"
+#include "tests/support/http.hpp"
 #include "tests/support/run.hpp"
 
 namespace coax {
@@ -17,58 +18,19 @@ using http::BodyWriter;
 using http::Request;
 using http::Response;
 using http::Router;
+using test::answer;
+using test::bare;
+using test::body_of;
+using test::get;
 using test::next_turn;
 using test::outcome;
+using test::read_all;
 using test::run;
+using test::serve_one;
 using namespace std::chrono_literals;
 
-class HttpStreaming : public ::testing::Test {
- protected:
-  void SetUp() override { log::set_level(log::Level::off); }
-  void TearDown() override { log::set_level(log::Level::info); }
-};
-using HttpRouter = HttpStreaming;
+class HttpStreaming : public test::QuietLog {};
 using HttpMiddleware = HttpStreaming;
-
-App bare(http::AppOptions options = {}) {
-  options.headers.clear();
-  return App(std::move(options));
-}
-
-Task<std::string> read_all(Stream& stream) {
-  std::string all;
-  while (const BytesView bytes = co_await stream.recv()) all.append(bytes.text());
-  co_return std::regex_replace(all, std::regex("Date: [^\r]*\r\n"), "");
-}
-
-Task<> serve_one(Stream& stream, const Handler& handler) {
-  Connection connection(stream, 1);
-  co_await outcome(handler(connection));
-  co_await outcome(stream.shutdown_send());  // the client may have left
-}
-
-// The answer to these bytes of a client, sent in pieces of that size, which then half-closes.
-std::string answer(App app, std::string_view request, std::size_t piece = SIZE_MAX) {
-  std::string result;
-  run([&]() -> Task<> {
-    auto [server, client] = memory_stream_pair();
-    const Handler handler = http::handler(std::move(app));
-    const auto send = [&]() -> Task<> {
-      for (std::size_t at = 0; at < request.size(); at += std::min(piece, request.size())) {
-        co_await client->send(request.substr(at, piece));
-        co_await next_turn();
-      }
-      co_await client->shutdown_send();
-    };
-    auto [served, sent, text] = co_await all(serve_one(*server, handler), send(), read_all(*client));
-    result = text;
-  });
-  return result;
-}
-std::string get(App app, std::string_view target) {
-  return answer(std::move(app), "GET " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n");
-}
-std::string body_of(std::string_view response) { return std::string(response.substr(response.find("\r\n\r\n") + 4)); }
 
 // Answers with the number of parts and bytes, and the end of the body.
 App counting_app(http::RouteOptions options = {}) {
@@ -518,80 +480,6 @@ TEST_F(HttpMiddleware, that_throws_is_500) {
   App app = counting_app();
   app.use([](Request&, http::Next) -> Task<Response> { throw std::runtime_error("on purpose"); });
   EXPECT_TRUE(get(std::move(app), "/hello").starts_with("HTTP/1.1 500 "));
-}
-
-// --- the router ---
-
-TEST_F(HttpRouter, the_most_specific_pattern_wins_whatever_the_order) {
-  const auto make = [] {
-    App app = bare();
-    const auto say = [](const char* text) { return [text](Request&) { return Response::text(text); }; };
-    app.get("/{a...}", [](Request& request) { return Response::text("rest " + std::string(request.parameter("a"))); });
-    app.get("/{a}/{b}", [](Request& request) {
-      return Response::text(fmt::format("two {} {}", request.parameter("a"), request.parameter("b")));
-    });
-    app.get("/x/{b}", [](Request& request) { return Response::text("x " + std::string(request.parameter("b"))); });
-    app.get("/x/y", say("x y"));
-    app.get("/x/{b}/z", say("z"));
-    app.post("/x/y", say("posted"));
-    app.any("/any", [](Request& request) { return Response::text("any " + std::string(request.method())); });
-    return app;
-  };
-  EXPECT_EQ(body_of(get(make(), "/x/y")), "x y");
-  EXPECT_EQ(body_of(get(make(), "/x/q")), "x q");
-  EXPECT_EQ(body_of(get(make(), "/w/y")), "two w y");
-  EXPECT_EQ(body_of(get(make(), "/x/y/z")), "z");
-  EXPECT_EQ(body_of(get(make(), "/x/y/w")), "rest x/y/w");
-  EXPECT_EQ(body_of(get(make(), "/a%2Fb/c")), "two a/b c");
-  EXPECT_EQ(body_of(get(make(), "/")), "rest ");
-  EXPECT_EQ(body_of(get(make(), "/any")), "any GET");
-  EXPECT_EQ(body_of(answer(make(), "PURGE /any HTTP/1.1\r\nHost: a\r\n\r\n")), "any PURGE");
-  EXPECT_EQ(body_of(answer(make(), "POST /x/y HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")), "posted");
-}
-
-TEST_F(HttpRouter, another_method_is_405_with_the_methods_of_the_path) {
-  const auto make = [] {
-    App app = bare();
-    const auto say = [](Request&) { return Response::text("x"); };
-    app.get("/x", say).put("/x", say).delete_("/{name}", say).patch("/y", say);
-    return app;
-  };
-  const std::string text = answer(make(), "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_TRUE(text.starts_with("HTTP/1.1 405 ")) << text;
-  EXPECT_NE(text.find("Allow: DELETE, GET, HEAD, PUT\r\n"), std::string::npos) << text;
-}
-
-TEST_F(HttpRouter, mounts_below_a_prefix) {
-  const auto make = [] {
-    Router api;
-    api.get("/", [](Request&) { return Response::text("root"); });
-    api.get("/of/{name}", [](Request& request) { return Response::text(std::string(request.parameter("name"))); });
-    Router outer;
-    outer.mount("/v1", std::move(api));
-    App app = bare();
-    app.mount("/api/{version}", std::move(outer));
-    return app;
-  };
-  EXPECT_EQ(body_of(get(make(), "/api/2/v1/of/me")), "me");
-  EXPECT_EQ(body_of(get(make(), "/api/2/v1/")), "root");
-  EXPECT_TRUE(get(make(), "/v1/of/me").starts_with("HTTP/1.1 404 "));
-}
-
-TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
-  const auto say = [](Request&) { return Response::text("x"); };
-  for (const char* pattern :
-       {"/{a...}/b", "/{...}", "/{a}/{a...}", "/a//b", "/{a}{b}", "/:id", "/<id>", "/of/<int:id>", "/of/*"}) {
-    Router router;
-    EXPECT_THROW(router.get(pattern, say), Error) << pattern;
-  }
-  Router router;
-  router.get("/of/{name}", say);
-  EXPECT_THROW(router.get("/of/{other}", say), Error);
-  EXPECT_THROW(router.use(http::Middleware()), Error);
-  EXPECT_THROW(router.mount("*", Router()), Error);
-  Router other;
-  other.get("/{x}", say);
-  EXPECT_THROW(router.mount("/of", std::move(other)), Error);
 }
 
 }  // namespace coax
