@@ -2,6 +2,7 @@
 #include "coax/http/negotiate.hpp"
 
 #include <algorithm>
+#include <compare>
 #include <optional>
 #include <string>
 #include <utility>
@@ -75,31 +76,36 @@ std::optional<std::vector<Range>> parse_ranges(std::string_view list, IsValue is
   return ranges;
 }
 
-// match(range, offer): 0 when it does not match, otherwise the larger, the more specific.
+// What the field says about an offer. The larger, the better.
+struct Preference {
+  int weight = 0;       // 0: it is not acceptable
+  int specificity = 0;  // of the range that matches; 0: none does
+  friend auto operator<=>(const Preference&, const Preference&) = default;
+};
+
+// match(range, offer): 0 when it does not match, otherwise the larger, the more specific. `otherwise`: the weight of an
+// offer without a range.
 template <class Match>
-int weight_of(std::string_view offer, const std::vector<Range>& ranges, int otherwise, Match match) {
-  int best = 0;
-  int weight = otherwise;
+Preference preference_for(std::string_view offer, const std::vector<Range>& ranges, int otherwise, Match match) {
+  Preference result{.weight = otherwise};
   for (const Range& range : ranges) {
     const int specificity = match(range.what, offer);
-    if (specificity > best) {
-      best = specificity;
-      weight = range.weight;
-    }
+    if (specificity > result.specificity) result = {.weight = range.weight, .specificity = specificity};
   }
-  return weight;
+  return result;
 }
 
-// weigh(offer): 0 when it is not acceptable.
+struct Best {
+  std::string_view offer;  // empty: none is acceptable
+  Preference preference;
+};
+
 template <class Weigh>
-std::string_view best_of(Offers offers, Weigh weigh) {
-  std::string_view best;
-  int best_weight = 0;
+Best best_of(Offers offers, Weigh weigh) {
+  Best best;
   for (const std::string_view offer : offers) {
-    const int weight = weigh(offer);
-    if (weight <= best_weight) continue;
-    best = offer;
-    best_weight = weight;
+    const Preference preference = weigh(offer);
+    if (preference.weight != 0 && preference > best.preference) best = {.offer = offer, .preference = preference};
   }
   return best;
 }
@@ -143,44 +149,46 @@ int match_language(const ParameterizedValue& range, std::string_view offer) {
   return starts_with_tag(offer, range.value) ? 1 + static_cast<int>(range.value.size()) : 0;
 }
 
+// "de" is for "de-AT", when there is nothing better.
 int match_shorter_language(const ParameterizedValue& range, std::string_view offer) {
   return starts_with_tag(range.value, offer) ? 1 : 0;
 }
+
+std::string_view first_of(Offers offers) { return offers.size() == 0 ? std::string_view() : *offers.begin(); }
 
 }  // namespace
 
 std::string_view preferred(std::string_view accept, Offers offers) {
   const auto ranges = parse_ranges(accept, is_media_range);
-  const bool is_any = !ranges || ranges->empty();
-  return best_of(offers,
-                 [&](std::string_view offer) { return is_any ? 1 : weight_of(offer, *ranges, 0, match_media); });
+  if (!ranges || ranges->empty()) return first_of(offers);
+  return best_of(offers, [&](std::string_view offer) { return preference_for(offer, *ranges, 0, match_media); }).offer;
 }
 
 std::string_view preferred_encoding(std::string_view accept_encoding, Offers offers) {
   static constexpr std::string_view identity = "identity";
   const auto ranges = parse_ranges(accept_encoding, http1::is_token);
   if (!ranges || ranges->empty()) return identity;
-  const std::string_view best =
-      best_of(offers, [&](std::string_view offer) { return weight_of(offer, *ranges, 0, match_encoding); });
-  const int best_weight = best.empty() ? 0 : weight_of(best, *ranges, 0, match_encoding);
+  const Best best =
+      best_of(offers, [&](std::string_view offer) { return preference_for(offer, *ranges, 0, match_encoding); });
   // It is acceptable unless it is excluded, and without a weight of its own the last choice.
   const bool is_listed = std::ranges::any_of(*ranges, [](const Range& range) { return range.what.value == identity; });
-  const int weight = weight_of(identity, *ranges, 1, match_encoding);
-  if (best.empty()) return weight > 0 ? identity : std::string_view();
-  return is_listed && weight > best_weight ? identity : best;
+  const int weight = preference_for(identity, *ranges, 1, match_encoding).weight;
+  if (best.offer.empty()) return weight > 0 ? identity : std::string_view();
+  return is_listed && weight > best.preference.weight ? identity : best.offer;
 }
 
 std::string_view preferred_language(std::string_view accept_language, Offers offers) {
   const auto ranges = parse_ranges(accept_language, http1::is_token);
-  if (!ranges || ranges->empty()) return offers.size() == 0 ? std::string_view() : *offers.begin();
-  const std::string_view best =
-      best_of(offers, [&](std::string_view offer) { return weight_of(offer, *ranges, 0, match_language); });
-  if (!best.empty()) return best;
-  // Not an offer that a range of its own excludes.
-  return best_of(offers, [&](std::string_view offer) {
-    const bool is_excluded = weight_of(offer, *ranges, 1, match_language) == 0;
-    return is_excluded ? 0 : weight_of(offer, *ranges, 0, match_shorter_language);
-  });
+  if (!ranges || ranges->empty()) return first_of(offers);
+  const Best best =
+      best_of(offers, [&](std::string_view offer) { return preference_for(offer, *ranges, 0, match_language); });
+  if (!best.offer.empty()) return best.offer;
+  return best_of(offers,
+                 [&](std::string_view offer) {
+                   const bool is_excluded = preference_for(offer, *ranges, 1, match_language).weight == 0;
+                   return is_excluded ? Preference() : preference_for(offer, *ranges, 0, match_shorter_language);
+                 })
+      .offer;
 }
 
 }  // namespace coax::http

@@ -11,7 +11,8 @@
 
 namespace coax::http {
 
-// Of equally preferred offers, the first one. A missing or malformed field: any is acceptable.
+// Of offers with the same weight, the one that the client names most exactly ("text/html" before "text/*"), then the
+// first one. A missing or malformed field: any is acceptable.
 // Returns: one of the offers; empty: none is acceptable. Lifetime: that of the offers.
 
 // Accept (section 12.5.1). A range with parameters, "text/html;level=1", is for offers that have these.
