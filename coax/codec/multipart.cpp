@@ -1,5 +1,5 @@
-// A line of the content that starts with "--BOUNDARY" is a boundary only when white space, CR or a second "--" follows:
-// content may have longer lines. CR is the first byte of the sought bytes and occurs nowhere else in them, thus a search
+// A line of the content that starts with "--BOUNDARY" is a boundary only when white space, CR or a second "--" follows
+// it: content may have longer lines. CR is the first of the sought bytes and occurs nowhere else in them, thus a search
 // that fails is resumed at the byte where it failed.
 #include "coax/codec/multipart.hpp"
 

@@ -1,8 +1,9 @@
 // multipart/form-data (RFC 7578, RFC 2046 section 5.1): the bytes of a body in, its parts out. Pure: no descriptor, no
 // clock.
 //
-// Stricter than RFC 2046, since each leniency lets a filter in front of a server find other parts than the server: only
-// CRLF ends a line, no field is folded, no part is in a transfer encoding, and the closing boundary must not be missing.
+// Stricter than RFC 2046, since each leniency lets a filter in front of a server find other parts than the server does:
+// only CRLF ends a line, no field is folded, no part is in a transfer encoding, and the closing boundary must not be
+// missing.
 #pragma once
 
 #include <cstddef>

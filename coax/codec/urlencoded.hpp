@@ -11,8 +11,8 @@
 
 namespace coax::http {
 
-// Fields in their order: '+' is a space, a name without '=' has an empty value, and empty parts between '&' are skipped.
-// As in browsers, a malformed percent-encoding stays as it is, and invalid UTF-8 becomes U+FFFD.
+// Fields in their order: '+' is a space, a name without '=' has an empty value, and empty parts between '&' are
+// skipped. As in browsers, a malformed percent-encoding stays as it is, and invalid UTF-8 becomes U+FFFD.
 // Returns: nothing when there are more than fields_max.
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_urlencoded(std::string_view text,
                                                                                  std::size_t fields_max);

@@ -1,5 +1,5 @@
-// Values for cookies that only this site can have made: signed ones, which the user can read, and sealed ones, which are
-// encrypted as well.
+// Values for cookies that only this site can have made: signed ones, which the user can read, and sealed ones, which
+// are encrypted as well.
 //
 //   const http::CookieKeys keys({secret});  // of 32 random bytes, such as `openssl rand -hex 32` prints
 //   response.cookie({.name = "user", .value = keys.sign("user", "ann", 24h), .max_age = 24h});
