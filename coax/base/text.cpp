@@ -158,6 +158,25 @@ std::string printable(BytesView bytes, std::size_t characters_max) {
   return out;
 }
 
+std::string valid_utf8(BytesView bytes) {
+  if (is_utf8(bytes)) return bytes.string();
+  std::string out;
+  std::string_view rest = bytes;
+  while (!rest.empty()) {
+    Utf8Check check;
+    std::size_t length = 0;  // of a character, or of the start of one
+    while (length < rest.size() && check.feed(rest.substr(length, 1))) {
+      ++length;
+      if (check.complete()) break;
+    }
+    const bool is_character = length != 0 && check.complete();
+    length = std::max<std::size_t>(length, 1);
+    out.append(is_character ? rest.substr(0, length) : "\xEF\xBF\xBD");
+    rest.remove_prefix(length);
+  }
+  return out;
+}
+
 std::string_view first_characters(std::string_view utf8, std::size_t bytes_max) noexcept {
   if (utf8.size() <= bytes_max) return utf8;
   const auto is_continuation = [&](std::size_t at) { return (static_cast<unsigned char>(utf8[at]) & 0xC0U) == 0x80U; };

@@ -34,6 +34,8 @@ std::string fold_case(std::string_view utf8);
 // For logs and terminals: control characters and bytes that are not UTF-8 become \xNN; after characters_max characters
 // the text is truncated with an ellipsis.
 std::string printable(BytesView bytes, std::size_t characters_max = 200);
+// Each invalid sequence becomes U+FFFD, as browsers decode UTF-8 (WHATWG Encoding, section 4.1).
+std::string valid_utf8(BytesView bytes);
 // The start of valid UTF-8 with at most `bytes_max` bytes, without a part of a character.
 std::string_view first_characters(std::string_view utf8, std::size_t bytes_max) noexcept;
 // Without white space (space, tab, CR, LF) at both ends.

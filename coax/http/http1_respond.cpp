@@ -8,6 +8,7 @@
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
 #include "coax/http/http1_private.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/task/scope.hpp"
 
 namespace coax::http {
@@ -193,6 +194,13 @@ void Http1Connection::write_failure() {
     throw;
   } catch (const BodyTooLarge& error) {
     refuse({.status = 413, .reason = "the body is too long"});
+    return;
+  } catch (const StatusError& error) {
+    log::info("{} refused: {} {}; {} {}", connection_.peer_name(), error.status(), printable(error.reason()),
+              request.method(), request.path());
+    write(
+        Response::text(fmt::format("{} {}: {}\n", error.status(), http1::reason_phrase(error.status()), error.reason()),
+                       error.status()));
     return;
   } catch (const std::exception& error) {
     reason = error.what();

@@ -132,6 +132,8 @@ struct Upgrade {
 // FileRange: Content-Length is its size. The connection is aborted when the file cannot be read, or has become shorter.
 using Body = std::variant<std::string, StaticBytes, FileRange, StreamedBody, Upgrade>;
 
+struct SetCookie;
+
 struct Response {
   int status = 200;
   Pairs headers = {};
@@ -158,6 +160,14 @@ struct Response {
   Response& header(std::string name, std::string value) &;
   Response&& header(std::string name, std::string value) && {
     return std::move(this->header(std::move(name), std::move(value)));
+  }
+  // Adds Set-Cookie (coax/http/cookie.hpp). Throws: as format_set_cookie().
+  Response& cookie(const SetCookie& cookie) &;
+  Response&& cookie(const SetCookie& cookie) && { return std::move(this->cookie(cookie)); }
+  // The browser drops the cookie that was set with this name, path and domain.
+  Response& forget_cookie(std::string_view name, std::string_view path = "/", std::string_view domain = {}) &;
+  Response&& forget_cookie(std::string_view name, std::string_view path = "/", std::string_view domain = {}) && {
+    return std::move(this->forget_cookie(name, path, domain));
   }
 };
 

@@ -147,6 +147,22 @@ TEST(Printable, cuts_after_that_many_characters) {
   EXPECT_EQ(coax::printable("", 0), "");
 }
 
+TEST(ValidUtf8, has_a_replacement_for_each_invalid_sequence) {  // the table of Unicode 15, section 3.9
+  constexpr std::string_view mark = "\xEF\xBF\xBD";
+  const auto marks = [&](int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i) out += mark;
+    return out;
+  };
+  EXPECT_EQ(coax::valid_utf8(""), "");
+  EXPECT_EQ(coax::valid_utf8("a\xC3\xA4\xF0\x9F\x98\x80"), "a\xC3\xA4\xF0\x9F\x98\x80");
+  EXPECT_EQ(coax::valid_utf8("\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41"), marks(8) + "A");
+  EXPECT_EQ(coax::valid_utf8("\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41"), marks(8) + "A");
+  EXPECT_EQ(coax::valid_utf8("\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42"), marks(5) + "A" + marks(2) + "B");
+  EXPECT_EQ(coax::valid_utf8("\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41"), marks(4) + "A");
+  EXPECT_EQ(coax::valid_utf8("a\xE2\x82"), "a" + marks(1));
+}
+
 TEST(FirstCharacters, are_whole) {
   EXPECT_EQ(coax::first_characters("aé€", 9), "aé€");
   EXPECT_EQ(coax::first_characters("aé€", 5), "aé");

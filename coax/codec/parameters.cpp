@@ -1,0 +1,98 @@
+// A scanner from the front of the text to its end: every function removes what it has read.
+#include "coax/codec/parameters.hpp"
+
+#include <algorithm>
+
+#include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
+#include "coax/codec/urlencoded.hpp"
+
+namespace coax::http {
+
+namespace {
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  return out;
+}
+
+void skip_space(std::string_view& text) noexcept {
+  text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
+}
+
+// After the opening quote.
+std::optional<std::string> read_quoted(std::string_view& text) {
+  std::string out;
+  while (!text.empty() && text[0] != '"') {
+    if (text[0] == '\\' && text.size() > 1 && (text[1] == '"' || text[1] == '\\')) text.remove_prefix(1);
+    out.push_back(text[0]);
+    text.remove_prefix(1);
+  }
+  if (text.empty()) return std::nullopt;
+  text.remove_prefix(1);
+  return out;
+}
+
+std::optional<std::string> read_value(std::string_view& text) {
+  if (text.starts_with('"')) {
+    text.remove_prefix(1);
+    return read_quoted(text);
+  }
+  const std::string_view value = text.substr(0, text.find_first_of("; \t"));
+  if (value.contains('"')) return std::nullopt;
+  text.remove_prefix(value.size());
+  return std::string(value);
+}
+
+// "name=value", and the white space after it. Nothing when it is malformed.
+std::optional<std::pair<std::string, std::string>> read_parameter(std::string_view& text) {
+  const std::string_view name = text.substr(0, text.find('='));
+  if (!http1::is_token(name) || name.size() == text.size()) return std::nullopt;
+  text.remove_prefix(name.size() + 1);
+  auto value = read_value(text);
+  skip_space(text);
+  if (!value || (!text.empty() && text[0] != ';')) return std::nullopt;
+  return std::pair(lower_case(name), std::move(*value));
+}
+
+}  // namespace
+
+std::optional<std::string_view> ParameterizedValue::find(std::string_view name) const noexcept {
+  const auto found = std::ranges::find(parameters, name, &std::pair<std::string, std::string>::first);
+  return found == parameters.end() ? std::nullopt : std::optional<std::string_view>(found->second);
+}
+
+std::optional<ParameterizedValue> parse_parameters(std::string_view text) {
+  constexpr std::size_t parameters_max = 32;  // each is compared with all others
+  if (!http1::is_field_value(text)) return std::nullopt;
+  ParameterizedValue result{.value = lower_case(trim(text.substr(0, text.find(';')))), .parameters = {}};
+  if (result.value.empty() || result.value.find_first_of(" \t\",=") != std::string::npos) return std::nullopt;
+  text.remove_prefix(std::min(text.find(';'), text.size()));
+  while (!text.empty()) {
+    text.remove_prefix(1);  // ';'
+    skip_space(text);
+    if (text.empty() || text[0] == ';') continue;  // an empty parameter, which the grammar allows
+    auto parameter = read_parameter(text);
+    if (!parameter || result.find(parameter->first) || result.parameters.size() == parameters_max) return std::nullopt;
+    result.parameters.push_back(std::move(*parameter));
+  }
+  return result;
+}
+
+std::optional<std::string> decode_extended_value(std::string_view text) {
+  const std::size_t charset = text.find('\'');
+  if (charset == std::string_view::npos || !equal_ignoring_case(text.substr(0, charset), "utf-8")) return std::nullopt;
+  const std::size_t language = text.find('\'', charset + 1);
+  if (language == std::string_view::npos) return std::nullopt;
+  const std::string_view encoded = text.substr(language + 1);
+  for (std::size_t percent = encoded.find('%'); percent != std::string_view::npos;
+       percent = encoded.find('%', percent + 1)) {
+    if (!decode_percent(encoded.substr(percent))) return std::nullopt;
+  }
+  std::string decoded = percent_decode(encoded);
+  if (!is_utf8(decoded)) return std::nullopt;
+  return decoded;
+}
+
+}  // namespace coax::http

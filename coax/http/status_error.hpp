@@ -1,0 +1,26 @@
+// StatusError: an exception of a handler or a middleware that the server answers with a status.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "coax/base/error.hpp"
+
+namespace coax::http {
+
+// The response is a text of the status and the reason: "415 Unsupported Media Type: the body is not a form". Other
+// exceptions are answered with 500, without their reason.
+class StatusError : public Error {
+ public:
+  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too.
+  StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason);
+
+  [[nodiscard]] int status() const noexcept { return status_; }
+  [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+
+ private:
+  int status_;
+  std::string reason_;
+};
+
+}  // namespace coax::http
