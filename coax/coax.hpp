@@ -11,6 +11,7 @@
 #include "coax/datagram/transport.hpp"
 #include "coax/file/file.hpp"
 #include "coax/http/app.hpp"
+#include "coax/http/template.hpp"
 #include "coax/net/endpoint.hpp"
 #include "coax/program/new_file.hpp"
 #include "coax/program/program.hpp"
