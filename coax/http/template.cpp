@@ -163,9 +163,13 @@ Templates::Templates(const fs::path& folder, TemplateOptions options) : store_(s
   store_->source = folder;
 }
 
-Templates::Templates(Texts texts, TemplateOptions options) : store_(std::make_unique<Store>()) {
-  store_->options = options;
-  store_->source = std::move(texts);
+Templates::Templates(std::unique_ptr<Store> store) noexcept : store_(std::move(store)) {}
+
+Templates Templates::in_memory(Texts texts, TemplateOptions options) {
+  auto store = std::make_unique<Store>();
+  store->options = options;
+  store->source = std::move(texts);
+  return Templates(std::move(store));
 }
 
 Templates::Templates(Templates&&) noexcept = default;

@@ -68,8 +68,8 @@ class Templates {
  public:
   // Throws: Error when it is not a folder.
   explicit Templates(const std::filesystem::path& folder, TemplateOptions options = {});
-  // For tests, and for templates that are embedded into the program.
-  explicit Templates(std::map<std::string, std::string, std::less<>> texts, TemplateOptions options = {});
+  // From names to texts: for tests, and for templates that are part of the program.
+  static Templates in_memory(std::map<std::string, std::string, std::less<>> texts, TemplateOptions options = {});
   Templates(Templates&&) noexcept;
   Templates& operator=(Templates&&) noexcept;
   ~Templates();
@@ -88,6 +88,7 @@ class Templates {
 
  private:
   struct Store;
+  explicit Templates(std::unique_ptr<Store> store) noexcept;
   std::unique_ptr<Store> store_;
 };
 
