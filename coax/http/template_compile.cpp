@@ -47,6 +47,7 @@ class Compiler {
       seen_.clear();
       collect((*ancestor)->body, **ancestor);
     }
+    including_ = ancestors;
     enter(*source);
     flow_ = context_of(source->name);
     emit(source->body);
@@ -144,7 +145,7 @@ class Compiler {
       }
       case Node::Kind::include: {
         const Source* other = included(node, *source_);
-        if (std::ranges::find(including_, other) != including_.end() || other == source_) {
+        if (std::ranges::find(including_, other) != including_.end()) {
           refuse(*source_, node.line, "the template includes itself: '" + other->name + "' again");
         }
         including_.push_back(other);

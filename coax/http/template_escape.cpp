@@ -17,39 +17,57 @@ bool is_alphanumeric(char c) noexcept {
   return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z' && static_cast<unsigned char>(c) < 0x80);
 }
 
-using Replacements = std::array<std::string_view, 256>;
+struct Replacements {
+  constexpr void set(char c, std::string_view text) {
+    texts[static_cast<unsigned char>(c)] = text;
+    is_replaced[static_cast<unsigned char>(c)] = 1;
+  }
+  std::array<std::string_view, 256> texts{};
+  std::array<std::uint8_t, 256> is_replaced{};
+};
 
 constexpr Replacements html = [] {
   Replacements table{};
-  table['&'] = "&amp;";
-  table['<'] = "&lt;";
-  table['>'] = "&gt;";
-  table['"'] = "&quot;";
-  table['\''] = "&#39;";
-  table['\0'] = "\xef\xbf\xbd";
+  table.set('&', "&amp;");
+  table.set('<', "&lt;");
+  table.set('>', "&gt;");
+  table.set('"', "&quot;");
+  table.set('\'', "&#39;");
+  table.set('\0', "\xef\xbf\xbd");
   return table;
 }();
 
 // What ends an attribute without quotes, or begins one.
 constexpr Replacements unquoted = [] {
   Replacements table = html;
-  table[' '] = "&#32;";
-  table['\t'] = "&#9;";
-  table['\n'] = "&#10;";
-  table['\f'] = "&#12;";
-  table['\r'] = "&#13;";
-  table['='] = "&#61;";
-  table['`'] = "&#96;";
+  table.set(' ', "&#32;");
+  table.set('\t', "&#9;");
+  table.set('\n', "&#10;");
+  table.set('\f', "&#12;");
+  table.set('\r', "&#13;");
+  table.set('=', "&#61;");
+  table.set('`', "&#96;");
   return table;
 }();
 
 void append_replaced(std::string& text, std::string_view value, const Replacements& table) {
   std::size_t done = 0;
-  for (std::size_t at = 0; at < value.size(); ++at) {
-    const std::string_view replacement = table[static_cast<unsigned char>(value[at])];
-    if (replacement.empty()) continue;
-    text.append(value, done, at - done).append(replacement);
-    done = at + 1;
+  std::size_t at = 0;
+  const auto is_replaced = [&](std::size_t index) {
+    return table.is_replaced[static_cast<unsigned char>(value[index])];
+  };
+  while (at < value.size()) {
+    // Most characters are harmless: four are looked at together.
+    if (at + 4 <= value.size() &&
+        (is_replaced(at) | is_replaced(at + 1) | is_replaced(at + 2) | is_replaced(at + 3)) == 0) {
+      at += 4;
+      continue;
+    }
+    if (is_replaced(at) != 0) {
+      text.append(value, done, at - done).append(table.texts[static_cast<unsigned char>(value[at])]);
+      done = at + 1;
+    }
+    ++at;
   }
   text.append(value, done);
 }
@@ -183,9 +201,18 @@ void append_form_encoded(std::string& text, std::string_view value) {
 }
 
 void append_escaped(std::string& text, const Value& value, Escape escape, Budget& budget, std::string& spare) {
+  if ((escape.inner == Escape::Inner::none || escape.inner == Escape::Inner::url_path ||
+       escape.inner == Escape::Inner::url_query || escape.inner == Escape::Inner::style) &&
+      escape.outer != Escape::Outer::unquoted) {
+    // Numbers and names of constants are harmless at all of these.
+    if (value.kind() == Value::Kind::integer) return append_integer(text, value.as_integer());
+  }
   if (escape.inner == Escape::Inner::none && escape.outer != Escape::Outer::unquoted) {
     // Most are these, and need no text of their own.
-    if (value.kind() == Value::Kind::integer) return append_integer(text, value.as_integer());
+    if (value.kind() == Value::Kind::number) {
+      text += to_text(value.as_number());
+      return;
+    }
     if (value.kind() == Value::Kind::string) {
       if (escape.outer == Escape::Outer::html) return append_html(text, value.as_string());
       text += value.as_string();

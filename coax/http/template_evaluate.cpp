@@ -30,8 +30,16 @@ std::string names_in(std::span<const Member> members) {
     throw Fault{"it is " + kind_of(object) + ", which has no attribute " + in_quotes(name)};
   }
   const std::string names = names_in(object.as_object());
-  throw Fault{"the object has no member " + in_quotes(name) + (names.empty() ? "" : ", but " + names) + "; write .get('" +
-              std::string(name) + "') when it may be missing"};
+  throw Fault{"the object has no member " + in_quotes(name) + (names.empty() ? "" : ", but " + names) +
+              "; write .get('" + std::string(name) + "') when it may be missing"};
+}
+
+void require_member_access(const Value& object, const Value& name) {
+  if (object.kind() == ValueKind::list || object.kind() == ValueKind::string) {
+    throw Fault{"the index of a " + std::string(to_string(object.kind())) + " is an integer, not " + kind_of(name)};
+  }
+  if (object.kind() != ValueKind::object) throw Fault{"it is " + kind_of(object) + ", which has no elements"};
+  if (name.kind() != ValueKind::string) throw Fault{"the names of members are strings, not " + kind_of(name)};
 }
 
 // The place of an index in a sequence; negative ones count from its end.
@@ -145,16 +153,44 @@ Evaluator::Evaluator(const Names& names, const Value& data, Budget& budget)
 
 const Value& Evaluator::variable(std::uint32_t slot) const {
   if (slots_[slot].value == nullptr) {
-    throw Fault{"there is no variable " + in_quotes(names_.all()[slot]) + "; pass it to render(), or {% set %} it before"};
+    throw Fault{"there is no variable " + in_quotes(names_.all()[slot]) +
+                "; pass it to render(), or {% set %} it before"};
   }
   return *slots_[slot].value;
 }
 
+const Value& Evaluator::place(const Expression& expression) const {
+  if (expression.kind == Kind::literal) return expression.value;
+  if (expression.kind == Kind::variable) return variable(expression.slot);
+  const Value& object = place(expression.children[0]);
+  const Value& name = expression.kind == Kind::attribute ? expression.value : expression.children[1].value;
+  if (expression.kind == Kind::index) require_member_access(object, name);
+  const Value* found = object.find(name.as_string());
+  if (found == nullptr) refuse_member(object, name.as_string());
+  return *found;
+}
+
+bool Evaluator::truth(const Expression& expression) {
+  if (expression.is_place()) return is_true(place(expression));
+  budget_.spend_steps(1);
+  switch (expression.kind) {
+    case Kind::comparison: return compare(expression);
+    case Kind::negation: return !truth(expression.children[0]);
+    case Kind::all: return truth(expression.children[0]) && truth(expression.children[1]);
+    case Kind::any: return truth(expression.children[0]) || truth(expression.children[1]);
+    default: {
+      Value scratch;
+      return is_true(evaluate(expression, scratch));
+    }
+  }
+}
+
 const Value& Evaluator::evaluate(const Expression& expression, Value& scratch) {
+  if (expression.is_place()) return place(expression);
   if (expression.kind > Kind::attribute) budget_.spend_steps(1);
   switch (expression.kind) {
-    case Kind::literal: return expression.value;
-    case Kind::variable: return variable(expression.slot);
+    case Kind::literal:
+    case Kind::variable: return place(expression);
     case Kind::attribute: return attribute(expression, scratch);
     case Kind::index: return index(expression, scratch);
     case Kind::slice: return scratch = slice(expression);
@@ -166,7 +202,7 @@ const Value& Evaluator::evaluate(const Expression& expression, Value& scratch) {
       return scratch =
                  arithmetic(Operator::subtract, value.kind() == ValueKind::number ? -0.0 : Value(0), value, budget_);
     }
-    case Kind::negation: return scratch = !is_true(evaluate(expression.children[0], scratch));
+    case Kind::negation: return scratch = !truth(expression.children[0]);
     case Kind::all:
     case Kind::any: {
       const Value& left = evaluate(expression.children[0], scratch);
@@ -181,7 +217,7 @@ const Value& Evaluator::evaluate(const Expression& expression, Value& scratch) {
                                   evaluate(expression.children[1], right), budget_);
     }
     case Kind::conditional: {
-      const bool is_first = is_true(evaluate(expression.children[1], scratch));
+      const bool is_first = truth(expression.children[1]);
       return evaluate(expression.children[is_first ? 0 : 2], scratch);
     }
   }
@@ -207,7 +243,7 @@ const Value& Evaluator::index(const Expression& expression, Value& scratch) {
   switch (object.kind()) {
     case ValueKind::list: found = &object.as_list()[place_of(key, object.size(), "list")]; break;
     case ValueKind::object:
-      if (key.kind() != ValueKind::string) throw Fault{"the names of members are strings, not " + kind_of(key)};
+      require_member_access(object, key);
       found = object.find(key.as_string());
       if (found == nullptr) refuse_member(object, key.as_string());
       break;

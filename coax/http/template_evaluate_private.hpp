@@ -46,6 +46,9 @@ class Evaluator {
 
   // Returns: `scratch`, or a value that lasts until its variable is assigned again.
   const Value& evaluate(const Expression& expression, Value& scratch);
+  // Of an expression that is a place.
+  const Value& place(const Expression& expression) const;
+  bool truth(const Expression& expression);
   Slot& slot(std::uint32_t index) noexcept { return slots_[index]; }
   [[nodiscard]] Budget& budget() const noexcept { return budget_; }
   Value call(const Expression& function, std::vector<Value> arguments);

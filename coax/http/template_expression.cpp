@@ -356,6 +356,7 @@ class Parser {
     }
     Expression result = node(Kind::attribute, std::move(children));
     result.value = name;
+    result.is_access = result.children[0].is_place();
     return result;
   }
 
@@ -369,7 +370,12 @@ class Parser {
     while (children.size() < 4 && lexer_.take(":")) add_bound();
     lexer_.expect("]", "after an index");
     if (is_slice) children.resize(4);
-    return node(is_slice ? Kind::slice : Kind::index, std::move(children));
+    Expression result = node(is_slice ? Kind::slice : Kind::index, std::move(children));
+    // A character of a string is made, so only names of members count.
+    const Expression& key = result.children[1];
+    result.is_access = !is_slice && result.children[0].is_place() && key.kind == Kind::literal &&
+                       key.value.kind() == Value::Kind::string;
+    return result;
   }
 
   Expression call(std::string_view name, const BuiltIn* built_in, const TemplateFunction* own,

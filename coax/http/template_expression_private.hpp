@@ -108,11 +108,15 @@ struct Expression {
   Kind kind = Kind::literal;
   std::uint32_t slot = 0;
   std::uint32_t depth = 1;
+  bool is_access = false;  // an attribute, or an element of a literal index, of a variable or of another access
   const BuiltIn* built_in = nullptr;
   const TemplateFunction* own = nullptr;
   Value value;
   std::vector<Operator> operators;
   std::vector<Expression> children;
+
+  // Whether its value exists already, so that evaluating it makes none.
+  [[nodiscard]] bool is_place() const noexcept { return kind == Kind::literal || kind == Kind::variable || is_access; }
 };
 
 // The variables of a template, with those of all that it includes: a name's slot is its place.

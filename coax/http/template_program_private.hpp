@@ -1,6 +1,7 @@
 // A compiled template: instructions with the text, the blocks and the included templates in their places.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,7 @@ struct Program {
   std::vector<Instruction> instructions;
   std::string text;
   OwnFunctions functions;
+  mutable std::atomic<std::size_t> output_bytes = 0;  // of the last rendering: the next one is likely to be as large
 };
 
 // Reads the template of that name, which another one refers to. Throws: Fault when there is none; Error when it cannot

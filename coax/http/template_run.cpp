@@ -17,11 +17,13 @@ class Run {
         output_bytes_max_(options.output_bytes_max),
         budget_(options),
         evaluator_(program.names, data, budget_) {
-    output_.reserve(std::min(program.text.size(), output_bytes_max_) + 256);
+    const std::size_t last = program.output_bytes.load(std::memory_order_relaxed);
+    output_.reserve(std::min(last + last / 16, output_bytes_max_) + 256);
   }
 
   std::string run() {
     while (at_ < program_.instructions.size()) step(program_.instructions[at_++]);
+    program_.output_bytes.store(output_.size(), std::memory_order_relaxed);
     return std::move(output_);
   }
 
@@ -48,11 +50,9 @@ class Run {
         break;
       case Instruction::Kind::output: write(instruction); break;
       case Instruction::Kind::jump: at_ = instruction.target; break;
-      case Instruction::Kind::jump_unless: {
-        Value scratch;
-        if (!is_true(evaluator_.evaluate(*instruction.expression, scratch))) at_ = instruction.target;
+      case Instruction::Kind::jump_unless:
+        if (!evaluator_.truth(*instruction.expression)) at_ = instruction.target;
         break;
-      }
       case Instruction::Kind::loop: begin(instruction); break;
       case Instruction::Kind::next: next(instruction); break;
       case Instruction::Kind::leave: end_loop(); break;
@@ -71,10 +71,14 @@ class Run {
   }
 
   void write(const Instruction& instruction) {
+    if (instruction.expression->is_place()) return write(evaluator_.place(*instruction.expression), instruction.escape);
     Value scratch;
-    const Value& value = evaluator_.evaluate(*instruction.expression, scratch);
+    write(evaluator_.evaluate(*instruction.expression, scratch), instruction.escape);
+  }
+
+  void write(const Value& value, Escape escape) {
     if (value.kind() == Kind::string && value.size() > output_bytes_max_ - output_.size()) refuse_output();
-    append_escaped(output_, value, instruction.escape, budget_, spare_);
+    append_escaped(output_, value, escape, budget_, spare_);
     check_output();
   }
 

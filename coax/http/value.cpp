@@ -58,8 +58,11 @@ Value& Value::append(Value value) {
 
 const Value* Value::ObjectData::find(std::string_view name) const noexcept {
   if (order.empty()) {
-    const auto found = std::ranges::find(members, name, &Member::name);
-    return found == members.end() ? nullptr : &found->value;
+    const char first = name.empty() ? '\0' : name.front();
+    for (const Member& member : members) {  // a name of one byte or more; of an empty one it is the NUL at its end
+      if (member.name.size() == name.size() && member.name[0] == first && member.name == name) return &member.value;
+    }
+    return nullptr;
   }
   const auto name_of = [this](std::uint32_t index) -> std::string_view { return members[index].name; };
   const auto found = std::ranges::lower_bound(order, name, {}, name_of);
