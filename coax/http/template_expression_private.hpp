@@ -48,7 +48,7 @@ class Budget {
   std::uint64_t bytes_;
 };
 
-// The arguments of a built-in function; of a method the first is what stands before the point.
+// The arguments of a built-in function; of a method the first is the value before the point.
 struct Arguments {
   std::string_view name;
   std::span<const Value* const> values;

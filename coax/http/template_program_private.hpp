@@ -21,7 +21,7 @@ struct Instruction {
     jump,         // to `target`
     jump_unless,  // to `target` unless the expression is true
     loop,         // begins a loop over the expression; to `target` when it has no elements
-    next,         // the next element, at `target`; or goes on
+    next,         // the next element, at `target`; or, after the last, nothing
     leave,        // ends the loop early
     count,        // one iteration of {% while %}
     assign,

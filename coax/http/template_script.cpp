@@ -1,5 +1,5 @@
 // Follows JavaScript (ECMA-262, section 12) just far enough to tell code, strings, comments and regular expressions
-// from each other. Whether a slash divides or begins a regular expression is told by the token before it, which is
+// from each other. Whether a slash divides or begins a regular expression is decided by the token before it, which is
 // right for code as people write it; where it is not known, the script counts as lost.
 #include <algorithm>
 

@@ -1,5 +1,5 @@
-// Value: data whose shape is known only when the program runs, as in JSON or Python: what a template is filled with, and
-// what a JSON body is parsed into.
+// Value: data whose shape is known only when the program runs, as in JSON or Python: what a template is filled with,
+// and what a JSON body is parsed into.
 #pragma once
 
 #include <concepts>
@@ -42,8 +42,8 @@ concept ListRange = std::ranges::input_range<R> && !Text<R> && !MapRange<R> &&
                     std::constructible_from<Value, std::ranges::range_reference_t<R>>;
 }  // namespace detail
 
-// Null, a boolean, an integer, a number, a string, a list or an object. Copies of a list or object share it until one of
-// them is changed, so a copy is cheap whatever its size.
+// Null, a boolean, an integer, a number, a string, a list or an object. Copies of a list or object share it until one
+// of them is changed, so a copy is cheap whatever its size.
 //
 //   Value{{"title", "Tea"}, {"prices", Value::list({3, 2.5})}, {"owner", {{"name", "Ada"}}}}
 //
