@@ -133,6 +133,11 @@ bool holds(Operator what, const Value& left, const Value& right, Budget& budget)
 
 }  // namespace
 
+Value owned(const Value& value, Value& scratch) {
+  if (&value == &scratch) return std::move(scratch);
+  return value;
+}
+
 std::size_t count_of(std::string_view text) noexcept { return std::ranges::count_if(text, is_start); }
 
 Value characters_of(std::string_view text, Budget& budget) {
@@ -305,7 +310,7 @@ Value Evaluator::call(const Expression& expression) {
       Value scratch;
       const Value& value = evaluate(child, scratch);
       if (value.kind() == ValueKind::string) budget_.spend_bytes(value.size());
-      arguments.push_back(&value == &scratch ? std::move(scratch) : value);
+      arguments.push_back(owned(value, scratch));
     }
     return call(expression, std::move(arguments));
   }
@@ -325,7 +330,7 @@ Value Evaluator::list(const Expression& expression) {
     Value scratch;
     const Value& value = evaluate(child, scratch);
     budget_.spend_bytes(sizeof(Value) + (value.kind() == ValueKind::string ? value.size() : 0));
-    elements.push_back(&value == &scratch ? std::move(scratch) : value);
+    elements.push_back(owned(value, scratch));
   }
   return Value::list(std::move(elements));
 }
@@ -339,7 +344,7 @@ Value Evaluator::object(const Expression& expression) {
     if (name.kind() != ValueKind::string) throw Fault{"the names of members are strings, not " + kind_of(name)};
     const Value& value = evaluate(expression.children[index + 1], scratch);
     budget_.spend_bytes(sizeof(Member) + name.size() + (value.kind() == ValueKind::string ? value.size() : 0));
-    members.push_back({name.as_string(), &value == &scratch ? std::move(scratch) : value});
+    members.push_back({name.as_string(), owned(value, scratch)});
   }
   return Value::object(std::move(members));
 }

@@ -31,6 +31,9 @@ std::size_t count_of(std::string_view text) noexcept;
 Value characters_of(std::string_view text, Budget& budget);
 Value range_of(std::int64_t first, std::int64_t end, std::int64_t step, Budget& budget);
 
+// What evaluate() returned with this scratch, moved where that can be.
+Value owned(const Value& value, Value& scratch);
+
 struct Slot {
   void assign(Value other) {
     owned = std::move(other);

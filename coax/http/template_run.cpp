@@ -103,11 +103,12 @@ class Run {
     Value scratch;
     const Value& value = evaluator_.evaluate(*instruction.expression, scratch);
     const auto& slots = *instruction.slots;
-    Value owned = &value == &scratch ? std::move(scratch) : copy_of(value);
-    if (slots.size() == 1) return evaluator_.slot(slots.front()).assign(std::move(owned));
-    require_parts(owned, slots.size());
+    if (&value != &scratch && value.kind() == Kind::string) budget_.spend_bytes(value.size());
+    Value result = owned(value, scratch);
+    if (slots.size() == 1) return evaluator_.slot(slots.front()).assign(std::move(result));
+    require_parts(result, slots.size());
     for (std::size_t index = 0; index < slots.size(); ++index) {
-      evaluator_.slot(slots[index]).assign(copy_of(owned[index]));
+      evaluator_.slot(slots[index]).assign(copy_of(result[index]));
     }
   }
 
@@ -129,7 +130,7 @@ class Run {
       throw Fault{"'items' needs an object, not " + kind_of(value)};
     }
     switch (value.kind()) {
-      case Kind::list: loop.holder = value; break;
+      case Kind::list:
       case Kind::object: loop.holder = value; break;
       case Kind::string: loop.holder = characters_of(value.as_string(), budget_); break;
       default: throw Fault{"{% for %} needs a list, an object or a string, not " + kind_of(value)};
