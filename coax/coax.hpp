@@ -16,6 +16,7 @@
 #include "coax/http/negotiate.hpp"
 #include "coax/http/secret_cookie.hpp"
 #include "coax/http/status_error.hpp"
+#include "coax/http/template.hpp"
 #include "coax/net/endpoint.hpp"
 #include "coax/program/new_file.hpp"
 #include "coax/program/program.hpp"

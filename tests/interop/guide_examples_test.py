@@ -87,6 +87,22 @@ class Guides(unittest.TestCase):
             self.assertTrue(response.read().endswith(b"\n"))  # http.client would report a chunk that is cut
             server.close()
 
+    def test_http_templates_escapes_each_guest_for_its_place(self) -> None:
+        folder = os.path.join(os.environ["COAX_SOURCE"], "examples", "templates")
+        with example("http_templates", folder) as (port, _):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+
+            def ask(path: str) -> str:
+                server.request("GET", path)
+                return server.getresponse().read().decode()
+
+            self.assertIn("<li>No guests yet</li>", ask("/"))
+            self.assertEqual(ask("/sign?name=%3Cb%3EAda%22&page=javascript:alert(1)"), "thank you\n")
+            page = ask("/")
+            self.assertIn('<li><a href="#refused-scheme" title="&lt;b&gt;Ada&quot;">&lt;b&gt;Ada&quot;</a></li>', page)
+            self.assertIn(r'console.log([{"name":"\u003cb\u003eAda\"","page":"javascript:alert(1)"}]);', page)
+            server.close()
+
     def test_websocket_room_sends_each_message_to_all(self) -> None:
         with example("websocket_room") as (port, _):
             first, second = RawWebSocket(port), RawWebSocket(port)
