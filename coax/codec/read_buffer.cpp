@@ -85,6 +85,8 @@ ReadStep ReadBuffer::some() {
   return found(there().size());
 }
 
+LineTooLong::LineTooLong(std::string_view peer)
+    : Error(ErrorKind::protocol, "read a line from", peer, "it is longer than the limit") {}
 LineTooLong::LineTooLong(std::string_view peer, std::size_t line_bytes_max)
     : Error(ErrorKind::protocol, "read a line from", peer, "it is longer than " + format_size(line_bytes_max)) {}
 

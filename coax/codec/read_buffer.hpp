@@ -28,6 +28,7 @@ struct ReaderOptions {
 // stream may be, too.
 class LineTooLong : public Error {
  public:
+  explicit LineTooLong(std::string_view peer);
   LineTooLong(std::string_view peer, std::size_t line_bytes_max);
 };
 

@@ -9,7 +9,7 @@ std::optional<BytesView> LineReader::next() {
   const auto event = reader_->next(decoder_);
   if (!event) return std::nullopt;
   if (event->kind == LineEvent::Kind::line) return event->bytes;
-  throw Error(ErrorKind::protocol, "read a line from", reader_->socket().peer_text(), "it is longer than the limit");
+  throw LineTooLong(reader_->socket().peer_text());
 }
 
 }  // namespace coax

@@ -37,7 +37,7 @@ Task<bool> Lines::fill_until_pause() {
 
 std::optional<BytesView> Lines::take(const LineEvent& event) const {
   if (event.kind == LineEvent::Kind::line) return event.bytes;
-  throw Error(ErrorKind::protocol, "read a line from", reader_->stream().peer_name(), "it is longer than the limit");
+  throw LineTooLong(reader_->stream().peer_name());
 }
 
 }  // namespace coax
