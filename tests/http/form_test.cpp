@@ -228,6 +228,22 @@ TEST_F(HttpForm, a_long_file_is_on_disk_and_saved_under_a_name) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 4);
 }
 
+TEST_F(HttpForm, a_long_file_is_saved_on_another_file_system_as_well) {
+  if (!std::filesystem::is_directory("/dev/shm")) GTEST_SKIP() << "needs a second file system";
+  const test::Folder temporary;
+  const std::string path = temporary.path("saved");
+  App app({.headers = {}});
+  app.post("/", [&](Request& request) -> Task<Response> {
+    const Form form = co_await http::read_form(request, {.memory_bytes_max = 0, .folder = "/dev/shm"});
+    co_await form.files().at(0).save_as(path);
+    co_return Response::text("done");
+  });
+  const std::string content(200'000, 'x');
+  const std::string body = file("f", "x", content) + std::string(end);
+  EXPECT_EQ(outcome_of(answer(std::move(app), request_of(multipart, body))), "done");
+  EXPECT_EQ(read_file(path), content);
+}
+
 TEST_F(HttpForm, a_file_goes_to_disk_above_its_share_of_memory) {
   const auto upload = [](std::size_t bytes, FormOptions options) {
     return post(multipart, file("f", "x", std::string(bytes, 'x')) + std::string(end), options);
