@@ -16,10 +16,20 @@ unsigned digit_of(char c) noexcept {
   return lower >= 'a' && lower <= 'f' ? static_cast<unsigned>(lower - 'a') + 10 : 16;
 }
 
+std::string decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto byte = text[at] == '%' ? decode_percent(text.substr(at)) : std::nullopt;
+    if (byte) at += 2;
+    out.push_back(byte.value_or(text[at] == '+' && plus_is_space ? ' ' : text[at]));
+  }
+  return out;
+}
+
 std::string decode_form(std::string_view text) {
-  std::string spaced(text);
-  std::ranges::replace(spaced, '+', ' ');
-  return valid_utf8(percent_decode(spaced));
+  std::string decoded = decode(text, true);
+  return is_utf8(decoded) ? decoded : valid_utf8(decoded);
 }
 
 }  // namespace
@@ -32,20 +42,7 @@ std::optional<char> decode_percent(std::string_view text) noexcept {
   return static_cast<char>(high * 16 + low);
 }
 
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  while (!text.empty()) {
-    const std::string_view plain = text.substr(0, text.find('%'));
-    out.append(plain);
-    text.remove_prefix(plain.size());
-    if (text.empty()) break;
-    const auto byte = decode_percent(text);
-    out.push_back(byte.value_or('%'));
-    text.remove_prefix(byte ? 3 : 1);
-  }
-  return out;
-}
+std::string percent_decode(std::string_view text) { return decode(text, false); }
 
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_urlencoded(std::string_view text,
                                                                                  std::size_t fields_max) {

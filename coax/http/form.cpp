@@ -53,9 +53,11 @@ class FormReader {
   Task<> read_multipart(std::string_view boundary);
   Task<BytesView> recv();
   void begin_part(const MultipartPart& part);
-  Task<> add_data(BytesView data);
-  Task<> end_part();
+  void add_data(BytesView data);
+  [[nodiscard]] bool has_temporary_file() const noexcept { return static_cast<bool>(file_.descriptor_); }
+  [[nodiscard]] bool is_above_memory() const noexcept { return unwritten_.size() > options_.memory_bytes_max; }
   Task<> write_out();
+  void end_part();
   void count_field_bytes(std::size_t bytes);
   [[noreturn]] void fail(int status, std::string_view reason) const {
     throw StatusError(status, "read a form from", request_.connection().peer_name(), reason);
@@ -128,8 +130,10 @@ Task<> FormReader::read_multipart(std::string_view boundary) {
       if (!event) fail(event.error());
       if (!*event) break;
       if ((*event)->kind == Kind::part) begin_part(decoder.part());
-      if ((*event)->kind == Kind::data) co_await add_data((*event)->data);
-      if ((*event)->kind == Kind::part_end) co_await end_part();
+      if ((*event)->kind == Kind::data) add_data((*event)->data);
+      const bool is_end = (*event)->kind == Kind::part_end;
+      if (is_file_ && (is_end ? has_temporary_file() : is_above_memory())) co_await write_out();
+      if (is_end) end_part();
     }
   }
   const auto end = decoder.finish();
@@ -159,16 +163,15 @@ void FormReader::begin_part(const MultipartPart& part) {
   unwritten_.clear();
 }
 
-Task<> FormReader::add_data(BytesView data) {
+void FormReader::add_data(BytesView data) {
   if (!is_file_) {
     count_field_bytes(data.size());
-    unwritten_.append(data.text());
-    co_return;
+  } else if (data.size() > options_.file_bytes_max - file_.size_) {
+    fail(413, "a file of the form is too long");
+  } else {
+    file_.size_ += data.size();
   }
-  if (data.size() > options_.file_bytes_max - file_.size_) fail(413, "a file of the form is too long");
-  file_.size_ += data.size();
   unwritten_.append(data.text());
-  if (unwritten_.size() > options_.memory_bytes_max) co_await write_out();
 }
 
 Task<> FormReader::write_out() {
@@ -180,22 +183,44 @@ Task<> FormReader::write_out() {
   unwritten_.clear();
 }
 
-Task<> FormReader::end_part() {
+void FormReader::end_part() {
   if (!is_file_) {
     form_.fields_.emplace_back(std::move(file_.name_), is_text_ ? valid_utf8(unwritten_) : std::move(unwritten_));
-    co_return;
+    return;
   }
-  if (file_.filename_.empty() && file_.size_ == 0) co_return;  // no file was chosen
-  if (file_.descriptor_) {
-    co_await write_out();
-  } else {
+  if (file_.filename_.empty() && file_.size_ == 0) return;  // no file was chosen
+  if (!has_temporary_file()) {
     file_.memory_ = std::move(unwritten_);
     file_.memory_.shrink_to_fit();
   }
   form_.files_.push_back(std::move(file_));
 }
 
+namespace {
+
+// A body that is in memory already.
+class MemoryBody final : public BodyReader {
+ public:
+  explicit MemoryBody(std::string& body) noexcept : body_(body), rest_(body) {}
+  Task<BytesView> recv() override { co_return std::exchange(rest_, BytesView()); }
+  [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override { return body_.size(); }
+  [[nodiscard]] bool at_end() const noexcept override { return rest_.empty(); }
+  Task<> wait_disconnected() override { co_return; }
+
+ private:
+  std::string& body_;
+  BytesView rest_;
+};
+
+}  // namespace
+
 Task<Form> read_form(Request& request, BodyReader& body, FormOptions options) {
+  FormReader reader(request, body, options);
+  co_return co_await reader.read();
+}
+
+Task<Form> read_form(Request& request, FormOptions options) {
+  MemoryBody body(request.body());
   FormReader reader(request, body, options);
   co_return co_await reader.read();
 }

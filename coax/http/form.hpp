@@ -93,5 +93,7 @@ class Form {
 // when a temporary file cannot be written; else as BodyReader::recv().
 // Cancelled: what was read is dropped.
 Task<Form> read_form(Request& request, BodyReader& body, FormOptions options = {});
+// The same for a handler without a BodyReader, whose body is in memory already: for short forms.
+Task<Form> read_form(Request& request, FormOptions options = {});
 
 }  // namespace coax::http

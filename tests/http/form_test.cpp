@@ -176,6 +176,25 @@ TEST_F(HttpForm, has_lookups_by_name) {
   EXPECT_EQ(outcome_of(answer(std::move(app), request_of(multipart, body + std::string(end)))), "done");
 }
 
+TEST_F(HttpForm, is_read_from_a_body_in_memory_as_well) {
+  App app({.headers = {}});
+  app.post("/", [](Request& request) -> Task<Response> {
+    const Form form = co_await http::read_form(request, {.memory_bytes_max = 3});
+    co_return Response::text(co_await describe(form));
+  });
+  const std::string body = field("a", "1") + file("f", "x", "1234") + file("g", "y", "123") + std::string(end);
+  const std::string text = answer(std::move(app), request_of(multipart, body) + request_of(urlencoded, "a=2") +
+                                                      request_of(urlencoded, "") + request_of("a/b", ""));
+  EXPECT_NE(text.find("\r\n\r\na=1;[f|x|image/png]*1234;[g|y|image/png]123;HTTP"), std::string::npos) << text;
+  EXPECT_NE(text.find("\r\n\r\na=2;HTTP/1.1 200 OK"), std::string::npos) << text;
+  EXPECT_NE(text.find("HTTP/1.1 415 "), std::string::npos) << text;
+}
+
+TEST_F(HttpForm, a_body_that_is_cut_short_is_not_answered) {
+  const std::string request = request_of(multipart, field("a", "1") + std::string(end));
+  EXPECT_EQ(answer(form_app(), std::string_view(request).substr(0, request.size() - 3)), "");
+}
+
 TEST_F(HttpForm, a_long_file_is_on_disk_and_saved_under_a_name) {
   const test::Folder temporary;
   const std::string folder = temporary.path("");
@@ -207,6 +226,22 @@ TEST_F(HttpForm, a_long_file_is_on_disk_and_saved_under_a_name) {
   std::ofstream(folder + "long") << "changed";
   EXPECT_EQ(read_file(folder + "long-again"), content) << "a file of its own";
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 4);
+}
+
+TEST_F(HttpForm, a_long_file_is_saved_on_another_file_system_as_well) {
+  if (!std::filesystem::is_directory("/dev/shm")) GTEST_SKIP() << "needs a second file system";
+  const test::Folder temporary;
+  const std::string path = temporary.path("saved");
+  App app({.headers = {}});
+  app.post("/", [&](Request& request) -> Task<Response> {
+    const Form form = co_await http::read_form(request, {.memory_bytes_max = 0, .folder = "/dev/shm"});
+    co_await form.files().at(0).save_as(path);
+    co_return Response::text("done");
+  });
+  const std::string content(200'000, 'x');
+  const std::string body = file("f", "x", content) + std::string(end);
+  EXPECT_EQ(outcome_of(answer(std::move(app), request_of(multipart, body))), "done");
+  EXPECT_EQ(read_file(path), content);
 }
 
 TEST_F(HttpForm, a_file_goes_to_disk_above_its_share_of_memory) {
