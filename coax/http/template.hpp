@@ -51,9 +51,9 @@ using TemplateFunction = std::move_only_function<Value(std::span<const Value>) c
 //
 // Expressions are a subset of Python's: None, True, False, numbers, strings, lists, objects; a.b, a["b"], a[0], a[-1],
 // a[1:3]; calls; or, and, not, in, not in, is, is not, < <= > >= == != in chains; + - * / // %; A if B else C.
-// Functions: len str int float bool abs min max sum range enumerate sorted reversed escape xhtml_escape url_escape
-// json_encode squeeze. Methods: of strings upper lower capitalize title (ASCII only) strip lstrip rstrip replace split
-// join startswith endswith; of objects items keys values get. An own function goes before a built-in one.
+// Functions: len str int float bool abs round min max sum range enumerate sorted reversed list escape xhtml_escape
+// url_escape json_encode squeeze. Methods: of strings upper lower capitalize title (ASCII only) strip lstrip rstrip
+// replace split join startswith endswith; of objects items keys values get. An own function goes before a built-in one.
 //
 // The places: text, comments, attributes (quoted or not), addresses (href, src, action, ...), scripts and handlers such
 // as onclick (a value becomes JSON; inside a string of the script, a part of that string), style sheets (only letters,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "coax/http/template_program_private.hpp"
 
@@ -157,7 +158,9 @@ class Compiler {
         add(Kind::apply, node);
         settle(node.line);
         const Flow before = flow_;
+        std::vector<Loop> outside = std::exchange(loops_, {});  // a block may come from within a loop elsewhere
         emit(node.branches.front().body);
+        loops_ = std::move(outside);
         settle(node.line);
         merge(flow_, before, node, "{% apply %} begins and ends");
         add(Kind::applied, node, &node.expression);
@@ -323,6 +326,7 @@ class Compiler {
 
   void leave(const Node& node) {
     settle(node.line);
+    if (loops_.empty()) refuse(*source_, node.line, "a block with {% break %} or {% continue %} is outside of a loop");
     Loop& loop = loops_.back();
     const bool is_stop = node.kind == Node::Kind::stop;
     merge(is_stop ? loop.exit : loop.next, flow_, node, "{% break %} and {% continue %} stand");

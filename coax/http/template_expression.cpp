@@ -460,11 +460,10 @@ class Parser {
 }  // namespace
 
 std::uint32_t Names::slot_of(std::string_view name) {
-  const auto found = std::ranges::find(names_, name);
-  if (found != names_.end()) return static_cast<std::uint32_t>(found - names_.begin());
+  if (const auto found = slots_.find(name); found != slots_.end()) return found->second;
   if (names_.size() == names_max) throw Fault{"the template has too many variables"};
   names_.emplace_back(name);
-  return static_cast<std::uint32_t>(names_.size() - 1);
+  return slots_.emplace(name, static_cast<std::uint32_t>(slots_.size())).first->second;
 }
 
 Expression parse_expression(std::string_view text, Scope scope) { return Parser(text, scope).whole(); }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -127,6 +128,7 @@ class Names {
 
  private:
   std::vector<std::string> names_;
+  std::map<std::string, std::uint32_t, std::less<>> slots_;
 };
 
 struct Scope {

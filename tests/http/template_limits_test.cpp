@@ -1,6 +1,8 @@
 // Templates that are hostile, data that is, and files: nothing crashes, hangs, fills the memory or leaves the folder.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -141,6 +143,27 @@ TEST(TemplateLimits, blocks_within_themselves_are_refused_or_end) {
        {"end", "{% block c %}{% include last %}{% end %}"},
        {"last", "{% block a %}x{% block b %}{% end %}{% end %}"}});
   static_cast<void>(refusal([&] { static_cast<void>(templates.render("page")); }));
+}
+
+TEST(TemplateLimits, blocks_that_leave_a_loop_need_one_at_their_place) {
+  const std::string child = "{% for x in [1, 2] %}{% block a %}{{ x }}{% break %}{% end %}{% end %}";
+  const Templates templates =
+      Templates::in_memory({{"base", "{% block a %}{% end %}"},
+                            {"page", "{% extends base %}\n" + child},
+                            {"apply", "{% for x in [1] %}{% apply len %}{% block a %}{% end %}{% end %}{% end %}"},
+                            {"other", "{% extends apply %}\n" + child},
+                            {"alone", child}});
+  const std::string_view reason = ":2: a block with {% break %} or {% continue %} is outside of a loop";
+  for (const std::string name : {"page", "other"}) {
+    EXPECT_EQ(refusal([&] { static_cast<void>(templates.render(name)); }), name + std::string(reason));
+  }
+  EXPECT_EQ(templates.render("alone"), "1");
+}
+
+TEST(TemplateLimits, many_variables_take_no_long_time) {
+  std::string text;
+  for (int index = 0; index < 90'000; ++index) text += "{{v" + std::to_string(index % 9'999) + "}}";
+  EXPECT_EQ(refusal_of(text), "t:1: there is no variable 'v0'; pass it to render(), or {% set %} it before");
 }
 
 TEST(TemplateLimits, sorting_numbers_without_an_order_ends) {
