@@ -57,7 +57,9 @@ boost::json::object json_of(const tls::Certificate& certificate) {
           {"signature", certificate.signature},
           {"serial", certificate.serial},
           {"sha256", certificate.sha256},
-          {"is_authority", certificate.is_authority}};
+          {"is_authority", certificate.is_authority},
+          {"is_for_servers", certificate.is_for_servers},
+          {"is_for_clients", certificate.is_for_clients}};
 }
 
 void print_certificate(const tls::Certificate& certificate) {
@@ -69,6 +71,12 @@ void print_certificate(const tls::Certificate& certificate) {
         validity_text(certificate, now));
   print("  key         {}, signature {}{}\n", certificate.key, certificate.signature,
         certificate.is_authority ? "; it may issue certificates" : "");
+  const bool serves = certificate.is_for_servers;
+  const bool asks = certificate.is_for_clients;
+  print("  made for    {}\n", serves && asks ? "servers and clients"
+                              : serves       ? "servers"
+                              : asks         ? "clients"
+                                             : "neither");
   print("  SHA-256     {}\n", certificate.sha256);
 }
 
@@ -116,8 +124,10 @@ tls::Issued issued_or_refused(const OwnAuthority& authority, const tls::IssueOpt
 }
 
 int make(const Options& given) {
+  if (!given.server_name.empty()) throw WrongUsage{"--server-name is for coax cert show"};
   const OwnAuthority authority = OwnAuthority::open();
   if (given.authority) {
+    if (!given.names.empty()) throw WrongUsage{"--authority takes no names"};
     if (given.json) {
       print_json(boost::json::object{{"authority", authority.certificate_file()}});
     } else {
@@ -170,14 +180,14 @@ Run configure(CLI::App& command) {
   command
       .add_option("name", given->names,
                   "DNS names and IP addresses that the certificate is for; or \"show\" and FILE or HOST:PORT")
-      ->type_name("NAME...");
+      ->type_name("NAME");
   command.add_option("--out", given->out, "The directory for NAME.pem and NAME.key [.]")->type_name("DIRECTORY");
   command.add_option("--key", given->key, "The kind of key: ec (P-256), rsa (2048), ed25519 [ec]")->type_name("KIND");
-  command.add_option("--days", given->days, "How long it is valid [397]")->type_name("N");
+  command.add_option("--days", given->days, "How long it is valid, at most 3650 days [397]")->type_name("N");
   command
       .add_option("--server-name", given->server_name, "Of show HOST:PORT: ask for the certificate of this name [HOST]")
       ->type_name("NAME");
-  command.add_flag("--client", given->client, "For a client: the first name becomes its user name");
+  command.add_flag("--client", given->client, "For a client: the name is that of the user");
   command.add_flag("--authority", given->authority, "Print where the authority is, and how to trust it");
   command.add_flag("--replace", given->replace, "Replace existing files");
   command.add_flag("--json", given->json, "Print JSON");

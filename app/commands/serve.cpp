@@ -109,16 +109,7 @@ std::deque<Door> doors_of(const HubOptions& options) {
 }
 
 // The command that joins the room there, with and without the coax program.
-std::string how_to_join(const Address& at, const std::string& authority) {
-  if (!authority.empty()) {
-    const Endpoint near = at.endpoint();
-    return safe_text(
-        "  terminal   coax chat --tls --ca {0} {1} --nick NAME\n"
-        "  openssl    openssl s_client -quiet -CAfile {0} -connect {1}\n"
-        "  Python     c = ssl.create_default_context(cafile=\"{0}\"); "
-        "s = c.wrap_socket(socket.create_connection((\"{2}\", {3})), server_hostname=\"{2}\")\n",
-        authority, at.to_string(), near.ip(), near.port());
-  }
+std::string how_to_join(const Address& at) {
   std::string text = safe_text("  terminal   coax chat {} --nick NAME\n", at.to_string());
   const auto name = at.unix_name();
   if (!name) {
@@ -131,6 +122,24 @@ std::string how_to_join(const Address& at, const std::string& authority) {
     text += safe_text("  Python     s = socket.socket(socket.AF_UNIX); s.connect(\"{}\"); ", python);
   }
   return text + "s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n";
+}
+
+std::string host_and_port(const std::string& host, std::uint16_t port) {
+  return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+// Over TLS. `host`: what the certificate is for; `authority`: a file that clients must trust, or empty.
+std::string how_to_join_over_tls(const std::string& host, std::uint16_t port, const std::string& authority) {
+  const std::string where = host_and_port(host, port);
+  const std::string ca = authority.empty() ? "" : " --ca " + authority;
+  const std::string ca_file = authority.empty() ? "" : " -CAfile " + authority;
+  const std::string python = authority.empty() ? "" : fmt::format("cafile=\"{}\"", authority);
+  return safe_text(
+      "  TLS        coax chat --tls{0} {1} --nick NAME\n"
+      "  openssl    openssl s_client -quiet{2} -connect {1}\n"
+      "  Python     s = ssl.create_default_context({3}).wrap_socket(socket.create_connection((\"{4}\", {5})), "
+      "server_hostname=\"{4}\"); s.recv(4); s.sendall(b\"NAME\\nhello\\n\")\n",
+      ca, where, ca_file, python, host, port);
 }
 
 std::string_view scheme_of(const Door& door, const Address& at) {
@@ -175,6 +184,7 @@ class Hub {
   [[nodiscard]] const Door* door_for(bool is_web, bool is_tls) const;
   void listening();
   [[nodiscard]] std::string authority() const;
+  [[nodiscard]] std::string certified_host(const Door& door) const;
   void server_drains();
 
   HubOptions options_;
@@ -270,7 +280,7 @@ ServeOptions Hub::serve_options(Door& door) {
   const bool is_for_paths_only = !door.paths.empty() && !options_.tls.empty() && !options_.tls_port;
   for (const std::string& host : options_.hosts) {
     if (is_for_paths_only) break;
-    where.push_back(fmt::format("{}:{}", host.contains(':') ? "[" + host + "]" : host, door.port));
+    where.push_back(host_and_port(host, door.port));
   }
   where.insert(where.end(), door.paths.begin(), door.paths.end());
   return {.listen = fmt::format("{}", fmt::join(where, ",")),
@@ -383,13 +393,16 @@ void Hub::listening() {
   text += "\n";
   for (const Door& door : doors_) {
     const bool is_page = door.is_web && door.is_tls == (tls_ != nullptr);
-    if (is_page) {
-      text +=
-          fmt::format("  browser    http{}://{}/\n", door.is_tls ? "s" : "", reachable(door.at.front()).to_string());
-    }
+    if (!is_page) continue;
+    const Address at = reachable(door.at.front());
+    const std::string where = door.is_tls ? host_and_port(certified_host(door), at.endpoint().port()) : at.to_string();
+    text += fmt::format("  browser    http{}://{}/\n", door.is_tls ? "s" : "", where);
   }
   for (const Door& door : doors_) {
-    if (!door.is_web) text += how_to_join(reachable(door.at.front()), door.is_tls ? authority() : "");
+    if (door.is_web) continue;
+    const Address at = reachable(door.at.front());
+    text +=
+        door.is_tls ? how_to_join_over_tls(certified_host(door), at.endpoint().port(), authority()) : how_to_join(at);
   }
   if (options_.tls == "auto") text += "\n  Trust its certificate once:\n" + how_to_trust(authority());
   announcements_.say(text + "\n  Ctrl-C closes it.\n");
@@ -397,10 +410,19 @@ void Hub::listening() {
   log::info("{} loops on {}", loop.together().size(), loop.backend().name());
 }
 
-// What clients must trust.
+// What clients must trust; empty for a certificate of somebody else's authority.
 std::string Hub::authority() const {
-  if (options_.tls == "auto") return OwnAuthority::open().certificate_file();
-  return "AUTHORITY.pem";
+  return options_.tls == "auto" ? OwnAuthority::open().certificate_file() : std::string();
+}
+
+// The address that listens, if the certificate is for it; otherwise a name of the certificate.
+std::string Hub::certified_host(const Door& door) const {
+  const std::string ip = reachable(door.at.front()).endpoint().ip();
+  const tls::Certificate certificate = tls_->certificates().front();
+  if (certificate.is_for(ip) || certificate.first_name().empty()) return ip;
+  std::string name = certificate.first_name();
+  if (name.starts_with("*.")) name.replace(0, 1, "www");
+  return name;
 }
 
 void read_tls(const Settings& settings, HubOptions& options) {

@@ -141,6 +141,7 @@ int reported(std::string_view command, int otherwise, const std::function<int()>
 
 Exit exit_code_of(const Error& error) noexcept {
   switch (error.kind()) {
+    case ErrorKind::certificate:
     case ErrorKind::overloaded: return failed;
     case ErrorKind::invalid: return usage;
     default: return unavailable;

@@ -76,7 +76,7 @@ tls::Identity own_identity(bool only_this_machine, const std::vector<std::string
   return OwnAuthority::open().identity_for(names);
 }
 
-TlsFlags::TlsFlags(CLI::App& command, Side side) {
+TlsFlags::TlsFlags(CLI::App& command, Side side) : command_(command) {
   const auto not_empty = [](const std::string& text) {
     return text.empty() ? std::string("it is empty") : std::string();
   };
@@ -141,20 +141,33 @@ std::optional<TlsClient> TlsFlags::client() const {
   } else if (const auto own = OwnAuthority::file_if_present()) {
     options.trust = tls::Trust::system_and(*own);
   }
-  if (!cert_.empty()) options.identity = identity();
-  return TlsClient{.context = tls::ClientContext(std::move(options)), .server_name = server_name_};
+  try {
+    if (!cert_.empty()) options.identity = identity();
+    return TlsClient{.context = tls::ClientContext(std::move(options)), .server_name = server_name_};
+  } catch (const Error& error) {  // of a file that was given
+    throw WrongUsage{error.what()};
+  }
 }
 
 std::shared_ptr<tls::ServerContext> TlsFlags::server() const {
   require_tls();
   if (!tls_) return nullptr;
   tls::ServerOptions options{.alpn = split_names(alpn_)};
-  options.identities.push_back(cert_.empty() ? own_identity(false) : identity());
+  if (cert_.empty()) {
+    options.identities.push_back(own_identity(false));
+    complain(command_.get_name(), "clients trust this server with --ca " + OwnAuthority::open().certificate_file());
+  } else {
+    options.identities.push_back(identity());
+  }
   if (!ca_.empty()) {
     options.client_certificate = tls::ClientCertificate::required;
     options.client_ca_file = ca_;
   }
-  return std::make_shared<tls::ServerContext>(std::move(options));
+  try {
+    return std::make_shared<tls::ServerContext>(std::move(options));
+  } catch (const Error& error) {
+    throw WrongUsage{error.what()};
+  }
 }
 
 Task<std::unique_ptr<Stream>> connect_with_tls(std::string where, ConnectOptions options,

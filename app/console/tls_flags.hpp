@@ -33,6 +33,7 @@ class TlsFlags {
   void require_tls() const;
   [[nodiscard]] tls::Identity identity() const;
 
+  CLI::App& command_;
   bool tls_ = false;
   bool insecure_ = false;
   std::string ca_;

@@ -7,10 +7,10 @@ namespace coax {
 
 void SocketReader::receive(std::optional<TimePoint>& deadline) {
   buffer_.keep();
-  const ForeignProtocol protocol = buffer_.received(socket_.recv_until(deadline));
+  const ForeignProtocol protocol = buffer_.received(source_.recv(source_.object, deadline));
   if (protocol == ForeignProtocol::none) return;
-  socket_.send(foreign_answer(protocol));
-  throw ForeignProtocolError(protocol, socket_.peer_text());
+  source_.send(source_.object, foreign_answer(protocol));
+  throw ForeignProtocolError(protocol, source_.socket.peer_text());
 }
 
 template <class Step>
@@ -23,7 +23,7 @@ std::optional<BytesView> SocketReader::read(Step step) {
       case ReadStep::Kind::found: return found.bytes;
       case ReadStep::Kind::end: return std::nullopt;
       case ReadStep::Kind::need_more: receive(deadline); break;
-      default: buffer_.fail(found, socket_.peer_text());
+      default: buffer_.fail(found, source_.socket.peer_text());
     }
   }
 }

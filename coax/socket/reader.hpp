@@ -18,13 +18,31 @@
 
 namespace coax {
 
+// Where SocketReader gets its bytes: a Socket, or a tls::Socket. Lifetime: as long as the reader.
+struct SocketSource {
+  Socket& socket;
+  void* object;
+  BytesView (*recv)(void* object, std::optional<TimePoint>& deadline);  // as Socket::recv_until()
+  void (*send)(void* object, BytesView bytes);                          // for the answer to a foreign protocol
+};
+
 // The socket's timeout is for a whole call. After it no byte is lost, and the next call continues. Nothing else may
 // receive from the socket while bytes are buffered.
 // Lifetime: the bytes of a call are valid until the next call.
 class SocketReader {
  public:
   explicit SocketReader(Socket& socket COAX_LIFETIMEBOUND, const ReaderOptions& options = {}) noexcept
-      : socket_(socket), buffer_(options) {}
+      : SocketReader({.socket = socket,
+                      .object = &socket,
+                      .recv =
+                          [](void* object, std::optional<TimePoint>& deadline) {
+                            return static_cast<Socket*>(object)->recv_until(deadline);
+                          },
+                      .send = [](void* object, BytesView bytes) { static_cast<Socket*>(object)->send(bytes); }},
+                     options) {}
+  // For a tls::Socket: SocketReader reader(tls_socket.source());
+  explicit SocketReader(const SocketSource& source, const ReaderOptions& options = {}) noexcept
+      : source_(source), buffer_(options) {}
 
   // Returns: a line without its LF or CRLF; at the end of the stream the bytes without one, then nothing.
   // Throws: LineTooLong for a line above the limit; the next call continues with the next line.
@@ -55,14 +73,15 @@ class SocketReader {
   [[nodiscard]] BytesView buffered() const noexcept { return buffer_.buffered(); }
   // The stream has ended, and nothing is buffered.
   [[nodiscard]] bool at_end() const noexcept { return buffer_.ended() && buffered().empty(); }
-  [[nodiscard]] Socket& socket() const noexcept { return socket_; }
+  // The socket at the bottom. Its own recv() must not be used.
+  [[nodiscard]] Socket& socket() const noexcept { return source_.socket; }
 
  private:
   template <class Step>
   std::optional<BytesView> read(Step step);
   void receive(std::optional<TimePoint>& deadline);
 
-  Socket& socket_;
+  SocketSource source_;
   ReadBuffer buffer_;
 };
 

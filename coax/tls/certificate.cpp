@@ -167,6 +167,9 @@ Certificate describe(X509* certificate) {
   facts.not_before = time_of(X509_get0_notBefore(certificate));
   facts.not_after = time_of(X509_get0_notAfter(certificate));
   facts.is_authority = X509_check_ca(certificate) == 1;
+  const std::uint32_t purposes = X509_get_extended_key_usage(certificate);  // all bits when there is no such extension
+  facts.is_for_servers = (purposes & XKU_SSL_SERVER) != 0;
+  facts.is_for_clients = (purposes & XKU_SSL_CLIENT) != 0;
   unsigned char* der = nullptr;
   const int size = i2d_X509(certificate, &der);
   if (size > 0) facts.der.assign(reinterpret_cast<const char*>(der), static_cast<std::size_t>(size));
@@ -180,6 +183,11 @@ std::string Certificate::pem() const {
   const BioPointer bio(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509(bio.get(), certificate.get());
   return text_of(bio.get());
+}
+
+std::string Certificate::first_name() const {
+  if (!names.empty()) return names.front();
+  return addresses.empty() ? names_text() : addresses.front();
 }
 
 bool Certificate::is_for(const std::string& host) const {

@@ -28,13 +28,17 @@ struct Certificate {
   std::string sha256;                  // of the DER form, in hexadecimal: the fingerprint that Trust::pinned() takes
   Time not_before;
   Time not_after;
-  bool is_authority = false;  // it may issue certificates (basicConstraints)
-  std::string der;            // as it was sent
+  bool is_authority = false;   // it may issue certificates (basicConstraints)
+  bool is_for_servers = true;  // extendedKeyUsage has serverAuth, or is not there
+  bool is_for_clients = true;  // and clientAuth
+  std::string der;             // as it was sent
 
   // "-----BEGIN CERTIFICATE-----...".
   [[nodiscard]] std::string pem() const;
   // The names and addresses in one list: "a.example, 192.0.2.1"; the common name when there are none.
   [[nodiscard]] std::string names_text() const;
+  // The first of these.
+  [[nodiscard]] std::string first_name() const;
   // A client that asks for this DNS name or IP address accepts it (RFC 6125); common names do not count.
   [[nodiscard]] bool is_for(const std::string& host) const;
   // The signature is of this issuer's key. Neither dates nor purposes are checked.

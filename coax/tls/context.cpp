@@ -266,7 +266,11 @@ int staple(SSL* ssl, void*) noexcept {
 }
 
 void request_client_certificate(SSL_CTX* ctx, const ServerOptions& options) {
-  if (options.client_certificate == ClientCertificate::not_requested) return;
+  if (options.client_certificate == ClientCertificate::not_requested) {
+    if (options.client_ca_file.empty()) return;
+    throw Error(ErrorKind::invalid, "set up TLS with", "client_ca_file",
+                "client_certificate must be requested or required, or nobody is asked for one");
+  }
   if (options.client_ca_file.empty()) {
     throw Error(ErrorKind::invalid, "set up TLS with", "client certificates", "client_ca_file is empty");
   }
@@ -417,12 +421,10 @@ std::vector<std::string> ServerContext::warnings() const {
       all.push_back(
           fmt::format("the certificate {} has no names (subjectAltName): clients will refuse it", certificate.subject));
     }
-  }
-  for (const auto& identity : state()->identities) {
-    if (X509_check_purpose(identity.certificate.get(), X509_PURPOSE_SSL_SERVER, 0) == 1) continue;
-    all.push_back(
-        fmt::format("the certificate for {} is not made for servers (extendedKeyUsage): clients will refuse it",
-                    describe(identity.certificate.get()).names_text()));
+    if (!certificate.is_for_servers) {
+      all.push_back(fmt::format(
+          "the certificate for {} is not made for servers (extendedKeyUsage): clients will refuse it", name));
+    }
   }
   return all;
 }

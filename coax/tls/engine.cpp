@@ -140,6 +140,9 @@ Engine::Engine(const ClientContext& context, std::string_view server, std::strin
   if (host.starts_with('.') || (host.empty() && is_checked)) {
     throw Error(ErrorKind::address, "begin TLS with", server, "a certificate is verified for a name: give one");
   }
+  if (!is_address(host) && host.find_first_of(" :/@\t\r\n") != std::string::npos) {
+    throw Error(ErrorKind::address, "begin TLS with", server, "that is no host name; give it without a port or a path");
+  }
   attach(client_->state->context.get());
   SSL_set_connect_state(ssl_.get());
   if (!host.empty() && !is_address(host)) SSL_set_tlsext_host_name(ssl_.get(), host.c_str());

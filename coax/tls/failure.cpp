@@ -85,7 +85,7 @@ std::string span_text(std::chrono::seconds span) {
 }  // namespace
 
 std::string validity_text(const Certificate& certificate, Certificate::Time now) {
-  if (now < certificate.not_before) return "is valid from " + date_text(certificate.not_before);
+  if (now < certificate.not_before) return "is not valid before " + date_text(certificate.not_before);
   if (now <= certificate.not_after) {
     return fmt::format("expires in {} ({})", span_text(certificate.not_after - now), date_text(certificate.not_after));
   }
@@ -149,7 +149,7 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
   const Certificate wrong = at != nullptr ? describe(at) : own;
   const int depth = X509_STORE_CTX_get_error_depth(store);
   const std::string which =
-      depth == 0 ? fmt::format("the certificate of {}", own.names_text()) : fmt::format("the issuer {}", wrong.subject);
+      depth == 0 ? fmt::format("the certificate of {}", own.first_name()) : fmt::format("the issuer {}", wrong.subject);
   failure_kind_ = ErrorKind::certificate;
   switch (reason) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -177,8 +177,10 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
       failure_ = fmt::format(
-          "the issuer of {}, {}, is not known: it is not trusted, or the chain lacks an intermediate certificate",
-          depth == 0 ? fmt::format("the certificate of {}", own.names_text()) : wrong.subject, wrong.issuer);
+          "{} was issued by {}, which is not trusted; if it is the right one, trust it with its file as the CA file; "
+          "or "
+          "the server does not send an intermediate certificate",
+          which, wrong.issuer);
       return;
     case X509_V_ERR_INVALID_PURPOSE:
       failure_ = fmt::format("{} is not made for {} (extendedKeyUsage)", which, client_ ? "servers" : "clients");
@@ -207,8 +209,11 @@ void Engine::describe_failure(int result) {
   }
   if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
     const int alert = reason - SSL_AD_REASON_OFFSET;
+    // Of TLS 1.2, when both sides have agreed on everything else.
+    const bool wants_certificate = alert == 40 && !is_open_ && client_ && has_peer_certificate();
+    const std::string_view advice = is_open_ && alert < 42 ? "" : alert_advice(alert);
     failure_ = fmt::format("the peer sent the alert {}{}", alert_name(alert),
-                           is_open_ && alert < 42 ? "" : alert_advice(alert));
+                           wants_certificate ? ": it may require a client certificate" : advice);
     const bool is_about_certificate = (alert >= 42 && alert <= 48 && alert != 47) || alert == 116;
     if (is_about_certificate) failure_kind_ = ErrorKind::certificate;
     return;
@@ -220,7 +225,9 @@ void Engine::describe_failure(int result) {
       failure_ = "it speaks HTTP, not TLS";
       return;
     case SSL_R_WRONG_VERSION_NUMBER:
-      failure_ = is_open_ ? "it sent a malformed record" : "it does not speak TLS; perhaps another port does";
+      failure_ = is_open_  ? "it sent a malformed record"
+                 : client_ ? "it does not speak TLS; perhaps another port does"
+                           : "it does not speak TLS";
       return;
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_VERSION_TOO_LOW:

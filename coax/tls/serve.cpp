@@ -177,6 +177,8 @@ Handler handler(std::shared_ptr<const ServerContext> context, Handler inner, con
               Connection& connection) { return serve_one(connection, *context, *handshakes, inner); }};
 }
 
+Stream* stream_of(Connection& connection) noexcept { return dynamic_cast<Stream*>(&connection.stream()); }
+
 Task<Stream*> secure(Connection& connection, const ServerContext& context, const Reader& reader) {
   if (reader.buffered()) {
     throw Error(ErrorKind::protocol, "TLS handshake with", connection.peer_name(),

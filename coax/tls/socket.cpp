@@ -95,7 +95,7 @@ void Socket::require_open(const char* operation) const {
   if (!engine_->is_open()) throw Error(ErrorKind::invalid, operation, socket_.peer_text(), "call handshake() first");
 }
 
-void Socket::flush() {
+void Socket::send_output() {
   while (!unsent_.empty()) unsent_.erase(0, socket_.send_some(unsent_));
   const BytesView output = engine_->output();
   engine_->release_buffers();
@@ -132,12 +132,12 @@ void Socket::handshake() {
       call.limit_next_wait();
       if (status == Engine::Status::failed || status == Engine::Status::ended) {
         try {
-          flush();                // the alert
+          send_output();          // the alert
         } catch (const Error&) {  // what the peer did before is the reason
         }
         fail(operation);
       }
-      flush();
+      send_output();
       if (status == Engine::Status::done) return;
       if (status == Engine::Status::wants_input) take_input(call.until, operation);
     }
@@ -158,14 +158,14 @@ std::size_t Socket::receive(std::span<char> into, std::optional<TimePoint>& unti
     switch (engine_->read(into, count)) {
       case Engine::Status::done: return count;
       case Engine::Status::ended: peer_has_ended_ = true; break;
-      case Engine::Status::wants_input: try { flush();
+      case Engine::Status::wants_input: try { send_output();
         } catch (const Error& error) {  // both directions may be full: receiving must go on
           if (error.kind() != ErrorKind::would_block) throw;
         }
         take_input(until, "recv from");
         break;
-      case Engine::Status::wants_output: flush(); break;
-      case Engine::Status::failed: try { flush();
+      case Engine::Status::wants_output: send_output(); break;
+      case Engine::Status::failed: try { send_output();
         } catch (const Error&) {  // as above
         }
         fail("recv from");
@@ -179,12 +179,33 @@ std::size_t Socket::recv(std::span<char> into) {
   return receive(into, call.until);
 }
 
-BytesView Socket::recv(std::size_t bytes_max) {
-  if (lent_bytes_ < bytes_max) {
-    lent_ = std::make_unique_for_overwrite<char[]>(bytes_max);
-    lent_bytes_ = bytes_max;
+std::span<char> Socket::lend(std::size_t bytes) {
+  if (lent_bytes_ < bytes) {
+    lent_ = std::make_unique_for_overwrite<char[]>(bytes);
+    lent_bytes_ = bytes;
   }
-  return {lent_.get(), recv(std::span(lent_.get(), bytes_max))};
+  return {lent_.get(), bytes};
+}
+
+BytesView Socket::recv(std::size_t bytes_max) {
+  const std::span<char> room = lend(bytes_max);
+  return {room.data(), recv(room)};
+}
+
+// One time limit for several calls.
+BytesView Socket::recv_until(std::optional<TimePoint>& until) {
+  if (!until && timeout() && *timeout() != Duration::zero()) until = Clock::now() + *timeout();
+  const Call call(*this);
+  const std::span<char> room = lend(64_KiB);
+  return {room.data(), receive(room, until)};
+}
+
+SocketSource Socket::source() noexcept {
+  return {.socket = socket_,
+          .object = this,
+          .recv = [](void* object,
+                     std::optional<TimePoint>& until) { return static_cast<Socket*>(object)->recv_until(until); },
+          .send = [](void* object, BytesView bytes) { static_cast<Socket*>(object)->send(bytes); }};
 }
 
 std::string Socket::recv_exactly(std::size_t count) {
@@ -209,7 +230,7 @@ std::size_t Socket::pending() const noexcept { return engine_->pending() + engin
 void Socket::write(BytesView piece) {
   Engine::Status status = engine_->write(piece);
   while (status == Engine::Status::wants_output) {
-    flush();
+    send_output();
     status = engine_->write(piece);
   }
   if (status != Engine::Status::done) fail("send to");
@@ -220,27 +241,33 @@ void Socket::send(BytesView bytes) {
   Call call(*this);
   while (bytes) {
     const BytesView piece = bytes.first(std::min(bytes.size(), Engine::plaintext_bytes_max));
-    flush();
+    send_output();
     write(piece);
     bytes = bytes.from(piece.size());
     call.limit_next_wait();
   }
-  flush();
+  send_output();
 }
 
 std::size_t Socket::send_some(BytesView bytes) {
   require_open("send to");
   const Call call(*this);
-  flush();
+  send_output();
   if (bytes.empty()) return 0;
   const BytesView piece = bytes.first(std::min(bytes.size(), Engine::plaintext_bytes_max));
   write(piece);
   try {
-    flush();
+    send_output();
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::would_block) throw;
   }
   return piece.size();
+}
+
+void Socket::flush() {
+  require_open("send to");
+  const Call call(*this);
+  send_output();
 }
 
 void Socket::shutdown_send() {
@@ -248,7 +275,7 @@ void Socket::shutdown_send() {
   {
     const Call call(*this);
     engine_->shut_down();
-    flush();
+    send_output();
   }
   if (engine_->is_server()) socket_.shutdown_send();
 }
@@ -258,7 +285,7 @@ Socket::Unwrapped Socket::unwrap() {
   {
     Call call(*this);
     engine_->shut_down();
-    flush();
+    send_output();
     char unread = 0;
     if (receive({&unread, 1}, call.until) != 0) {
       throw Error(ErrorKind::protocol, "end TLS with", socket_.peer_text(), "bytes of it are unread");
@@ -279,11 +306,12 @@ void Socket::discard_received() {
 void Socket::close() noexcept {
   if (socket_.is_closed()) return;
   try {
-    if (engine_->is_open() && unsent_.empty()) {
+    if (engine_->is_open()) {
       socket_.set_timeout(Duration::zero());
       const Call call(*this);
+      send_output();
       engine_->shut_down();
-      flush();
+      send_output();
       if (!engine_->is_server()) discard_received();
     }
   } catch (...) {  // the peer does not read, or has gone

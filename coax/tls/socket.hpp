@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/socket/reader.hpp"
 #include "coax/socket/socket.hpp"
 #include "coax/tls/context.hpp"
 
@@ -22,9 +23,10 @@ namespace coax::tls {
 
 class Engine;
 
-// Time limits are those of the socket: of each call as a whole. A non-blocking socket throws Error(would_block);
-// handshake(), recv() and send_some() can then be called again. send() cannot, since a part may have been sent: a
-// non-blocking program uses send_some().
+// Time limits are those of the socket: of each call as a whole. A non-blocking socket throws Error(would_block); poll()
+// it then for POLLOUT if has_unsent(), and for POLLIN in any case, and call again handshake(), recv(), send_some(),
+// flush() or shutdown_send(). send() cannot be called again, since a part may have been sent: a non-blocking program
+// uses send_some().
 class Socket {
  public:
   // A client on a connected socket. `server_name`: the host name or IP address that the certificate must be for.
@@ -57,9 +59,13 @@ class Socket {
 
   // Sends all bytes.
   void send(BytesView bytes);
-  // Sends at least one byte, and at most one record (16 KiB). Returns: the count. A non-blocking socket may keep a part
-  // of the record, which the next call sends first.
+  // Encrypts at least one byte, and at most one record (16 KiB), and sends it. Returns: the count. A record cannot be
+  // taken back: a non-blocking socket keeps what the kernel does not take of it (has_unsent()). Every later call sends
+  // that first; after the last one flush() must be called until nothing is left.
   std::size_t send_some(BytesView bytes);
+  [[nodiscard]] bool has_unsent() const noexcept { return !unsent_.empty(); }
+  // Sends what was kept.
+  void flush();
   // Sends the close_notify; a server then half-closes the connection. The peer reads the end, and may still send.
   void shutdown_send();
   // Ends TLS, and waits for the peer's close_notify. Returns: the connection, for what follows in plain text.
@@ -70,13 +76,16 @@ class Socket {
   };
   // Afterwards the TLS socket is closed; what was agreed is still known.
   Unwrapped unwrap();
-  // Sends the close_notify if it can be sent without waiting, and closes. What a client has not received of the last
+  // Sends what was kept, and the close_notify, if that needs no waiting, and closes. What a client has not received of the last
   // bytes, such as session tickets, is discarded before; what arrives later makes the kernel reset the connection, and
   // may so destroy what was sent: a client that needs certainty calls shutdown_send(), and then recv() until its end.
   void close() noexcept;
 
   void set_timeout(std::optional<Duration> timeout) { socket_.set_timeout(timeout); }
   [[nodiscard]] std::optional<Duration> timeout() const noexcept { return socket_.timeout(); }
+  // For readers of lines and frames: SocketReader reader(socket.source()); LineReader lines(reader). Lifetime: of this
+  // object, which must not be moved meanwhile.
+  [[nodiscard]] SocketSource source() noexcept;
   // For options, addresses and poll(). Its own recv() and send() must not be used.
   [[nodiscard]] coax::Socket& socket() noexcept { return socket_; }
   [[nodiscard]] const coax::Socket& socket() const noexcept { return socket_; }
@@ -94,9 +103,11 @@ class Socket {
 
  private:
   class Call;
+  BytesView recv_until(std::optional<TimePoint>& until);
+  std::span<char> lend(std::size_t bytes);
   std::size_t receive(std::span<char> into, std::optional<TimePoint>& until);
   void take_input(std::optional<TimePoint>& until, const char* operation);
-  void flush();
+  void send_output();
   void discard_received();
   void write(BytesView piece);
   void require_open(const char* operation) const;

@@ -22,8 +22,16 @@ constexpr std::size_t output_bytes_max = 128_KiB;
 constexpr std::size_t reserve_bytes = 4_KiB;
 
 constexpr std::string_view http_answer =
-    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 54\r\n"
-    "Connection: close\r\n\r\nThis port is for TLS: use a URL that begins with https";
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 55\r\n"
+    "Connection: close\r\n\r\nThis port is for TLS: use a URL that begins with https\n";
+constexpr std::string_view plain_answer = "This port is for TLS.\n";
+
+// A person, or a program for plain text: records begin with a control character.
+bool begins_with_text(BytesView bytes) noexcept {
+  const std::string_view first = bytes.text().substr(0, 4);
+  return std::ranges::all_of(first,
+                             [](char c) { return (c >= ' ' && c <= '~') || c == '\r' || c == '\n' || c == '\t'; });
+}
 
 }  // namespace
 
@@ -84,6 +92,10 @@ Task<> Stream::negotiate() {
     if (ForeignDetector().feed(engine_->input()) == ForeignProtocol::http) {
       co_await below().send(http_answer);
       throw Error(ErrorKind::protocol, "TLS handshake with", peer_name(), "it speaks HTTP, not TLS");
+    }
+    if (begins_with_text(engine_->input())) {
+      co_await below().send(plain_answer);
+      throw Error(ErrorKind::protocol, "TLS handshake with", peer_name(), "it sent plain text, not TLS");
     }
   }
   while (true) {

@@ -342,8 +342,8 @@ class ConnectAndListen(TlsTest):
             self.coax("connect", "--tls", where, given=b"first\n")
             server.output.wait_for("first")
             silent[0].sendall(b"plain text, which ends this connection\n")
-            self.assertEqual(silent[0].recv(100), b"")
-            server.log.wait_for("it does not speak TLS")
+            self.assertEqual(silent[0].recv(100), b"This port is for TLS.\n")
+            server.log.wait_for("it sent plain text, not TLS")
             self.coax("connect", "--tls", where, given=b"second\n")
             server.output.wait_for("second")
 

@@ -23,7 +23,8 @@ import unittest
 from collections.abc import Callable, Iterator
 
 from support import LOCALHOST, WAIT_S, Program, has_asan
-from tls import Client, alert_in, authority, client_context, connect, folder, leaf, of_client, read_rest, records_of, serving
+from tls import (Client, alert_in, authority, client_context, connect, folder, leaf, of_client, read_rest, records_of,
+                 serving)
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 ALERT, HANDSHAKE, DATA = 21, 22, 23

@@ -309,11 +309,11 @@ class ClientCertificates(unittest.TestCase):
     def test_wrong_ones_are_refused_and_the_log_says_why(self) -> None:
         stranger = issue(subject="/CN=Other CA", is_authority=True)
         rows = [
-            (of_client("mallory", stranger), "TLSV1_ALERT_UNKNOWN_CA", "the issuer of the certificate of mallory"),
+            (of_client("mallory", stranger), "TLSV1_ALERT_UNKNOWN_CA", "the certificate of mallory was issued by"),
             (of_client("old", days=(-30, -3)), "SSLV3_ALERT_CERTIFICATE_EXPIRED",
              "the certificate of old expired 3 days ago"),
             (of_client("early", days=(2, 30)), "SSLV3_ALERT_BAD_CERTIFICATE",
-             "the certificate of early is valid from"),
+             "the certificate of early is not valid before"),
             (leaf(), "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
              "is not made for clients (extendedKeyUsage)"),
             (issue(subject="/CN=self", names="", purpose="clientAuth"), "TLSV1_ALERT_UNKNOWN_CA",
@@ -377,12 +377,15 @@ class BadClients(unittest.TestCase):
             client.sendall(data)
             return read_rest(client)
 
-    def test_plain_text_ends_the_connection_without_an_answer(self) -> None:
-        for times, data in enumerate([b"hello, this is not TLS\r\n", b"\0" * 100, b"\xff" * 1000,
-                                      b"SSH-2.0-OpenSSH_9.2\r\n", b"EHLO localhost\r\n"], 1):
+    def test_plain_text_ends_the_connection_with_an_answer(self) -> None:
+        for times, data in enumerate([b"hello, not TLS\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"EHLO a\r\n", b"\n"], 1):
+            with self.subTest(data[:20]):
+                self.assertEqual(self.answer(data), b"This port is for TLS.\n")
+                self.server.log.wait_for("it sent plain text, not TLS", times)
+        for times, data in enumerate([b"\0" * 100, b"\xff" * 1000], 1):
             with self.subTest(data[:20]):
                 self.assertEqual(self.answer(data), b"")
-                self.server.log.wait_for("it does not speak TLS; perhaps another port does", times)
+                self.server.log.wait_for("it does not speak TLS", times)
 
     def test_http_request_gets_an_answer_in_plain_text(self) -> None:
         for times, data in enumerate([b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b"POST /x HTTP/1.0\r\n\r\n",

@@ -17,10 +17,12 @@ TestTls& test_tls() { return TestTls::instance(); }
 
 std::shared_ptr<const tls::ServerContext> context_with(
     tls::ClientCertificate mode = tls::ClientCertificate::not_requested, Duration handshake_limit = 10s) {
-  return std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {test_tls().server},
-                                                                 .client_certificate = mode,
-                                                                 .client_ca_file = test_tls().files.ca(),
-                                                                 .handshake_limit = handshake_limit});
+  const bool is_asked = mode != tls::ClientCertificate::not_requested;
+  return std::make_shared<tls::ServerContext>(
+      tls::ServerOptions{.identities = {test_tls().server},
+                         .client_certificate = mode,
+                         .client_ca_file = is_asked ? test_tls().files.ca() : "",
+                         .handshake_limit = handshake_limit});
 }
 
 Task<> say_who(Connection& connection) {

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "coax/base/error.hpp"
+#include "coax/socket/line_reader.hpp"
 #include "tests/support/tls.hpp"
 
 using namespace coax;
@@ -225,4 +226,42 @@ TEST(TlsSocket, assignment_ends_the_connection_that_was_there) {
   Session second([](tls::Socket& server) { EXPECT_EQ(server.recv().text(), "of the second"); });
   *first.client = std::move(*second.client);
   first.client->send("of the second");
+}
+
+TEST(TlsSocket, what_a_nonblocking_socket_keeps_is_sent_by_flush) {
+  std::promise<void> read;
+  std::promise<std::size_t> total;
+  Session session([&](tls::Socket& server) {
+    read.get_future().wait();
+    EXPECT_EQ(server.recv_exactly(total.get_future().get()).back(), '!');
+    EXPECT_TRUE(server.recv().empty());
+  });
+  tls::Socket& client = *session.client;
+  client.set_timeout(Duration::zero());
+  const std::string record(16'000, '!');
+  std::size_t accepted = 0;
+  while (!client.has_unsent()) accepted += client.send_some(record);
+  EXPECT_EQ(kind_thrown_by([&] { client.flush(); }), ErrorKind::would_block);
+  total.set_value(accepted);
+  read.set_value();
+  while (client.has_unsent()) {  // polling for input alone would wait for ever
+    pollfd ready{.fd = client.native(), .events = POLLOUT, .revents = 0};
+    ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
+    static_cast<void>(kind_thrown_by([&] { client.flush(); }));
+  }
+  client.close();
+}
+
+TEST(TlsSocket, lines_are_read_over_it) {
+  Session session([](tls::Socket& server) {
+    SocketReader reader(server.source());
+    EXPECT_EQ(reader.line().value_or("").text(), "first");
+    LineReader lines(reader);
+    EXPECT_EQ(lines.next().value_or("").text(), "second");
+    EXPECT_EQ(reader.exactly(3).text(), "abc");
+    EXPECT_FALSE(reader.line());
+  });
+  session.client->send("first\nsecond\r\nabc");
+  session.client->shutdown_send();
+  EXPECT_TRUE(session.client->recv().empty());
 }
