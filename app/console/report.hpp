@@ -71,8 +71,8 @@ void complain(std::string_view command, std::string_view text);
 // Returns: the result of body(); `usage` after WrongUsage, `otherwise` after another Error. Both are printed on
 // standard error.
 int reported(std::string_view command, int otherwise, const std::function<int()>& body);
-// The exit code of an attempt to reach a peer: `unavailable`, `failed` when this process lacked descriptors or memory, or
-// a certificate was not accepted, `usage` for an invalid address.
+// The exit code of an attempt to reach a peer: `unavailable`, `failed` when this process lacked descriptors or memory,
+// or a certificate was not accepted, `usage` for an invalid address.
 Exit exit_code_of(const Error& error) noexcept;
 
 // timeout(), whose error names the operation and the peer. Throws: Error(timed_out).

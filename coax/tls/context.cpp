@@ -269,7 +269,7 @@ void request_client_certificate(SSL_CTX* ctx, const ServerOptions& options) {
   if (options.client_certificate == ClientCertificate::not_requested) {
     if (options.client_ca_file.empty()) return;
     throw Error(ErrorKind::invalid, "set up TLS with", "client_ca_file",
-                "client_certificate must be requested or required, or nobody is asked for one");
+                "client_certificate must be requested or required: otherwise no client is asked for one");
   }
   if (options.client_ca_file.empty()) {
     throw Error(ErrorKind::invalid, "set up TLS with", "client certificates", "client_ca_file is empty");

@@ -87,7 +87,7 @@ bool Handshakes::admit(const Endpoint& host, const std::shared_ptr<Place>& place
   return true;
 }
 
-// Whoever is slow has had the longest time: a flood of silent clients must not keep the others out.
+// The oldest has had the longest time: a flood of silent clients must not keep the others out.
 void Handshakes::displace_oldest() {
   if (places_.empty()) return;
   const std::shared_ptr<Place> oldest = std::move(places_.front());

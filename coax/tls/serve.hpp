@@ -35,8 +35,8 @@ Handler handler(std::shared_ptr<const ServerContext> context, Handler inner, con
 Stream* stream_of(Connection& connection) noexcept;
 
 // Begins TLS on a connection that is open, as STARTTLS and similar commands do, and makes the handshake. The answer to
-// the command must have been sent. It sets Connection::principal(), as handler() does. Returns: the new top stream, which
-// ends with the connection.
+// the command must have been sent. It sets Connection::principal(), as handler() does.
+// Returns: the new top stream, which ends with the connection.
 // Throws: Error(protocol) when bytes are buffered in `reader`: an attacker could have put commands there before the
 // handshake that would count as sent after it (CVE-2011-0411); else as Stream::handshake().
 Task<Stream*> secure(Connection& connection, const ServerContext& context, const Reader& reader);

@@ -76,9 +76,10 @@ class Socket {
   };
   // Afterwards the TLS socket is closed; what was agreed is still known.
   Unwrapped unwrap();
-  // Sends what was kept, and the close_notify, if that needs no waiting, and closes. What a client has not received of the last
-  // bytes, such as session tickets, is discarded before; what arrives later makes the kernel reset the connection, and
-  // may so destroy what was sent: a client that needs certainty calls shutdown_send(), and then recv() until its end.
+  // Sends what was kept, and the close_notify, if that needs no waiting, and closes. What a client has not received of
+  // the last bytes, such as session tickets, is discarded before; what arrives later makes the kernel reset the
+  // connection, and may so destroy what was sent: a client that needs certainty calls shutdown_send(), and then recv()
+  // until its end.
   void close() noexcept;
 
   void set_timeout(std::optional<Duration> timeout) { socket_.set_timeout(timeout); }

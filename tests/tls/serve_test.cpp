@@ -98,7 +98,7 @@ TEST_F(TlsServe, oldest_of_too_many_handshakes_makes_room) {
     Server server({}, tls::handler(context_with(), say_who, {.at_once_max = 2}));
     std::vector<std::unique_ptr<Stream>> silent;
     for (int count = 0; count < 4; ++count) silent.push_back(co_await server.connect());
-    for (int count = 0; count < 3; ++count) {  // a flood of silent clients keeps nobody out
+    for (int count = 0; count < 3; ++count) {  // a flood of silent clients keeps no client out
       EXPECT_EQ(co_await read_to_end(*co_await connect_secure(server, test_tls().client_context)), "anonymous");
     }
     for (const std::size_t displaced : {0, 1, 2}) {

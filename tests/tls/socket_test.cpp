@@ -244,7 +244,7 @@ TEST(TlsSocket, what_a_nonblocking_socket_keeps_is_sent_by_flush) {
   EXPECT_EQ(kind_thrown_by([&] { client.flush(); }), ErrorKind::would_block);
   total.set_value(accepted);
   read.set_value();
-  while (client.has_unsent()) {  // polling for input alone would wait for ever
+  while (client.has_unsent()) {  // polling for input alone would wait without an end
     pollfd ready{.fd = client.native(), .events = POLLOUT, .revents = 0};
     ASSERT_EQ(::poll(&ready, 1, 60'000), 1);
     static_cast<void>(kind_thrown_by([&] { client.flush(); }));
