@@ -59,9 +59,9 @@ TEST(TlsContext, files_of_no_use_are_named_with_the_reason) {
             use + good.certificate_file + ": the key in " + other.key_file + " belongs to another certificate");
   EXPECT_EQ(error_of([&] { tls::ClientContext({.trust = tls::Trust::only(empty)}); }),
             use + empty + ": it has no certificate in PEM form (\"-----BEGIN CERTIFICATE-----\")");
-  EXPECT_EQ(
-      error_of([&] { tls::ServerContext({.identities = {good}, .client_ca_file = files.ca()}); }),
-      "set up TLS with client_ca_file: client_certificate must be requested or required: otherwise no client is asked for one");
+  EXPECT_EQ(error_of([&] { tls::ServerContext({.identities = {good}, .client_ca_file = files.ca()}); }),
+            "set up TLS with client_ca_file: client_certificate must be requested or required: otherwise no client is "
+            "asked for one");
   EXPECT_EQ(error_of([] { tls::ServerContext({.identities = {}}); }),
             "set up TLS with no certificate: a server needs at least one identity");
   EXPECT_EQ(
