@@ -2,8 +2,8 @@
 //
 //   app.mount("/static", coax::http::folder("public"));
 //
-// GET and HEAD, with conditional requests (RFC 9110, section 13) and ranges (section 14). Missing files, folders without
-// an index, dot files, special files, unreadable files, and symbolic links that lead outside the folder are 404.
+// GET and HEAD, with conditional requests (RFC 9110, section 13) and ranges (section 14). 404: missing files, folders
+// without an index, dot files, special files, unreadable files, and symbolic links that lead outside the folder.
 #pragma once
 
 #include <chrono>
@@ -50,9 +50,9 @@ struct FolderOptions {
 // Throws: Error when `path` is not a folder, or the fallback is missing; Error(invalid) when a header cannot be one.
 Router folder(std::string path, FolderOptions options = {});
 
-// Whether the name has a hash of its content, as bundlers write it: "app.3f9a1c2b.js", "app-3f9a1c2b.js". That is a part
-// of at least 8 lower-case hexadecimal digits, of which some are letters and some are not. For
-// FolderOptions::is_immutable.
+// Whether the name has a hash of its content, as bundlers write it: "app.3f9a1c2b.js", "app-3f9a1c2b.js". That is a
+// part of at least 8 lower-case hexadecimal digits, of which some are letters and some are not.
+// For FolderOptions::is_immutable.
 bool has_hashed_name(std::string_view path) noexcept;
 
 // By the extension of a name, in any case: "text/css; charset=utf-8" for "style.css". Texts are UTF-8.

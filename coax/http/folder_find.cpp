@@ -1,5 +1,5 @@
-// A path is opened twice: with O_PATH, which has no effect on a FIFO or a device, and for reading once it is known to be
-// a regular file. O_NONBLOCK is for one that takes its place in between.
+// A path is opened twice: with O_PATH, which has no effect on a FIFO or a device, and for reading once it is known to
+// be a regular file. O_NONBLOCK is for one that takes its place in between.
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
