@@ -12,6 +12,7 @@
 #include "coax/file/file.hpp"
 #include "coax/http/app.hpp"
 #include "coax/http/cookie.hpp"
+#include "coax/http/folder.hpp"
 #include "coax/http/form.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/secret_cookie.hpp"
