@@ -1,4 +1,5 @@
-// Logins by the Authorization header (RFC 9110, section 11): Basic (RFC 7617) and Bearer (RFC 6750); pages that need one.
+// Logins by the Authorization header (RFC 9110, section 11): Basic (RFC 7617) and Bearer (RFC 6750). Redirects to the
+// login page.
 #include <fmt/core.h>
 
 #include <algorithm>

@@ -76,7 +76,7 @@ struct SecurityHeaders {
   std::optional<std::chrono::seconds> hsts_max_age = {};
   bool hsts_subdomains = false;
 };
-// Also X-Content-Type-Options, which AppOptions::headers have by default.
+// X-Content-Type-Options: nosniff is in AppOptions::headers already.
 // Throws: Error(invalid) for a text that no header can have.
 Middleware security_headers(SecurityHeaders options = {});
 
@@ -85,8 +85,8 @@ struct RateLimitOptions {
   Duration period = std::chrono::minutes(1);
   std::size_t addresses_max = 100'000;  // remembered; above, the one unused for longest is forgotten
 };
-// Answers 429 with Retry-After to an address, or an IPv6 /64, that sends more. Clients without an address (Unix sockets)
-// count as one. Behind a proxy it needs trusted_proxies() before it.
+// Answers 429 with Retry-After to an address, or an IPv6 /64, that sends more. Clients without an address (those of
+// Unix sockets) count as one. Behind a proxy it needs trusted_proxies() before it.
 // Throws: Error(invalid) when a number is zero.
 Middleware rate_limit(RateLimitOptions options = {});
 
@@ -115,7 +115,7 @@ struct ProxyOptions {
   bool host = false;
 };
 // Behind proxies: the client's address, scheme and host become Request::peer(), is_secure() and host(). The address is
-// the right-most one that is not a proxy's; what stands left of it is the client's own claim. Unknown and obfuscated
+// the right-most one that is not a proxy's; those left of it are the client's own claim. Unknown and obfuscated
 // addresses end the search: then it is that of the last proxy. 400 for a malformed Forwarded.
 Middleware trusted_proxies(ProxyOptions options);
 

@@ -44,8 +44,8 @@ std::string hash_now(const std::string& password) {
   return out.data();
 }
 
-// Of a password that nobody has, with the same parameters.
-const std::string& hash_of_nobody() {
+// For unknown users, with the same parameters.
+const std::string& decoy_hash() {
   static const std::string hash = hash_now("no user has this password");
   return hash;
 }
@@ -53,7 +53,7 @@ const std::string& hash_of_nobody() {
 bool verify_now(const std::string& password, const std::string& hash) {
   require_libsodium();
   const bool is_known = !hash.empty();
-  const std::string& used = is_known ? hash : hash_of_nobody();
+  const std::string& used = is_known ? hash : decoy_hash();
   return crypto_pwhash_str_verify(used.c_str(), password.data(), password.size()) == 0 && is_known;
 }
 

@@ -46,7 +46,7 @@ class AttemptLimit {
   // Counts it as a failure. Call it before the password is verified, so that attempts at the same time count, too.
   // Returns: false when there were too many.
   [[nodiscard]] bool attempt(std::string_view key);
-  // Forgets the failures of the key. Only for the key of an account: an attacker may have an account, too, so the
+  // Forgets the attempts of the key. Only for the key of an account: an attacker may have an account, too, so the
   // failures of an address are kept.
   void succeeded(std::string_view key);
 

@@ -1,4 +1,4 @@
-// Limits of requests and of attempts to log in. The memory is bounded: a key that nobody uses is forgotten.
+// Limits of requests and of attempts to log in. The memory is bounded: unused keys are forgotten.
 #include <fmt/core.h>
 
 #include <algorithm>

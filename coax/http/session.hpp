@@ -28,7 +28,7 @@ struct SessionChange {
   std::optional<Value> value;  // nothing: it was erased
 };
 
-// The place of sessions. A key is a digest of an id, so that whoever can read the store cannot use its sessions.
+// The place of sessions. A key is a digest of an id, so that a reader of the store cannot use its sessions.
 // Thread: each loop calls it, several at once.
 class SessionStore {
  public:
