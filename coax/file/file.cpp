@@ -27,7 +27,13 @@ File File::open_now(std::string path) {
   if (::stat(path.c_str(), &status) != 0) throw Error(errno, "open", path);
   require_regular(status, path);
   FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!descriptor || ::fstat(descriptor.native(), &status) != 0) throw Error(errno, "open", path);
+  if (!descriptor) throw Error(errno, "open", path);
+  return adopt(std::move(descriptor), std::move(path));
+}
+
+File File::adopt(FileDescriptor descriptor, std::string path) {
+  struct stat status{};
+  if (::fstat(descriptor.native(), &status) != 0) throw Error(errno, "open", path);
   require_regular(status, path);
   const std::chrono::nanoseconds modified =
       std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);

@@ -21,6 +21,9 @@ class File {
   // Throws: Error of the system; Error(invalid) for a folder, a device, a FIFO or a socket, without waiting for it.
   // Cancelled: at once; a late result is closed.
   static Task<File> open(std::string path);
+  // A file that is open already, with O_RDONLY. `path`: its name in errors.
+  // Throws: Error of the system; Error(invalid) for all but a regular file.
+  static File adopt(FileDescriptor descriptor, std::string path);
 
   // As they were when it was opened.
   [[nodiscard]] std::uint64_t size() const noexcept { return opened_->size; }

@@ -4,11 +4,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <set>
 
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/http_date.hpp"
 #include "coax/codec/token.hpp"
 #include "coax/codec/urlencoded.hpp"
 
@@ -66,20 +66,6 @@ std::string encode_value(std::string_view value) {
 // Browsers ignore the case of prefixes (6265bis, section 4.1.3).
 bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
   return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
-}
-
-// IMF-fixdate (RFC 9110, section 5.6.7).
-std::string format_date(std::chrono::system_clock::time_point time) {
-  static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(time - day));
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", days[std::chrono::weekday(day).c_encoding()],
-                     static_cast<unsigned>(date.day()), months[static_cast<unsigned>(date.month()) - 1],
-                     static_cast<int>(date.year()), clock.hours().count(), clock.minutes().count(),
-                     clock.seconds().count());
 }
 
 [[noreturn]] void refuse(const SetCookie& cookie, std::string_view reason) {
@@ -140,7 +126,7 @@ std::string format_set_cookie(const SetCookie& cookie) {
   out += "; Path=" + cookie.path;
   if (!cookie.domain.empty()) out += "; Domain=" + cookie.domain;
   if (cookie.max_age) out += fmt::format("; Max-Age={}", std::max<std::int64_t>(cookie.max_age->count(), 0));
-  if (cookie.expires) out += "; Expires=" + format_date(*cookie.expires);
+  if (cookie.expires) out += "; Expires=" + format_date(std::chrono::floor<std::chrono::seconds>(*cookie.expires));
   if (cookie.secure) out += "; Secure";
   if (cookie.http_only) out += "; HttpOnly";
   out.append("; SameSite=").append(to_string(cookie.same_site));

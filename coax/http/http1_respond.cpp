@@ -196,19 +196,19 @@ void Http1Connection::write_failure() {
     refuse({.status = 413, .reason = "the body is too long"});
     return;
   } catch (const StatusError& error) {
-    log::info("{} refused: {} {}; {} {}", connection_.peer_name(), error.status(), printable(error.reason()),
-              request.method(), request.path());
-    write(
-        Response::text(fmt::format("{} {}: {}\n", error.status(), http1::reason_phrase(error.status()), error.reason()),
-                       error.status()));
+    write(http::refusal_of(error, request));
     return;
   } catch (const std::exception& error) {
     reason = error.what();
   } catch (...) {
     reason = "it threw something that is not a std::exception";
   }
-  log::error("the handler failed for {}: {}; {} {}", connection_.peer_name(), reason, request.method(), request.path());
-  write(Response::text("500 Internal Server Error\n", 500));
+  const std::string_view id = request.id();
+  log::error("the handler failed for {}: {}; {} {}{}{}", connection_.peer_name(), reason, request.method(),
+             request.path(), id.empty() ? "" : "; request ", id);
+  Response response = Response::text("500 Internal Server Error\n", 500);
+  if (!id.empty()) response.header("X-Request-Id", std::string(id));
+  write(std::move(response));
 }
 
 // --- responses ---

@@ -4,11 +4,13 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <typeindex>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -64,18 +66,63 @@ class Request {
   [[nodiscard]] std::string url_for(std::string_view name, const Pairs& values = {}) const;
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
-  [[nodiscard]] Endpoint peer() const noexcept { return connection_.peer(); }
-  // Whether it came over TLS: then its scheme is "https", otherwise "http".
-  [[nodiscard]] bool is_secure() const noexcept { return connection_.stream().is_encrypted(); }
+  // The client's address: the connection's peer, unless middleware has set another one, such as trusted_proxies().
+  [[nodiscard]] Endpoint peer() const noexcept {
+    return additions_ && additions_->peer ? *additions_->peer : connection_.peer();
+  }
+  void set_peer(const Endpoint& peer) { additions().peer = peer; }
+  // Whether its scheme is "https", otherwise "http": whether it was received over TLS, unless middleware knows better.
+  [[nodiscard]] bool is_secure() const noexcept {
+    return additions_ && additions_->is_secure ? *additions_->is_secure : connection_.stream().is_encrypted();
+  }
+  void set_secure(bool is_secure) { additions().is_secure = is_secure; }
+  // The host of the client's own request, when a proxy has sent another one. The route is chosen already.
+  void set_host(std::string host) {
+    additions().host = std::move(host);
+    host_ = additions_->host;
+  }
   // The sender's identity: the connection's principal, unless middleware has set one for this request, such as the
   // login of one of many users behind a proxy.
   [[nodiscard]] const Principal& principal() const noexcept {
-    return principal_ ? *principal_ : connection_.principal();
+    return additions_ && additions_->principal ? *additions_->principal : connection_.principal();
   }
-  void set_principal(Principal principal) { principal_ = std::make_unique<Principal>(std::move(principal)); }
+  void set_principal(Principal principal) { additions().principal = std::move(principal); }
+  // For log lines and the response; empty without the middleware request_id().
+  [[nodiscard]] std::string_view id() const noexcept { return additions_ ? additions_->id : std::string_view(); }
+  void set_id(std::string id) { additions().id = std::move(id); }
+  // A value of middleware for the handler and for other middleware, one of each type: attach(User{"ada"}) replaces the
+  // User attached before.
+  // Lifetime: that of the request, or until it is replaced.
+  template <class T>
+  T& attach(T value) {
+    auto owned = std::make_shared<T>(std::move(value));
+    T& result = *owned;
+    additions().values.insert_or_assign(std::type_index(typeid(T)), std::move(owned));
+    return result;
+  }
+  // Returns: null when no middleware has attached one.
+  template <class T>
+  [[nodiscard]] T* attached() const noexcept {
+    if (!additions_) return nullptr;
+    const auto found = additions_->values.find(std::type_index(typeid(T)));
+    return found == additions_->values.end() ? nullptr : static_cast<T*>(found->second.get());
+  }
 
  private:
   friend struct RequestAccess;
+  // Of middleware; most requests have none.
+  struct Additions {
+    std::optional<Principal> principal;
+    std::optional<Endpoint> peer;
+    std::optional<bool> is_secure;
+    std::string host;
+    std::string id;
+    std::map<std::type_index, std::shared_ptr<void>> values;
+  };
+  Additions& additions() {
+    if (!additions_) additions_ = std::make_unique<Additions>();
+    return *additions_;
+  }
 
   RequestHead head_;
   std::string& body_;
@@ -88,7 +135,7 @@ class Request {
   std::string decoded_;
   std::unique_ptr<std::array<std::string, 2>> with_slashes_;
   Pairs query_;
-  std::unique_ptr<Principal> principal_;
+  std::unique_ptr<Additions> additions_;
   const struct Route* route_ = nullptr;
 };
 

@@ -15,6 +15,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/codec/token.hpp"
+#include "coax/http/crypto_private.hpp"
 
 namespace coax::http {
 
@@ -40,40 +41,6 @@ Digest hmac(std::span<const std::uint8_t> key, std::string_view text) {
 Digest derive(std::string_view secret, std::string_view label) {
   const Digest extracted = hmac(Digest{}, secret);
   return hmac(extracted, std::string(label) + '\x01');
-}
-
-// --- base64url without padding (RFC 4648, section 5) ---
-
-constexpr std::string_view alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-std::string encode(std::string_view bytes) {
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) out += alphabet[bits >> (count - 6) & 63];
-  }
-  if (count > 0) out += alphabet[bits << (6 - count) & 63];
-  return out;
-}
-
-// Only what encode() returns.
-std::optional<std::string> decode(std::string_view text) {
-  std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const std::size_t value = alphabet.find(c);
-    if (value == std::string_view::npos) return std::nullopt;
-    bits = bits << 6 | static_cast<std::uint32_t>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>(bits >> count & 255);
-  }
-  if (count == 6 || (bits & ((1U << count) - 1)) != 0) return std::nullopt;
-  return out;
 }
 
 // --- times ---
@@ -190,16 +157,16 @@ CookieKeys::~CookieKeys() { OPENSSL_cleanse(keys_.data(), keys_.size() * sizeof(
 std::string CookieKeys::sign(std::string_view name, std::string_view value, std::chrono::seconds max_age,
                              Time now) const {
   check_name(name);
-  std::string payload = fmt::format("{}.{}.{}", encode(value), seconds_of(now), max_age.count());
+  std::string payload = fmt::format("{}.{}.{}", encode_base64url(value), seconds_of(now), max_age.count());
   const Digest code = hmac(keys_.front().signing, signed_text(name, payload));
-  return payload.append(".").append(encode(text_of(code)));
+  return payload.append(".").append(encode_base64url(text_of(code)));
 }
 
 std::optional<std::string> CookieKeys::verify(std::string_view name, std::string_view text, Time now) const {
   if (text.size() > text_bytes_max || !http1::is_token(name)) return std::nullopt;
   const auto code = pop_part(text);
   if (!code) return std::nullopt;
-  const auto digest = decode(*code);
+  const auto digest = decode_base64url(*code);
   if (!digest || digest->size() != Digest().size()) return std::nullopt;
   const std::string covered = signed_text(name, text);
   bool is_ours = false;
@@ -211,7 +178,7 @@ std::optional<std::string> CookieKeys::verify(std::string_view name, std::string
   const auto max_age = parse_number(pop_part(text).value_or(""));
   const auto made = parse_number(pop_part(text).value_or(""));
   if (!made || !max_age || !is_valid_at(seconds_of(now), *made, *max_age)) return std::nullopt;
-  return decode(text);
+  return decode_base64url(text);
 }
 
 std::string CookieKeys::seal(std::string_view name, std::string_view value, std::chrono::seconds max_age,
@@ -221,12 +188,12 @@ std::string CookieKeys::seal(std::string_view name, std::string_view value, std:
   append_number(plain, seconds_of(now));
   append_number(plain, max_age.count());
   plain += value;
-  return encode(encrypt(keys_.front().sealing, name, plain));
+  return encode_base64url(encrypt(keys_.front().sealing, name, plain));
 }
 
 std::optional<std::string> CookieKeys::open(std::string_view name, std::string_view text, Time now) const {
   if (text.size() > text_bytes_max || !http1::is_token(name)) return std::nullopt;
-  const auto sealed = decode(text);
+  const auto sealed = decode_base64url(text);
   if (!sealed) return std::nullopt;
   for (const Pair& key : keys_) {
     const auto plain = decrypt(key.sealing, name, *sealed);

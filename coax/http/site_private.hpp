@@ -174,6 +174,9 @@ class Dispatch {
   mutable std::optional<Response> refusal_;
 };
 
+// Logs the refusal. Returns: the response to a request whose handler or middleware threw the error.
+Response refusal_of(const class StatusError& error, const Request& request);
+
 // Whether a page of this origin may open a WebSocket here, by the request's Origin.
 bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins);
 

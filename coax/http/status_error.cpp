@@ -1,6 +1,12 @@
 // The kind of a StatusError is the reaction of a program that catches it instead of the server.
 #include "coax/http/status_error.hpp"
 
+#include <fmt/core.h>
+
+#include "coax/base/log.hpp"
+#include "coax/base/text.hpp"
+#include "coax/http/site_private.hpp"
+
 namespace coax::http {
 
 namespace {
@@ -17,5 +23,12 @@ StatusError::StatusError(int status, std::string_view operation, std::string_vie
     : Error(kind_of_status(status), operation, peer, reason),
       status_(status >= 400 && status <= 599 ? status : 500),
       reason_(reason) {}
+
+Response refusal_of(const StatusError& error, const Request& request) {
+  log::info("{} refused: {} {}; {} {}", request.connection().peer_name(), error.status(), printable(error.reason()),
+            request.method(), request.path());
+  return Response::text(
+      fmt::format("{} {}: {}\n", error.status(), http1::reason_phrase(error.status()), error.reason()), error.status());
+}
 
 }  // namespace coax::http

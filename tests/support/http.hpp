@@ -60,6 +60,25 @@ inline std::string answer(http::App app, std::string_view request, std::size_t p
 inline std::string get(http::App app, std::string_view target) {
   return answer(std::move(app), "GET " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n");
 }
+// A response of the app to these bytes; for several requests of one app, within a run.
+inline Task<std::string> ask(const Handler& handler, std::string request) {
+  auto [server, client] = memory_stream_pair();
+  const auto send = [&]() -> Task<> {
+    co_await client->send(request);
+    co_await client->shutdown_send();
+  };
+  auto [served, sent, text] = co_await all(serve_one(*server, handler), send(), read_all(*client));
+  co_return text;
+}
+// The value of the first header of that name, or "none".
+inline std::string header_of(std::string_view response, std::string_view name) {
+  const std::string_view head = response.substr(0, response.find("\r\n\r\n") + 2);
+  const std::string start = "\r\n" + std::string(name) + ": ";
+  const std::size_t at = head.find(start);
+  if (at == std::string_view::npos) return "none";
+  const std::string_view rest = head.substr(at + start.size());
+  return std::string(rest.substr(0, rest.find("\r\n")));
+}
 inline std::string body_of(std::string_view response) {
   return std::string(response.substr(response.find("\r\n\r\n") + 4));
 }

@@ -18,7 +18,7 @@ PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 # Pages of which every block of C++ is checked here. Other tests check the others: tests/task/guide_test.cpp,
 # tests/loop/embedding_guide_test.cpp and package_test.py.
 CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("forms", "http", "logging", "programs", "servers",
-                                                                  "streams", "templates", "tls"))]
+                                                                  "streams", "templates", "tls", "web"))]
 PROGRAMS = [*CHECKED, "docs/guide/embedding.md", "docs/guide/tasks.md"]
 HEAD = """
 #include "coax/coax.hpp"

@@ -1,0 +1,78 @@
+// A token is a mask, and the session's secret XOR this mask.
+#include "coax/http/csrf.hpp"
+
+#include <algorithm>
+
+#include "coax/http/crypto_private.hpp"
+#include "coax/http/middleware_private.hpp"
+#include "coax/http/session.hpp"
+#include "coax/http/site_private.hpp"
+#include "coax/http/status_error.hpp"
+
+namespace coax::http {
+
+namespace {
+
+constexpr std::string_view secret_name = "_csrf";
+constexpr std::size_t secret_bytes = 32;
+
+bool is_safe_method(std::string_view method) noexcept {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE";
+}
+
+bool is_from_here(const Request& request, const CsrfOptions& options) {
+  if (request.fields().count("Origin") != 0) {
+    const auto origin = request.fields().find_only("Origin");
+    if (origin && std::ranges::count(options.origins, *origin) != 0) return true;
+  }
+  if (request.fields().count("Sec-Fetch-Site") != 0) {
+    const auto site = request.fields().find_only("Sec-Fetch-Site");
+    return site == "same-origin" || site == "none";  // none: the user's own doing
+  }
+  return is_allowed_origin(request, {});
+}
+
+std::string xored(std::string_view left, std::string_view right) {
+  std::string out(left);
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<char>(out[i] ^ right[i]);
+  return out;
+}
+
+void require_token(Request& request, std::string_view text) {
+  const auto secret = decode_base64url(session(request).text(secret_name));
+  const auto token = decode_base64url(text);
+  const bool is_whole = secret && secret->size() == secret_bytes && token && token->size() == 2 * secret_bytes;
+  if (is_whole) {
+    const std::string_view bytes = *token;
+    const std::string given = xored(bytes.substr(0, secret_bytes), bytes.substr(secret_bytes));
+    if (is_equal_in_constant_time(given, *secret)) return;
+  }
+  throw StatusError(403, "check", "the token of the form", "the form has expired: reload the page and try again");
+}
+
+}  // namespace
+
+Middleware csrf_protection(CsrfOptions options) {
+  return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
+    if (is_safe_method(request.method()) || is_from_here(request, options)) co_return co_await answer_of(next, request);
+    const StatusError refusal(403, "answer", "", "the request is from a page of another site");
+    co_return refusal_of(refusal, request);
+  };
+}
+
+std::string csrf_token(Request& request) {
+  Session& visitor = session(request);
+  if (visitor.text(secret_name).empty()) visitor.set(secret_name, encode_base64url(random_bytes(secret_bytes)));
+  const auto secret = decode_base64url(visitor.text(secret_name));
+  const std::string mask = random_bytes(secret_bytes);
+  return encode_base64url(mask + xored(*secret, mask));
+}
+
+void check_csrf(Request& request) { require_token(request, request.header("X-CSRF-Token")); }
+
+void check_csrf(Request& request, const Form& form) {
+  const std::string_view field = form.value(secret_name);
+  require_token(request, field.empty() ? request.header("X-CSRF-Token") : field);
+}
+
+}  // namespace coax::http

@@ -1,0 +1,22 @@
+// For middleware: the response of the rest, and its headers.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coax/http/router.hpp"
+
+namespace coax::http {
+
+// Calls the next middleware. A StatusError becomes its response.
+Task<Response> answer_of(Next next, Request& request);
+
+const std::string* find_header(const Response& response, std::string_view name) noexcept;
+// Unless the response has it.
+void add_header(Response& response, std::string_view name, std::string_view value);
+// Throws: Error(invalid) when the value cannot be one of a header.
+void require_field_value(std::string_view name, std::string_view value);
+std::string join(const std::vector<std::string>& words);
+
+}  // namespace coax::http

@@ -1,0 +1,185 @@
+// Middleware for all requests: ids, the access log, the time limit, security headers, CORS.
+#include "coax/http/middleware.hpp"
+
+#include <fmt/core.h>
+#include <gtest/gtest.h>
+
+#include "coax/http/status_error.hpp"
+#include "coax/test/sim.hpp"
+#include "tests/support/http.hpp"
+
+namespace coax {
+namespace {
+
+using http::App;
+using http::Request;
+using http::Response;
+using test::answer;
+using test::bare;
+using test::body_of;
+using test::get;
+using test::header_of;
+
+class HttpReadyMiddleware : public test::QuietLog {};
+
+App app_with(http::Middleware middleware) {
+  App app = bare();
+  app.use(std::move(middleware));
+  app.get("/", [](Request& request) { return Response::text(std::string(request.id())); });
+  app.get("/refused", [](Request&) -> Response { throw http::StatusError(418, "make", "coffee", "a teapot"); });
+  app.get("/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
+  app.get("/stream",
+          [](Request&) { return Response::stream("text/plain", [](http::BodyWriter&) -> Task<> { co_return; }); });
+  return app;
+}
+
+}  // namespace
+
+TEST_F(HttpReadyMiddleware, request_ids_are_random_and_in_the_response) {
+  const std::string first = get(app_with(http::request_id()), "/");
+  const std::string id = header_of(first, "X-Request-Id");
+  EXPECT_EQ(id.size(), 32U);
+  EXPECT_EQ(body_of(first), id);
+  EXPECT_NE(header_of(get(app_with(http::request_id()), "/"), "X-Request-Id"), id);
+  for (const char* path : {"/refused", "/broken", "/none"}) {
+    const std::string text = get(app_with(http::request_id()), path);
+    EXPECT_EQ(header_of(text, "X-Request-Id").size(), 32U) << text;
+    EXPECT_FALSE(text.contains("secret"));
+  }
+}
+
+TEST_F(HttpReadyMiddleware, request_id_of_a_client_is_taken_only_by_option) {
+  const auto id_of = [](bool from_request, std::string_view sent) {
+    const std::string request = fmt::format("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {}\r\n\r\n", sent);
+    return body_of(answer(app_with(http::request_id({.from_request = from_request})), request));
+  };
+  EXPECT_NE(id_of(false, "abc-1"), "abc-1");
+  EXPECT_EQ(id_of(true, "abc-1"), "abc-1");
+  for (const std::string& bad : {std::string(""), std::string("a b"), std::string("a\"b"), std::string(129, 'a'),
+                                 std::string("a\r\nX-Request-Id: b"), std::string("\xC3\xA9")}) {
+    EXPECT_EQ(id_of(true, bad).size(), 32U) << bad;
+  }
+}
+
+TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
+  using Format = http::AccessLogOptions::Format;
+  const auto line_of = [](std::string_view request, Format format) {
+    std::string all;
+    answer(app_with(http::access_log({.format = format, .sink = [&](std::string_view line) { all = line; }})), request);
+    return std::regex_replace(all, std::regex(R"(\[[^\]]*\]|"time":"[^"]*"|0\.0\d*)"), "T");
+  };
+  EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Format::common), "- - - T \"GET / HTTP/1.1\" 200 0 T");
+  EXPECT_EQ(line_of("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
+            "- - - T \"GET /stream HTTP/1.1\" 200 - T");
+  EXPECT_EQ(line_of("GET /refused HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
+            "- - - T \"GET /refused HTTP/1.1\" 418 15 T");
+  EXPECT_EQ(line_of("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
+            "- - - T \"GET /broken HTTP/1.1\" 500 - T");
+  EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" 200\\\x80\r\n\r\n", Format::combined),
+            "- - - T \"GET / HTTP/1.1\" 200 0 \"\" \"x\\\" 200\\\\\\\\x80\" T");
+  const std::string json = line_of("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nReferer: \"\r\n\r\n", Format::json);
+  EXPECT_TRUE(json.contains(R"("method":"GET","target":"/?a=%22","status":200,"bytes":0,)")) << json;
+  EXPECT_TRUE(json.contains(R"("referer":"\"")")) << json;
+}
+
+TEST_F(HttpReadyMiddleware, timeout_answers_503_and_cancels_the_handler) {
+  test::simulate(1, [](SimNetwork&) -> Task<> {
+    bool is_cancelled = false;
+    App app = bare();
+    app.use(http::timeout(std::chrono::seconds(5)));
+    app.get("/slow", [&](Request&) -> Task<Response> {
+      try {
+        co_await sleep(std::chrono::minutes(1));
+      } catch (const Cancelled&) {
+        is_cancelled = true;
+        throw;
+      }
+      co_return Response::text("late");
+    });
+    app.get("/own", [](Request&) -> Task<Response> {
+      co_await timeout(std::chrono::seconds(1), sleep(std::chrono::minutes(1)));
+      co_return Response{};
+    });
+    app.get("/quick", [](Request&) { return Response::text("quick"); });
+    const Handler handler = http::handler(std::move(app));
+    const std::string slow = co_await test::ask(handler, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(slow.starts_with("HTTP/1.1 503 ")) << slow;
+    EXPECT_TRUE(is_cancelled);
+    const std::string own = co_await test::ask(handler, "GET /own HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(own.starts_with("HTTP/1.1 500 ")) << own;
+    const std::string quick = co_await test::ask(handler, "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(body_of(quick), "quick");
+  });
+}
+
+TEST_F(HttpReadyMiddleware, security_headers_keep_those_of_the_handler) {
+  const auto make = [](bool is_secure) {
+    App app = bare();
+    app.use([=](Request& request, http::Next next) -> Task<Response> {
+      request.set_secure(is_secure);
+      co_return co_await next(request);
+    });
+    app.use(http::security_headers({.hsts_max_age = std::chrono::seconds(60)}));
+    app.get("/", [](Request&) { return Response{}; });
+    app.get("/own", [](Request&) { return Response{}.header("content-security-policy", "default-src *"); });
+    return app;
+  };
+  const std::string text = get(make(false), "/");
+  EXPECT_EQ(header_of(text, "Content-Security-Policy"), "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
+  EXPECT_EQ(header_of(text, "Referrer-Policy"), "strict-origin-when-cross-origin");
+  EXPECT_EQ(header_of(text, "Strict-Transport-Security"), "none");
+  EXPECT_EQ(header_of(get(make(true), "/"), "Strict-Transport-Security"), "max-age=60");
+  EXPECT_EQ(header_of(get(make(true), "/own"), "Content-Security-Policy"), "none");
+  EXPECT_TRUE(get(make(true), "/none").contains("Content-Security-Policy"));
+  EXPECT_THROW(http::security_headers({.referrer_policy = "a\r\nX: y"}), Error);
+}
+
+TEST_F(HttpReadyMiddleware, cors_answers_by_origin) {
+  struct Case {
+    const char* request;
+    const char* status;
+    const char* origin;  // Access-Control-Allow-Origin
+  };
+  const http::CorsOptions options{.origins = {"https://a.example"}, .headers = {"X-Key"}, .credentials = true};
+  for (const Case& one : std::initializer_list<Case>{
+           {"GET / HTTP/1.1\r\nHost: h\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n", "200", "https://a.example"},
+           {"GET /refused HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n", "418", "https://a.example"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://b.example\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: http://a.example\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example.evil\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: *\r\n", "200", "none"},
+           {"GET / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\nOrigin: https://b.example\r\n", "200", "none"},
+           {"OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\nAccess-Control-Request-Method: PUT\r\n",
+            "204", "https://a.example"},
+           {"OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n", "403", "none"},
+           {"OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n", "204", "https://a.example"},
+       }) {
+    const std::string text = answer(app_with(http::cors(options)), std::string(one.request) + "\r\n");
+    EXPECT_TRUE(text.starts_with(std::string("HTTP/1.1 ") + one.status)) << one.request << text;
+    EXPECT_EQ(header_of(text, "Access-Control-Allow-Origin"), one.origin) << one.request;
+    EXPECT_EQ(header_of(text, "Vary"), "Origin") << one.request;
+    EXPECT_EQ(header_of(text, "Access-Control-Allow-Credentials"),
+              std::string_view(one.origin) == "none" ? "none" : "true");
+  }
+}
+
+TEST_F(HttpReadyMiddleware, cors_preflight_lists_methods_headers_and_age) {
+  const http::CorsOptions options{.origins = {"*"}, .methods = {"GET", "PUT"}, .headers = {"X-Key"}};
+  EXPECT_EQ(answer(app_with(http::cors(options)),
+                   "OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n\r\n"),
+            "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, PUT\r\n"
+            "Access-Control-Allow-Headers: X-Key\r\nAccess-Control-Max-Age: 600\r\n\r\n");
+}
+
+TEST_F(HttpReadyMiddleware, cors_options_that_would_be_unsafe_are_refused) {
+  EXPECT_THROW(http::cors({.origins = {"*"}, .credentials = true}), Error);
+  for (const char* origin : {"https://a.example/", "a.example", "https://A.example", "https://", "https://*.a.example",
+                             "https://a\r\nX: y"}) {
+    EXPECT_THROW(http::cors({.origins = {origin}}), Error) << origin;
+  }
+  EXPECT_THROW(http::cors({.origins = {"*"}, .headers = {"X\r\nY"}}), Error);
+}
+
+}  // namespace coax
