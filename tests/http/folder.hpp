@@ -78,6 +78,7 @@ inline int status_of(std::string_view response) {
 }
 inline std::string field_of(std::string_view response, std::string_view name) {
   const std::string start = "\r\n" + std::string(name) + ": ";
+  response = response.substr(0, response.find("\r\n\r\n") + 2);
   const std::size_t at = response.find(start);
   if (at == std::string_view::npos) return "";
   const std::string_view rest = response.substr(at + start.size());

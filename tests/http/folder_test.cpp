@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "coax/codec/http_date.hpp"
 #include "coax/http/folder_find_private.hpp"
 
 using namespace coax;
@@ -65,10 +66,9 @@ TEST_F(HttpFolder, nosniff_stays) {
 
 TEST_F(HttpFolder, modification_in_the_future_is_not_sent) {  // RFC 9110, section 8.8.2.1
   write("digits.txt", "0123456789", std::time(nullptr) + 1'000'000);
-  const std::string response = ask("/s/digits.txt");
-  const std::string modified = field_of(response, "Last-Modified");
-  EXPECT_EQ(status_of(ask("/s/digits.txt", "If-Modified-Since: " + modified + "\r\n")) / 100, 2 + (modified.empty()));
-  EXPECT_NE(field_of(response, "Last-Modified"), "");
+  const auto modified = http::parse_date(field_of(ask("/s/digits.txt"), "Last-Modified"), {});
+  ASSERT_TRUE(modified);
+  EXPECT_LE(*modified, std::chrono::system_clock::now());
 }
 
 // --- the path ---
