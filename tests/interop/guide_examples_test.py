@@ -3,12 +3,14 @@
 import http.client
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.parse
 
 from http_proxy_test import example
 from support import LOCALHOST, WAIT_S, RawWebSocket, frame
@@ -101,6 +103,31 @@ class Guides(unittest.TestCase):
             page = ask("/")
             self.assertIn('<li><a href="#refused-scheme" title="&lt;b&gt;Ada&quot;">&lt;b&gt;Ada&quot;</a></li>', page)
             self.assertIn(r'console.log([{"name":"\u003cb\u003eAda\"","page":"javascript:alert(1)"}]);', page)
+            server.close()
+
+    def test_http_login_keeps_the_login_until_the_logout(self) -> None:
+        with example("http_login") as (port, _):
+            server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
+            cookie = ""
+
+            def ask(method: str, path: str, fields: dict[str, str] | None = None) -> tuple[int, str, str]:
+                nonlocal cookie
+                server.request(method, path, urllib.parse.urlencode(fields) if fields else None,
+                               {"Cookie": cookie, "Content-Type": "application/x-www-form-urlencoded"})
+                response = server.getresponse()
+                cookie = (response.getheader("Set-Cookie") or cookie).partition(";")[0]
+                return response.status, response.getheader("Location") or "", response.read().decode()
+
+            self.assertEqual(ask("GET", "/")[:2], (303, "/login?next=%2F"))
+            token = re.search('value="([^"]+)"', ask("GET", "/login?next=%2F")[2])[1]
+            good = {"_csrf": token, "name": "ada", "password": "tea"}
+            self.assertEqual(ask("POST", "/login", good | {"password": "coffee"})[0], 403)
+            self.assertEqual(ask("POST", "/login", good | {"name": "bob"})[0], 403)
+            self.assertEqual(ask("POST", "/login", good | {"_csrf": "x"})[0], 403)
+            self.assertEqual(ask("POST", "/login?next=//evil.example", good)[:2], (303, "/"))
+            self.assertEqual(ask("GET", "/")[2], "Hello ada\n")
+            self.assertEqual(ask("POST", "/logout")[:2], (303, "/login"))
+            self.assertEqual(ask("GET", "/")[0], 303)
             server.close()
 
     def test_websocket_room_sends_each_message_to_all(self) -> None:
