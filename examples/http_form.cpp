@@ -7,6 +7,7 @@ using coax::http::Form;
 using coax::http::FormFile;
 using coax::http::Request;
 using coax::http::Response;
+using coax::http::Value;
 
 constexpr std::string_view page = R"(<!doctype html>
 <title>A form</title>
@@ -17,23 +18,13 @@ constexpr std::string_view page = R"(<!doctype html>
 </form>
 )";
 
-std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += static_cast<unsigned char>(c) < ' ' ? fmt::format("\\u{:04x}", static_cast<int>(c)) : std::string(1, c);
-  }
-  return out + "\"";
-}
-
 coax::Task<Response> upload(Request& request, BodyReader& body) {
   const Form form = co_await coax::http::read_form(request, body);
-  std::string files;
+  Value files = Value::list();
   for (const FormFile& file : form.files()) {
-    files += fmt::format("{}{{\"name\": {}, \"type\": {}, \"size\": {}}}", files.empty() ? "" : ", ",
-                         quoted(file.filename()), quoted(file.content_type()), file.size());
+    files.append({{"name", file.filename()}, {"type", file.content_type()}, {"size", file.size()}});
   }
-  co_return Response::json(fmt::format("{{\"title\": {}, \"files\": [{}]}}\n", quoted(form.value("title")), files));
+  co_return Response::json(Value{{"title", form.value("title")}, {"files", files}}.to_json() + "\n");
 }
 
 int main(int argc, char** argv) {
