@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::http {
 
 // IMF-fixdate: "Sun, 06 Nov 1994 08:49:37 GMT".

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::http {
 
 struct ParameterizedValue {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::http {
 
 // Fields in their order: '+' is a space, a name without '=' has an empty value, and empty parts between '&' are

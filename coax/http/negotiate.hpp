@@ -9,6 +9,8 @@
 #include <initializer_list>
 #include <string_view>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::http {
 
 // Of offers with the same weight, the one that the client names most exactly ("text/html" before "text/*"), then the

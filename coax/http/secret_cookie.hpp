@@ -19,6 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/base/compiler.hpp"
+
 namespace coax::http {
 
 // Thread: any; a copy or a reference may be shared.
