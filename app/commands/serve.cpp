@@ -417,7 +417,7 @@ std::string Hub::authority() const {
 
 // The address that listens, if the certificate is for it; otherwise a name of the certificate.
 std::string Hub::certified_host(const Door& door) const {
-  const std::string ip = reachable(door.at.front()).endpoint().ip();
+  std::string ip = reachable(door.at.front()).endpoint().ip();
   const tls::Certificate certificate = tls_->certificates().front();
   if (certificate.is_for(ip) || certificate.first_name().empty()) return ip;
   std::string name = certificate.first_name();

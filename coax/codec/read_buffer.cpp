@@ -94,8 +94,7 @@ void ReadBuffer::fail(const ReadStep& step, std::string_view peer) const {
   switch (step.kind) {
     case ReadStep::Kind::cut_off: throw IncompleteRead(peer, step.bytes.string(), step.wanted);
     case ReadStep::Kind::no_delimiter: throw Error(ErrorKind::invalid, "read until", "a delimiter", "it is empty");
-    default:
-      throw LineTooLong(peer, options_.line_bytes_max);
+    default: throw LineTooLong(peer, options_.line_bytes_max);
   }
 }
 
