@@ -240,8 +240,9 @@ TEST(TlsSocket, what_a_nonblocking_socket_keeps_is_sent_by_flush) {
   client.set_timeout(Duration::zero());
   const std::string record(16'000, '!');
   std::size_t accepted = 0;
-  while (!client.has_unsent()) accepted += client.send_some(record);
-  EXPECT_EQ(kind_thrown_by([&] { client.flush(); }), ErrorKind::would_block);
+  while (kind_thrown_by([&] { accepted += client.send_some(record); }) != ErrorKind::would_block) {
+  }
+  EXPECT_TRUE(client.has_unsent());
   total.set_value(accepted);
   read.set_value();
   while (client.has_unsent()) {  // polling for input alone would wait without an end
