@@ -412,9 +412,7 @@ std::vector<std::string> ServerContext::warnings() const {
   const auto now = wall_clock();
   for (const Certificate& certificate : certificates()) {
     const std::string name = certificate.names_text();
-    if (certificate.not_before > now) {
-      all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
-    } else if (certificate.not_after < now + days(30)) {
+    if (certificate.not_before > now || certificate.not_after < now + days(30)) {
       all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
     }
     if (certificate.names.empty() && certificate.addresses.empty()) {
