@@ -49,7 +49,7 @@ constinit thread_local StatusAndDateCache usual_start;
 
 // Copies; the caller has reserved the room.
 char* put(char* to, std::string_view text) noexcept {
-  std::memcpy(to, text.data(), text.size());
+  if (!text.empty()) std::memcpy(to, text.data(), text.size());  // an empty one may have no address
   return to + text.size();
 }
 
