@@ -70,7 +70,7 @@ class HttpFolder : public QuietLog {
   }
 
   Folder folder_;
-  std::string root_ = folder_.path("root");
+  std::string root_ = folder_.path("public");
 };
 
 inline int status_of(std::string_view response) {

@@ -82,7 +82,7 @@ TEST_F(HttpFolder, path_never_leaves_the_folder) {
   for (const auto& [target, status] : std::initializer_list<std::pair<std::string_view, int>>{
            {"/s/../secret.txt", 404},
            {"/s/../../secret.txt", 404},
-           {"/s/../root/digits.txt", 404},
+           {"/s/../public/digits.txt", 404},
            {"/s/%2e%2e/secret.txt", 404},
            {"/s/%2E%2e/secret.txt", 404},
            {"/s/.%2e/secret.txt", 404},
@@ -107,7 +107,7 @@ TEST_F(HttpFolder, path_never_leaves_the_folder) {
            {"/s/%2fetc/passwd", 404},
            {"/s/%2Fetc%2Fpasswd", 404},
            {"//s/etc/passwd", 404},
-           {"/s/proc/self/root/etc/passwd", 404},
+           {"/s/proc/self/cwd/etc/passwd", 404},
            {"/s/.git/config", 404},
            {"/s/%2egit/config", 404},
            {"/s/.env", 404},
@@ -193,7 +193,7 @@ TEST_F(HttpFolder, walk_follows_no_symbolic_link) {
   EXPECT_TRUE(folder.is_folder(""));
   EXPECT_TRUE(folder.is_folder("sub/deep"));
   for (const char* const path :
-       {"link/deep/a.txt", "link.txt", "link", "sub", "../root/digits.txt", "sub/../digits.txt", "none/a"}) {
+       {"link/deep/a.txt", "link.txt", "link", "sub", "../public/digits.txt", "sub/../digits.txt", "none/a"}) {
     EXPECT_FALSE(folder.file(path)) << path;
   }
   EXPECT_FALSE(folder.is_folder("link"));

@@ -392,9 +392,9 @@ TEST_F(HttpSession, tokens_are_masked_and_belong_to_one_session) {
     Visitor attacker(handler);
     const std::string foreign = co_await attacker.body("/form");
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type, "_csrf=" + foreign), "403");
-    Visitor nobody(handler);
-    EXPECT_EQ(co_await status_of(nobody, "/form", form_type, "_csrf=" + token), "403");
-    EXPECT_EQ(co_await status_of(nobody, "/form", form_type, "_csrf=" + std::string(86, 'A')), "403");
+    Visitor stranger(handler);
+    EXPECT_EQ(co_await status_of(stranger, "/form", form_type, "_csrf=" + token), "403");
+    EXPECT_EQ(co_await status_of(stranger, "/form", form_type, "_csrf=" + std::string(86, 'A')), "403");
     co_await visitor.visit("GET", "/in");
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type, "_csrf=" + token), "403") << "of before the login";
   });
