@@ -122,8 +122,8 @@ class Certificates(ClientTest):
 
     def test_dates_and_purpose_are_checked(self) -> None:
         for options, reason in [
-                ({"days": (-30, -3)}, "the certificate of localhost, 127.0.0.1 expired 3 days ago ("),
-                ({"days": (-30, -1 / 48)}, "the certificate of localhost, 127.0.0.1 expired 30 minutes ago ("),
+                ({"days": (-30, -3)}, "the certificate of localhost expired 3 days ago ("),
+                ({"days": (-30, -1 / 48)}, "the certificate of localhost expired 30 minutes ago ("),
                 ({"days": (2, 30)}, "the certificate of localhost is not valid before "),
                 ({"purpose": "clientAuth"}, "is not made for servers (extendedKeyUsage)"),
                 ({"purpose": "codeSigning"}, "is not made for servers (extendedKeyUsage)")]:
@@ -140,7 +140,7 @@ class Certificates(ClientTest):
         same_name = issue(subject="/CN=Test CA", is_authority=True)
         self.assertEqual(self.ask_with(issue(same_name)).code, 1)
         own = issue()
-        self.assert_fails(self.ask_with(own), "the certificate of localhost, 127.0.0.1 is self-signed")
+        self.assert_fails(self.ask_with(own), "the certificate of localhost is self-signed")
         self.assert_answered(self.ask_with(own, own.certificate))
         of_leaf = issue(leaf())  # a leaf that issues
         self.assertEqual(self.ask_with(of_leaf.followed_by(leaf())).code, 1)
