@@ -33,6 +33,9 @@ struct AppOptions {
   Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
   Duration keep_alive = std::chrono::seconds(75);  // between two requests, and before the first
   ws::Options websocket = {};
+  // The response to an exception of a handler has its reason, and is a page for a browser. Only on the machine where
+  // the app is developed: reasons may have secrets.
+  bool development = false;
   TrailingSlash trailing_slash = TrailingSlash::redirect;
   // Sent with each response.
   Pairs headers = {{"X-Content-Type-Options", "nosniff"}};

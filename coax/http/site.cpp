@@ -175,6 +175,14 @@ Task<Response> Next::operator()(Request& request) const {
   return (*dispatch.route_.middleware[index_])(request, next);
 }
 
+Task<Response> Next::answered(Request& request) const {
+  try {
+    co_return co_await (*this)(request);
+  } catch (const std::exception&) {
+    co_return dispatch_->source_.failure_response();
+  }
+}
+
 namespace {
 
 Task<Response> ready(Response response) { co_return response; }
