@@ -1,5 +1,6 @@
-// web_showcase PORT [HOST] [STATIC_FOLDER] [--login-limit N]: every feature of the web framework once. GET / lists them.
-// Without a STATIC_FOLDER, it serves files of its own below /static. N: wrong logins that an address may try in a minute.
+// web_showcase PORT [HOST] [STATIC_FOLDER] [--login-limit N]: all features of the web framework; GET / lists them.
+// Without a STATIC_FOLDER, it serves files of its own below /static. N: wrong logins of one address in a minute, 10 by
+// default.
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -172,7 +173,11 @@ Response echo(Request& request) { return json({{"method", request.method()}, {"b
 
 Response set_cookies(Request& request) {
   Response response = json(lists_of(request.query()));
-  for (const auto& [name, value] : request.query()) response.cookie({.name = name, .value = value});
+  try {
+    for (const auto& [name, value] : request.query()) response.cookie({.name = name, .value = value});
+  } catch (const coax::Error& error) {  // a name that is none, a value that is too long
+    return refuse(400, error.what());
+  }
   return response;
 }
 
@@ -359,6 +364,7 @@ class OwnFiles {
  public:
   OwnFiles() : path_((std::filesystem::temp_directory_path() / "coax-showcase-XXXXXX").string()) {
     if (mkdtemp(path_.data()) == nullptr) throw coax::Error(errno, "make a folder", path_);
+    using namespace std::string_literals;
     using namespace std::string_view_literals;
     const std::string_view script = "console.log(\"Hello from Coax\");\n";
     write("hello.txt", "Hello from Coax\n");
@@ -367,7 +373,7 @@ class OwnFiles {
     write("app.js.gz",
           "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x4b\xce\xcf\x2b\xce\xcf\x49\xd5\xcb\xc9\x4f\xd7\x50\xf2\x48\xcd\xc9"
           "\xc9\x57\x48\x2b\xca\xcf\x55\x70\xce\x4f\xac\x50\xd2\xb4\xe6\x02\x00\x79\xf9\x8a\x1c\x20\x00\x00\x00"sv);
-    write("app.js.br", "\x21\x7c\x00\x04" + std::string(script) + "\x03");
+    write("app.js.br", "\x21\x7c\x00\x04"s + std::string(script) + "\x03");
     write("page.html", "<!doctype html><title>Page</title><script src=\"app.js\"></script><p>A page\n");
     write("folder/index.html", "<!doctype html><title>Folder</title><p>The index of a folder\n");
     write("Grüße aus Köln.txt", "Viele Grüße\n");
@@ -464,8 +470,8 @@ void add_pages(http::App& app, const http::Templates& templates, Logins& logins)
   app.post("/logout", Logins::log_out);
   http::Router members;
   members.use(http::login_required("/login"));
-  members.get("/", [&](Request& request) { return logins.private_page(request); });
-  app.mount("/private", std::move(members));
+  members.get("/private", [&](Request& request) { return logins.private_page(request); });
+  app.mount("/", std::move(members));
 }
 
 Task<> serve(const coax::Arguments& given) {

@@ -1,9 +1,12 @@
-// AppOptions::development: the page with the reason of a failure.
+// Development mode: the page with the reason of a failure, and a main() in one line.
 #include <fmt/core.h>
 
+#include "coax/base/log.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/site_private.hpp"
 #include "coax/http/template.hpp"
+#include "coax/server/serve.hpp"
+#include "coax/task/run.hpp"
 
 namespace coax::http {
 
@@ -16,7 +19,7 @@ constexpr const char* page = R"(<!doctype html>
   :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
   body { max-width: 60rem; margin: 3rem auto; padding: 0 1rem }
   h1 { font-size: 1.3rem }
-  pre { padding: 1rem; border-left: .3rem solid #c33; background: #8882; white-space: pre-wrap; overflow-wrap: anywhere }
+  pre { padding: 1rem; border-left: .3rem solid #c33; white-space: pre-wrap; overflow-wrap: anywhere }
   td { padding-right: 1rem; vertical-align: top; overflow-wrap: anywhere }
 </style>
 <h1>{{ method }} {{ target }} failed</h1>
@@ -42,6 +45,15 @@ Response development_page(const Request& request, std::string_view reason) {
                                                   {"reason", reason},
                                                   {"fields", std::move(fields)}}),
                         500);
+}
+
+int run(App app, std::string listen) {
+  app.options_.development = true;
+  const auto tell = [](const Address& address) {
+    log::info("http://{}/ in development mode: responses have the reasons of errors; Ctrl-C ends it",
+              address.to_string());
+  };
+  return coax::run(serve({.listen = std::move(listen), .on_listen = tell}, handler(std::move(app))));
 }
 
 }  // namespace coax::http

@@ -45,7 +45,7 @@ concept Described = requires { std::tuple_size<decltype(T::members())>::value; }
 template <class T>
 concept JsonNumber = (std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>) || std::floating_point<T>;
 
-// What is wrong with one member, for whoever sent the JSON.
+// What is wrong with one member, for the sender of the JSON.
 struct FieldError {
   std::string field;    // "priority", "items[2].name"; empty: the JSON as a whole
   std::string message;  // "must be an integer, is a string"
@@ -224,9 +224,9 @@ std::expected<T, std::vector<FieldError>> from_json(const Value& value) {
 }
 
 // The body of a request for which the route has no BodyReader.
-// Throws: StatusError: 415 when its Content-Type is neither application/json nor ends with +json; 400 when it is no JSON
-// (parse_json() says what that is); 422 with {"errors":[{"field":"priority","message":"must be 1 to 5"}]} when it is
-// not a T.
+// Throws: StatusError: 415 when its Content-Type is neither application/json nor ends with +json; 400 when it is no
+// JSON (parse_json() says what that is); 422 when it is not a T, with all errors in the response:
+// {"errors":[{"field":"priority","message":"must be 1 to 5"}]}.
 template <class T>
 T read_json(Request& request) {
   std::expected<T, std::vector<FieldError>> result = from_json<T>(detail::json_body(request));

@@ -32,7 +32,8 @@ Task<bool> verify_password(std::string password, std::string hash);
 // Whether the hash has other parameters than hash_password() has now: hash the password again after it was verified.
 [[nodiscard]] bool should_rehash_password(const std::string& hash);
 
-// How many attempts to log in each key may make in any period of that length. A key is the name of an account, an address, or both.
+// How many attempts to log in each key may make in any period of that length. A key is the name of an account, an
+// address, or both.
 // Thread: any thread with a loop.
 class AttemptLimit {
  public:

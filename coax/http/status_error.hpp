@@ -12,8 +12,8 @@ namespace coax::http {
 // exceptions are answered with 500, without their reason.
 class StatusError : public Error {
  public:
-  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too. json: the body of the
-  // response, in place of the text.
+  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too. json: the body of
+  // the response, in place of the text.
   StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
               std::string json = {});
 
