@@ -122,7 +122,7 @@ class Connection {
 };
 
 struct DatabaseOptions {
-  // Whether a commit waits until the disk has it. Without, the last commits may be lost when the machine loses its power
+  // Whether a commit waits until the disk has it. Otherwise the last ones may be lost when the machine loses its power
   // (not when the program ends); the database stays consistent.
   bool sync = true;
   Duration busy_timeout = std::chrono::seconds(5);  // for locks of other processes
@@ -133,7 +133,7 @@ struct DatabaseOptions {
 // Thread: any thread with a loop.
 class Database {
  public:
-  // Opens the file, or makes it, readable for its owner alone; ":memory:" is in memory. Its journal is a write-ahead log.
+  // Opens the file, or makes it, readable for its owner alone; ":memory:" is in memory. Its journal is write-ahead.
   // Throws: Error of the system; Error(protocol) when the file is no database.
   static Task<Database> open(std::string path, DatabaseOptions options = {});
 
