@@ -4,7 +4,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(
-  TARGETS coax-core-library coax-tls-library coax-http-library
+  TARGETS coax-core-library coax-tls-library coax-http-library coax-store-library
   EXPORT CoaxTargets
   COMPONENT library
   FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
@@ -33,3 +33,4 @@ endfunction()
 coax_pkg_config(coax "fmt" "libutf8proc libidn2 liburing")
 coax_pkg_config(coax-tls "coax = ${PROJECT_VERSION}" "libssl libcrypto")
 coax_pkg_config(coax-http "coax = ${PROJECT_VERSION}" "libcrypto libsodium zlib libbrotlienc libbrotlidec libzstd")
+coax_pkg_config(coax-store "coax-http = ${PROJECT_VERSION}" "sqlite3")

@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "tls": {"server"},
     "http": {"server", "file"},
     "bus": {"stream"},
-    "store": {"task"},
+    "store": {"http"},
     "program": {"task"},
     "clients": {"tls"},
     "test": {"sim", "stream"},

@@ -33,6 +33,9 @@ struct AppOptions {
   Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
   Duration keep_alive = std::chrono::seconds(75);  // between two requests, and before the first
   ws::Options websocket = {};
+  // The response to an exception of a handler has its reason, and is a page for a browser; each request is logged. Only
+  // on the machine where the app is developed: reasons may have secrets.
+  bool development = false;
   TrailingSlash trailing_slash = TrailingSlash::redirect;
   // Sent with each response.
   Pairs headers = {{"X-Content-Type-Options", "nosniff"}};
@@ -50,11 +53,20 @@ class App : public Router {
 
  private:
   friend class Site;
+  friend int run(App app, std::string listen);
   AppOptions options_;
 };
 
 // For serve(): speaks HTTP/1.1 on each connection. Errors that the head determines (no such path, another method, a
 // body that is too long) are answered before the body is read.
 Handler handler(App app);
+
+// For the main() of an app while it is developed: serves it in development mode (AppOptions::development), prints its
+// URL, and runs until SIGINT or SIGTERM.
+//
+//   int main() { return coax::http::run(app()); }
+//
+// Returns: the exit code: 0, or 1 after an error, which is printed on standard error.
+int run(App app, std::string listen = "127.0.0.1:8000");
 
 }  // namespace coax::http

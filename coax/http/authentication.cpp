@@ -64,7 +64,7 @@ Middleware basic_auth(VerifyPassword verify, std::string realm) {
     }
     if (!principal) co_return challenge(request, 401, "a name and a password are needed", header);
     request.set_principal(std::move(*principal));
-    co_return co_await answer_of(next, request);
+    co_return co_await next.answered(request);
   };
 }
 
@@ -93,7 +93,7 @@ Middleware bearer_auth(VerifyToken verify, std::string realm) {
     std::optional<Principal> principal = co_await std::move(verifying);
     if (!principal) co_return challenge(request, 401, "the token is not valid", header + ", error=\"invalid_token\"");
     request.set_principal(std::move(*principal));
-    co_return co_await answer_of(next, request);
+    co_return co_await next.answered(request);
   };
 }
 
@@ -156,7 +156,7 @@ Middleware login_required(std::string url) {
   if (url.contains('?') || safe_redirect_target(url) != url)
     throw Error(ErrorKind::invalid, "redirect to", url, "the login page is a path of this site");
   return [url = std::move(url)](Request& request, Next next) -> Task<Response> {
-    if (!request.principal().is_anonymous() || request.path() == url) co_return co_await answer_of(next, request);
+    if (!request.principal().is_anonymous() || request.path() == url) co_return co_await next.answered(request);
     const bool is_page = request.method() == "GET" || request.method() == "HEAD";
     const std::string target = safe_redirect_target(request.target());
     Response response{.status = 303};

@@ -50,7 +50,7 @@ class Cors {
         request.method() == "OPTIONS" && request.fields().count("Access-Control-Request-Method") != 0;
     const auto origin = request.fields().find_only("Origin");
     if (is_preflight && origin) co_return preflight(*origin);
-    Response response = co_await answer_of(next, request);
+    Response response = co_await next.answered(request);
     allow(response, origin);
     const std::string exposed = join(options_.exposed);
     if (origin && is_allowed(*origin) && !exposed.empty()) {

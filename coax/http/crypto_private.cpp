@@ -1,6 +1,7 @@
 // libcrypto behind plain functions.
 #include "coax/http/crypto_private.hpp"
 
+#include <fmt/core.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -35,6 +36,18 @@ std::optional<std::string> decode(std::string_view text, std::string_view alphab
   return out;
 }
 
+std::string encode(std::string_view bytes, std::string_view alphabet) {
+  std::string out;
+  std::uint32_t bits = 0;
+  int count = 0;
+  for (const char c : bytes) {
+    bits = bits << 8 | static_cast<unsigned char>(c);
+    for (count += 8; count >= 6; count -= 6) out += alphabet[bits >> (count - 6) & 63];
+  }
+  if (count > 0) out += alphabet[bits << (6 - count) & 63];
+  return out;
+}
+
 }  // namespace
 
 std::string random_bytes(std::size_t count) {
@@ -58,16 +71,17 @@ bool is_equal_in_constant_time(std::string_view left, std::string_view right) no
   return left.size() == right.size() && CRYPTO_memcmp(left.data(), right.data(), left.size()) == 0;
 }
 
-std::string encode_base64url(std::string_view bytes) {
+std::string encode_hexadecimal(std::string_view bytes) {
   std::string out;
-  std::uint32_t bits = 0;
-  int count = 0;
-  for (const char c : bytes) {
-    bits = bits << 8 | static_cast<unsigned char>(c);
-    for (count += 8; count >= 6; count -= 6) out += url_alphabet[bits >> (count - 6) & 63];
-  }
-  if (count > 0) out += url_alphabet[bits << (6 - count) & 63];
+  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
   return out;
+}
+
+std::string encode_base64url(std::string_view bytes) { return encode(bytes, url_alphabet); }
+
+std::string encode_base64(std::string_view bytes) {
+  std::string out = encode(bytes, plain_alphabet);
+  return out.append((4 - out.size() % 4) % 4, '=');
 }
 
 std::optional<std::string> decode_base64url(std::string_view text) { return decode(text, url_alphabet); }

@@ -54,7 +54,7 @@ void require_token(Request& request, std::string_view text) {
 
 Middleware csrf_protection(CsrfOptions options) {
   return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
-    if (is_safe_method(request.method()) || is_from_here(request, options)) co_return co_await answer_of(next, request);
+    if (is_safe_method(request.method()) || is_from_here(request, options)) co_return co_await next.answered(request);
     const StatusError refusal(403, "answer", "", "the request is from a page of another site");
     co_return refusal_of(refusal, request);
   };

@@ -173,7 +173,7 @@ Step Http1Connection::respond() {
   try {
     is_whole = write(std::get<detail::SyncHandler>(exchange_->route->handler)(*exchange_->request));
   } catch (...) {
-    write_failure();
+    is_whole = write(failure_response(false));
   }
   if (!is_whole) return Step::response;
   end_request();

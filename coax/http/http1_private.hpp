@@ -76,7 +76,7 @@ class Http1Connection {
   void parse();
   bool write(Response&& response);
   bool write_switching(Response&& response);
-  void write_failure();
+  Response failure_response(bool is_cut_short);
   Task<> send_file();
   void record_cut_body(std::string_view peer, const char* reason);
   void end_request() noexcept;

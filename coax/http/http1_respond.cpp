@@ -47,11 +47,10 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
     exchange.handed_body.swap(exchange.parser.body());
   }
   Response accept_websocket() override { return http_.accept_websocket(*http_.exchange_->request); }
+  Response failure_response() override { return http_.failure_response(is_cut_short_); }
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
     return http_.exchange_->parser.head().content_length;
   }
-  // The client has left before its end.
-  [[nodiscard]] bool is_cut_short() const noexcept { return is_cut_short_; }
   [[nodiscard]] bool at_end() const noexcept override {
     return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
   }
@@ -84,7 +83,7 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
   Http1Connection& http_;
   std::string part_;
   bool continued_ = false;
-  bool is_cut_short_ = false;
+  bool is_cut_short_ = false;  // the client has left before its end
 };
 
 // --- the body of a response ---
@@ -188,13 +187,7 @@ Task<> Http1Connection::run_handler() {
     ended_ = ended_ || !exchange_->parser.done();  // the start of the next request is unknown
     is_whole = write(std::move(response));
   } catch (...) {
-    if (exchange_->failure) {
-      refuse(*exchange_->failure);  // the body's error is the answer, whatever the handler returned
-    } else {
-      if (reader.is_cut_short()) throw;
-      ended_ = ended_ || !exchange_->parser.done();
-      write_failure();
-    }
+    is_whole = write(reader.failure_response());
   }
   if (upgrade_ || websocket_ != nullptr) co_return;
   if (is_whole) {
@@ -204,8 +197,11 @@ Task<> Http1Connection::run_handler() {
   }
 }
 
-// For an exception of a handler, or of writing its response; within a catch block.
-void Http1Connection::write_failure() {
+// For an exception of a handler, or of writing its response; within a catch block. An error of the body goes before.
+Response Http1Connection::failure_response(bool is_cut_short) {
+  if (exchange_->failure) return refusal_of(*exchange_->failure);
+  if (is_cut_short) throw;
+  ended_ = ended_ || !exchange_->parser.done();  // the start of the next request is unknown
   const Request& request = *exchange_->request;
   std::string reason;
   try {
@@ -213,11 +209,9 @@ void Http1Connection::write_failure() {
   } catch (const Cancelled&) {
     throw;
   } catch (const BodyTooLarge& error) {
-    refuse({.status = 413, .reason = "the body is too long"});
-    return;
+    return refusal_of({.status = 413, .reason = "the body is too long"});
   } catch (const StatusError& error) {
-    write(http::refusal_of(error, request));
-    return;
+    return http::refusal_of(error, request);
   } catch (const std::exception& error) {
     reason = error.what();
   } catch (...) {
@@ -226,9 +220,10 @@ void Http1Connection::write_failure() {
   const std::string_view id = request.id();
   log::error("the handler failed for {}: {}; {} {}{}{}", connection_.peer_name(), reason, request.method(),
              request.path(), id.empty() ? "" : "; request ", id);
-  Response response = Response::text("500 Internal Server Error\n", 500);
+  Response response = site_.options().development ? development_page(request, reason)
+                                                  : Response::text("500 Internal Server Error\n", 500);
   if (!id.empty()) response.header("X-Request-Id", std::string(id));
-  write(std::move(response));
+  return response;
 }
 
 // --- responses ---

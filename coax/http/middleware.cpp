@@ -19,14 +19,6 @@
 
 namespace coax::http {
 
-Task<Response> answer_of(Next next, Request& request) {
-  try {
-    co_return co_await next(request);
-  } catch (const StatusError& error) {
-    co_return refusal_of(error, request);
-  }
-}
-
 const std::string* find_header(const Response& response, std::string_view name) noexcept {
   for (const auto& [other, value] : response.headers) {
     if (equal_ignoring_case(other, name)) return &value;
@@ -63,12 +55,6 @@ std::string join(const std::vector<std::string>& words) {
 
 namespace {
 
-std::string hexadecimal(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return out;
-}
-
 bool is_request_id(std::string_view text) noexcept {
   static constexpr http1::WordChars is_id_char("-._+/=:");
   return !text.empty() && text.size() <= 128 && std::ranges::all_of(text, is_id_char);
@@ -79,9 +65,9 @@ bool is_request_id(std::string_view text) noexcept {
 Middleware request_id(RequestIdOptions options) {
   return [options](Request& request, Next next) -> Task<Response> {
     const auto given = options.from_request ? request.fields().find_only("X-Request-Id") : std::nullopt;
-    const std::string id = given && is_request_id(*given) ? std::string(*given) : hexadecimal(random_bytes(16));
+    const std::string id = given && is_request_id(*given) ? std::string(*given) : encode_hexadecimal(random_bytes(16));
     request.set_id(id);
-    Response response = co_await answer_of(next, request);
+    Response response = co_await next.answered(request);
     add_header(response, "X-Request-Id", id);
     co_return response;
   };
@@ -92,7 +78,7 @@ Middleware request_id(RequestIdOptions options) {
 namespace {
 
 struct Outcome {
-  int status = 500;  // of an exception
+  int status;
   std::optional<std::uint64_t> bytes = {};
 };
 
@@ -176,11 +162,11 @@ Middleware access_log(AccessLogOptions options) {
   return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
     const TimePoint start = Loop::current().backend().now();
     try {
-      Response response = co_await answer_of(next, request);
+      Response response = co_await next.answered(request);
       log_access(options, request, outcome_of(response), start);
       co_return response;
-    } catch (const std::exception&) {
-      log_access(options, request, {}, start);
+    } catch (const std::exception&) {  // the client has left: as nginx has it
+      log_access(options, request, {.status = 499}, start);
       throw;
     }
   };
@@ -193,7 +179,7 @@ namespace {
 // An error of the handler is kept apart from that of the time limit.
 Task<std::optional<Response>> attempt(Next next, Request& request, std::exception_ptr& failure) {
   try {
-    co_return co_await answer_of(next, request);
+    co_return co_await next.answered(request);
   } catch (const std::exception&) {
     failure = std::current_exception();
   }
@@ -224,7 +210,7 @@ Middleware security_headers(SecurityHeaders options) {
   require_field_value("Content-Security-Policy", options.content_security_policy);
   require_field_value("Referrer-Policy", options.referrer_policy);
   return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
-    Response response = co_await answer_of(next, request);
+    Response response = co_await next.answered(request);
     if (!options.content_security_policy.empty()) {
       add_header(response, "Content-Security-Policy", options.content_security_policy);
     }

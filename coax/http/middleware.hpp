@@ -7,8 +7,7 @@
 //   app.use(http::security_headers());
 //   app.use(http::rate_limit({.requests = 100, .period = 1min}));
 //
-// All of them turn a StatusError of a handler into its response, so that it gets their headers, too. The response to
-// any other exception is made by the server.
+// All of them turn an exception of a handler into its response, so that it gets their headers, too.
 #pragma once
 
 #include <chrono>

@@ -9,9 +9,6 @@
 
 namespace coax::http {
 
-// Calls the next middleware. A StatusError becomes its response.
-Task<Response> answer_of(Next next, Request& request);
-
 const std::string* find_header(const Response& response, std::string_view name) noexcept;
 // Unless the response has it.
 void add_header(Response& response, std::string_view name, std::string_view value);

@@ -5,6 +5,7 @@
 //   attempts.succeeded(name);
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -31,7 +32,8 @@ Task<bool> verify_password(std::string password, std::string hash);
 // Whether the hash has other parameters than hash_password() has now: hash the password again after it was verified.
 [[nodiscard]] bool should_rehash_password(const std::string& hash);
 
-// How many attempts to log in each key may make in a period. A key is the name of an account, an address, or both.
+// How many attempts to log in each key may make in any period of that length. A key is the name of an account, an
+// address, or both.
 // Thread: any thread with a loop.
 class AttemptLimit {
  public:
@@ -47,11 +49,15 @@ class AttemptLimit {
   // Returns: false when there were too many.
   [[nodiscard]] bool attempt(std::string_view key);
   // Forgets the attempts of the key. Only for the key of an account: an attacker may have an account, too, so the
-  // failures of an address are kept.
+  // failures of an address are kept. For an address, call take_back(), which forgets the last attempt.
   void succeeded(std::string_view key);
+  void take_back(std::string_view key);
+  // Returns: the time until the key may try again, for the header Retry-After; 0 when it may now.
+  [[nodiscard]] std::chrono::seconds retry_after(std::string_view key);
 
  private:
-  std::unique_ptr<class RateTable> table_;
+  struct Table;
+  std::unique_ptr<Table> table_;
 };
 
 }  // namespace coax::http

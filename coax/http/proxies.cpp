@@ -186,7 +186,7 @@ Middleware trusted_proxies(ProxyOptions options) {
     } catch (const StatusError& error) {
       co_return refusal_of(error, request);
     }
-    co_return co_await answer_of(next, request);
+    co_return co_await next.answered(request);
   };
 }
 

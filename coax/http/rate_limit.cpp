@@ -2,6 +2,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
 
 #include "coax/base/error.hpp"
 #include "coax/http/crypto_private.hpp"
@@ -15,53 +17,34 @@
 
 namespace coax::http {
 
-RateTable::RateTable(std::size_t count, Duration period, std::size_t keys_max)
-    : interval_(count == 0 ? Duration() : period / static_cast<Duration::rep>(count)),
-      period_(period),
-      keys_max_(keys_max) {
-  if (interval_ <= Duration() || keys_max == 0)
+namespace {
+
+void require_positive(bool is_positive) {
+  if (!is_positive)
     throw Error(ErrorKind::invalid, "limit a rate", "", "the number, the period and the keys have to be positive");
 }
 
-void RateTable::remove_last() {
-  by_key_.erase(entries_.back().key);
-  entries_.pop_back();
-}
+}  // namespace
 
-RateTable::Entries::iterator RateTable::find_or_add(std::string_view key, TimePoint now) {
-  const auto found = by_key_.find(key);
-  if (found != by_key_.end()) {
-    entries_.splice(entries_.begin(), entries_, found->second);
-    return entries_.begin();
-  }
-  for (int i = 0; i < 2 && !entries_.empty() && entries_.back().free_at <= now; ++i) remove_last();
-  if (entries_.size() >= keys_max_) remove_last();
-  entries_.push_front({.key = std::string(key), .free_at = now});
-  by_key_.emplace(entries_.front().key, entries_.begin());
-  return entries_.begin();
+RateTable::RateTable(std::size_t count, Duration period, std::size_t keys_max)
+    : interval_(count == 0 ? Duration() : period / static_cast<Duration::rep>(count)),
+      period_(period),
+      keys_(keys_max) {
+  require_positive(interval_ > Duration() && keys_max != 0);
 }
 
 Duration RateTable::acquire(std::string_view key, TimePoint now) {
   const std::scoped_lock lock(mutex_);
-  const auto entry = find_or_add(key, now);
-  const TimePoint next = std::max(entry->free_at, now) + interval_;
+  Used& used = keys_.find_or_add(key, now);
+  const TimePoint next = std::max(used.free_at, now) + interval_;
   if (next - now > period_) return next - now - period_;
-  entry->free_at = next;
+  used.free_at = next;
   return Duration();
-}
-
-void RateTable::forget(std::string_view key) {
-  const std::scoped_lock lock(mutex_);
-  const auto found = by_key_.find(key);
-  if (found == by_key_.end()) return;
-  const auto entry = found->second;
-  by_key_.erase(found);
-  entries_.erase(entry);
 }
 
 std::size_t RateTable::size() const {
   const std::scoped_lock lock(mutex_);
-  return entries_.size();
+  return keys_.size();
 }
 
 namespace {
@@ -78,7 +61,7 @@ Middleware rate_limit(RateLimitOptions options) {
   auto table = std::make_unique<RateTable>(options.requests, options.period, options.addresses_max);
   return [table = std::move(table)](Request& request, Next next) -> Task<Response> {
     const Duration wait = table->acquire(key_of(request.peer()), Loop::current().backend().now());
-    if (wait == Duration()) co_return co_await answer_of(next, request);
+    if (wait == Duration()) co_return co_await next.answered(request);
     const StatusError refusal(429, "answer", "", "too many requests from your address");
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait);
     co_return refusal_of(refusal, request).header("Retry-After", std::to_string(seconds.count()));
@@ -87,14 +70,60 @@ Middleware rate_limit(RateLimitOptions options) {
 
 // --- AttemptLimit: keys of any size ---
 
+struct AttemptLimit::Table {
+  struct Attempts {
+    std::deque<TimePoint> over_at = {};
+    [[nodiscard]] bool is_over(TimePoint now) const noexcept { return over_at.empty() || over_at.back() <= now; }
+  };
+
+  Table(std::size_t attempts, Duration duration, std::size_t keys_max)
+      : attempts_max(attempts), period(duration), keys(keys_max) {}
+
+  // Without those that do not count any more.
+  Attempts& of(std::string_view key, TimePoint now) {
+    Attempts& attempts = keys.find_or_add(sha256(key), now);
+    while (!attempts.over_at.empty() && attempts.over_at.front() <= now) attempts.over_at.pop_front();
+    return attempts;
+  }
+
+  std::size_t attempts_max;
+  Duration period;
+  std::mutex mutex;
+  RecentKeys<Attempts> keys;
+};
+
 AttemptLimit::AttemptLimit(std::size_t attempts, Duration period, std::size_t keys_max)
-    : table_(std::make_unique<RateTable>(attempts, period, keys_max)) {}
+    : table_(std::make_unique<Table>(attempts, period, keys_max)) {
+  require_positive(attempts != 0 && period > Duration() && keys_max != 0);
+}
 AttemptLimit::~AttemptLimit() = default;
 
 bool AttemptLimit::attempt(std::string_view key) {
-  return table_->acquire(sha256(key), Loop::current().backend().now()) == Duration();
+  const TimePoint now = Loop::current().backend().now();
+  const std::scoped_lock lock(table_->mutex);
+  auto& over_at = table_->of(key, now).over_at;
+  if (over_at.size() >= table_->attempts_max) return false;
+  over_at.push_back(now + table_->period);
+  return true;
 }
 
-void AttemptLimit::succeeded(std::string_view key) { table_->forget(sha256(key)); }
+void AttemptLimit::take_back(std::string_view key) {
+  const std::scoped_lock lock(table_->mutex);
+  auto& over_at = table_->of(key, Loop::current().backend().now()).over_at;
+  if (!over_at.empty()) over_at.pop_back();
+}
+
+void AttemptLimit::succeeded(std::string_view key) {
+  const std::scoped_lock lock(table_->mutex);
+  table_->keys.forget(sha256(key));
+}
+
+std::chrono::seconds AttemptLimit::retry_after(std::string_view key) {
+  const TimePoint now = Loop::current().backend().now();
+  const std::scoped_lock lock(table_->mutex);
+  const auto& over_at = table_->of(key, now).over_at;
+  if (over_at.size() < table_->attempts_max) return {};
+  return std::chrono::ceil<std::chrono::seconds>(over_at.front() - now);
+}
 
 }  // namespace coax::http

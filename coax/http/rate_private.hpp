@@ -2,13 +2,12 @@
 // kept, at which all that it has used is given back.
 #pragma once
 
-#include <list>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include "coax/base/units.hpp"
+#include "coax/http/recent_keys_private.hpp"
 
 namespace coax::http {
 
@@ -20,24 +19,18 @@ class RateTable {
 
   // Returns: zero, and counts; or how long the key has to wait.
   Duration acquire(std::string_view key, TimePoint now);
-  void forget(std::string_view key);
   [[nodiscard]] std::size_t size() const;
 
  private:
-  struct Entry {
-    std::string key;
+  struct Used {
     TimePoint free_at;
+    [[nodiscard]] bool is_over(TimePoint now) const noexcept { return free_at <= now; }
   };
-  using Entries = std::list<Entry>;
-  Entries::iterator find_or_add(std::string_view key, TimePoint now);
-  void remove_last();
 
   Duration interval_;
   Duration period_;
-  std::size_t keys_max_;
   mutable std::mutex mutex_;
-  Entries entries_;  // the last used ones first
-  std::unordered_map<std::string_view, Entries::iterator> by_key_;
+  RecentKeys<Used> keys_;
 };
 
 }  // namespace coax::http

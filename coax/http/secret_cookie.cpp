@@ -152,6 +152,8 @@ CookieKeys::CookieKeys(std::span<const std::string> secrets) {
   }
 }
 
+std::string CookieKeys::new_secret() { return encode_hexadecimal(random_bytes(32)); }
+
 CookieKeys::~CookieKeys() { OPENSSL_cleanse(keys_.data(), keys_.size() * sizeof(Pair)); }
 
 std::string CookieKeys::sign(std::string_view name, std::string_view value, std::chrono::seconds max_age,

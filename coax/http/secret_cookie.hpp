@@ -34,6 +34,9 @@ class CookieKeys {
   explicit CookieKeys(std::span<const std::string> secrets);
   explicit CookieKeys(std::initializer_list<std::string> secrets)
       : CookieKeys(std::span(secrets.begin(), secrets.size())) {}
+  // Returns: 32 random bytes in hexadecimal, for a program that keeps no secret: its cookies are void after a restart.
+  // Throws: Error without random bytes.
+  [[nodiscard]] static std::string new_secret();
   CookieKeys(const CookieKeys&) = default;
   CookieKeys& operator=(const CookieKeys&) = default;
   ~CookieKeys();

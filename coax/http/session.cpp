@@ -67,6 +67,12 @@ void Session::erase(std::string_view name) {
   changes_.push_back({.name = std::string(name), .value = std::nullopt});
 }
 
+void Session::drop_changes() noexcept {
+  changes_.clear();
+  is_renewed_ = is_ended_ = false;
+  if (id_.empty()) values_ = Value::object();
+}
+
 void Session::end() noexcept {
   values_ = Value::object();
   changes_.clear();
@@ -101,7 +107,8 @@ class Sessions {
     Session& session = request.attach(Session());
     session.bytes_max_ = options_.bytes_max;
     co_await load(request, session);
-    Response response = co_await answer_of(next, request);
+    Response response = co_await next.answered(request);
+    if (response.status >= 500) session.drop_changes();
     co_await save(request, session, response);
     co_return response;
   }

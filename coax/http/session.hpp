@@ -83,6 +83,8 @@ class Session {
 
  private:
   friend class Sessions;
+  void drop_changes() noexcept;
+
   Value values_ = Value::object();
   std::vector<SessionChange> changes_;
   std::string id_;  // empty: it is not in the store
@@ -94,9 +96,9 @@ class Session {
 };
 
 // Loads the session of each request, and stores its changes when the response is there. A new session gets a cookie
-// only when it has a value: "__Host-session" over TLS, otherwise "session"; HttpOnly and SameSite=Lax. The changes of
-// a handler that throws anything but a StatusError are dropped, and so are those of WebSockets and of producers of
-// bodies.
+// only when it has a value: "__Host-session" over TLS, otherwise "session"; HttpOnly and SameSite=Lax. Changes
+// are dropped when the response has a status of 500 or above, such as after an exception of the handler; and so are
+// those of WebSockets and of producers of bodies.
 Middleware sessions(SessionOptions options = {});
 
 // Throws: Error(invalid) without the middleware.

@@ -7,6 +7,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/url.hpp"
+#include "coax/http/middleware.hpp"
 #include "coax/http/site_private.hpp"
 
 namespace coax::http {
@@ -26,7 +27,8 @@ App::App(AppOptions options) : options_(std::move(options)) {
 Site::Site(App app)
     : options_(std::move(app.options_)), parser_limits_(options_.message), routes_(std::move(app.routes_->list)) {
   for (const auto& [name, value] : options_.headers) fixed_fields_ += fmt::format("{}: {}\r\n", name, value);
-  const MiddlewareList& outer = app.routes_->middleware;
+  MiddlewareList& outer = app.routes_->middleware;
+  if (options_.development) outer.insert(outer.begin(), std::make_shared<const Middleware>(access_log()));
   for (const auto& route : routes_) {
     route->names = &names_;
     if (!route->options.name.empty()) names_.emplace(route->options.name, route.get());
@@ -173,6 +175,14 @@ Task<Response> Next::operator()(Request& request) const {
   Next next = *this;
   ++next.index_;
   return (*dispatch.route_.middleware[index_])(request, next);
+}
+
+Task<Response> Next::answered(Request& request) const {
+  try {
+    co_return co_await (*this)(request);
+  } catch (const std::exception&) {
+    co_return dispatch_->source_.failure_response();
+  }
 }
 
 namespace {

@@ -151,6 +151,8 @@ class RequestSource {
   // Reads the body to its end into Request::body().
   virtual Task<> read_body() = 0;
   virtual Response accept_websocket() = 0;
+  // Within a catch block: the response to the exception of a handler. Throws it again when no response is possible.
+  virtual Response failure_response() = 0;
 
  protected:
   ~RequestSource() = default;
@@ -176,6 +178,9 @@ class Dispatch {
 
 // Logs the refusal. Returns: the response to a request whose handler or middleware threw the error.
 Response refusal_of(const class StatusError& error, const Request& request);
+
+// AppOptions::development: the response to a request whose handler threw this.
+Response development_page(const Request& request, std::string_view reason);
 
 // Whether a page of this origin may open a WebSocket here, by the request's Origin.
 bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins);

@@ -19,14 +19,17 @@ ErrorKind kind_of_status(int status) noexcept {
 
 }  // namespace
 
-StatusError::StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason)
+StatusError::StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
+                         std::string json)
     : Error(kind_of_status(status), operation, peer, reason),
       status_(status >= 400 && status <= 599 ? status : 500),
-      reason_(reason) {}
+      reason_(reason),
+      json_(std::move(json)) {}
 
 Response refusal_of(const StatusError& error, const Request& request) {
   log::info("{} refused: {} {}; {} {}", request.connection().peer_name(), error.status(), printable(error.reason()),
             request.method(), request.path());
+  if (!error.json().empty()) return Response::json(error.json(), error.status());
   return Response::text(
       fmt::format("{} {}: {}\n", error.status(), http1::reason_phrase(error.status()), error.reason()), error.status());
 }

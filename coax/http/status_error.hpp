@@ -12,15 +12,19 @@ namespace coax::http {
 // exceptions are answered with 500, without their reason.
 class StatusError : public Error {
  public:
-  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too.
-  StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason);
+  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too. json: the body of
+  // the response, in place of the text.
+  StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
+              std::string json = {});
 
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
+  [[nodiscard]] const std::string& json() const noexcept { return json_; }
 
  private:
   int status_;
   std::string reason_;
+  std::string json_;
 };
 
 }  // namespace coax::http

@@ -1,40 +1,20 @@
 // The thread pools of offload(): two, which share nothing. Their threads are kept until the process ends.
 #include "coax/task/offload.hpp"
 
-#include <signal.h>
-
 #include <condition_variable>
-#include <csignal>
 #include <list>
 #include <mutex>
 #include <system_error>
 #include <thread>
 
 #include "coax/base/error.hpp"
+#include "coax/task/blocked_signals_private.hpp"
 
 namespace coax::detail {
 
 namespace {
 
 constexpr std::size_t threads_max = 8;
-
-// A new thread inherits this signal mask, so that signals do not interrupt its system calls. Signals that a fault
-// raises are not blocked.
-class BlockedSignals {
- public:
-  BlockedSignals() noexcept {
-    sigset_t all;
-    sigfillset(&all);
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS}) sigdelset(&all, fault);
-    pthread_sigmask(SIG_BLOCK, &all, &before_);
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 }  // namespace
 

@@ -166,6 +166,14 @@ TEST_F(HttpLogin, attempts_are_limited_per_key_and_given_back_in_time) {
     limit.succeeded("ada");
     EXPECT_TRUE(limit.attempt("ada"));
     EXPECT_TRUE(limit.attempt("ada"));
+    EXPECT_EQ(limit.retry_after("ada"), std::chrono::minutes(10));
+    EXPECT_EQ(limit.retry_after("bob"), std::chrono::seconds(0));
+    limit.take_back("ada");
+    EXPECT_EQ(limit.retry_after("ada"), std::chrono::seconds(0));
+    co_await sleep(std::chrono::minutes(5));
+    EXPECT_TRUE(limit.attempt("ada"));
+    EXPECT_FALSE(limit.attempt("ada")) << "in any 10 minutes";
+    EXPECT_EQ(limit.retry_after("ada"), std::chrono::minutes(5));
     co_await sleep(std::chrono::minutes(5));
     EXPECT_TRUE(limit.attempt("ada"));
     EXPECT_FALSE(limit.attempt("ada"));

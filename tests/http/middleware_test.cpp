@@ -48,6 +48,38 @@ TEST_F(HttpReadyMiddleware, request_ids_are_random_and_in_the_response) {
   }
 }
 
+TEST_F(HttpReadyMiddleware, exceptions_pass_as_responses) {
+  for (const char* path : {"/broken", "/refused", "/none"}) {
+    const std::string text = get(app_with(http::security_headers()), path);
+    EXPECT_NE(header_of(text, "Content-Security-Policy"), "none") << text;
+  }
+  // Errors of the body, too; they end the connection.
+  App app = app_with(http::security_headers());
+  app.post("/", [](Request& request, http::BodyReader& body) -> Task<Response> {
+    co_return Response::text(co_await body.read_all(3) + std::string(request.method()));
+  });
+  const std::string malformed = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno\r\n";
+  const std::string refused = answer(std::move(app), malformed, malformed.size() - 4);
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 400 ")) << refused;
+  EXPECT_EQ(header_of(refused, "Connection"), "close");
+  EXPECT_NE(header_of(refused, "Content-Security-Policy"), "none") << refused;
+}
+
+TEST_F(HttpReadyMiddleware, development_shows_the_reason) {
+  const auto ask = [](bool development, std::string_view accept) {
+    App app = bare({.development = development});
+    app.get("/{name}", [](Request&) -> Response { throw std::runtime_error("a <secret>"); });
+    return answer(std::move(app), fmt::format("GET /<b> HTTP/1.1\r\nHost: a\r\n{}\r\n", accept));
+  };
+  EXPECT_EQ(body_of(ask(false, "Accept: text/html\r\n")), "500 Internal Server Error\n");
+  EXPECT_EQ(body_of(ask(true, "")), "500 Internal Server Error: a <secret>\n");
+  EXPECT_EQ(body_of(ask(true, "Accept: */*\r\n")), "500 Internal Server Error: a <secret>\n");
+  const std::string page = ask(true, "Accept: text/html,*/*;q=0.8\r\n");
+  EXPECT_TRUE(page.starts_with("HTTP/1.1 500 ")) << page;
+  EXPECT_TRUE(page.contains("<pre>a &lt;secret&gt;</pre>")) << page;
+  EXPECT_FALSE(page.contains("<b>")) << page;
+}
+
 TEST_F(HttpReadyMiddleware, request_id_of_a_client_is_taken_only_by_option) {
   const auto id_of = [](bool from_request, std::string_view sent) {
     const std::string request = fmt::format("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: {}\r\n\r\n", sent);
@@ -74,7 +106,7 @@ TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
   EXPECT_EQ(line_of("GET /refused HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
             "- - - T \"GET /refused HTTP/1.1\" 418 15 T");
   EXPECT_EQ(line_of("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
-            "- - - T \"GET /broken HTTP/1.1\" 500 - T");
+            "- - - T \"GET /broken HTTP/1.1\" 500 26 T");
   EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" 200\\\x80\r\n\r\n", Format::combined),
             "- - - T \"GET / HTTP/1.1\" 200 0 \"\" \"x\\\" 200\\\\\\\\x80\" T");
   const std::string json = line_of("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nReferer: \"\r\n\r\n", Format::json);

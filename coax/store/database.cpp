@@ -1,0 +1,218 @@
+// The thread of a database: it takes all work that waits, does it in one transaction, commits, and only then completes
+// it.
+#include "coax/store/database.hpp"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/loop/loop.hpp"
+#include "coax/store/sqlite_private.hpp"
+#include "coax/task/blocked_signals_private.hpp"
+#include "coax/task/offload.hpp"
+
+namespace coax::store {
+
+// --- values and rows ---
+
+namespace {
+
+[[noreturn]] void refuse_value(std::string_view wanted) {
+  throw Error(ErrorKind::invalid, "read", "a value of the database", "it is not " + std::string(wanted));
+}
+
+template <class T>
+const T& require(const SqlValue::Data& data, std::string_view wanted) {
+  const auto* const found = std::get_if<T>(&data);
+  if (found == nullptr) refuse_value(wanted);
+  return *found;
+}
+
+}  // namespace
+
+std::int64_t SqlValue::integer() const { return require<std::int64_t>(data_, "an integer"); }
+double SqlValue::number() const {
+  const auto* const integer = std::get_if<std::int64_t>(&data_);
+  return integer != nullptr ? static_cast<double>(*integer) : require<double>(data_, "a number");
+}
+const std::string& SqlValue::text() const { return require<std::string>(data_, "a text"); }
+const std::string& SqlValue::blob() const { return require<Blob>(data_, "a blob").bytes; }
+
+const SqlValue& Row::operator[](std::string_view column) const {
+  for (std::size_t index = 0; index < columns_->size(); ++index) {
+    if ((*columns_)[index] == column) return values_[index];
+  }
+  throw Error(ErrorKind::invalid, "read the column", column, "the row has no such column");
+}
+
+const SqlValue& Row::operator[](std::size_t index) const {
+  if (index < values_.size()) return values_[index];
+  throw Error(ErrorKind::invalid, "read the column", std::to_string(index), "the row has fewer columns");
+}
+
+// --- the thread ---
+
+class DatabaseThread {
+ public:
+  using Work = Database::Work;
+  using Batch = std::vector<std::unique_ptr<Work>>;
+
+  DatabaseThread(const std::string& path, const DatabaseOptions& options) : sqlite_(path, options) {}
+  DatabaseThread(const DatabaseThread&) = delete;
+  DatabaseThread& operator=(const DatabaseThread&) = delete;
+  // What waits is executed first.
+  ~DatabaseThread() {
+    {
+      const std::scoped_lock lock(mutex_);
+      is_over_ = true;
+    }
+    changed_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  void submit(std::unique_ptr<Work> work) {
+    if (Loop::current().backend().is_simulated()) {  // a thread would lose every race against simulated time
+      Batch batch;
+      batch.push_back(std::move(work));
+      const std::scoped_lock lock(mutex_);
+      return run(batch);
+    }
+    const std::scoped_lock lock(mutex_);
+    if (!thread_.joinable()) {
+      const detail::BlockedSignals blocked;
+      thread_ = std::thread([this] { loop(); });
+    }
+    queue_.push_back(std::move(work));
+    changed_.notify_one();
+  }
+
+  Rows execute(std::string_view sql, const std::vector<SqlValue>& values) {
+    const bool before = sqlite_.in_transaction();
+    Rows rows = sqlite_.execute(sql, values);
+    if (sqlite_.in_transaction() != before) {
+      if (!before) sqlite_.control("rollback");
+      throw Error(ErrorKind::invalid, "execute SQL in", sqlite_.path(),
+                  "it begins or ends a transaction; use transaction() for that");
+    }
+    return rows;
+  }
+
+ private:
+  static constexpr std::size_t batch_max = 1000;
+
+  void loop() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return is_over_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      Batch batch = take();
+      lock.unlock();
+      run(batch);
+      batch.clear();
+      lock.lock();
+    }
+  }
+
+  Batch take() {
+    Batch batch;
+    while (!queue_.empty() && batch.size() < batch_max) {
+      if (queue_.front()->is_alone && !batch.empty()) break;
+      batch.push_back(std::move(queue_.front()));
+      queue_.pop_front();
+      if (batch.back()->is_alone) break;
+    }
+    return batch;
+  }
+
+  void run(Batch& batch) {
+    std::vector<Work*> done;
+    try {
+      if (batch.front()->is_alone) {
+        Connection connection(*this);
+        batch.front()->run(connection);
+        return batch.front()->complete();
+      }
+      sqlite_.control("begin");
+      for (const auto& work : batch) run(*work, done);
+      sqlite_.control("commit");
+    } catch (...) {
+      if (sqlite_.in_transaction()) roll_back("rollback");
+      for (const auto& work : batch) work->fail(std::current_exception());
+      return;
+    }
+    for (Work* const work : done) work->complete();
+  }
+
+  // Throws: when the whole transaction is lost.
+  void run(Work& work, std::vector<Work*>& done) {
+    sqlite_.control("savepoint work");
+    try {
+      Connection connection(*this);
+      work.run(connection);
+      sqlite_.control("release work");
+    } catch (...) {
+      if (!sqlite_.in_transaction()) throw;  // SQLite has rolled it back: the disk is full, for one
+      sqlite_.control("rollback to work");
+      sqlite_.control("release work");
+      work.fail(std::current_exception());
+      return;
+    }
+    done.push_back(&work);
+  }
+
+  void roll_back(const char* sql) noexcept {
+    try {
+      sqlite_.control(sql);
+    } catch (const std::exception&) {  // it has been rolled back already
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<Work>> queue_;
+  bool is_over_ = false;
+  Sqlite sqlite_;
+  std::thread thread_;
+};
+
+Rows Connection::run(std::string_view sql, const std::vector<SqlValue>& values) { return thread_.execute(sql, values); }
+
+// --- the handle ---
+
+Task<Database> Database::open(std::string path, DatabaseOptions options) {
+  auto thread =
+      co_await offload([path = std::move(path), options] { return std::make_shared<DatabaseThread>(path, options); });
+  co_return Database(std::move(thread));
+}
+
+void Database::submit(std::unique_ptr<Work> work) const { thread_->submit(std::move(work)); }
+
+namespace {
+
+// SQLite refuses these within a transaction.
+bool needs_no_transaction(std::string_view sql) {
+  const std::string_view text = trim(sql);
+  for (const std::string_view word : {"pragma", "vacuum", "attach", "detach"}) {
+    if (equal_ignoring_case(text.substr(0, word.size()), word)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Task<Rows> Database::run(std::string sql, std::vector<SqlValue> values) {
+  const bool is_alone = needs_no_transaction(sql);
+  const auto function = [sql = std::move(sql), values = std::move(values)](Connection& connection) {
+    return connection.run(sql, values);
+  };
+  auto work = std::make_unique<FunctionWork<std::decay_t<decltype(function)>, Rows>>(function);
+  work->is_alone = is_alone;
+  Future<Rows> result = work->promise.future();
+  submit(std::move(work));
+  co_return co_await result;
+}
+
+}  // namespace coax::store
