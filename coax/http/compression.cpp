@@ -227,7 +227,7 @@ bool is_compressible_type(std::string_view type) noexcept {
 
 Middleware compression(CompressionOptions options) {
   return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
-    Response response = co_await answer_of(next, request);
+    Response response = co_await next.answered(request);
     compress(request, response, options);
     co_return response;
   };
