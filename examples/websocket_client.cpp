@@ -5,7 +5,7 @@ coax::Task<> ask(const coax::Arguments& words) {
   const std::string where = words.address();
   const auto stream = co_await coax::connect(where);
   const auto handshake = co_await coax::ws::client_handshake(*stream, where, "/");
-  coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, handshake.early);
+  coax::ws::WebSocket socket(*stream, coax::ws::Role::client, {}, handshake);
   co_await socket.send_text(words.get("TEXT", "Hello!"));
   const auto answer = co_await coax::timeout(std::chrono::seconds(10), socket.recv());
   if (!answer) throw std::runtime_error("the server closed without an answer");

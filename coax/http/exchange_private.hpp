@@ -29,6 +29,7 @@ class Exchange {
   std::optional<Response> refusal;        // without a route
   std::optional<StreamedBody> streamed;   // the streamed part of a response whose head is written
   std::optional<FileRange> file;          // or the part of a file that is its body
+  ws::Handshake handshake;                // of a WebSocket that is being accepted
   bool is_chunked = false;                // chunked transfer coding
 
   // Updates the date for the following responses, which then need no clock.

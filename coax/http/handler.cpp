@@ -47,7 +47,7 @@ bool is_of_peer(const Error& error) noexcept {
 
 // Not inlined either, as the next ones.
 [[gnu::noinline]] Task<> run_upgrade(coax::Connection& connection, const HandOver& over) {
-  co_await over->upgrade->run(connection, std::move(over->early));
+  co_await over->upgrade->run(connection, std::move(over->handshake.early));
 }
 
 // Releases what the handler does not need.
@@ -94,7 +94,7 @@ Task<> speak(coax::Connection& connection, const Site& site) {
     co_await stage;
     co_return;
   }
-  ws::WebSocket socket(connection.stream(), ws::Role::server, *over->options, over->early);
+  ws::WebSocket socket(connection.stream(), ws::Role::server, *over->options, std::move(over->handshake));
   std::exception_ptr failure;
   try {
     stage = run_handler(connection, socket, over);

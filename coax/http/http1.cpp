@@ -230,7 +230,8 @@ std::unique_ptr<Http1Connection::HandOver> Http1Connection::hand_over() {
   result->upgrade = std::move(upgrade_);
   result->websocket = websocket_;
   result->options = &site_.options().websocket;
-  result->early = unread_.string();
+  result->handshake = std::exchange(exchange_->handshake, {});
+  result->handshake.early = unread_.string();
   if (websocket_ != nullptr && websocket_->keeps_request) result->exchange = std::move(exchange_);
   return result;
 }

@@ -28,8 +28,9 @@ class Http1Connection {
     std::unique_ptr<Upgrade> upgrade;               // of a response with one, or
     detail::WebSocketHandler* websocket = nullptr;  // of a route,
     const ws::Options* options = nullptr;           // with these options
-    std::string early;                              // bytes that the client sent before it received the response
-    Exchange::Pointer exchange;                     // with the request, for a handler that has a parameter for it
+    // `early`: bytes that the client sent before it received the response.
+    ws::Handshake handshake;
+    Exchange::Pointer exchange;  // with the request, for a handler that has a parameter for it
   };
 
   Http1Connection(coax::Connection& connection, const Site& site) : connection_(connection), site_(site) {}

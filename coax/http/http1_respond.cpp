@@ -348,6 +348,7 @@ Task<> Http1Connection::send_streamed() {
 
 // The response to a valid handshake from an allowed origin; or the reason of a refusal, and the end.
 Response Http1Connection::accept_websocket(const Request& request) {
+  exchange_->handshake = {};
   const auto wanted = ws::check_upgrade(exchange_->parser.head());
   if (!is_allowed_origin(request, site_.options().origins)) {
     log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
@@ -356,9 +357,18 @@ Response Http1Connection::accept_websocket(const Request& request) {
     return Response::text("this WebSocket is for pages of its own origin\n", 403);
   }
   if (!wanted) return refusal_of(wanted.error());
-  return {.status = 101,
-          .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}},
-          .body = Upgrade{}};
+  Response response{.status = 101,
+                    .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}},
+                    .body = Upgrade{}};
+  const auto is_offered = [&](const std::string& ours) {
+    return std::ranges::find(wanted->protocols, std::string_view(ours)) != wanted->protocols.end();
+  };
+  const std::vector<std::string>& protocols = exchange_->route->options.protocols;
+  if (const auto chosen = std::ranges::find_if(protocols, is_offered); chosen != protocols.end()) {
+    exchange_->handshake.protocol = *chosen;
+    response.header("Sec-WebSocket-Protocol", *chosen);
+  }
+  return response;
 }
 
 }  // namespace coax::http

@@ -108,6 +108,9 @@ Router& Router::add(std::string_view method, std::string_view pattern, detail::A
   if (method != "*" && !http1::is_token(method)) {
     throw Error(ErrorKind::invalid, "add a route for", method, "that is no method");
   }
+  for (const std::string& protocol : options.protocols) {
+    if (!http1::is_token(protocol)) refuse(pattern, "the subprotocol \"" + protocol + "\" is not a token");
+  }
   auto route = std::make_unique<Route>(Route{.method = std::string(method),
                                              .segments = parse_pattern(pattern),
                                              .handler = std::move(handler),

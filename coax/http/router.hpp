@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "coax/http/message.hpp"
 #include "coax/http/websocket.hpp"
@@ -25,6 +26,9 @@ struct RouteOptions {
   // limit.
   std::optional<std::size_t> body_bytes_max = {};
   std::string name = {};  // for Router::url_for(); unique in the app
+  // The subprotocols of a WebSocket, the preferred one first: the first that the client offers is chosen, see
+  // WebSocket::protocol(). When it offers none of them, the WebSocket opens without one.
+  std::vector<std::string> protocols = {};
 };
 
 // A static file: it is served from memory, which outlives the app.
@@ -133,8 +137,8 @@ class Router {
   ~Router();
 
   // GET answers HEAD, too.
-  // Throws: Error(invalid) for a pattern that no request can match, for a method and pattern that exist already, and
-  // for an empty function.
+  // Throws: Error(invalid) for a pattern that no request can match, for a method and pattern that exist already, for
+  // an empty function, and for a subprotocol that is not a token.
   template <class F>
   Router& route(std::string_view method, std::string_view pattern, F function, RouteOptions options = {}) {
     const bool is_empty = detail::is_empty(function);

@@ -40,16 +40,25 @@ Mask random_mask() noexcept { return std::bit_cast<Mask>(random_bytes<4>()); }
 
 }  // namespace
 
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, std::string_view early)
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, Handshake handshake)
     : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
       stream_(stream),
       decoder_(role, options.message_bytes_max),
-      early_(early.empty() ? nullptr : std::make_unique<std::string>(early)),
+      handshake_(handshake.protocol.empty() && handshake.early.empty()
+                     ? nullptr
+                     : std::make_unique<Handshake>(std::move(handshake))),
       ping_(std::max(milliseconds(options.ping_interval), Milliseconds(1))),
       silent_(std::max(milliseconds(options.silence_max), Milliseconds(1))),
       heard_at_(stream.loop().now()) {
-  if (early_) decoder_.feed(*early_);
+  if (handshake_) decoder_.feed(handshake_->early);
   check_silence_at(heard_at_ + ping_);
+}
+
+// The decoder has used all of it.
+void WebSocket::release_early() noexcept {
+  if (!handshake_ || handshake_->early.empty()) return;
+  handshake_->early = std::string();
+  if (handshake_->protocol.empty()) handshake_.reset();
 }
 
 // --- receiving ---
@@ -145,7 +154,7 @@ bool WebSocket::Recv::take(const Event& event) {
 }
 
 bool WebSocket::Recv::receive() noexcept {
-  socket_.early_.reset();
+  socket_.release_early();
   socket_.receiving_ = true;
   wait_ = Wait::bytes;
   return socket_.stream_.start(static_cast<RecvOp&>(*this));

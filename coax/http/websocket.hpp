@@ -29,12 +29,17 @@ struct Message {
   [[nodiscard]] bool is_text() const noexcept { return kind == Opcode::text; }
 };
 
+// What both sides agreed on when the WebSocket was opened.
+struct Handshake {
+  std::string protocol = {};  // the subprotocol that the server has chosen; empty: none
+  std::string early = {};     // bytes that were received together with the handshake
+};
+
 // One task receives; several may send. A client masks its frames (section 5.3).
 class WebSocket : private Timer {
  public:
-  // `early`: bytes that were received together with the handshake; they are copied.
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, std::string_view early = {});
+  WebSocket(Stream& stream, Role role, const Options& options = {}, Handshake handshake = {});
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
 
@@ -62,6 +67,10 @@ class WebSocket : private Timer {
   // the peer from reading the last bytes (section 7.1.1).
   Task<> wait_closed();
 
+  // The subprotocol that was agreed on (section 1.9); empty: none.
+  [[nodiscard]] std::string_view protocol() const noexcept {
+    return handshake_ ? std::string_view(handshake_->protocol) : std::string_view();
+  }
   // For sending frames that are already encoded: see Outbox.
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
@@ -70,6 +79,7 @@ class WebSocket : private Timer {
   Task<> send(Opcode opcode, BytesView payload);
   Task<> send_close(std::string payload);
   Task<> read_to_close();
+  void release_early() noexcept;
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
   [[nodiscard]] bool is_client() const noexcept { return decoder_.role() == Role::client; }
@@ -77,7 +87,7 @@ class WebSocket : private Timer {
   // Kept small: a server has one for each connected client.
   Stream& stream_;
   MessageDecoder decoder_;
-  std::unique_ptr<std::string> early_;
+  std::unique_ptr<Handshake> handshake_;  // null: it has nothing in it
   Milliseconds ping_;
   Milliseconds silent_;
   TimePoint heard_at_;  // when the peer last sent bytes; time in which this process was stopped does not count
@@ -132,11 +142,6 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
 };
 
 inline WebSocket::Recv WebSocket::recv() noexcept { return Recv(*this); }
-
-struct Handshake {
-  std::string protocol;  // the one that the server has chosen; empty: none
-  std::string early;     // bytes that the server sent after its response, for WebSocket's `early`
-};
 
 // Opens a WebSocket on a connected stream: sends the request and reads the response. `target` begins with a slash;
 // `protocols` are offered in this order.

@@ -33,7 +33,7 @@ TEST(HttpWebSocket, a_websocket_sees_its_request_and_a_client_masks) {
     const Handler handler = http::handler(std::move(app));
     const auto ask = [&]() -> Task<> {
       const auto handshake = co_await ws::client_handshake(*client, "a.example", "/rooms/of%20mine?x=1");
-      ws::WebSocket socket(*client, ws::Role::client, {}, handshake.early);
+      ws::WebSocket socket(*client, ws::Role::client, {}, handshake);
       co_await socket.send_text("hello");
       EXPECT_EQ((co_await socket.recv()).data.text(), "/rooms/of mine of mine a.example");
       const std::string long_one(100'000, 'x');
@@ -48,6 +48,43 @@ TEST(HttpWebSocket, a_websocket_sees_its_request_and_a_client_masks) {
     };
     co_await all(serve_one(*server, handler), ask());
   });
+}
+
+TEST(HttpWebSocket, the_first_protocol_of_the_route_that_is_offered_is_chosen) {
+  struct Case {
+    std::vector<std::string_view> offered;
+    std::string chosen;
+  };
+  const std::vector<Case> cases{{{"b", "a"}, "a"}, {{"b", "x"}, "b"}, {{"x"}, ""}, {{}, ""}, {{"A"}, ""}};
+  for (const Case& asked : cases) {
+    run([&]() -> Task<> {
+      auto [server, client] = memory_stream_pair();
+      App app;
+      const auto tell = [](ws::WebSocket& socket) -> Task<> { co_await socket.send_text(socket.protocol()); };
+      app.websocket("/", tell, {.protocols = {"a", "b"}});
+      const Handler handler = http::handler(std::move(app));
+      const auto ask = [&]() -> Task<> {
+        const auto handshake = co_await ws::client_handshake(*client, "a", "/", asked.offered);
+        ws::WebSocket socket(*client, ws::Role::client, {}, handshake);
+        EXPECT_EQ(socket.protocol(), asked.chosen);
+        EXPECT_EQ((co_await socket.recv()).data.text(), asked.chosen);
+        co_await socket.close();
+        client->close();
+      };
+      co_await all(serve_one(*server, handler), ask());
+    });
+  }
+}
+
+TEST(HttpWebSocket, a_protocol_of_a_route_is_a_token) {
+  App app;
+  const auto end = [](ws::WebSocket&) -> Task<> { co_return; };
+  try {
+    app.websocket("/x", end, {.protocols = {"a b"}});
+    ADD_FAILURE() << "it was accepted";
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "add the route /x: the subprotocol \"a b\" is not a token");
+  }
 }
 
 TEST(HttpWebSocket, a_refused_websocket_reports_the_reason) {

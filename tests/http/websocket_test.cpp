@@ -254,7 +254,7 @@ TEST(WebSocketClose, ends_a_handler_that_sends_without_end) {
     Connection connection(*server, 1);
     const auto ask = [&]() -> Task<> {
       const auto handshake = co_await ws::client_handshake(*client, "a", "/");
-      ws::WebSocket socket(*client, ws::Role::client, {}, handshake.early);
+      ws::WebSocket socket(*client, ws::Role::client, {}, handshake);
       EXPECT_EQ((co_await socket.recv()).data.text(), "tick");
       co_await socket.close(1001);
       co_await socket.wait_closed();
