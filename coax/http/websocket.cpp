@@ -50,7 +50,7 @@ struct WebSocket::Agreed {
   std::string close_reason;  // of the peer
 };
 
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, Handshake handshake)
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, const Handshake& handshake)
     : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
       stream_(stream),
       decoder_(role, options.message_bytes_max, handshake.deflate.has_value()),
@@ -58,7 +58,7 @@ WebSocket::WebSocket(Stream& stream, Role role, const Options& options, Handshak
       silent_(std::max(milliseconds(options.silence_max), Milliseconds(1))),
       heard_at_(stream.loop().now()) {
   if (!handshake.protocol.empty() || !handshake.early.empty() || handshake.deflate) {
-    agreed_ = std::make_unique<Agreed>(std::move(handshake.protocol), std::move(handshake.early));
+    agreed_ = std::make_unique<Agreed>(handshake.protocol, handshake.early);
     if (handshake.deflate) agreed_->compression.emplace(*handshake.deflate, role, options.deflate);
     decoder_.feed(agreed_->early);
   }

@@ -38,7 +38,7 @@ class Prepared;
 class WebSocket : private Timer {
  public:
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, Handshake handshake = {});
+  WebSocket(Stream& stream, Role role, const Options& options = {}, const Handshake& handshake = {});
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
   ~WebSocket();

@@ -65,8 +65,8 @@ Task<std::unique_ptr<Client>> open(Url url, const ClientOptions& options) {
   HandshakeOptions of_handshake{.protocols = protocols, .headers = headers, .limit = options.open_limit};
   const DeflateOptions& deflate = options.websocket.deflate;
   if (deflate.enabled) of_handshake.deflate = within_budget(deflate);
-  Handshake handshake = co_await client_handshake(*stream, url.host, url.target, of_handshake);
-  co_return std::make_unique<Client>(std::move(stream), options.websocket, std::move(handshake));
+  const Handshake handshake = co_await client_handshake(*stream, url.host, url.target, of_handshake);
+  co_return std::make_unique<Client>(std::move(stream), options.websocket, handshake);
 }
 
 Task<std::unique_ptr<Client>> open_in_time(std::string text, ClientOptions options) {
@@ -104,8 +104,8 @@ bool is_transient(const Error& error) noexcept {
 
 }  // namespace
 
-Client::Client(std::unique_ptr<Stream> stream, const Options& options, Handshake handshake)
-    : detail::OwnedStream{std::move(stream)}, WebSocket(*owned, Role::client, options, std::move(handshake)) {}
+Client::Client(std::unique_ptr<Stream> stream, const Options& options, const Handshake& handshake)
+    : detail::OwnedStream{std::move(stream)}, WebSocket(*owned, Role::client, options, handshake) {}
 
 Client::~Client() { close_now(close_code::going_away); }
 

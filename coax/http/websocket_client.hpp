@@ -37,7 +37,7 @@ struct OwnedStream {
 class Client final : private detail::OwnedStream, public WebSocket {
  public:
   // After client_handshake().
-  Client(std::unique_ptr<Stream> stream, const Options& options, Handshake handshake);
+  Client(std::unique_ptr<Stream> stream, const Options& options, const Handshake& handshake);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
   ~Client();
