@@ -222,10 +222,14 @@ bool is_websocket_url(std::string_view text) noexcept {
 WebSocketFlags::WebSocketFlags(CLI::App& command) {
   command.add_flag("--binary", is_binary_,
                    "ws: standard input is sent in binary messages, and messages are written without line ends");
-  command.add_option("--header", headers_, "ws: a header of the request")->type_name("NAME:VALUE")->expected(1);
+  command.add_option("--header", headers_, "ws: a header of the request")
+      ->type_name("NAME:VALUE")
+      ->expected(1)
+      ->take_all();
   command.add_option("--protocol", protocols_, "ws: a subprotocol, the preferred one first")
       ->type_name("NAME")
-      ->expected(1);
+      ->expected(1)
+      ->take_all();
   command.add_option("--origin", origin_, "ws: the header Origin, as a browser sends it")->type_name("ORIGIN");
   command.add_option("--ping", ping_, "ws: how long the peer may be silent before it is pinged [15s]")
       ->type_name("TIME");

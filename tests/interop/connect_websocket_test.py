@@ -4,6 +4,7 @@
 import asyncio
 import base64
 import contextlib
+import http
 import json
 import os
 import pathlib
@@ -109,8 +110,8 @@ class ConnectWebSocket(unittest.IsolatedAsyncioTestCase):
         self.assertIn("closed with 1000", errors)
 
     async def test_refusals_and_wrong_arguments_have_their_exit_codes(self) -> None:
-        async def redirect(*_: Any) -> tuple[int, dict[str, str], bytes]:
-            return 302, {"Location": "wss://other.example/"}, b""
+        async def redirect(*_: Any) -> tuple[http.HTTPStatus, dict[str, str], bytes]:
+            return http.HTTPStatus.FOUND, {"Location": "wss://other.example/"}, b""
 
         async with serving(echo, process_request=redirect) as url:
             code, _, errors = await self.run_(url)
