@@ -493,8 +493,8 @@ Task<> serve(const coax::Arguments& given) {
   add_pages(app, templates, logins);
   app.get("/session", [&](Request& request) { return count_visits(request, keys); });
   app.mount("/static", http::folder(has_folder ? std::string(given["STATIC_FOLDER"]) : own->path(),
-                                    {.listing = [&](std::string_view path, const auto& entries) {
-                                      return list_folder(path, entries, templates);
+                                    {.listing = [&](const Request& request, const auto& entries) {
+                                      return list_folder(request.path(), entries, templates);
                                     }}));
   http::Router api;
   api.use(http::cors({.origins = {"https://app.example"}}));
