@@ -400,7 +400,7 @@ class OwnFiles {
 
 Response list_folder(std::string_view path, const std::vector<http::FolderEntry>& entries, const http::Templates& all) {
   Value names = Value::list();
-  for (const auto& [name, is_folder, size, modified] : entries) {
+  for (const auto& [name, is_folder, size, modified, is_link] : entries) {
     const std::string_view end = is_folder ? "/" : "";
     names.append(Value{{"name", fmt::format("{}{}", name, end)},
                        {"url", fmt::format("./{}{}", coax::percent_encode(name), end)}});

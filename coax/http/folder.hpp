@@ -22,9 +22,9 @@ namespace coax::http {
 struct FolderEntry {
   std::string name;  // any bytes but '/' and NUL: encode it
   bool is_folder = false;
-  bool is_link = false;    // a symbolic link to one
   std::uint64_t size = 0;  // of a file
   std::chrono::sys_time<std::chrono::nanoseconds> modified;
+  bool is_link = false;  // a symbolic link to it
 };
 
 // The path of the request has a slash at its end. entries: ordered by name, at most 10,000.

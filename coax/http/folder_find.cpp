@@ -159,9 +159,9 @@ std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path
     if (!is_folder && !S_ISREG(status.st_mode)) continue;
     entries.push_back({.name = std::string(name),
                        .is_folder = is_folder,
-                       .is_link = is_link(native, entry->d_name),
                        .size = is_folder ? 0 : static_cast<std::uint64_t>(status.st_size),
-                       .modified = modified_of(status)});
+                       .modified = modified_of(status),
+                       .is_link = is_link(native, entry->d_name)});
   }
   std::ranges::sort(entries, {}, &FolderEntry::name);
   return entries;
