@@ -365,7 +365,11 @@ std::shared_ptr<const detail::ServerState> load_state(const ServerOptions& optio
     X509_up_ref(loaded[at].certificate.get());
     state->identities.push_back({.context = std::move(context),
                                  .certificate = X509Pointer(loaded[at].certificate.get()),
-                                 .ocsp = loaded[at].ocsp});
+                                 .ocsp = loaded[at].ocsp,
+                                 .issuers = {}});
+    for (const X509Pointer& link : loaded[at].chain) {
+      state->identities.back().issuers.push_back(describe(link.get()));
+    }
   }
   return state;
 }
@@ -445,7 +449,7 @@ std::vector<std::string> ServerContext::warnings() const {
   std::vector<std::string> all;
   for (const auto& identity : state()->identities) {
     warn_of(describe(identity.certificate.get()), all);
-    for (const X509Pointer& issuer : identity.chain) warn_of_issuer(describe(issuer.get()), all);
+    for (const Certificate& issuer : identity.issuers) warn_of_issuer(issuer, all);
   }
   return all;
 }
