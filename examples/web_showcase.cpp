@@ -324,7 +324,7 @@ class Rooms {
   Task<> join(coax::ws::WebSocket& socket, std::string name) {
     std::shared_ptr<coax::Topic> room = room_of(name);
     {
-      coax::Outbox outbox;  // a member that stops reading is disconnected
+      coax::Outbox outbox({.form = socket.form()});  // a member that stops reading is disconnected
       const auto subscription = room->subscribe(outbox);
       co_await coax::race(read(socket, *room), drain(outbox, socket.stream()));
     }
@@ -334,14 +334,14 @@ class Rooms {
  private:
   std::shared_ptr<coax::Topic> room_of(const std::string& name) {
     std::shared_ptr<coax::Topic>& room = rooms_[name];
-    if (!room) room = std::make_shared<coax::Topic>();
+    if (!room) room = std::make_shared<coax::Topic>(coax::ws::Prepared::forms);
     return room;
   }
   static Task<> read(coax::ws::WebSocket& socket, coax::Topic& room) {
     while (const auto message = co_await socket.recv()) {
-      std::string frame;
-      coax::ws::append_frame(frame, message.kind, message.data);
-      co_await room.publish(frame);  // waits while a member is behind: then this one is not read either
+      const coax::ws::Prepared prepared(message.kind, message.data);  // encoded and compressed once for all
+      co_await room.ready();  // waits while a member is behind: then this one is not read either
+      room.publish_now(prepared.frames());
     }
   }
 

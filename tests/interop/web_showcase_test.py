@@ -405,6 +405,7 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
     async def test_echo_with_its_subprotocol(self) -> None:
         async with websockets.connect(self.url + "/ws/echo", subprotocols=["other", "echo"]) as client:
             self.assertEqual(client.subprotocol, "echo")
+            self.assertEqual([extension.name for extension in client.extensions], ["permessage-deflate"])
             for message in ["hällo", "", b"\x00" * 70_000]:
                 await client.send(message)
                 self.assertEqual(await client.recv(), message)
