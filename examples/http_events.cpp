@@ -1,7 +1,7 @@
 // http_events PORT [HOST]: server-sent events: the page shows a number that grows every second.
 #include "coax/coax.hpp"
 
-using coax::http::BodyWriter;
+using coax::http::EventWriter;
 using coax::http::Request;
 using coax::http::Response;
 
@@ -12,25 +12,21 @@ constexpr coax::http::Literal page = R"(<!doctype html>
 </script>
 )";
 
-coax::Event draining;  // set when the server shuts down
-
-coax::Task<> count(BodyWriter& body) {
-  for (int number = 1;; ++number) {
-    const std::string event = fmt::format("data: {}\n\n", number);
-    co_await body.send(event);
+// After a break of the connection it continues with the next number.
+coax::Task<> count(EventWriter& events) {
+  unsigned long number = std::strtoul(events.last_event_id().c_str(), nullptr, 10);
+  while (true) {
+    const std::string text = std::to_string(++number);
+    co_await events.send({.id = text, .data = text});
     co_await coax::sleep(std::chrono::seconds(1));
   }
 }
 
-coax::Task<> events(BodyWriter& body) { co_await coax::race(count(body), body.wait_disconnected(), draining.wait()); }
-
 coax::Task<> serve(const coax::Arguments& words) {
   coax::http::App app;
   app.get("/", [](Request&) { return Response::html(std::string(page)); });
-  app.get("/events",
-          [](Request&) { return Response::stream("text/event-stream", events).header("Cache-Control", "no-store"); });
-  coax::ServeOptions options{.listen = words.address(), .on_drain = [] { draining.set(); }};
-  return coax::serve(std::move(options), coax::http::handler(std::move(app)));
+  app.get("/events", [](Request& request) { return coax::http::events(request, count); });
+  return coax::serve({.listen = words.address()}, coax::http::handler(std::move(app)));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

@@ -3,6 +3,7 @@
 
 coax::Task<> serve(const coax::Arguments& words) {
   coax::http::App app;
+  app.use(coax::http::compression());
   app.mount("/", coax::http::folder(std::string(words["FOLDER"]), {.is_immutable = coax::http::has_hashed_name}));
   return coax::serve({.listen = words.address()}, coax::http::handler(std::move(app)));
 }

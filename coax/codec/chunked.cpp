@@ -62,13 +62,7 @@ ChunkedDecoder::Result ChunkedDecoder::after(char c) {
       if (c == '\r') return State::end_lf;
       [[fallthrough]];
     case State::trailer_name:
-      if (c == ':' && state_ == State::trailer_name) return State::trailer_value;
-      if (is_token_char(c) && ++overhead_bytes_ <= overhead_bytes_max) return State::trailer_name;
-      return std::unexpected("trailers that are malformed or too long");
-    case State::trailer_value:
-      if (c == '\r') return State::trailer_lf;
-      if (is_field_char(c) && ++overhead_bytes_ <= overhead_bytes_max) return State::trailer_value;
-      return std::unexpected("trailers that are malformed or too long");
+    case State::trailer_value: return after_trailer(c);
     case State::trailer_lf:
       if (c == '\n') return State::trailer_start;
       return std::unexpected("a trailer without CRLF");
@@ -79,6 +73,18 @@ ChunkedDecoder::Result ChunkedDecoder::after(char c) {
     case State::done: break;
   }
   return state_;
+}
+
+ChunkedDecoder::Result ChunkedDecoder::after_trailer(char c) {
+  const bool is_value = state_ == State::trailer_value;
+  const bool is_end = is_value ? c == '\r' : c == ':' && state_ == State::trailer_name;
+  const bool is_valid = is_end || (is_value ? is_field_char(c) : is_token_char(c));
+  if (!is_valid || ++overhead_bytes_ > overhead_bytes_max) {
+    return std::unexpected("trailers that are malformed or too long");
+  }
+  trailers_ += c;
+  if (is_end) return is_value ? State::trailer_lf : State::trailer_value;
+  return is_value ? State::trailer_value : State::trailer_name;
 }
 
 ChunkedDecoder::Result ChunkedDecoder::after_size(char c) {

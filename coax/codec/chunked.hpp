@@ -1,10 +1,11 @@
-// The chunked transfer coding of HTTP/1.1 (RFC 9112, section 7.1): bytes in, the data of the chunks out. Extensions and
-// trailers are validated and dropped. Pure: no descriptor, no clock.
+// The chunked transfer coding of HTTP/1.1 (RFC 9112, section 7.1): bytes in, the data of the chunks out. Extensions
+// are validated and dropped, trailers kept. Pure: no descriptor, no clock.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <string>
 #include <string_view>
 
 #include "coax/base/bytes.hpp"
@@ -20,6 +21,8 @@ class ChunkedDecoder {
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
   // The sizes of all chunks so far, including the chunk in progress.
   [[nodiscard]] std::uint64_t announced_bytes() const noexcept { return announced_bytes_; }
+  // Valid fields, each with a CR at its end; at most 16 KiB.
+  [[nodiscard]] std::string_view trailers() const noexcept { return trailers_; }
 
  private:
   enum class State : std::uint8_t {
@@ -41,6 +44,7 @@ class ChunkedDecoder {
   using Result = std::expected<State, std::string_view>;
 
   Result after(char c);
+  Result after_trailer(char c);
   Result after_size(char c);
   Result after_digit(unsigned digit);
   Result after_size_line();
@@ -49,6 +53,7 @@ class ChunkedDecoder {
   std::uint64_t announced_bytes_ = 0;
   std::uint32_t overhead_bytes_ = 0;  // leading zeros, extensions and trailers
   State state_ = State::size_first;
+  std::string trailers_;
 };
 
 }  // namespace coax::http1

@@ -426,6 +426,17 @@ std::size_t Parser::take_chunks(BytesView bytes) {
   return bytes.size() - rest.size();
 }
 
+std::optional<std::string_view> Parser::trailer(std::string_view name) const noexcept {
+  std::string_view rest = done() ? chunks_.trailers() : std::string_view();
+  while (!rest.empty()) {
+    const std::string_view line = rest.substr(0, rest.find('\r'));
+    const std::size_t colon = line.find(':');
+    if (equal_ignoring_case(line.substr(0, colon), name)) return trim(line.substr(colon + 1));
+    rest.remove_prefix(line.size() + 1);
+  }
+  return std::nullopt;
+}
+
 void Parser::fail(int status, std::string_view reason) noexcept {
   if (failure_) return;
   failure_ = Failure{kind_ == Kind::request ? status : 502, reason};

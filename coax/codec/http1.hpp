@@ -81,6 +81,9 @@ class Parser {
   std::expected<void, Failure> limit_body(std::size_t bytes_max) noexcept;
   // The received body. Parts may be taken out after each feed(), to stream a long one; the limit is for the whole.
   [[nodiscard]] std::string& body() noexcept { return body_; }
+  // Of a chunked body, when done(): the first trailer field of that name. Never one of the head's fields (RFC 9110,
+  // section 6.5.1).
+  [[nodiscard]] std::optional<std::string_view> trailer(std::string_view name) const noexcept;
 
  protected:
   enum class Kind : std::uint8_t { request, response, response_to_head, response_to_connect };
@@ -152,6 +155,9 @@ std::string_view reason_phrase(int status) noexcept;
 // Throws: Error(invalid) when the name is not a token or the value has control characters: a written field can never
 // start another one.
 void require_safe(const Field& field);
+// The same for a trailer field, which neither frames, routes nor authenticates a message, nor describes its content
+// (RFC 9110, section 6.5.1).
+void require_trailer(const Field& field);
 // Appends "HTTP/1.1 200 OK" and the fields with the empty line after them.
 // Throws: as require_safe(), and `out` is unchanged.
 void append_response_head(std::string& out, int status, std::span<const Field> fields);

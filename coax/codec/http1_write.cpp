@@ -3,6 +3,7 @@
 #include <array>
 
 #include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
 #include "coax/codec/http1.hpp"
 #include "coax/codec/token.hpp"
 
@@ -97,6 +98,20 @@ std::string_view reason_phrase(int status) noexcept {
 void require_safe(const Field& field) {
   if (!is_token(field.name)) refuse_to_write("write the field", field.name, "its name is not a token");
   if (!is_field_value(field.value)) refuse_to_write("write the field", field.name, "its value has control characters");
+}
+
+void require_trailer(const Field& field) {
+  static constexpr std::string_view of_head =
+      "Age, Authorization, Cache-Control, Connection, Content-Encoding, Content-Length, Content-Range, Content-Type, "
+      "Cookie, Date, Expect, Expires, Host, Keep-Alive, Location, Max-Forwards, Pragma, Proxy-Authenticate, "
+      "Proxy-Authorization, Proxy-Connection, Range, Retry-After, Set-Cookie, TE, Trailer, Transfer-Encoding, Upgrade, "
+      "Vary, WWW-Authenticate";
+  require_safe(field);
+  bool is_of_head = equal_ignoring_case(field.name.substr(0, 3), "If-");
+  for_each_word(of_head, [&](std::string_view name) { is_of_head |= equal_ignoring_case(name, field.name); });
+  if (is_of_head) {
+    refuse_to_write("write the trailer", field.name, "it must be in the head (RFC 9110, section 6.5.1)");
+  }
 }
 
 void append_response_head(std::string& out, int status, std::span<const Field> fields) {

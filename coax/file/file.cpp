@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -45,6 +46,18 @@ File File::adopt(FileDescriptor descriptor, std::string path) {
 Task<File> File::open(std::string path) {
   auto open_it = [path = std::move(path)] { return open_now(path); };
   co_return co_await offload(std::move(open_it), abandon_on_cancel);
+}
+
+std::string File::read(std::uint64_t offset, std::size_t count) const {
+  std::string bytes(count, '\0');
+  for (std::size_t at = 0; at < count;) {
+    const auto got = ::pread(native(), bytes.data() + at, count - at, static_cast<off_t>(offset + at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw Error(errno, "read", path());
+    if (got == 0) throw Error(ErrorKind::other, "read", path(), "it has become shorter since it was opened");
+    at += static_cast<std::size_t>(got);
+  }
+  return bytes;
 }
 
 FileRange::FileRange(File file, std::uint64_t offset, std::uint64_t size)

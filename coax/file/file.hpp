@@ -30,6 +30,10 @@ class File {
   [[nodiscard]] std::chrono::sys_time<std::chrono::nanoseconds> modified() const noexcept { return opened_->modified; }
   [[nodiscard]] const std::string& path() const noexcept { return opened_->path; }
   [[nodiscard]] int native() const noexcept { return opened_->descriptor.native(); }
+  // Blocks, thus for a thread of offload().
+  // Returns: exactly `count` bytes at that offset.
+  // Throws: Error of the system; Error(other) when the file has become shorter.
+  [[nodiscard]] std::string read(std::uint64_t offset, std::size_t count) const;
 
  private:
   struct Opened {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "coax/base/bytes.hpp"
 #include "coax/base/error.hpp"
@@ -32,6 +33,12 @@ class BodyReader {
   // The length that the peer has announced, if it has.
   [[nodiscard]] virtual std::optional<std::uint64_t> length() const noexcept = 0;
   [[nodiscard]] virtual bool at_end() const noexcept = 0;
+  // Returns: the first trailer field of that name, which the client has sent after a chunked body (RFC 9110, section
+  // 6.5); nothing before at_end(). It may be forged where a header is not: proxies that check headers may not see it.
+  [[nodiscard]] virtual std::optional<std::string> trailer(std::string_view name) const {
+    (void)name;
+    return std::nullopt;
+  }
   // Waits until the client has closed the connection, or shut down its side, for a handler whose response takes long:
   // `race(answer(), body.wait_disconnected())`. Otherwise as BodyWriter::wait_disconnected().
   // Throws: Error(invalid) before the body has been read to its end.
@@ -50,6 +57,10 @@ class BodyWriter {
   // Waits until the client has closed the connection, or shut down its side: for a producer that has nothing to send
   // for a long time. Later requests of the client wait; above 64 KiB of them it returns, too.
   virtual Task<> wait_disconnected() = 0;
+  // Adds a field that is sent after the body (RFC 9110, section 6.5), such as a checksum. Clients may ignore it.
+  // Returns: false when it is not sent: the client has not asked with "TE: trailers", or the body is not chunked.
+  // Throws: Error(invalid) for a field that must be in the head, such as Content-Type, or cannot be one.
+  virtual bool trailer(std::string_view name, std::string_view value) = 0;
 
  protected:
   ~BodyWriter() = default;

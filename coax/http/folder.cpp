@@ -2,10 +2,8 @@
 #include "coax/http/folder.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <random>
 
@@ -17,6 +15,7 @@
 #include "coax/codec/url.hpp"
 #include "coax/http/conditional_private.hpp"
 #include "coax/http/folder_find_private.hpp"
+#include "coax/http/middleware_private.hpp"
 #include "coax/task/offload.hpp"
 
 namespace coax::http {
@@ -59,16 +58,6 @@ std::string with_slash(const Request& request) {
   return location.append(target.substr(std::min(target.find('?'), target.size())));
 }
 
-std::string joined(const Fields& fields, string_view name) {
-  std::string all;
-  for (const Field& field : fields) {
-    if (!equal_ignoring_case(field.name, name)) continue;
-    if (!all.empty()) all += ',';
-    all += field.value;
-  }
-  return all;
-}
-
 // --- bodies of several ranges (RFC 9110, section 14.6) ---
 
 constexpr std::size_t piece_bytes_max = 64_KiB;
@@ -90,29 +79,15 @@ struct Multipart {
   }
 };
 
-std::string read_piece(const File& file, ByteRange piece) {
-  std::string bytes(piece.size, '\0');
-  for (std::size_t at = 0; at < bytes.size();) {
-    const auto count =
-        ::pread(file.native(), bytes.data() + at, bytes.size() - at, static_cast<off_t>(piece.offset + at));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) throw Error(errno, "read", file.path());
-    if (count == 0) throw Error(ErrorKind::other, "read", file.path(), "it has become shorter while it was sent");
-    at += static_cast<std::size_t>(count);
-  }
-  return bytes;
-}
-
 Task<> send_parts(Multipart body, BodyWriter& writer) {
   for (const Part& part : body.parts) {
     co_await writer.send(part.head);
     for (std::uint64_t at = 0; at < part.range.size;) {
-      const ByteRange piece{.offset = part.range.offset + at,
-                            .size = std::min<std::uint64_t>(part.range.size - at, piece_bytes_max)};
-      auto read = [file = body.file, piece] { return read_piece(file, piece); };
+      const std::size_t size = std::min<std::uint64_t>(part.range.size - at, piece_bytes_max);
+      auto read = [file = body.file, offset = part.range.offset + at, size] { return file.read(offset, size); };
       const std::string bytes = co_await offload(std::move(read), abandon_on_cancel);
       co_await writer.send(bytes);
-      at += piece.size;
+      at += size;
     }
   }
   co_await writer.send(body.end);

@@ -54,6 +54,10 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
   [[nodiscard]] bool at_end() const noexcept override {
     return http_.exchange_->parser.done() && http_.exchange_->parser.body().empty();
   }
+  [[nodiscard]] std::optional<std::string> trailer(std::string_view name) const override {
+    const auto found = at_end() ? http_.exchange_->parser.trailer(name) : std::nullopt;
+    return found ? std::optional(std::string(*found)) : std::nullopt;
+  }
   Task<> wait_disconnected() override {
     if (!at_end()) {
       throw Error(ErrorKind::invalid, "wait for the end of the connection to", peer(),
@@ -87,8 +91,12 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
 class Http1Connection::Writer final : public BodyWriter {
  public:
   enum class Framing : std::uint8_t { length, chunked, until_close };
-  Writer(Http1Connection& connection, Framing framing, std::uint64_t length) noexcept
-      : http_(connection), framing_(framing), left_(length) {}
+  Writer(Http1Connection& connection, Framing framing, std::uint64_t length)
+      : http_(connection),
+        framing_(framing),
+        left_(length),
+        sends_trailers_(framing == Framing::chunked &&
+                        connection.exchange_->parser.head().has_token("TE", "trailers")) {}
 
   Task<> send(BytesView bytes) override {
     if (bytes.empty()) co_return;  // an empty chunk would be the end
@@ -112,9 +120,19 @@ class Http1Connection::Writer final : public BodyWriter {
 
   Task<> wait_disconnected() override { return http_.wait_disconnected(); }
 
+  bool trailer(std::string_view name, std::string_view value) override {
+    http1::require_trailer({name, value});
+    if (!sends_trailers_) return false;
+    trailers_.append(name).append(": ").append(value).append("\r\n");
+    return true;
+  }
+
   // The end of the body.
   Task<> finish() {
-    if (framing_ == Framing::chunked) co_await http_.connection_.stream().send("0\r\n\r\n");
+    if (framing_ == Framing::chunked) {
+      const std::string end = "0\r\n" + trailers_ + "\r\n";
+      co_await http_.connection_.stream().send(end);
+    }
     if (framing_ == Framing::length && left_ != 0) {
       throw Error(ErrorKind::invalid, "send a body to", http_.connection_.peer_name(),
                   "it is shorter than the length that was announced");
@@ -125,6 +143,8 @@ class Http1Connection::Writer final : public BodyWriter {
   Http1Connection& http_;
   Framing framing_;
   std::uint64_t left_;
+  bool sends_trailers_;
+  std::string trailers_;
 };
 
 // Bytes that arrive meanwhile belong to the next requests: they are kept, so that the end after them is noticed.

@@ -5,6 +5,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/units.hpp"
+#include "coax/codec/http1.hpp"
 #include "coax/codec/url.hpp"
 #include "coax/http/site_private.hpp"
 
@@ -42,6 +43,20 @@ std::string Request::url_for(std::string_view name, const Pairs& values) const {
   const auto found = named != nullptr ? named->find(name) : NamedRoutes::const_iterator();
   if (named == nullptr || found == named->end()) refuse_name(name);
   return url_of(*found->second, values);
+}
+
+Task<> Request::send_early_hints(Pairs headers) {
+  if (protocol() == "HTTP/1.0") co_return;
+  std::vector<Field> fields;
+  for (const auto& [name, value] : headers) {
+    if (equal_ignoring_case(name, "Content-Length") || equal_ignoring_case(name, "Transfer-Encoding")) {
+      throw Error(ErrorKind::invalid, "send the early hint", name, "it would frame a body, and hints have none");
+    }
+    fields.push_back({name, value});
+  }
+  std::string head;
+  http1::append_response_head(head, 103, fields);
+  co_await connection_.stream().send(head);
 }
 
 Response& Response::header(std::string name, std::string value) & {

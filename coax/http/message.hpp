@@ -65,6 +65,10 @@ class Request {
   [[nodiscard]] std::string& body() noexcept { return body_; }
   // As Router::url_for(), with all routes of the app.
   [[nodiscard]] std::string url_for(std::string_view name, const Pairs& values = {}) const;
+  // Sends "103 Early Hints" before the response (RFC 8297), so that the client can fetch what a page needs while the
+  // page is made: {{"Link", "</style.css>; rel=preload; as=style"}}. A client of HTTP/1.0 gets none.
+  // Throws: Error(invalid) for fields that cannot be headers, or that frame a body; as Stream::send().
+  Task<> send_early_hints(Pairs headers);
   // The connection that it was received on, perhaps with other requests.
   [[nodiscard]] coax::Connection& connection() const noexcept { return connection_; }
   // The client's address: the connection's peer, unless middleware has set another one, such as trusted_proxies().

@@ -35,6 +35,16 @@ void require_field_value(std::string_view name, std::string_view value) {
     throw Error(ErrorKind::invalid, "set the header", name, "it would have control characters");
 }
 
+std::string joined(const Fields& fields, std::string_view name) {
+  std::string all;
+  for (const Field& field : fields) {
+    if (!equal_ignoring_case(field.name, name)) continue;
+    if (!all.empty()) all += ',';
+    all += field.value;
+  }
+  return all;
+}
+
 std::string join(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out.append(out.empty() ? "" : ", ").append(word);

@@ -32,8 +32,16 @@ const Principal& Connection::principal() const noexcept {
   return extras_ ? extras_->principal : anonymous;
 }
 
+Event::Wait Connection::wait_draining() {
+  std::unique_ptr<Event>& drains = extras().drains;
+  if (!drains) drains = std::make_unique<Event>();
+  if (draining_) drains->set();
+  return drains->wait();
+}
+
 void Connection::drain() noexcept {
   draining_ = true;
+  if (extras_ && extras_->drains) extras_->drains->set();
   if (!busy_) top_->end_input();
 }
 

@@ -15,6 +15,7 @@
 #include "coax/net/credentials.hpp"
 #include "coax/net/endpoint.hpp"
 #include "coax/stream/stream.hpp"
+#include "coax/task/scope.hpp"
 #include "coax/task/task.hpp"
 
 namespace coax {
@@ -70,6 +71,8 @@ class Connection {
 
   // The server drains: complete the work in progress, and begin no more.
   [[nodiscard]] bool draining() const noexcept { return draining_; }
+  // Waits until the server drains: for work without an end of its own.
+  [[nodiscard]] Event::Wait wait_draining();
   // While the handler is busy with work that must not be interrupted (a request), draining leaves its input open;
   // otherwise its recv() returns the end.
   void set_busy(bool busy) noexcept;
@@ -96,6 +99,7 @@ class Connection {
     }
     std::vector<std::unique_ptr<Stream>> layers;
     Principal principal;
+    std::unique_ptr<Event> drains;  // once a task has waited for it
   };
   Extras& extras() {
     if (!extras_) extras_ = std::make_unique<Extras>();

@@ -293,6 +293,25 @@ TEST(ChunkedRequest, drops_extensions_and_trailers) {
   EXPECT_EQ(requests_of(chunked("3\r\nabc\r\n0\r\nX: y\r\nContent-Length: 9\r\nZ:\r\n\r\n")), abc);
 }
 
+TEST(ChunkedRequest, keeps_trailers_apart_from_its_head) {
+  const std::string bytes = chunked("3\r\nabc\r\n0\r\nX-Sum: 1 2 \r\nHost: b\r\nx-sum: 3\r\nZ:\r\n\r\n");
+  for (const std::size_t piece : {bytes.size(), 1UZ}) {
+    RequestParser parser;
+    for (std::size_t at = 0; at < bytes.size(); at += piece) {
+      EXPECT_EQ(parser.trailer("X-Sum"), std::nullopt);
+      ASSERT_TRUE(parser.feed(std::string_view(bytes).substr(at, piece)));
+    }
+    EXPECT_EQ(parser.trailer("x-Sum"), "1 2");
+    EXPECT_EQ(parser.trailer("Z"), "");
+    EXPECT_EQ(parser.trailer("X"), std::nullopt);
+    EXPECT_EQ(parser.trailer(""), std::nullopt);
+    EXPECT_EQ(parser.head().find("Host"), "a");
+    EXPECT_EQ(parser.head().find("X-Sum"), std::nullopt);
+    parser.reset();
+    EXPECT_EQ(parser.trailer("X-Sum"), std::nullopt);
+  }
+}
+
 TEST(ChunkedRequest, with_malformed_framing_is_refused) {
   using namespace std::string_view_literals;
   for (const std::string_view body : {"\r\n"sv,

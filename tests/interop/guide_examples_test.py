@@ -75,7 +75,10 @@ class Guides(unittest.TestCase):
             server.request("GET", "/events")
             response = server.getresponse()
             self.assertEqual(response.getheader("Content-Type"), "text/event-stream")
-            self.assertEqual([response.readline() for _ in range(3)], [b"data: 1\n", b"\n", b"data: 2\n"])
+            self.assertEqual([response.readline() for _ in range(4)], [b"id: 1\n", b"data: 1\n", b"\n", b"id: 2\n"])
+            server.close()
+            server.request("GET", "/events", headers={"Last-Event-ID": "7"})
+            self.assertEqual(server.getresponse().readline(), b"id: 8\n")
             server.close()
 
     def test_http_events_ends_its_streams_when_it_is_stopped(self) -> None:
@@ -83,7 +86,7 @@ class Guides(unittest.TestCase):
             server = http.client.HTTPConnection(LOCALHOST, port, timeout=WAIT_S)
             server.request("GET", "/events")
             response = server.getresponse()
-            self.assertEqual(response.readline(), b"data: 1\n")
+            self.assertEqual(response.readline(), b"id: 1\n")
             program.process.send_signal(signal.SIGINT)
             self.assertEqual(program.process.wait(WAIT_S), 0)
             self.assertTrue(response.read().endswith(b"\n"))  # http.client would report a chunk that is cut
