@@ -3,14 +3,13 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#include <charconv>
+#include <algorithm>
 #include <deque>
 
 #include "coax/coax.hpp"
 
 using namespace std::chrono_literals;
 namespace http = coax::http;
-using http::BodyWriter;
 using http::Request;
 using http::Response;
 
@@ -58,26 +57,31 @@ constexpr std::string_view page = R"(<!doctype html>
 )";
 
 struct Sample {
-  std::int64_t id;  // the time in milliseconds
-  std::string event;
+  std::int64_t time;  // in milliseconds: the id of the event
+  std::string json;
 };
-
 std::deque<Sample> samples;  // of the last minute; one loop, thus one thread: no lock
 coax::Event sampled;
-coax::Event draining;
-int watchers = 0;
+
+struct Watcher {
+  Watcher() { ++count; }
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+  ~Watcher() { --count; }
+  static inline int count = 0;
+};
 
 coax::Task<> sample() {
   while (true) {
-    const auto time = std::chrono::system_clock::now().time_since_epoch();
-    const std::int64_t id = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const std::int64_t time = now / 1ms;
     double load = 0;
     getloadavg(&load, 1);
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const http::Value sample{
-        {"time", id}, {"load", load}, {"memory", usage.ru_maxrss / 1024.0}, {"watchers", watchers}};
-    samples.push_back({id, fmt::format("id: {}\ndata: {}\n\n", id, sample.to_json())});
+    const double memory = static_cast<double>(usage.ru_maxrss) / 1024;
+    const http::Value sample{{"time", time}, {"load", load}, {"memory", memory}, {"watchers", Watcher::count}};
+    samples.push_back({time, sample.to_json()});
     if (samples.size() > 60) samples.pop_front();
     sampled.set();
     sampled.clear();
@@ -85,38 +89,27 @@ coax::Task<> sample() {
   }
 }
 
-coax::Task<> send_samples(BodyWriter& body, std::int64_t last) {
+coax::Task<> watch(http::EventWriter& events) {
+  const Watcher watcher;
+  std::int64_t last = std::strtoll(events.last_event_id().c_str(), nullptr, 10);
   while (true) {
-    std::string events;
-    for (const Sample& sample : samples) {
-      if (sample.id > last) events += sample.event;
+    const auto next = std::ranges::upper_bound(samples, last, {}, &Sample::time);
+    if (next == samples.end()) {
+      co_await sampled.wait();
+      continue;
     }
-    last = samples.back().id;
-    co_await body.send(events);
-    co_await sampled.wait();
+    last = next->time;
+    const std::string id = std::to_string(last);
+    const std::string json = next->json;
+    co_await events.send({.id = id, .data = json});
   }
-}
-
-coax::Task<> watch(BodyWriter& body, std::int64_t last) {
-  ++watchers;
-  const std::shared_ptr<void> leave(nullptr, [](void*) { --watchers; });
-  co_await coax::race(send_samples(body, last), body.wait_disconnected(), draining.wait());
-}
-
-Response events(Request& request) {
-  const std::string_view text = request.header("Last-Event-ID");
-  std::int64_t last = 0;
-  std::from_chars(text.data(), text.data() + text.size(), last);
-  return Response::stream("text/event-stream", [last](BodyWriter& body) { return watch(body, last); })
-      .header("Cache-Control", "no-store");
 }
 
 coax::Task<> serve(const coax::Arguments& given) {
   http::App app;
   app.file({.path = "/", .content_type = Response::html_type, .body = page});
-  app.get("/events", events);
-  coax::ServeOptions options{.listen = given.address(), .on_drain = [] { draining.set(); }};
-  co_await coax::race(sample(), coax::serve(std::move(options), http::handler(std::move(app))));
+  app.get("/events", [](Request& request) { return http::events(request, watch); });
+  co_await coax::race(sample(), coax::serve({.listen = given.address()}, http::handler(std::move(app))));
 }
 
 int main(int argc, char** argv) { return coax::program(argc, argv, "PORT [HOST]", serve); }

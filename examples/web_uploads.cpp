@@ -20,7 +20,8 @@ constexpr std::string_view page = R"(<!doctype html>
   label { display: block; padding: 1.5rem 1rem; border: 2px dashed #8888; border-radius: .5rem }
   input { display: block; max-width: 100%; margin-top: .5rem; font: inherit }
   ul { padding: 0; list-style: none }
-  li { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; padding: .5rem 0; border-bottom: 1px solid #8883 }
+  li { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; padding: .5rem 0 }
+  li { border-bottom: 1px solid #8883 }
   li > :first-child { flex: 1 1 14rem }
   progress { width: 8rem }
 </style>

@@ -21,8 +21,8 @@ class Topics {
   Topics& operator=(const Topics&) = delete;
   ~Topics();
 
-  // The topic of that name, which is made when it is missing. Without an owner it is removed, so that clients who choose
-  // names cannot fill the memory.
+  // The topic of that name, which is made when it is missing. It is removed with its last owner, so that clients who
+  // choose names do not fill the memory.
   // Lifetime: the topic may outlive the Topics.
   [[nodiscard]] std::shared_ptr<Topic> operator[](std::string_view name);
   // Of those that are used.

@@ -20,7 +20,7 @@ let launched;
 after(async () => (await launched)?.close());
 
 /** One browser for all tests of a file; each page has a profile of its own. */
-function browser() {
+export function browser() {
   launched ??= chromium.launch({
     executablePath: browsers.find((file) => file && existsSync(file)),
     args: [

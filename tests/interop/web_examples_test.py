@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-# The examples of the web framework beside the same applications in Tornado (tests/interop/tornado): the same client gets
-# the same answers from both, and the guide has their numbers of lines.
+# The examples of the web framework beside the same applications in Tornado (tests/interop/tornado): the same client
+# gets the same answers from both, and the guide has their numbers of lines.
 import asyncio
 import contextlib
-import hashlib
 import html
 import http.client
 import importlib.util
@@ -11,8 +10,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
+import ssl
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,8 +24,8 @@ from collections.abc import Iterator
 
 import websockets
 
-from http_proxy_test import EXAMPLES, free_port
-from support import LOCALHOST, SOURCE, WAIT_S, Program
+from http_proxy_test import EXAMPLES, example, free_port
+from support import LOCALHOST, SOURCE, WAIT_S, Program, coax, environment
 from web_showcase_test import FORM, Answer, Visitor
 
 TORNADO = SOURCE / "tests/interop/tornado"
@@ -33,19 +35,23 @@ JSON = "application/json"
 MIB = 1024 * 1024
 
 
+def wait_until_listening(port: int, program: Program) -> None:
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        try:
+            socket.create_connection((LOCALHOST, port)).close()
+            return
+        except ConnectionRefusedError:
+            assert program.process.poll() is None, program.log.wait_for_end()
+
+
 @contextlib.contextmanager
 def served(kind: str, name: str, *words: str) -> Iterator[tuple[int, Program]]:
     """One of the two servers, once it accepts connections."""
     port = free_port()
     command = {"coax": [str(EXAMPLES / PAIRS[name])], "tornado": [sys.executable, str(TORNADO / f"{name}.py")]}[kind]
     with Program(*command, str(port), *words) as program:
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            try:
-                socket.create_connection((LOCALHOST, port)).close()
-                break
-            except ConnectionRefusedError:
-                assert program.process.poll() is None, program.log.wait_for_end()
+        wait_until_listening(port, program)
         yield port, program
 
 
@@ -157,9 +163,9 @@ class Guestbook(Case):
         self.assertIn("<textarea", page)
         text = "<script>alert(1)</script> & \"quotes\"\nand a süß line"
         self.assert_home(self.post("/messages", "/", text=f"  {text} "))
-        seen = [html.unescape(shown) for shown in re.findall(r"<article>\s*<p>(.*?)</p>", Visitor(self.port).get("/").text,
-                                                             re.DOTALL)]
-        self.assertEqual(seen[0], text)
+        page = Visitor(self.port).get("/").text
+        shown = re.search(r"<article>\s*<p>(.*?)</p>", page, re.DOTALL)[1]
+        self.assertEqual(html.unescape(shown), text)
         self.assertNotIn("<script", self.get("/").text)
         self.assert_home(self.post("/logout", "/"))
         self.assertNotIn("<span>Ada</span>", self.get("/").text)
@@ -174,11 +180,8 @@ class Guestbook(Case):
             self.assertEqual(answer.status, 200)
             self.assertIn("default-src 'self'", answer.headers["Content-Security-Policy"])
             self.assertEqual(answer.headers["X-Content-Type-Options"], "nosniff")
-        self.get("/login")
-        self.assertTrue(self.visitor.cookies)
-        lines = self.get("/login").headers.get_all("Set-Cookie") or Visitor(self.port).get("/login").headers.get_all(
-            "Set-Cookie")
-        self.assertTrue(all("HttpOnly" in line and "SameSite=Lax" in line for line in lines), lines)
+        lines = Visitor(self.port).get("/login").headers.get_all("Set-Cookie")
+        self.assertTrue(lines and all("HttpOnly" in line and "SameSite=Lax" in line for line in lines), lines)
 
     def test_bad_accounts(self) -> None:
         self.assert_home(self.register("Taken"))
@@ -287,7 +290,8 @@ class Uploads(Case):
     def test_upload_that_ends_early_leaves_nothing(self) -> None:
         before = sorted(os.listdir(self.folder))
         with socket.create_connection((LOCALHOST, self.port), timeout=WAIT_S) as client:
-            client.sendall(b"PUT /files/part HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1000\r\n\r\n")
+            client.sendall(b"PUT /files/part HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                           b"Content-Length: 1000\r\n\r\n")
             self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 100 "))
             client.sendall(b"some")
         end = time.monotonic() + WAIT_S
@@ -415,6 +419,59 @@ def code_lines(path: pathlib.Path) -> int:
     return sum(1 for line in lines if line and not line.startswith("#" if is_python else "//"))
 
 
+class Deployed(unittest.TestCase):
+    """As in docs/guide/applications.md, with a certificate of `coax cert`."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="coax-deployed-")
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        subprocess.run([coax(), "cert", "localhost"], cwd=self.folder, env=environment({"XDG_DATA_HOME": self.folder}),
+                       check=True, capture_output=True, timeout=WAIT_S)
+        self.context = ssl.create_default_context(cafile=f"{self.folder}/coax/authority.pem")
+
+    def get(self, port: int, **headers: str) -> Answer:
+        server = http.client.HTTPSConnection("localhost", port, timeout=WAIT_S, context=self.context)
+        with contextlib.closing(server):
+            server.request("GET", "/", headers={name.replace("_", "-"): value for name, value in headers.items()})
+            return Answer(server.getresponse())
+
+    def test_https(self) -> None:
+        with example("web_https", f"{self.folder}/localhost.pem", f"{self.folder}/localhost.key") as (port, program):
+            answer = self.get(port)
+            self.assertEqual(answer.status, 200)
+            self.assertEqual(answer.headers["Strict-Transport-Security"], "max-age=31536000")
+            self.assertEqual(len(answer.headers["X-Request-Id"]), 32)
+            program.send_signal(signal.SIGTERM)
+            self.assertEqual(program.wait(), 0)
+
+    @unittest.skipUnless(shutil.which("nginx") or os.path.exists("/usr/sbin/nginx"), "no nginx")
+    def test_behind_nginx_with_the_configuration_of_the_guide(self) -> None:
+        guide = (SOURCE / "docs/guide/applications.md").read_text()
+        port = free_port()
+        server = re.search(r"^```nginx\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)[1]
+        for ours, theirs in [("listen 443", f"listen {LOCALHOST}:{port}"), ("/run/guests", self.folder),
+                             ("/etc/letsencrypt/live/guests.example/fullchain.pem", f"{self.folder}/localhost.pem"),
+                             ("/etc/letsencrypt/live/guests.example/privkey.pem", f"{self.folder}/localhost.key")]:
+            self.assertIn(ours, server)
+            server = server.replace(ours, theirs)
+        temporary = " ".join(f"{kind}_temp_path {self.folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi",
+                                                                             "scgi"))
+        configuration = pathlib.Path(self.folder, "nginx.conf")
+        configuration.write_text(f"daemon off; master_process off; pid {self.folder}/pid; error_log stderr;\n"
+                                 f"events {{}}\nhttp {{ access_log off; {temporary}\n{server}}}\n")
+        site = Program(str(EXAMPLES / "web_proxied"), f"unix:{self.folder}/site.sock")
+        nginx = Program(shutil.which("nginx") or "/usr/sbin/nginx", "-p", self.folder, "-c", str(configuration))
+        with site, nginx:
+            wait_until_listening(port, nginx)
+            end = time.monotonic() + WAIT_S
+            while not os.path.exists(f"{self.folder}/site.sock") and time.monotonic() < end:
+                self.assertIsNone(site.process.poll())
+            self.assertEqual(self.get(port).text, "127.0.0.1 over TLS\n")
+            # All of 127.0.0.0/8 are proxies, so this client is one that says whom it speaks for.
+            self.assertEqual(self.get(port, X_Forwarded_For="192.0.2.7").text, "192.0.2.7 over TLS\n")
+
+
 class Comparison(unittest.TestCase):
     def test_pages_are_the_same(self) -> None:
         for name, page in [("uploads", "/"), ("dashboard", "/"), ("rooms", "/room/a")]:
@@ -428,7 +485,8 @@ class Comparison(unittest.TestCase):
 
     def test_the_guide_has_the_numbers_of_lines(self) -> None:
         guide = (SOURCE / "docs/guide/web.md").read_text()
-        rows = re.findall(r"^\| .* \| \[(\w+)\.cpp\]\(\S+\) (\d+) \| \[(\w+)\.py\]\(\S+\) (\d+) \|$", guide, re.MULTILINE)
+        rows = re.findall(r"^\| .* \| \[(\w+)\.cpp\]\(\S+\) (\d+) \| \[(\w+)\.py\]\(\S+\) (\d+) \|$", guide,
+                          re.MULTILINE)
         counted = [(example, str(code_lines(SOURCE / f"examples/{example}.cpp")), name,
                     str(code_lines(TORNADO / f"{name}.py"))) for name, example in PAIRS.items()]
         self.assertEqual(rows, counted)
