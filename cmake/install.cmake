@@ -32,5 +32,6 @@ function(coax_pkg_config pc_name pc_requires pc_requires_static)
 endfunction()
 coax_pkg_config(coax "fmt" "libutf8proc libidn2 liburing")
 coax_pkg_config(coax-tls "coax = ${PROJECT_VERSION}" "libssl libcrypto")
-coax_pkg_config(coax-http "coax = ${PROJECT_VERSION}" "libcrypto libsodium zlib libbrotlienc libbrotlidec libzstd")
+coax_pkg_config(coax-http "coax = ${PROJECT_VERSION}"
+                "libcrypto libsodium prometheus-cpp-core zlib libbrotlienc libbrotlidec libzstd")
 coax_pkg_config(coax-store "coax-http = ${PROJECT_VERSION}" "sqlite3")

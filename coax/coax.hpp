@@ -19,6 +19,7 @@
 #include "coax/http/folder.hpp"
 #include "coax/http/form.hpp"
 #include "coax/http/json.hpp"
+#include "coax/http/metrics.hpp"
 #include "coax/http/middleware.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/password.hpp"

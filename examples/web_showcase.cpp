@@ -22,8 +22,6 @@ using http::Value;
 
 namespace {
 
-coax::Event draining;  // ends the streams that would have no end
-
 // --- pages ---
 
 constexpr const char* base_html = R"(<!doctype html>
@@ -280,29 +278,22 @@ Response stream(Request& request) {
                           [count](BodyWriter& body) -> Task<> { co_await send_lines(body, count); });
 }
 
-Task<> send_events(BodyWriter& body, std::uint64_t last) {
-  co_await body.send("retry: 1000\n\n");
-  for (std::uint64_t number = last + 1; number <= 5; ++number) {
-    co_await body.send(fmt::format("id: {}\ndata: event {}\n\n", number, number));
-    co_await coax::sleep(50ms);
-  }
-  while (true) {
-    co_await coax::sleep(1s);
-    co_await body.send(":\n\n");
-  }
-}
-
-Response events(Request& request) {
-  const std::string_view text = request.header("Last-Event-ID");
+Task<> send_events(http::EventWriter& events) {
+  const std::string& text = events.last_event_id();
   std::uint64_t last = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), last);
   if (error != std::errc() || end != text.data() + text.size()) last = 0;
-  return Response::stream("text/event-stream",
-                          [last](BodyWriter& body) -> Task<> {
-                            co_await coax::race(send_events(body, last), body.wait_disconnected(), draining.wait());
-                          })
-      .header("Cache-Control", "no-store");
+  co_await events.send({.retry = 1000ms});
+  for (std::uint64_t number = last + 1; last < 5 && number <= 5; ++number) {
+    const std::string id = std::to_string(number);
+    const std::string data = "event " + id;
+    co_await events.send({.id = id, .data = data});
+    co_await coax::sleep(50ms);
+  }
+  co_await coax::sleep(24h);  // cancelled when the client leaves, or the server drains
 }
+
+Response events(Request& request) { return http::events(request, send_events, {.keep_alive = 1s}); }
 
 std::string ten_thousand_bytes() {
   std::string text;
@@ -418,7 +409,7 @@ std::size_t login_limit(const coax::Arguments& given) {
 }
 
 void add_middleware(http::App& app) {
-  app.use(http::access_log()).use(http::request_id()).use(http::security_headers());
+  app.use(http::access_log()).use(http::request_id()).use(http::security_headers()).use(http::compression());
   app.use(http::sessions()).use(http::csrf_protection());
 }
 
@@ -485,13 +476,12 @@ Task<> serve(const coax::Arguments& given) {
   api.use(http::cors({.origins = {"https://app.example"}}));
   api.get("/time", [](Request&) { return json({{"time", std::time(nullptr)}}); });
   app.mount("/api", std::move(api));
-  app.websocket("/ws/echo", echo_messages);
+  app.websocket("/ws/echo", echo_messages, {.protocols = {"echo"}});
   app.websocket("/ws/whoami", send_who);
   app.websocket("/ws/room/{name}", [&](coax::ws::WebSocket& socket, Request& request) {
     return join(socket, rooms[request.parameter("name")]);
   });
-  coax::ServeOptions options{.listen = given.address(), .on_drain = [] { draining.set(); }};
-  co_await coax::serve(std::move(options), http::handler(std::move(app)));
+  co_await coax::serve({.listen = given.address()}, http::handler(std::move(app)));
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ IGNORED_FOLDERS = {"build", "node_modules", "__pycache__", ".git", ".cache"}
 
 # Libraries that no user of ours should have to parse.
 PRIVATE_LIBRARIES = re.compile(r"^(boost/|openssl/|liburing|nats|spdlog/|utf8proc|nghttp2/|"
-                               r"sqlite3|idn2|sodium|zlib|zstd|brotli/|qrencode)")
+                               r"sqlite3|idn2|sodium|zlib|zstd|brotli/|qrencode|prometheus/)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 LITERAL_OR_COMMENT = re.compile(
     r"//[^\n]*|/\*.*?\*/"  # comments

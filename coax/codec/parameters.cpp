@@ -2,6 +2,7 @@
 #include "coax/codec/parameters.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
@@ -34,25 +35,25 @@ std::optional<std::string> read_quoted(std::string_view& text) {
   return out;
 }
 
-std::optional<std::string> read_value(std::string_view& text) {
+std::optional<std::string> read_value(std::string_view& text, char separator) {
   if (text.starts_with('"')) {
     text.remove_prefix(1);
     return read_quoted(text);
   }
-  const std::string_view value = text.substr(0, text.find_first_of("; \t"));
+  const std::string_view value = text.substr(0, text.find_first_of(std::array{separator, ' ', '\t', '\0'}.data()));
   if (value.contains('"')) return std::nullopt;
   text.remove_prefix(value.size());
   return std::string(value);
 }
 
 // "name=value", and the white space after it. Nothing when it is malformed.
-std::optional<std::pair<std::string, std::string>> read_parameter(std::string_view& text) {
+std::optional<std::pair<std::string, std::string>> read_parameter(std::string_view& text, char separator) {
   const std::string_view name = text.substr(0, text.find('='));
   if (!http1::is_token(name) || name.size() == text.size()) return std::nullopt;
   text.remove_prefix(name.size() + 1);
-  auto value = read_value(text);
+  auto value = read_value(text, separator);
   skip_space(text);
-  if (!value || (!text.empty() && text[0] != ';')) return std::nullopt;
+  if (!value || (!text.empty() && text[0] != separator)) return std::nullopt;
   return std::pair(lower_case(name), std::move(*value));
 }
 
@@ -63,20 +64,42 @@ std::optional<std::string_view> ParameterizedValue::find(std::string_view name) 
   return found == parameters.end() ? std::nullopt : std::optional<std::string_view>(found->second);
 }
 
-std::optional<ParameterizedValue> parse_parameters(std::string_view text) {
+namespace {
+
+// False: they are malformed, or too many.
+bool read_parameters(std::string_view text, char separator, ParameterizedValue& result) {
   constexpr std::size_t parameters_max = 32;  // each is compared with all others
+  while (!text.empty()) {
+    if (text[0] == separator) {  // an empty parameter is allowed
+      text.remove_prefix(1);
+      skip_space(text);
+      continue;
+    }
+    auto parameter = read_parameter(text, separator);
+    if (!parameter || result.find(parameter->first) || result.parameters.size() == parameters_max) return false;
+    result.parameters.push_back(std::move(*parameter));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<ParameterizedValue> parse_parameters(std::string_view text) {
   if (!http1::is_field_value(text)) return std::nullopt;
   ParameterizedValue result{.value = lower_case(trim(text.substr(0, text.find(';')))), .parameters = {}};
   if (result.value.empty() || result.value.find_first_of(" \t\",=") != std::string::npos) return std::nullopt;
   text.remove_prefix(std::min(text.find(';'), text.size()));
-  while (!text.empty()) {
-    text.remove_prefix(1);  // ';'
-    skip_space(text);
-    if (text.empty() || text[0] == ';') continue;  // an empty parameter, which the grammar allows
-    auto parameter = read_parameter(text);
-    if (!parameter || result.find(parameter->first) || result.parameters.size() == parameters_max) return std::nullopt;
-    result.parameters.push_back(std::move(*parameter));
-  }
+  if (!read_parameters(text, ';', result)) return std::nullopt;
+  return result;
+}
+
+std::optional<ParameterizedValue> parse_credentials(std::string_view text) {
+  const std::size_t space = std::min(text.find(' '), text.size());
+  if (!http1::is_field_value(text) || !http1::is_token(text.substr(0, space))) return std::nullopt;
+  ParameterizedValue result{.value = lower_case(text.substr(0, space)), .parameters = {}};
+  text.remove_prefix(space);
+  skip_space(text);
+  if (!read_parameters(text, ',', result)) return std::nullopt;
   return result;
 }
 

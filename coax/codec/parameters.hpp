@@ -25,6 +25,10 @@ struct ParameterizedValue {
 // character, or two parameters of the same name, of which different programs would use different ones.
 std::optional<ParameterizedValue> parse_parameters(std::string_view text);
 
+// Credentials or a challenge with parameters (RFC 9110, section 11.4): "Digest username="ada", nc=00000001" -> the
+// scheme in lower case, and the parameters. As lenient as above.
+std::optional<ParameterizedValue> parse_credentials(std::string_view text);
+
 // An extended value (RFC 8187, section 3.2): "UTF-8''%e2%82%ac" -> "€".
 // Returns: nothing when it is malformed, in another charset than UTF-8, or not valid UTF-8.
 std::optional<std::string> decode_extended_value(std::string_view text);

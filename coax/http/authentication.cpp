@@ -16,15 +16,6 @@
 
 namespace coax::http {
 
-namespace {
-
-// The credentials behind the scheme, which is compared without regard to case; nothing for another scheme.
-std::optional<std::string_view> credentials_of(std::string_view value, std::string_view scheme) {
-  const std::size_t space = std::min(value.find(' '), value.size());
-  if (!equal_ignoring_case(value.substr(0, space), scheme)) return std::nullopt;
-  return trim(value.substr(space));
-}
-
 Response challenge(const Request& request, int status, std::string_view reason, std::string header) {
   const StatusError refusal(status, "log in", "", reason);
   return refusal_of(refusal, request).header("WWW-Authenticate", std::move(header));
@@ -34,6 +25,15 @@ void require_realm(std::string_view realm) {
   require_field_value("WWW-Authenticate", realm);
   if (realm.find_first_of("\"\\") != std::string_view::npos)
     throw Error(ErrorKind::invalid, "use the realm", realm, "it has a quote or a backslash");
+}
+
+namespace {
+
+// The credentials behind the scheme, which is compared without regard to case; nothing for another scheme.
+std::optional<std::string_view> credentials_of(std::string_view value, std::string_view scheme) {
+  const std::size_t space = std::min(value.find(' '), value.size());
+  if (!equal_ignoring_case(value.substr(0, space), scheme)) return std::nullopt;
+  return trim(value.substr(space));
 }
 
 struct Login {

@@ -38,6 +38,10 @@ std::int64_t Request::int_parameter(std::string_view name) const noexcept {
   return parse_int_parameter(parameter(name)).value_or(0);
 }
 
+std::string Request::pattern() const {
+  return route_ == nullptr || route_->segments.empty() ? "" : pattern_of(*route_);
+}
+
 std::string Request::url_for(std::string_view name, const Pairs& values) const {
   const auto* const named = route_ != nullptr && route_->names != nullptr ? route_->names : nullptr;
   const auto found = named != nullptr ? named->find(name) : NamedRoutes::const_iterator();

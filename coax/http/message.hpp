@@ -63,6 +63,8 @@ class Request {
   [[nodiscard]] std::string_view query(std::string_view name) const noexcept;
   [[nodiscard]] const Pairs& query() const noexcept { return query_; }
   [[nodiscard]] std::string& body() noexcept { return body_; }
+  // The pattern of its route, with the prefixes of mounts: "/item/{id:int}"; empty when no route matches.
+  [[nodiscard]] std::string pattern() const;
   // As Router::url_for(), with all routes of the app.
   [[nodiscard]] std::string url_for(std::string_view name, const Pairs& values = {}) const;
   // Sends "103 Early Hints" before the response (RFC 8297), so that the client can fetch what a page needs while the

@@ -97,6 +97,15 @@ Middleware basic_auth(VerifyPassword verify, std::string realm = "Login");
 // For `verify`: one user. Both are compared in constant time.
 VerifyPassword only_user(std::string name, std::string password);
 
+// HTTP Digest authentication (RFC 7616) with SHA-256 and qop "auth", for clients that cannot do better: the password is
+// not sent, but `secret_of` has to return a secret that is worth as much in this realm, digest_secret(), or nothing for
+// an unknown name. A request is accepted once (section 3.4.6): nonces are valid for 5 minutes, and each counts the
+// requests. 401 without a valid response.
+using DigestSecretOf = std::function<Task<std::optional<std::string>>(std::string name)>;
+Middleware digest_auth(DigestSecretOf secret_of, std::string realm = "Login");
+// SHA-256 of name, realm and password, in hexadecimal.
+std::string digest_secret(std::string_view name, std::string_view realm, std::string_view password);
+
 // Returns: nothing for a wrong token.
 using VerifyToken = std::function<Task<std::optional<Principal>>(std::string token)>;
 // Bearer tokens (RFC 6750), in the Authorization header only. 401 without a valid one, 400 for a malformed header.

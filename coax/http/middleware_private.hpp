@@ -14,6 +14,10 @@ const std::string* find_header(const Response& response, std::string_view name) 
 void add_header(Response& response, std::string_view name, std::string_view value);
 // Throws: Error(invalid) when the value cannot be one of a header.
 void require_field_value(std::string_view name, std::string_view value);
+// Throws: Error(invalid) for a realm that cannot be quoted.
+void require_realm(std::string_view realm);
+// The refusal of a login, with WWW-Authenticate.
+Response challenge(const Request& request, int status, std::string_view reason, std::string header);
 // The values of all fields of that name as one list (RFC 9110, section 5.3).
 std::string joined(const Fields& fields, std::string_view name);
 std::string join(const std::vector<std::string>& words);

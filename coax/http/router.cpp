@@ -56,19 +56,6 @@ std::vector<Segment> parse_pattern(std::string_view pattern) {
   return segments;
 }
 
-std::string pattern_of(const Route& route) {
-  std::string pattern;
-  for (const Segment& segment : route.segments) {
-    pattern += '/';
-    if (segment.is_parameter()) pattern += '{';
-    pattern += segment.text;
-    if (segment.kind == Segment::Kind::integer) pattern += ":int";
-    if (segment.kind == Segment::Kind::rest) pattern += ":path";
-    if (segment.is_parameter()) pattern += '}';
-  }
-  return pattern;
-}
-
 // What is wrong with a segment among the others; also after a prefix was put in front of them.
 void check_segments(const Route& route) {
   const std::string pattern = pattern_of(route);
@@ -96,6 +83,19 @@ bool is_same(const Route& left, const Route& right) {
 }
 
 }  // namespace
+
+std::string pattern_of(const Route& route) {
+  std::string pattern;
+  for (const Segment& segment : route.segments) {
+    pattern += '/';
+    if (segment.is_parameter()) pattern += '{';
+    pattern += segment.text;
+    if (segment.kind == Segment::Kind::integer) pattern += ":int";
+    if (segment.kind == Segment::Kind::rest) pattern += ":path";
+    if (segment.is_parameter()) pattern += '}';
+  }
+  return pattern;
+}
 
 Router::Router() : routes_(std::make_unique<Routes>()) {}
 Router::Router(Router&&) noexcept = default;

@@ -59,6 +59,8 @@ struct RequestAccess {
   static void set_route(Request& request, const Route& route) noexcept { request.route_ = &route; }
 };
 
+// As it was given to Router::route().
+std::string pattern_of(const Route& route);
 // The value of {name:int}: digits only.
 std::optional<std::int64_t> parse_int_parameter(std::string_view digits) noexcept;
 // As Router::url_for().

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 
+#include "coax/http/metrics.hpp"
 #include "coax/http/status_error.hpp"
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
@@ -78,6 +79,37 @@ TEST_F(HttpReadyMiddleware, development_shows_the_reason) {
   EXPECT_TRUE(page.starts_with("HTTP/1.1 500 ")) << page;
   EXPECT_TRUE(page.contains("<pre>a &lt;secret&gt;</pre>")) << page;
   EXPECT_FALSE(page.contains("<b>")) << page;
+}
+
+TEST_F(HttpReadyMiddleware, metrics_count_by_method_route_and_status) {
+  test::simulate(1, [](SimNetwork&) -> Task<> {
+    const http::Metrics metrics;
+    App app = bare();
+    app.use(metrics.middleware());
+    app.get("/item/{id:int}", [](Request&) -> Task<Response> {
+      co_await sleep(std::chrono::milliseconds(30));
+      co_return Response::text("x");
+    });
+    app.get("/broken", [](Request&) -> Response { throw std::runtime_error("broken"); });
+    app.get("/metrics", [metrics](Request&) { return metrics.response(); });
+    const Handler handler = http::handler(std::move(app));
+    for (const char* line : {"GET /item/1", "GET /item/2", "HEAD /item/3", "GET /broken", "GET /none", "BREW /none"}) {
+      co_await test::ask(handler, fmt::format("{} HTTP/1.1\r\nHost: a\r\n\r\n", line));
+    }
+    const std::string text = body_of(co_await test::ask(handler, "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"));
+    for (const char* line : {
+             R"(http_requests_total{method="GET",route="/item/{id:int}",status="200"} 2)",
+             R"(http_requests_total{method="HEAD",route="/item/{id:int}",status="200"} 1)",
+             R"(http_requests_total{method="GET",route="/broken",status="500"} 1)",
+             R"(http_requests_total{method="GET",route="",status="404"} 1)",
+             R"(http_requests_total{method="other",route="",status="404"} 1)",
+             R"(http_request_duration_seconds_bucket{method="GET",route="/item/{id:int}",le="0.025"} 0)",
+             R"(http_request_duration_seconds_bucket{method="GET",route="/item/{id:int}",le="0.05"} 2)",
+             "http_requests_in_progress 1",
+         }) {
+      EXPECT_TRUE(text.contains(std::string(line) + "\n")) << line << " in\n" << text;
+    }
+  });
 }
 
 TEST_F(HttpReadyMiddleware, request_id_of_a_client_is_taken_only_by_option) {

@@ -11,6 +11,7 @@ import http.cookies
 import json
 import pathlib
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -329,6 +330,22 @@ class Showcase(unittest.TestCase):
         self.assertEqual(last[0], "retry: 1000")
         self.assertTrue(last[1].startswith(":"), "then a comment each second")
 
+    def test_compression(self) -> None:
+        plain = self.get("/compress")
+        self.assertEqual((len(plain.body), plain.headers["Vary"]), (10_000, "Accept-Encoding"))
+        self.assertIsNone(plain.headers["Content-Encoding"])
+        packed = self.get("/compress", Accept_Encoding="gzip")
+        self.assertEqual(packed.headers["Content-Encoding"], "gzip")
+        self.assertEqual(gzip.decompress(packed.body), plain.body)
+        for asked, coding in [("br", "br"), ("zstd", "zstd"), ("gzip;q=0, br;q=0.5", "br"), ("*", "zstd"),
+                              ("identity", None), ("gzip;q=0", None), ("identity;q=0", None), ("compress", None)]:
+            answer = self.get("/compress", Accept_Encoding=asked)
+            self.assertEqual((answer.status, answer.headers["Content-Encoding"]), (200, coding), asked)
+            command = {"br": ["brotli", "-dc"], "zstd": ["zstd", "-dc"]}.get(coding)
+            if command and shutil.which(command[0]):
+                unpacked = subprocess.run(command, input=answer.body, capture_output=True, check=True).stdout
+                self.assertEqual(unpacked, plain.body)
+
     def test_failures_and_redirects(self) -> None:
         failed = self.get("/error", Accept="text/html")
         self.assertEqual(failed.status, 500)
@@ -341,7 +358,7 @@ class Showcase(unittest.TestCase):
     def test_other_origins(self) -> None:
         own = self.get("/api/time")
         self.assertIsInstance(own.json["time"], int)
-        self.assertEqual(own.headers["Vary"], "Origin")
+        self.assertIn("Origin", own.headers["Vary"].split(", "))
         self.assertIsNone(own.headers["Access-Control-Allow-Origin"])
         self.assertEqual(self.get("/api/time", Origin="https://app.example").headers["Access-Control-Allow-Origin"],
                          "https://app.example")
@@ -384,6 +401,15 @@ class WebSockets(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(await bob.recv(), b"\x00\xff")
             await eve.send("eve")
             self.assertEqual(await eve.recv(), "eve")
+
+    async def test_echo_with_its_subprotocol(self) -> None:
+        async with websockets.connect(self.url + "/ws/echo", subprotocols=["other", "echo"]) as client:
+            self.assertEqual(client.subprotocol, "echo")
+            for message in ["hällo", "", b"\x00" * 70_000]:
+                await client.send(message)
+                self.assertEqual(await client.recv(), message)
+        async with websockets.connect(self.url + "/ws/echo", subprotocols=["other"]) as client:
+            self.assertIsNone(client.subprotocol)
 
     async def test_whoami(self) -> None:
         async with websockets.connect(self.url + "/ws/whoami?x=1&x=2", extra_headers={"Cookie": "a=1"}) as client:
