@@ -29,8 +29,8 @@ void open_missing_standard_descriptors() {
 
 // In the order of the help.
 constexpr std::array commands{
-    &serve_command, &chat_command,    &echo_command, &connect_command, &listen_command,
-    &ports_command, &resolve_command, &ip_command,   &cert_command,    &doctor_command,
+    &serve_command, &chat_command,    &http_command, &echo_command, &connect_command, &listen_command,
+    &ports_command, &resolve_command, &ip_command,   &cert_command, &doctor_command,
 };
 
 // Sets `run` when the command was given.
@@ -50,6 +50,7 @@ void add_commands(CLI::App& program, Run& run) {
       "address cannot be listened on, or there is no answer.\n\n"
       "Examples:\n  coax serve                      open the hub on this machine\n"
       "  coax chat --nick alice          join it from a terminal\n"
+      "  coax http                       show this folder to a browser\n"
       "  coax connect 192.168.1.5:7000   talk to a server, as nc does; coax listen is the other side\n"
       "  coax echo listen                return what is sent; coax echo 7777 measures it\n"
       "  coax ports 8080                 is it free, and who has it?\n"

@@ -376,7 +376,7 @@ class OwnFiles {
 
 Response list_folder(std::string_view path, const std::vector<http::FolderEntry>& entries, const http::Templates& all) {
   Value names = Value::list();
-  for (const auto& [name, is_folder, size, modified] : entries) {
+  for (const auto& [name, is_folder, size, modified, is_link] : entries) {
     const std::string_view end = is_folder ? "/" : "";
     names.append(Value{{"name", fmt::format("{}{}", name, end)},
                        {"url", fmt::format("./{}{}", coax::percent_encode(name), end)}});
@@ -469,8 +469,8 @@ Task<> serve(const coax::Arguments& given) {
   add_pages(app, templates, logins);
   app.get("/session", [&](Request& request) { return count_visits(request, keys); });
   app.mount("/static", http::folder(has_folder ? std::string(given["STATIC_FOLDER"]) : own->path(),
-                                    {.listing = [&](std::string_view path, const auto& entries) {
-                                      return list_folder(path, entries, templates);
+                                    {.listing = [&](const Request& request, const auto& entries) {
+                                      return list_folder(request.path(), entries, templates);
                                     }}));
   http::Router api;
   api.use(http::cors({.origins = {"https://app.example"}}));

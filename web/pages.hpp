@@ -14,5 +14,7 @@ struct Page {
 
 // Sorted by file name. Lifetime: the views live as long as the program. Thread: any.
 std::span<const Page> pages();
+// Those of app/pages: the listing of a folder, for `coax http`.
+std::span<const Page> listing_files();
 
 }  // namespace coax::web

@@ -28,8 +28,8 @@ Task<> Wire::expect_question() {
   }
   if (question == "NICK") co_return;
   const std::string said = question.empty() ? "nothing" : fmt::format("\"{}\"", printable(question));
-  throw Failure{
-      fmt::format("{} is no chat server: it said {} where a chat server says NICK", stream_->peer_name(), said)};
+  throw Failure{fmt::format("{} is no chat server: it said {} where a chat server says NICK{}", stream_->peer_name(),
+                            said, stream_->is_encrypted() ? "" : "; a server with TLS needs --tls")};
 }
 
 Task<std::vector<Message>> Wire::next() {

@@ -24,6 +24,7 @@ struct Command {
 extern const Command serve_command;
 extern const Command chat_command;
 extern const Command echo_command;
+extern const Command http_command;
 extern const Command connect_command;
 extern const Command listen_command;
 extern const Command ports_command;

@@ -150,17 +150,11 @@ std::string_view scheme_of(const Door& door, const Address& at) {
 
 // --tls auto issues another certificate if there is none, or it expires soon.
 tls::Identity tls_identity(const HubOptions& options) {
-  if (options.tls == "auto") {
-    const bool is_private = std::ranges::all_of(options.hosts, [](const std::string& host) {
-      const auto address = Endpoint::from_ip(host, 0);
-      return host == "localhost" || (address && address->is_loopback());
-    });
-    return own_identity(is_private, options.web_hosts);
-  }
-  const std::size_t comma = options.tls.find(',');
-  return {.certificate_file = options.tls.substr(0, comma),
-          .key_file = options.tls.substr(comma + 1),
-          .passphrase = read_passphrase(options.tls_passphrase_file)};
+  const bool is_private = std::ranges::all_of(options.hosts, [](const std::string& host) {
+    const auto address = Endpoint::from_ip(host, 0);
+    return host == "localhost" || (address && address->is_loopback());
+  });
+  return identity_of(options.tls, options.tls_passphrase_file, is_private, options.web_hosts);
 }
 
 class Hub {
@@ -432,8 +426,7 @@ void read_tls(const Settings& settings, HubOptions& options) {
   options.tls_port = port_or_none("tls-port");
   options.tls_web_port = port_or_none("tls-web-port");
   if (settings.text("tls") != "off") options.tls = settings.text("tls");
-  const bool is_pair =
-      std::ranges::count(options.tls, ',') == 1 && !options.tls.starts_with(',') && !options.tls.ends_with(',');
+  const bool is_pair = is_certificate_and_key(options.tls);
   const bool is_known = settings.text("tls") == "off" || options.tls == "auto" || is_pair;
   if (!is_known) settings.refuse("tls", "off, auto, or CERT,KEY");
   if (!is_pair && !settings.text("tls-passphrase-file").empty()) {

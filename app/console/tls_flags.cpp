@@ -20,7 +20,13 @@ namespace coax::app {
 
 namespace {
 
-// The addresses by which other machines reach this one.
+std::string own_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+}  // namespace
+
 std::vector<std::string> own_addresses() {
   std::vector<std::string> all;
   ifaddrs* first = nullptr;
@@ -30,17 +36,23 @@ std::vector<std::string> own_addresses() {
     if (each->ifa_addr == nullptr || (each->ifa_flags & IFF_LOOPBACK) != 0) continue;
     const Endpoint address = Endpoint::from_native(each->ifa_addr);
     const std::string text = address.family() == Endpoint::Family::none ? "" : address.ip();
-    if (!text.empty() && !text.contains('%')) all.push_back(text);  // without those of one link only
+    if (!text.empty() && !text.contains('%')) all.push_back(text);
   }
   return all;
 }
 
-std::string own_name() {
-  std::array<char, 256> name{};
-  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+bool is_certificate_and_key(std::string_view tls) noexcept {
+  return std::ranges::count(tls, ',') == 1 && !tls.starts_with(',') && !tls.ends_with(',');
 }
 
-}  // namespace
+tls::Identity identity_of(const std::string& tls, const std::string& passphrase_file, bool only_this_machine,
+                          const std::vector<std::string>& more_names) {
+  if (tls == "auto") return own_identity(only_this_machine, more_names);
+  const std::size_t comma = tls.find(',');
+  return {.certificate_file = tls.substr(0, comma),
+          .key_file = tls.substr(comma + 1),
+          .passphrase = read_passphrase(passphrase_file)};
+}
 
 std::string read_passphrase(const std::string& file) {
   if (file.empty()) return {};

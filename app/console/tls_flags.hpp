@@ -48,6 +48,13 @@ class TlsFlags {
 // The identity of --tls auto: of the user's own authority, for the names and addresses of this machine. Its text says
 // once how to trust a new authority.
 tls::Identity own_identity(bool only_this_machine, const std::vector<std::string>& more_names = {});
+// For a server with --tls TLS: "auto", or "CERT,KEY" with the passphrase of KEY in that file, if it has one.
+tls::Identity identity_of(const std::string& tls, const std::string& passphrase_file, bool only_this_machine,
+                          const std::vector<std::string>& more_names = {});
+// Whether it is "CERT,KEY".
+bool is_certificate_and_key(std::string_view tls) noexcept;
+// The addresses by which other machines reach this one, without those of one link only.
+std::vector<std::string> own_addresses();
 // The first line of the file, without its end. Empty for an empty name. Throws: Error.
 std::string read_passphrase(const std::string& file);
 // "a,b" -> {"a", "b"}

@@ -13,6 +13,7 @@
 #include "coax/codec/http1.hpp"
 #include "coax/codec/http_date.hpp"
 #include "coax/codec/url.hpp"
+#include "coax/http/archive_private.hpp"
 #include "coax/http/conditional_private.hpp"
 #include "coax/http/folder_find_private.hpp"
 #include "coax/http/middleware_private.hpp"
@@ -177,13 +178,18 @@ Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request
   const FolderOptions& options = served->options;
   std::string path(request.parameter("path"));
   if (has_encoded_slash(request.target()) || !is_servable(path, options)) co_return plain(404);
+  if (const std::string_view format = request.query("archive"); options.archives && !format.empty()) {
+    auto archive = [served, path, format = std::string(format)] { return archive_of(served->root, path, format); };
+    std::optional<Response> response = co_await offload(std::move(archive), abandon_on_cancel);
+    co_return response ? std::move(*response) : plain(404);
+  }
   auto find = [served, path = std::move(path), accepted = joined(request.fields(), "Accept-Encoding")] {
     return find_in_folder(served->root, served->options, path, accepted);
   };
   const Found found = co_await offload(std::move(find), abandon_on_cancel);
   if (const auto* const file = std::get_if<FoundFile>(&found)) co_return answer(request, *file, options);
   if (const auto* const listing = std::get_if<FoundListing>(&found)) {
-    co_return options.listing(request.path(), listing->entries);
+    co_return options.listing(request, listing->entries);
   }
   if (std::holds_alternative<FoundFolder>(found)) co_return plain(308).header("Location", with_slash(request));
   co_return plain(404);

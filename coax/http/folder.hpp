@@ -24,15 +24,19 @@ struct FolderEntry {
   bool is_folder = false;
   std::uint64_t size = 0;  // of a file
   std::chrono::sys_time<std::chrono::nanoseconds> modified;
+  bool is_link = false;  // a symbolic link to it
 };
 
-// path: the request's, decoded, with a slash at its end. entries: ordered by name, at most 10,000.
+// The path of the request has a slash at its end. entries: ordered by name, at most 10,000.
 // Thread: any loop's; several may call it at the same time.
-using FolderListing = std::function<Response(std::string_view path, const std::vector<FolderEntry>& entries)>;
+using FolderListing = std::function<Response(const Request& request, const std::vector<FolderEntry>& entries)>;
 
 struct FolderOptions {
   std::string index = "index.html";  // answers for its folder; empty: none
   FolderListing listing = {};        // answers for a folder without an index; empty: 404
+  // "?archive=zip", "tar" or "tar.gz" behind the path of a folder: its files and folders as one download, made while it
+  // is sent. The same files as are served, but not what is behind links to folders. 413 above 100,000 of them.
+  bool archives = false;
   std::string cache_control = "no-cache";
   // Whether the content of the file at this path never changes: "Cache-Control: public, max-age=31536000, immutable".
   std::function<bool(std::string_view path)> is_immutable = {};

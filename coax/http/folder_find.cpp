@@ -86,6 +86,11 @@ std::string etag_of(const struct stat& status, std::string_view encoding) {
                      static_cast<std::uint64_t>(status.st_ino), encoding.empty() ? "" : "-", encoding);
 }
 
+bool is_link(int folder, const char* name) noexcept {
+  struct stat status{};
+  return ::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+}
+
 }  // namespace
 
 Beneath available_beneath() noexcept {
@@ -155,7 +160,8 @@ std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path
     entries.push_back({.name = std::string(name),
                        .is_folder = is_folder,
                        .size = is_folder ? 0 : static_cast<std::uint64_t>(status.st_size),
-                       .modified = modified_of(status)});
+                       .modified = modified_of(status),
+                       .is_link = is_link(native, entry->d_name)});
   }
   std::ranges::sort(entries, {}, &FolderEntry::name);
   return entries;

@@ -43,7 +43,7 @@ int number_of(Version version) noexcept { return version == Version::tls13 ? TLS
 // SSLKEYLOGFILE, for Wireshark; ignored by programs with raised privileges.
 void log_key(const SSL*, const char* line) noexcept {
   const char* const path = ::secure_getenv("SSLKEYLOGFILE");
-  if (path == nullptr) return;
+  if (path == nullptr || *path == '\0') return;
   constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK;  // it may be a pipe without a reader
   const FileDescriptor file(::open(path, flags, 0600));
   const std::string text = std::string(line) + '\n';
@@ -329,8 +329,9 @@ std::string stamps_of(const ServerOptions& options) {
   const auto add = [&](const std::string& path) {
     struct stat status{};
     if (path.empty() || ::stat(path.c_str(), &status) != 0) return;
-    text += fmt::format("{} {} {} {}.{}\n", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
-                        status.st_mtim.tv_nsec);
+    // Its status, too: a program that copies files may set the time of the content back.
+    text += fmt::format("{} {} {} {}.{} {}.{}\n", status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec,
+                        status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
   };
   for (const Identity& identity : options.identities) {
     add(identity.certificate_file);
@@ -364,7 +365,11 @@ std::shared_ptr<const detail::ServerState> load_state(const ServerOptions& optio
     X509_up_ref(loaded[at].certificate.get());
     state->identities.push_back({.context = std::move(context),
                                  .certificate = X509Pointer(loaded[at].certificate.get()),
-                                 .ocsp = loaded[at].ocsp});
+                                 .ocsp = loaded[at].ocsp,
+                                 .issuers = {}});
+    for (const X509Pointer& link : loaded[at].chain) {
+      state->identities.back().issuers.push_back(describe(link.get()));
+    }
   }
   return state;
 }
@@ -406,23 +411,45 @@ std::vector<Certificate> ServerContext::certificates() const {
   return all;
 }
 
-std::vector<std::string> ServerContext::warnings() const {
+namespace {
+
+void warn_of(const Certificate& certificate, std::vector<std::string>& all) {
   using std::chrono::days;
-  std::vector<std::string> all;
   const auto now = wall_clock();
-  for (const Certificate& certificate : certificates()) {
-    const std::string name = certificate.names_text();
-    if (certificate.not_before > now || certificate.not_after < now + days(30)) {
-      all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
-    }
-    if (certificate.names.empty() && certificate.addresses.empty()) {
-      all.push_back(
-          fmt::format("the certificate {} has no names (subjectAltName): clients will refuse it", certificate.subject));
-    }
-    if (!certificate.is_for_servers) {
-      all.push_back(fmt::format(
-          "the certificate for {} is not made for servers (extendedKeyUsage): clients will refuse it", name));
-    }
+  const std::string name = certificate.names_text();
+  if (certificate.not_before > now || certificate.not_after < now + days(30)) {
+    all.push_back(fmt::format("the certificate for {} {}", name, validity_text(certificate, now)));
+  }
+  if (certificate.names.empty() && certificate.addresses.empty()) {
+    all.push_back(
+        fmt::format("the certificate {} has no names (subjectAltName): clients will refuse it", certificate.subject));
+  }
+  if (!certificate.is_for_servers) {
+    all.push_back(
+        fmt::format("the certificate for {} is not made for servers (extendedKeyUsage): clients will refuse it", name));
+  }
+  for (const std::string& each : certificate.names) {
+    if (!each.starts_with("*.") || std::ranges::count(each, '.') > 1) continue;
+    all.push_back(
+        fmt::format("the certificate for {} is of no use for {}: clients accept a wildcard only with two "
+                    "labels behind it",
+                    name, each));
+  }
+}
+
+void warn_of_issuer(const Certificate& issuer, std::vector<std::string>& all) {
+  const auto now = wall_clock();
+  if (issuer.not_before <= now && issuer.not_after >= now + std::chrono::days(30)) return;
+  all.push_back(fmt::format("the issuer {} in the chain {}", issuer.subject, validity_text(issuer, now)));
+}
+
+}  // namespace
+
+std::vector<std::string> ServerContext::warnings() const {
+  std::vector<std::string> all;
+  for (const auto& identity : state()->identities) {
+    warn_of(describe(identity.certificate.get()), all);
+    for (const Certificate& issuer : identity.issuers) warn_of_issuer(issuer, all);
   }
   return all;
 }

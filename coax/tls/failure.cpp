@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <array>
 
 #include "coax/base/text.hpp"
@@ -150,6 +151,7 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
   const int depth = X509_STORE_CTX_get_error_depth(store);
   const std::string which =
       depth == 0 ? fmt::format("the certificate of {}", own.first_name()) : fmt::format("the issuer {}", wrong.subject);
+  const bool has_wildcard = std::ranges::any_of(own.names, [](const std::string& name) { return name.contains('*'); });
   failure_kind_ = ErrorKind::certificate;
   switch (reason) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -157,7 +159,8 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
       failure_ =
           own.names.empty() && own.addresses.empty()
               ? fmt::format("the certificate has no names (subjectAltName), you asked for {}", printable(client_->host))
-              : fmt::format("the certificate is for {}, you asked for {}", own.names_text(), printable(client_->host));
+              : fmt::format("the certificate is for {}, you asked for {}{}", own.names_text(), printable(client_->host),
+                            has_wildcard ? "; a * stands for one label, with two behind it" : "");
       return;
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -178,9 +181,8 @@ void Engine::describe_verification(X509_STORE_CTX* store) {
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
       failure_ = fmt::format(
           "{} was issued by {}, which is not trusted; if it is the right one, trust it with its file as the CA file; "
-          "or "
-          "the server does not send an intermediate certificate",
-          which, wrong.issuer);
+          "or the {} does not send an intermediate certificate",
+          which, wrong.issuer, client_ ? "server" : "client");
       return;
     case X509_V_ERR_INVALID_PURPOSE:
       failure_ = fmt::format("{} is not made for {} (extendedKeyUsage)", which, client_ ? "servers" : "clients");

@@ -161,6 +161,10 @@ std::string alternative(const std::string& name) {
            c == '_';
   });
   if (!is_name) throw Error(ErrorKind::invalid, "issue a certificate for", name, "it is neither a name nor an address");
+  if (is_wildcard && !ascii.contains('.')) {
+    throw Error(ErrorKind::invalid, "issue a certificate for", name,
+                "clients accept a wildcard only with two labels behind it: *.example.org");
+  }
   return (is_wildcard ? "DNS:*." : "DNS:") + ascii;
 }
 

@@ -113,6 +113,7 @@ struct ServerState {
     ContextPointer context;
     X509Pointer certificate;
     std::string ocsp;
+    std::vector<Certificate> issuers;  // of the chain that is sent
   };
   std::vector<Loaded> identities;
   std::vector<unsigned char> alpn;  // in the form of the wire

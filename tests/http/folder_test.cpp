@@ -297,13 +297,14 @@ TEST_F(HttpFolder, listing_is_an_option) {
   write("sub/.hidden", "");
   ASSERT_EQ(::mkfifo(at("sub/fifo").c_str(), 0600), 0);
   std::filesystem::create_symlink("/etc/passwd", at("sub/outside"));
-  const FolderOptions options{.listing = [](std::string_view path, const std::vector<http::FolderEntry>& entries) {
-    std::string text(path);
-    for (const auto& entry : entries) {
-      text += fmt::format(" {}{}:{}", entry.name, entry.is_folder ? "/" : "", entry.size);
-    }
-    return http::Response::text(text);
-  }};
+  const FolderOptions options{
+      .listing = [](const http::Request& request, const std::vector<http::FolderEntry>& entries) {
+        std::string text(request.path());
+        for (const auto& entry : entries) {
+          text += fmt::format(" {}{}:{}", entry.name, entry.is_folder ? "/" : "", entry.size);
+        }
+        return http::Response::text(text);
+      }};
   EXPECT_EQ(body_of(ask_with(options, "/s/sub/")), "/s/sub/ a/:0 b.txt:5");
   EXPECT_EQ(field_of(ask_with(options, "/s/sub"), "Location"), "/s/sub/");
   EXPECT_EQ(status_of(ask_with(options, "/s/none/")), 404);

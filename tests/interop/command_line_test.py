@@ -141,7 +141,7 @@ class Words(unittest.TestCase):
 
     def test_what_is_missing_or_no_number_is_named(self) -> None:
         for arguments, said in {
-            (): "coax: give a command: serve, chat, echo, connect, listen, ports, resolve, ip, cert, doctor",
+            (): "coax: give a command: serve, chat, http, echo, connect, listen, ports, resolve, ip, cert, doctor",
             ("connect",): "coax connect: TARGET is missing",
             ("resolve", "--json"): "coax resolve: NAME[:PORT|:SERVICE] is missing",
             ("echo", "1", "--count"): "coax echo: --count needs a value: N",

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+
 #include "coax/base/error.hpp"
 #include "tests/support/tls.hpp"
 
@@ -88,6 +90,29 @@ TEST(TlsContext, reload_takes_new_files_and_keeps_the_old_ones_when_they_are_bro
   write_file(identity.key_file, second.key);
   EXPECT_TRUE(server.reload_if_changed());
   EXPECT_EQ(server.certificates().front().names_text(), "second.example");
+}
+
+TEST(TlsContext, warnings_tell_an_expired_issuer) {
+  using std::chrono::days;
+  Certificates files;
+  const tls::Issued own = tls::issue(files.authority(), {.names = {"localhost"}});
+  const tls::Issued old =
+      tls::issue(files.authority(), {.names = {"old.example"}, .lifetime = days(2), .begins_in = days(-3)});
+  const tls::Identity identity = files.write({.certificate = own.certificate + old.certificate, .key = own.key});
+  const auto warnings = tls::ServerContext({.identities = {identity}}).warnings();
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_TRUE(warnings[0].starts_with("the issuer CN=old.example in the chain expired ")) << warnings[0];
+}
+
+TEST(TlsContext, reload_notices_a_file_with_the_old_time_and_size) {
+  Certificates files;
+  const tls::Identity identity = files.issue({.names = {"one.example"}});
+  tls::ServerContext server({.identities = {identity}});
+  const auto time = std::filesystem::last_write_time(identity.certificate_file);
+  EXPECT_FALSE(server.reload_if_changed());
+  // As a program does that copies a file with its times: the status has changed.
+  std::filesystem::last_write_time(identity.certificate_file, time);
+  EXPECT_TRUE(server.reload_if_changed());
 }
 
 TEST(TlsContext, warnings_name_what_an_operator_should_know) {

@@ -1,0 +1,230 @@
+// The tar, and the walk through the folder.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include "coax/base/text.hpp"
+#include "coax/base/units.hpp"
+#include "coax/codec/url.hpp"
+#include "coax/http/archive_private.hpp"
+#include "coax/http/encoder_private.hpp"
+#include "coax/http/folder_find_private.hpp"
+#include "coax/http/status_error.hpp"
+#include "coax/task/offload.hpp"
+
+namespace coax::http {
+
+namespace {
+
+using std::string_view;
+
+constexpr std::size_t entries_max = 100'000;
+constexpr std::size_t piece_bytes_max = 64_KiB;
+
+// --- tar ---
+
+// POSIX.1-2017, pax: ustar blocks, with an extended header for a long name or a long file.
+class TarWriter final : public ArchiveWriter {
+ public:
+  explicit TarWriter(bool is_compressed) : gzip_(is_compressed ? make_encoder("gzip", SIZE_MAX) : nullptr) {}
+
+  void begin(const ArchiveEntry& entry, std::string name, std::string& out) override {
+    constexpr std::uint64_t size_max = 077777777777;
+    std::string extended;
+    if (name.size() > 100) extended += extended_record("path", name);
+    if (entry.size > size_max) extended += extended_record("size", std::to_string(entry.size));
+    const auto time = std::chrono::floor<std::chrono::seconds>(entry.modified).time_since_epoch().count();
+    const auto modified = static_cast<std::uint64_t>(std::max<std::int64_t>(time, 0));
+    if (!extended.empty()) {
+      put(block("PaxHeader", extended.size(), modified, 'x'), out);
+      put(extended, out);
+      put(padding(extended.size()), out);
+    }
+    put(block(name.substr(0, 100), std::min(entry.size, size_max), modified, entry.is_folder() ? '5' : '0'), out);
+    size_ = entry.size;
+  }
+  void data(BytesView bytes, std::string& out) override { put(bytes, out); }
+  void end(std::string& out) override { put(padding(size_), out); }
+  void finish(std::string& out) override {
+    put(std::string(2 * block_bytes, '\0'), out);
+    if (gzip_) gzip_->encode({}, Flush::end, out);
+  }
+
+ private:
+  static constexpr std::size_t block_bytes = 512;
+
+  static std::string padding(std::uint64_t size) {
+    return std::string((block_bytes - size % block_bytes) % block_bytes, '\0');
+  }
+  // "LENGTH KEY=VALUE\n", where the length counts its own digits.
+  static std::string extended_record(string_view key, string_view value) {
+    const std::size_t rest = key.size() + value.size() + 3;
+    std::size_t length = rest + std::to_string(rest).size();
+    length = rest + std::to_string(length).size();
+    return fmt::format("{} {}={}\n", length, key, value);
+  }
+  static std::string block(string_view name, std::uint64_t size, std::uint64_t modified, char type) {
+    std::string header(block_bytes, '\0');
+    const auto put_at = [&](std::size_t offset, string_view text) { std::ranges::copy(text, header.begin() + offset); };
+    put_at(0, name);
+    put_at(100, type == '5' ? "0000755" : "0000644");
+    put_at(108, "0000000");  // user
+    put_at(116, "0000000");  // group
+    put_at(124, fmt::format("{:011o}", size));
+    put_at(136, fmt::format("{:011o}", modified));
+    put_at(148, "        ");  // the checksum is of blanks here
+    header[156] = type;
+    put_at(257, "ustar");
+    put_at(263, "00");
+    unsigned sum = 0;
+    for (const char c : header) sum += static_cast<unsigned char>(c);
+    put_at(148, fmt::format("{:06o}", sum));
+    header[154] = '\0';
+    return header;
+  }
+  void put(BytesView bytes, std::string& out) {
+    if (gzip_) {
+      gzip_->encode(bytes, Flush::none, out);
+    } else {
+      out.append(bytes);
+    }
+  }
+
+  std::unique_ptr<Encoder> gzip_;
+  std::uint64_t size_ = 0;
+};
+
+// --- the walk ---
+
+// Symbolic links to folders are left out: they could form a circle.
+void collect(const OpenFolder& folder, const std::string& path, const std::string& below,
+             std::vector<ArchiveEntry>& entries) {
+  const auto listed = folder.list(path);
+  if (!listed) return;
+  for (const FolderEntry& entry : *listed) {
+    if (entry.is_folder && entry.is_link) continue;
+    if (entries.size() == entries_max) {
+      throw StatusError(413, "archive", path, fmt::format("the folder has more than {} entries", entries_max));
+    }
+    const std::string name = below + entry.name + (entry.is_folder ? "/" : "");
+    entries.push_back({.path = name, .size = entry.size, .modified = entry.modified});
+    if (entry.is_folder) collect(folder, path.empty() ? entry.name : path + "/" + entry.name, name, entries);
+  }
+}
+
+// Programs on Windows take a backslash for a separator, so that "..\x" would leave the folder.
+std::string safe_name(std::string name) {
+  std::ranges::replace(name, '\\', '_');
+  return name;
+}
+
+// Blocks, and belongs on a thread of offload().
+class Packer {
+ public:
+  Packer(const std::string& root, std::string path, std::string name, std::vector<ArchiveEntry> entries,
+         std::unique_ptr<ArchiveWriter> writer)
+      : root_(root),
+        path_(std::move(path)),
+        name_(std::move(name)),
+        entries_(std::move(entries)),
+        writer_(std::move(writer)) {}
+
+  // Appends the next bytes of the archive. Returns: false when it is complete.
+  bool next(std::string& out) {
+    for (std::size_t read = 0; read < piece_bytes_max && out.size() < piece_bytes_max;) {
+      if (!file_ && at_ == entries_.size()) {
+        writer_->finish(out);
+        return false;
+      }
+      if (!file_) {
+        begin(entries_[at_++], out);
+        continue;
+      }
+      const std::size_t count = std::min<std::uint64_t>(file_->size() - offset_, piece_bytes_max - read);
+      if (count != 0) writer_->data(file_->read(offset_, count), out);
+      offset_ += count;
+      read += count;
+      if (offset_ != file_->size()) continue;
+      writer_->end(out);
+      file_.reset();
+    }
+    return true;
+  }
+
+ private:
+  // A file that is gone meanwhile is left out.
+  void begin(ArchiveEntry& entry, std::string& out) {
+    std::string name = safe_name(name_ + "/" + entry.path);
+    if (entry.is_folder()) {
+      writer_->begin(entry, std::move(name), out);
+      writer_->end(out);
+      return;
+    }
+    const auto found = root_.file(path_ + entry.path);
+    if (!found) return;
+    entry.size = found->file.size();
+    entry.modified = found->file.modified();
+    writer_->begin(entry, std::move(name), out);
+    file_ = found->file;
+    offset_ = 0;
+  }
+
+  OpenFolder root_;
+  std::string path_;  // of the folder: empty, or with a slash at its end
+  std::string name_;  // of the folder in the archive
+  std::vector<ArchiveEntry> entries_;
+  std::unique_ptr<ArchiveWriter> writer_;
+  std::size_t at_ = 0;
+  std::optional<File> file_;
+  std::uint64_t offset_ = 0;
+};
+
+Task<> send_archive(std::unique_ptr<Packer> packer, BodyWriter& body) {
+  for (bool has_more = true; has_more;) {
+    std::string out;
+    has_more = co_await offload([&packer, &out] { return packer->next(out); });
+    co_await body.send(out);
+  }
+}
+
+// RFC 6266, with the name in UTF-8 (RFC 8187) and an ASCII one for old programs.
+std::string disposition(string_view name) {
+  std::string ascii(name);
+  for (char& c : ascii) c = c < ' ' || c > '~' || c == '"' || c == '\\' || c == '%' ? '_' : c;
+  return fmt::format("attachment; filename=\"{}\"; filename*=UTF-8''{}", ascii, percent_encode(name));
+}
+
+}  // namespace
+
+std::unique_ptr<ArchiveWriter> make_tar_writer(bool is_compressed) {
+  return std::make_unique<TarWriter>(is_compressed);
+}
+
+std::optional<Response> archive_of(const std::string& root, std::string path, string_view format) {
+  static constexpr std::array<std::pair<string_view, Literal>, 3> types{
+      {{"zip", "application/zip"}, {"tar", "application/x-tar"}, {"tar.gz", "application/gzip"}}};
+  const auto* const type = std::ranges::find(types, format, &std::pair<string_view, Literal>::first);
+  if (path.ends_with('/')) path.pop_back();
+  const OpenFolder folder(root);
+  if (type == types.end() || !folder.is_folder(path)) return std::nullopt;
+  std::vector<ArchiveEntry> entries;
+  collect(folder, path, "", entries);
+  string_view name = path.empty() ? string_view(root) : string_view(path);
+  while (name.ends_with('/') || name.ends_with("/.")) name.remove_suffix(1);
+  name = name.substr(name.rfind('/') + 1);
+  const std::string top(name.empty() || name.starts_with('.') ? "files" : name);
+  auto writer = format == "zip" ? make_zip_writer() : make_tar_writer(format == "tar.gz");
+  auto packer =
+      std::make_unique<Packer>(root, path.empty() ? "" : path + "/", top, std::move(entries), std::move(writer));
+  auto producer = [packer = std::move(packer)](BodyWriter& body) mutable {
+    return send_archive(std::move(packer), body);
+  };
+  return Response::stream(type->second, std::move(producer))
+      .header("Content-Disposition", disposition(fmt::format("{}.{}", top, format)))
+      .header("Cache-Control", "no-store");
+}
+
+}  // namespace coax::http

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# coax http as browsers, curl and Python use it: listings, archives, uploads, logins, TLS and the end.
+import contextlib
+import http.client
+import io
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import unittest
+import urllib.parse
+import zipfile
+
+from support import LOCALHOST, WAIT_S, Program, coax, run
+
+
+def multipart(*files: tuple[str, bytes]) -> tuple[bytes, str]:
+    parts = [b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n' % (name.encode(), data)
+             for name, data in files]
+    return b"".join(parts) + b"--b--\r\n", "multipart/form-data; boundary=b"
+
+
+class FileServer(unittest.TestCase):
+    def setUp(self) -> None:
+        self.stack = contextlib.ExitStack()
+        self.addCleanup(self.stack.close)
+        self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="coax-http-")))
+        self.root = self.folder / "files"
+        (self.root / "sub" / "deep").mkdir(parents=True)
+        (self.root / "a b&c.txt").write_text("hello\n")
+        (self.root / "sub" / "ü.json").write_text("{}")
+        (self.root / "sub" / "deep" / "zeros.bin").write_bytes(bytes(300_000))
+        (self.root / ".secret").write_text("secret")
+        (self.folder / "outside").write_text("outside")
+        (self.root / "link").symlink_to("../outside")
+
+    def start(self, *flags: str, **options: object) -> Program:
+        program = self.stack.enter_context(
+            Program(coax(), "http", str(self.root), "--listen", "127.0.0.1:0", "--json", *flags, **options))
+        start = json.loads(program.output.wait_for("listening"))
+        self.url = start["urls"][0]
+        self.port = urllib.parse.urlparse(self.url).port
+        return program
+
+    def ask(self, method: str, path: str, body: bytes | None = None,
+            **fields: str) -> tuple[http.client.HTTPResponse, bytes]:
+        server = http.client.HTTPConnection(LOCALHOST, self.port, timeout=WAIT_S)
+        server.request(method, path, body, {name.replace("_", "-"): value for name, value in fields.items()})
+        response = server.getresponse()
+        data = response.read()
+        server.close()
+        return response, data
+
+    def test_listing_is_a_page_and_json(self) -> None:
+        self.start()
+        response, page = self.ask("GET", "/")
+        self.assertEqual(response.status, 200)
+        self.assertIn("default-src 'none'", response.getheader("Content-Security-Policy"))
+        text = page.decode()
+        self.assertIn('href="./a%20b%26c.txt"', text)
+        self.assertIn("<span>a b&amp;c.txt</span>", text)
+        for hidden in (".secret", "link", "outside", 'id="upload"'):
+            self.assertNotIn(hidden, text.split("<tbody>")[1])
+        for asset in re.findall(r'(?:href|src)="(/\.coax/[^"]+)"', text):
+            self.assertEqual(self.ask("GET", asset)[0].status, 200, asset)
+        response, data = self.ask("GET", "/", Accept="application/json")
+        entries = json.loads(data)
+        self.assertEqual([(e["name"], e["type"], e.get("size")) for e in entries],
+                         [("sub", "folder", None), ("a b&c.txt", "file", 6)])
+        self.assertEqual(self.ask("GET", "/sub")[0].getheader("Location"), "/sub/")
+        self.assertEqual(self.ask("GET", "/.secret")[0].status, 404)
+        self.assertEqual(self.ask("GET", "/link")[0].status, 404)
+        self.assertEqual(self.ask("GET", "/", Host="evil.example")[0].status, 421)
+
+    def test_listing_is_sorted_by_the_query(self) -> None:
+        for size, name in ((3, "B"), (1, "c"), (2, "a")):
+            (self.root / "sub" / "deep" / name).write_bytes(bytes(size))
+        self.start()
+
+        def names(query: str) -> list[str]:
+            data = self.ask("GET", "/sub/deep/" + query, Accept="application/json")[1]
+            return [entry["name"] for entry in json.loads(data)]
+
+        self.assertEqual(names(""), ["a", "B", "c", "zeros.bin"])
+        self.assertEqual(names("?sort=name&order=desc"), ["zeros.bin", "c", "B", "a"])
+        self.assertEqual(names("?sort=size"), ["c", "a", "B", "zeros.bin"])
+        self.assertEqual(names("?sort=size&order=desc"), ["zeros.bin", "B", "a", "c"])
+
+    def test_archives_are_read_by_python_and_by_programs(self) -> None:
+        (self.root / "x\\..\\..\\evil.txt").write_text("evil")
+        (self.root / "loop").symlink_to("sub")
+        (self.root / ("x" * 150 + ".txt")).write_text("long")
+        (self.root / "noise.jpg").write_bytes(os.urandom(100_000))
+        self.start()
+        wanted = {f"files/{p.relative_to(self.root)}".replace("\\", "_"): p.read_bytes()
+                  for p in self.root.rglob("*") if p.is_file() and not p.is_symlink() and p.name != ".secret"}
+        response, data = self.ask("GET", "/?archive=zip")
+        self.assertIn("files.zip", response.getheader("Content-Disposition"))
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        self.assertIsNone(archive.testzip())
+        self.assertEqual({n: archive.read(n) for n in archive.namelist() if not n.endswith("/")}, wanted)
+        info = archive.getinfo("files/sub/ü.json")
+        self.assertEqual(info.external_attr >> 16, 0o100644)
+        for kind in ("tar", "tar.gz"):
+            tar = tarfile.open(fileobj=io.BytesIO(self.ask("GET", f"/?archive={kind}")[1]))
+            self.assertEqual({m.name: tar.extractfile(m).read() for m in tar if m.isfile()}, wanted)
+        (self.folder / "a.zip").write_bytes(data)
+        for program in (["unzip", "-tq"], ["bsdtar", "-tf"], ["7z", "t"]):
+            if shutil.which(program[0]):
+                subprocess.run([*program, self.folder / "a.zip"], check=True, capture_output=True, timeout=WAIT_S)
+        self.assertEqual(self.ask("GET", "/sub/?archive=rar")[0].status, 404)
+        self.assertEqual(self.ask("GET", "/none/?archive=zip")[0].status, 404)
+        self.assertEqual(self.ask("GET", "/..%2f..%2f?archive=zip")[0].status, 400)
+        self.assertEqual(self.ask("GET", "/.git/?archive=zip")[0].status, 404)
+
+    def test_uploads_are_stored_and_replace_nothing(self) -> None:
+        self.start("--upload")
+        long = os.urandom(3_000_000)
+        body, kind = multipart(("new.txt", b"new"), ("long.bin", long))
+        response, _ = self.ask("POST", "/sub/", body, Content_Type=kind)
+        self.assertEqual((response.status, response.getheader("Location")), (303, "./"))
+        self.assertEqual((self.root / "sub" / "long.bin").read_bytes(), long)
+        response, data = self.ask("POST", "/sub/", body, Content_Type=kind, Accept="application/json")
+        self.assertEqual((response.status, json.loads(data)), (409, {"error": "new.txt exists already"}))
+        before = sorted(self.folder.rglob("*"))
+        for name in (".hidden", "..", "", "a/../.x", "x" * 300):
+            body, kind = multipart((name, b"x"))
+            self.assertIn(self.ask("POST", "/", body, Content_Type=kind)[0].status, (400,), name)
+        for path in ("/none/", "/.git/", "/link/", "/sub/ü.json/", "/..%2f", "/sub"):
+            body, kind = multipart(("y", b"y"))
+            path = urllib.parse.quote(path, safe="/%")
+            self.assertNotIn(self.ask("POST", path, body, Content_Type=kind)[0].status, (201, 303, 500), path)
+        body, kind = multipart(("z", b"z"))
+        response, _ = self.ask("POST", "/", body, Content_Type=kind, Origin="http://evil.example")
+        self.assertEqual(response.status, 403)
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_uploads_are_refused_without_the_option_and_above_the_limit(self) -> None:
+        self.start()
+        body, kind = multipart(("new.txt", b"new"))
+        self.assertEqual(self.ask("POST", "/", body, Content_Type=kind)[0].status, 405)
+        self.start("--upload", "--upload-max", "1KiB")
+        body, kind = multipart(("new.txt", bytes(2000)))
+        self.assertEqual(self.ask("POST", "/", body, Content_Type=kind)[0].status, 413)
+        self.assertFalse((self.root / "new.txt").exists())
+
+    def test_interrupted_uploads_and_a_full_disk_leave_nothing(self) -> None:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+
+        program = self.start("--upload", preexec_fn=limit)
+        before = sorted(self.folder.rglob("*"))
+        body, kind = multipart(("new.bin", bytes(2_000_000)))
+        response, data = self.ask("POST", "/", body, Content_Type=kind, Accept="application/json")
+        self.assertEqual((response.status, json.loads(data)), (507, {"error": "the disk is full"}))
+        with socket.create_connection((LOCALHOST, self.port), timeout=WAIT_S) as client:
+            client.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+                           f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:900_000])
+        program.send_signal(signal.SIGTERM)
+        self.assertEqual(program.wait(), 0)
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_login_is_required_and_never_on_the_command_line(self) -> None:
+        self.start("--auth", "ada", extra={"COAX_HTTP_PASSWORD": "tea"})
+        self.assertEqual(self.ask("GET", "/")[0].status, 401)
+        self.assertEqual(self.ask("GET", "/?archive=zip")[0].status, 401)
+        self.assertEqual(self.ask("GET", "/", Authorization="Basic YWRhOnRlYQ==")[0].status, 200)
+        refused = run("http", str(self.root), "--auth", "ada:tea")
+        self.assertEqual(refused.returncode, 2)
+
+    def test_wrong_arguments_are_refused(self) -> None:
+        for flags in (["/none"], [str(self.root / "a b&c.txt")], ["--spa"], ["--tls", "x"], ["--listen", "a:b:c"],
+                      ["--password-file", "x"], ["--upload-max", "x"], ["--cors", "x"]):
+            folder = [] if not flags[0].startswith("-") else [str(self.root)]
+            self.assertEqual(run("http", *folder, *flags).returncode, 2, flags)
+
+    def test_spa_cors_and_ranges(self) -> None:
+        (self.root / "index.html").write_text("<p>app")
+        self.start("--spa", "--cors", "https://app.example")
+        response, data = self.ask("GET", "/users/7", Origin="https://app.example")
+        self.assertEqual((data, response.getheader("Access-Control-Allow-Origin")), (b"<p>app", "https://app.example"))
+        response, data = self.ask("GET", "/sub/deep/zeros.bin", Range="bytes=0-9")
+        self.assertEqual((response.status, data), (206, bytes(10)))
+
+    def test_curl_over_tls_with_a_certificate_of_its_own_authority(self) -> None:
+        if not shutil.which("curl"):
+            self.skipTest("curl is not installed")
+        self.start("--tls", "auto", extra={"XDG_DATA_HOME": str(self.folder)})
+        authority = self.folder / "coax" / "authority.pem"
+        answer = subprocess.run(["curl", "-sf", "--cacert", authority, self.url + "a%20b%26c.txt"], check=True,
+                                capture_output=True, timeout=WAIT_S)
+        self.assertEqual(answer.stdout, b"hello\n")
+
+    def test_qr_code_is_shown(self) -> None:
+        program = self.stack.enter_context(Program(coax(), "http", str(self.root), "--listen", "127.0.0.1:0", "--qr"))
+        self.assertIn("▀", program.output.wait_for("▀"))
+
+
+if __name__ == "__main__":
+    unittest.main()
