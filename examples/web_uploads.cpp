@@ -82,7 +82,7 @@ coax::Task<Response> upload(Request& request, BodyReader& body, const std::strin
   co_return Response{.status = 201};
 }
 
-Response list(std::string_view, const std::vector<http::FolderEntry>& entries) {
+Response list(const Request&, const std::vector<http::FolderEntry>& entries) {
   Value files = Value::list();
   for (const http::FolderEntry& entry : entries) {
     if (!entry.is_folder) files.append(Value{{"name", entry.name}, {"size", entry.size}});
