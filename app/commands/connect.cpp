@@ -2,10 +2,12 @@
 // answer.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "app/commands/check.hpp"
 #include "app/commands/commands.hpp"
+#include "app/commands/connect_websocket.hpp"
 #include "app/console/datagrams.hpp"
 #include "app/console/relay.hpp"
 #include "app/console/report.hpp"
@@ -121,8 +123,24 @@ Task<> run_client(Target target, const RelayOptions& options, const Means& means
   code = client.code();
 }
 
-int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls) {
+int connect_websocket(const Options& given, const RelayFlags& flags, const TlsFlags& tls,
+                      const WebSocketFlags& websocket) {
   using namespace std::chrono_literals;
+  if (given.target.size() != 1 || given.check || given.udp || !given.reconnect.empty()) {
+    throw WrongUsage{"a WebSocket is one URL, without --check, --udp and --reconnect"};
+  }
+  const std::string& url = given.target.front();
+  if (tls.given() && !is_secure_websocket_url(url)) throw WrongUsage{"instead of --tls, write wss:// in the URL"};
+  const Duration limit = given.timeout.empty() ? 30s : duration_of("--timeout", given.timeout);
+  return websocket.connect(url, flags.options(), limit, tls.client(is_secure_websocket_url(url)), given.verbose);
+}
+
+int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls, const WebSocketFlags& websocket) {
+  using namespace std::chrono_literals;
+  if (std::ranges::any_of(given.target, is_websocket_url)) return connect_websocket(given, flags, tls, websocket);
+  if (websocket.any()) {
+    throw WrongUsage{"--binary, --header, --protocol, --origin and --ping are for the URL of a WebSocket: ws://..."};
+  }
   const Target target =
       target_of(given.target, given.udp ? Transport::udp : Transport::tcp, given.check ? Ports::range : Ports::one);
   if (given.check && (!given.reconnect.empty() || flags.any_but_json())) {
@@ -155,7 +173,10 @@ int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& 
 
 Run configure(CLI::App& command) {
   auto given = std::make_shared<Options>();
-  command.add_option("target", given->target, "Where to: HOST:PORT, HOST PORT, PORT of this machine, or unix:PATH")
+  command
+      .add_option("target", given->target,
+                  "Where to: HOST:PORT, HOST PORT, PORT of this machine, unix:PATH, ws://HOST[:PORT]/PATH or "
+                  "wss://...")
       ->type_name("TARGET")
       ->expected(1, 2)
       ->required();
@@ -170,11 +191,13 @@ Run configure(CLI::App& command) {
   command.add_flag("-u,--udp", given->udp,
                    "Datagrams: ends when the input has ended and nothing arrived for --wait [1s]");
   command.add_flag("-v,--verbose", given->verbose,
-                   "With --tls: print the protocol, the cipher suite and the certificates");
+                   "With --tls: print the protocol, the cipher suite and the certificates; ws: also the handshake "
+                   "and the close");
   auto flags = std::make_shared<RelayFlags>(command);
   auto tls = std::make_shared<TlsFlags>(command, TlsFlags::Side::client);
-  return [given, flags, tls] {
-    return reported("connect", unavailable, [&] { return connect_with(*given, *flags, *tls); });
+  auto websocket = std::make_shared<WebSocketFlags>(command);
+  return [given, flags, tls, websocket] {
+    return reported("connect", unavailable, [&] { return connect_with(*given, *flags, *tls, *websocket); });
   };
 }
 
@@ -188,6 +211,9 @@ const Command connect_command{
         "the\n"
         "peer has finished, too. At a terminal it ends as soon as the peer has finished. Received bytes are written\n"
         "unchanged; to a terminal, without control characters.\n"
+        "\n"
+        "WebSocket (ws://, wss://): a line is a text message, a message a line. When the input has ended and nothing\n"
+        "arrived for --wait [1s], it is closed with 1000. Exit code 1: closed with another code than 1000 and 1001.\n"
         "\n"
         "Exit codes: 0 both sides have finished (--check: all ports answer); 1 the connection failed, or was given up, "
         "or\n"
@@ -203,6 +229,7 @@ const Command connect_command{
         "  coax connect --hex unix:/run/service.sock         see every byte of both sides\n"
         "  coax connect --tls -v example.org:443             TLS, and what its certificate says\n"
         "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
+        "  coax connect wss://example.org/chat               the messages of a WebSocket, as lines\n"
         "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",
     .configure = configure,
 };

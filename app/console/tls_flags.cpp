@@ -126,10 +126,10 @@ TlsFlags::TlsFlags(CLI::App& command, Side side) : command_(command) {
   command.add_flag("--insecure", insecure_, "Trust any certificate: an attacker can then read and change everything");
 }
 
-void TlsFlags::require_tls() const {
+void TlsFlags::require_tls(bool is_implied) const {
   const bool has_other = !ca_.empty() || !pin_.empty() || !cert_.empty() || !key_.empty() || !alpn_.empty() ||
                          !server_name_.empty() || insecure_;
-  if (!tls_ && has_other) throw WrongUsage{"options of TLS were given without --tls"};
+  if (!tls_ && !is_implied && has_other) throw WrongUsage{"options of TLS were given without --tls"};
   if (!passphrase_file_.empty() && cert_.empty()) throw WrongUsage{"--passphrase-file is of no use without --cert"};
   if (!key_.empty() && cert_.empty()) throw WrongUsage{"--key is of no use without --cert"};
 }
@@ -138,9 +138,9 @@ tls::Identity TlsFlags::identity() const {
   return {.certificate_file = cert_, .key_file = key_, .passphrase = read_passphrase(passphrase_file_)};
 }
 
-std::optional<TlsClient> TlsFlags::client() const {
-  require_tls();
-  if (!tls_) return std::nullopt;
+std::optional<TlsClient> TlsFlags::client(bool is_implied) const {
+  require_tls(is_implied);
+  if (!tls_ && !is_implied) return std::nullopt;
   const int trusts = static_cast<int>(!ca_.empty()) + static_cast<int>(!pin_.empty()) + static_cast<int>(insecure_);
   if (trusts > 1) throw WrongUsage{"--ca, --pin and --insecure are three ways to trust: give one of them"};
   tls::ClientOptions options{.alpn = split_names(alpn_)};

@@ -25,12 +25,12 @@ class TlsFlags {
   TlsFlags(CLI::App& command, Side side);
 
   [[nodiscard]] bool given() const noexcept { return tls_; }
-  // Nothing without --tls. Throw: WrongUsage; Error when a file is of no use.
-  [[nodiscard]] std::optional<TlsClient> client() const;
+  // Nothing without --tls. `is_implied`: as with --tls. Throw: WrongUsage; Error when a file is of no use.
+  [[nodiscard]] std::optional<TlsClient> client(bool is_implied = false) const;
   [[nodiscard]] std::shared_ptr<tls::ServerContext> server() const;
 
  private:
-  void require_tls() const;
+  void require_tls(bool is_implied = false) const;
   [[nodiscard]] tls::Identity identity() const;
 
   CLI::App& command_;

@@ -181,8 +181,9 @@ Task<> Transcript::show_events(BytesView bytes, Direction& direction) {
   }
 }
 
-Task<> Transcript::show_event(BytesView bytes, const Direction& direction) {
+Task<> Transcript::show_event(BytesView bytes, const Direction& direction, std::string_view kind) {
   boost::json::object what{{"bytes", bytes.size()}};
+  if (!kind.empty()) what["kind"] = kind;
   if (is_utf8(bytes)) {
     what["text"] = bytes.text();
   } else {
@@ -217,6 +218,22 @@ Task<> Transcript::show_datagram(BytesView bytes, Direction& direction) {
   co_await output_.write(row);
 }
 
+// --- messages of a WebSocket ---
+
+Task<> Transcript::received_message(BytesView bytes, bool is_text, bool with_end) {
+  in_.bytes += bytes.size();
+  if (form_ == Form::json) co_return co_await show_event(bytes, in_, is_text ? "text" : "binary");
+  if (form_ == Form::hex) co_return co_await show_datagram(bytes, in_);
+  const std::string line = bytes.string() + (with_end ? "\n" : "");
+  co_await show(line, in_);
+}
+
+Task<> Transcript::sent_message(BytesView bytes, bool is_text) {
+  out_.bytes += bytes.size();
+  if (form_ == Form::json) co_return co_await show_event(bytes, out_, is_text ? "text" : "binary");
+  if (form_ == Form::hex) co_await show_datagram(bytes, out_);
+}
+
 // --- the end ---
 
 Task<> Transcript::we_finished() {
@@ -232,6 +249,13 @@ Task<> Transcript::peer_finished() {
   co_await output_.write(text);
   co_await show_cut(in_);
   const std::string line = event("finished", {{"by", "peer"}});
+  co_await output_.write(line);
+}
+
+Task<> Transcript::peer_closed(std::uint16_t code, std::string reason) {
+  const std::string text = printable_.rest();
+  co_await output_.write(text);
+  const std::string line = event("finished", {{"by", "peer"}, {"code", code}, {"reason", reason}});
   co_await output_.write(line);
 }
 

@@ -63,8 +63,13 @@ class Transcript {
   // A datagram is an event of its own: it may be empty, and is never continued by the next.
   Task<> received_datagram(BytesView bytes);
   Task<> sent_datagram(BytesView bytes);
+  // A message of a WebSocket is an event of its own, too. `with_end`: verbatim, a line end is added.
+  Task<> received_message(BytesView bytes, bool is_text, bool with_end);
+  Task<> sent_message(BytesView bytes, bool is_text);
   Task<> we_finished();  // our side is shut down
   Task<> peer_finished();
+  // The end of a WebSocket.
+  Task<> peer_closed(std::uint16_t code, std::string reason);
   Task<> closed(std::string_view why);
   Task<> failed(std::string text);
 
@@ -77,7 +82,7 @@ class Transcript {
   };
   Task<> show(BytesView bytes, Direction& direction);
   Task<> show_events(BytesView bytes, Direction& direction);
-  Task<> show_event(BytesView bytes, const Direction& direction);
+  Task<> show_event(BytesView bytes, const Direction& direction, std::string_view kind = {});
   Task<> show_datagram(BytesView bytes, Direction& direction);
   Task<> show_cut(Direction& direction);
   // A line of JSON; empty in the other forms.

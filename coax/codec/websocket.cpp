@@ -15,6 +15,7 @@ constexpr std::size_t header_bytes_max = 14;
 constexpr std::uint64_t control_bytes_max = 125;
 constexpr std::uint8_t final_bit = 0x80;
 constexpr std::uint8_t reserved_bits = 0x70;
+constexpr std::uint8_t deflated_bit = 0x40;  // RSV1
 constexpr std::uint8_t mask_bit = 0x80;
 constexpr std::uint8_t length_16 = 126;
 constexpr std::uint8_t length_64 = 127;
@@ -81,10 +82,11 @@ struct MessageDecoder::Header {
   }
 };
 
-MessageDecoder::MessageDecoder(Role role, std::size_t message_bytes_max) noexcept
+MessageDecoder::MessageDecoder(Role role, std::size_t message_bytes_max, bool allows_deflate) noexcept
     : message_bytes_max_(static_cast<std::uint32_t>(
           std::min<std::size_t>(message_bytes_max, std::numeric_limits<std::uint32_t>::max()))),
-      role_(role) {}
+      role_(role),
+      allows_deflate_(allows_deflate) {}
 
 void MessageDecoder::feed(std::span<char> lent) noexcept { lent_ = lent; }
 
@@ -118,7 +120,11 @@ std::optional<Event> MessageDecoder::take_header() {
 std::optional<Event> MessageDecoder::start_frame(const Header& header) {
   const auto opcode = static_cast<Opcode>(header.first & 0x0F);
   const bool final = (header.first & final_bit) != 0;
-  if ((header.first & reserved_bits) != 0) return fail(close_code::protocol_error, "a reserved bit is set");
+  const bool is_deflated = allows_deflate_ && (header.first & reserved_bits) == deflated_bit &&
+                           (opcode == Opcode::text || opcode == Opcode::binary);
+  if ((header.first & reserved_bits) != 0 && !is_deflated) {
+    return fail(close_code::protocol_error, "a reserved bit is set");
+  }
   if (!is_known(opcode)) return fail(close_code::protocol_error, "an unknown opcode");
   if (header.masked != (role_ == Role::server)) {
     return fail(close_code::protocol_error,
@@ -138,11 +144,22 @@ std::optional<Event> MessageDecoder::start_frame(const Header& header) {
     return fail(close_code::protocol_error,
                 opcode == Opcode::continuation ? "a continuation of nothing" : "a message inside a message");
   }
-  if (header.length > message_bytes_max_ - held().size())
+  if (opcode != Opcode::continuation) {
+    message_ = opcode;
+    is_deflated_ = is_deflated;
+  }
+  if (header.length > payload_bytes_max() - held().size()) {
     return fail(close_code::too_big, "a message that is too long");
-  if (opcode != Opcode::continuation) message_ = opcode;
+  }
   final_ = final;
   return std::nullopt;
+}
+
+// Blocks of stored bytes are a little longer than the bytes.
+std::uint64_t MessageDecoder::payload_bytes_max() const noexcept {
+  constexpr std::uint64_t limit = std::numeric_limits<std::uint32_t>::max();
+  return is_deflated_ ? std::min(limit, message_bytes_max_ + message_bytes_max_ / 64 + std::uint64_t{64})
+                      : message_bytes_max_;
 }
 
 std::optional<Event> MessageDecoder::take_payload() {
@@ -154,7 +171,8 @@ std::optional<Event> MessageDecoder::take_payload() {
 }
 
 std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
-  if (message_ == Opcode::text && !utf8_.feed(piece)) return fail(close_code::not_utf8, "a text that is not UTF-8");
+  const bool is_checked = message_ == Opcode::text && !is_deflated_;
+  if (is_checked && !utf8_.feed(piece)) return fail(close_code::not_utf8, "a text that is not UTF-8");
   const bool complete = frame_left_ == 0 && final_;
   BytesView message = piece;
   if (!complete || held_) {
@@ -166,7 +184,7 @@ std::optional<Event> MessageDecoder::take_data(std::span<char> piece) {
   if (!utf8_.complete()) return fail(close_code::not_utf8, "a text that ends inside a character");
   held_was_lent_ = held_ != nullptr;
   const bool text = std::exchange(message_, Opcode::continuation) == Opcode::text;
-  return Event{text ? Event::Kind::text : Event::Kind::binary, message};
+  return Event{text ? Event::Kind::text : Event::Kind::binary, message, 0, is_deflated_};
 }
 
 std::optional<Event> MessageDecoder::take_control(std::span<char> piece) {
@@ -225,10 +243,11 @@ bool is_close_code(std::uint64_t code) noexcept {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
-FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask) noexcept {
+FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask,
+                         bool is_deflated) noexcept {
   const auto put = [this](std::uint64_t byte) { bytes_[size_++] = static_cast<char>(byte); };
   const std::uint64_t masked = mask ? mask_bit : 0;
-  put(final_bit | static_cast<std::uint8_t>(opcode));
+  put(final_bit | (is_deflated ? deflated_bit : 0U) | static_cast<std::uint8_t>(opcode));
   std::size_t length_bytes = 0;
   if (payload_bytes < length_16) {
     put(masked | payload_bytes);
@@ -240,8 +259,8 @@ FrameHeader::FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::option
   if (mask) size_ = static_cast<std::size_t>(std::ranges::copy(*mask, bytes_.begin() + size_).out - bytes_.begin());
 }
 
-void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask) {
-  out.append(FrameHeader(opcode, payload.size(), mask).bytes());
+void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask, bool is_deflated) {
+  out.append(FrameHeader(opcode, payload.size(), mask, is_deflated).bytes());
   const std::size_t start = out.size();
   out.append(payload);
   if (mask) apply(*mask, std::span(out).subspan(start));

@@ -1,5 +1,5 @@
 // WebSocket (RFC 6455): frames in, messages out, and the reverse; and the handshake. Pure: no descriptor, no clock, no
-// randomness. Extensions are not supported.
+// randomness. Compressed messages (RFC 7692) are passed on as they are.
 #pragma once
 
 #include <array>
@@ -52,6 +52,7 @@ struct Event {
   Kind kind;
   BytesView payload;  // valid until the next call of feed() or next()
   std::uint16_t code = 0;
+  bool is_deflated = false;  // of a message: the payload is compressed, and a text is not checked
 };
 
 // Feed, then call next() until it returns nothing; only then may the fed bytes be released or more be fed:
@@ -63,12 +64,14 @@ struct Event {
 class MessageDecoder {
  public:
   // role: of this side. message_bytes_max: of all fragments together; above it, the failure 1009 is reported before the
-  // payload arrives. It is capped at 4 GiB.
-  MessageDecoder(Role role, std::size_t message_bytes_max) noexcept;
+  // payload arrives. It is capped at 4 GiB. A compressed message may be slightly longer, as incompressible bytes are.
+  // `allows_deflate`: permessage-deflate was agreed on.
+  MessageDecoder(Role role, std::size_t message_bytes_max, bool allows_deflate = false) noexcept;
 
   void feed(std::span<char> lent) noexcept;
   std::optional<Event> next();
   [[nodiscard]] Role role() const noexcept { return role_; }
+  [[nodiscard]] std::size_t message_bytes_max() const noexcept { return message_bytes_max_; }
 
  private:
   struct Header;
@@ -76,6 +79,7 @@ class MessageDecoder {
 
   std::optional<Event> take_header();
   std::optional<Event> start_frame(const Header& header);
+  [[nodiscard]] std::uint64_t payload_bytes_max() const noexcept;
   std::optional<Event> take_payload();
   std::optional<Event> take_data(std::span<char> piece);
   std::optional<Event> take_control(std::span<char> piece);
@@ -97,8 +101,10 @@ class MessageDecoder {
   State state_ = State::header;
   Opcode frame_ = Opcode::continuation;    // of the frame
   Opcode message_ = Opcode::continuation;  // of the message in progress; continuation when there is none
-  bool final_ = false;
   bool held_was_lent_ = false;
+  bool final_ : 1 = false;
+  bool allows_deflate_ : 1;
+  bool is_deflated_ : 1 = false;  // the message in progress
   std::uint8_t tail_bytes_ = 0;
 };
 
@@ -107,8 +113,10 @@ static_assert(sizeof(MessageDecoder) <= 48);
 // The header of a frame, so that the payload can be sent from where it is.
 class FrameHeader {
  public:
-  // Of a complete message or a control frame. A client passes a mask, a server none. Lifetime of bytes(): the header's.
-  FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask = std::nullopt) noexcept;
+  // Of a complete message or a control frame. A client passes a mask, a server none. `is_deflated`: RSV1 is set (RFC
+  // 7692, section 6). Lifetime of bytes(): the header's.
+  FrameHeader(Opcode opcode, std::uint64_t payload_bytes, std::optional<Mask> mask = std::nullopt,
+              bool is_deflated = false) noexcept;
   [[nodiscard]] BytesView bytes() const noexcept { return {bytes_.data(), size_}; }
 
  private:
@@ -117,7 +125,8 @@ class FrameHeader {
 };
 
 // Appends a frame, with its payload masked if there is a mask.
-void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask = std::nullopt);
+void append_frame(std::string& out, Opcode opcode, BytesView payload, std::optional<Mask> mask = std::nullopt,
+                  bool is_deflated = false);
 // Whether it may be sent (RFC 6455, section 7.4, and the IANA registry).
 bool is_close_code(std::uint64_t code) noexcept;
 // The payload of a close frame: empty when the code is close_code::none; the reason is truncated to 123 bytes.
@@ -137,10 +146,12 @@ std::string accept_key(std::string_view key);
 
 // The Sec-WebSocket-Key of a client: 16 random bytes, new ones for each connection.
 std::string client_key(const std::array<std::uint8_t, 16>& random);
-// Appends the request of a client. Throws: as http1::append_request_head().
+// Appends the request of a client. `more`: further fields.
+// Throws: as http1::append_request_head().
 void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,
-                            std::span<const std::string_view> protocols = {});
-// Whether a response accepts the upgrade that was requested with this key and these protocols.
+                            std::span<const std::string_view> protocols = {}, std::span<const http1::Field> more = {});
+// Whether a response accepts the upgrade that was requested with this key and these protocols. Its extensions are for
+// check_deflate_answer().
 // Returns: the protocol that the server chose (empty for none, a view of the head's field); or why it is refused.
 std::expected<std::string_view, std::string_view> check_accept(const http1::Head& response, std::string_view key,
                                                                std::span<const std::string_view> protocols = {});

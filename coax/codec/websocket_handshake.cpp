@@ -61,16 +61,17 @@ std::expected<Upgrade, Failure> check_upgrade(const Head& request) {
 std::string client_key(const std::array<std::uint8_t, 16>& random) { return base64(random); }
 
 void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,
-                            std::span<const std::string_view> protocols) {
+                            std::span<const std::string_view> protocols, std::span<const Field> more) {
   std::string offered;
   for (const std::string_view protocol : protocols) offered.append(offered.empty() ? "" : ", ").append(protocol);
-  const std::array fields{Field{"Host", host},
-                          Field{"Upgrade", "websocket"},
-                          Field{"Connection", "Upgrade"},
-                          Field{"Sec-WebSocket-Key", key},
-                          Field{"Sec-WebSocket-Version", "13"},
-                          Field{"Sec-WebSocket-Protocol", offered}};
-  http1::append_request_head(out, "GET", target, std::span(fields).first(protocols.empty() ? 5 : 6));
+  std::vector<Field> fields{{"Host", host},
+                            {"Upgrade", "websocket"},
+                            {"Connection", "Upgrade"},
+                            {"Sec-WebSocket-Key", key},
+                            {"Sec-WebSocket-Version", "13"}};
+  if (!protocols.empty()) fields.push_back({"Sec-WebSocket-Protocol", offered});
+  fields.insert(fields.end(), more.begin(), more.end());
+  http1::append_request_head(out, "GET", target, fields);
 }
 
 std::expected<std::string_view, std::string_view> check_accept(const Head& response, std::string_view key,
@@ -80,7 +81,6 @@ std::expected<std::string_view, std::string_view> check_accept(const Head& respo
   if (!response.has_token("Connection", "upgrade")) return std::unexpected("no upgrade in Connection");
   if (response.view().find_only("Sec-WebSocket-Accept") != accept_key(key))
     return std::unexpected("a wrong Sec-WebSocket-Accept");
-  if (response.find("Sec-WebSocket-Extensions")) return std::unexpected("an extension that was not offered");
   if (!response.find("Sec-WebSocket-Protocol")) return std::string_view();
   const auto protocol = response.view().find_only("Sec-WebSocket-Protocol");
   if (!protocol || std::ranges::find(protocols, *protocol) == protocols.end()) {

@@ -48,7 +48,7 @@ struct AppOptions {
 
 class App : public Router {
  public:
-  // Throws: Error(invalid) when a header of the options cannot be one.
+  // Throws: Error(invalid) when a header of the options cannot be one, and as ws::check().
   explicit App(AppOptions options = {});
 
  private:

@@ -182,10 +182,11 @@ class Packer {
   std::uint64_t offset_ = 0;
 };
 
-Task<> send_archive(std::unique_ptr<Packer> packer, BodyWriter& body) {
+// `packer` belongs to the producer.
+Task<> send_archive(Packer& packer, BodyWriter& body) {
   for (bool has_more = true; has_more;) {
     std::string out;
-    has_more = co_await offload([&packer, &out] { return packer->next(out); });
+    has_more = co_await offload([&packer, &out] { return packer.next(out); });
     co_await body.send(out);
   }
 }
@@ -218,10 +219,8 @@ std::optional<Response> archive_of(const std::string& root, std::string path, st
   const std::string top(name.empty() || name.starts_with('.') ? "files" : name);
   auto writer = format == "zip" ? make_zip_writer() : make_tar_writer(format == "tar.gz");
   auto packer =
-      std::make_unique<Packer>(root, path.empty() ? "" : path + "/", top, std::move(entries), std::move(writer));
-  auto producer = [packer = std::move(packer)](BodyWriter& body) mutable {
-    return send_archive(std::move(packer), body);
-  };
+      std::make_shared<Packer>(root, path.empty() ? "" : path + "/", top, std::move(entries), std::move(writer));
+  auto producer = [packer = std::move(packer)](BodyWriter& body) { return send_archive(*packer, body); };
   return Response::stream(type->second, std::move(producer))
       .header("Content-Disposition", disposition(fmt::format("{}.{}", top, format)))
       .header("Cache-Control", "no-store");

@@ -94,7 +94,7 @@ Task<> speak(coax::Connection& connection, const Site& site) {
     co_await stage;
     co_return;
   }
-  ws::WebSocket socket(connection.stream(), ws::Role::server, *over->options, std::move(over->handshake));
+  ws::WebSocket socket(connection.stream(), ws::Role::server, *over->options, over->handshake);
   std::exception_ptr failure;
   try {
     stage = run_handler(connection, socket, over);

@@ -7,6 +7,7 @@
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
+#include "coax/http/deflate_private.hpp"
 #include "coax/http/http1_private.hpp"
 #include "coax/http/status_error.hpp"
 #include "coax/task/scope.hpp"
@@ -357,6 +358,13 @@ Response Http1Connection::accept_websocket(const Request& request) {
     return Response::text("this WebSocket is for pages of its own origin\n", 403);
   }
   if (!wanted) return refusal_of(wanted.error());
+  const ws::DeflateOptions& deflate = site_.options().websocket.deflate;
+  std::optional<ws::DeflateAnswer> answer;
+  if (deflate.enabled) {
+    const auto result = ws::answer_deflate(exchange_->parser.head(), ws::within_budget(deflate));
+    if (!result) return refusal_of(result.error());
+    answer = *result;
+  }
   Response response{.status = 101,
                     .headers = {{"Upgrade", "websocket"}, {"Sec-WebSocket-Accept", wanted->accept}},
                     .body = Upgrade{}};
@@ -367,6 +375,10 @@ Response Http1Connection::accept_websocket(const Request& request) {
   if (const auto chosen = std::ranges::find_if(protocols, is_offered); chosen != protocols.end()) {
     exchange_->handshake.protocol = *chosen;
     response.header("Sec-WebSocket-Protocol", *chosen);
+  }
+  if (answer) {
+    exchange_->handshake.deflate = answer->agreed;
+    response.header("Sec-WebSocket-Extensions", answer->extension);
   }
   return response;
 }

@@ -22,6 +22,7 @@ Response plain(int status) {
 
 App::App(AppOptions options) : options_(std::move(options)) {
   for (const auto& [name, value] : options_.headers) http1::require_safe({name, value});
+  ws::check(options_.websocket.deflate);
 }
 
 Site::Site(App app)

@@ -12,6 +12,8 @@
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
+#include "coax/http/deflate_private.hpp"
+#include "coax/http/prepared.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 
@@ -40,25 +42,52 @@ Mask random_mask() noexcept { return std::bit_cast<Mask>(random_bytes<4>()); }
 
 }  // namespace
 
-WebSocket::WebSocket(Stream& stream, Role role, const Options& options, Handshake handshake)
+// What the handshake has left.
+struct WebSocket::Agreed {
+  std::string protocol;
+  std::string early;
+  std::optional<Compression> compression;
+  std::string close_reason;  // of the peer
+};
+
+WebSocket::WebSocket(Stream& stream, Role role, const Options& options, const Handshake& handshake)
     : Timer([](Timer& self) noexcept { static_cast<WebSocket&>(self).check_silence(); }),
       stream_(stream),
-      decoder_(role, options.message_bytes_max),
-      handshake_(handshake.protocol.empty() && handshake.early.empty()
-                     ? nullptr
-                     : std::make_unique<Handshake>(std::move(handshake))),
+      decoder_(role, options.message_bytes_max, handshake.deflate.has_value()),
       ping_(std::max(milliseconds(options.ping_interval), Milliseconds(1))),
       silent_(std::max(milliseconds(options.silence_max), Milliseconds(1))),
       heard_at_(stream.loop().now()) {
-  if (handshake_) decoder_.feed(handshake_->early);
+  if (!handshake.protocol.empty() || !handshake.early.empty() || handshake.deflate) {
+    agreed_ = std::make_unique<Agreed>(handshake.protocol, handshake.early);
+    if (handshake.deflate) agreed_->compression.emplace(*handshake.deflate, role, options.deflate);
+    decoder_.feed(agreed_->early);
+  }
   check_silence_at(heard_at_ + ping_);
 }
 
-// The decoder has used all of it.
-void WebSocket::release_early() noexcept {
-  if (!handshake_ || handshake_->early.empty()) return;
-  handshake_->early = std::string();
-  if (handshake_->protocol.empty()) handshake_.reset();
+WebSocket::~WebSocket() = default;
+
+std::string_view WebSocket::protocol() const noexcept {
+  return agreed_ ? std::string_view(agreed_->protocol) : std::string_view();
+}
+
+std::string_view WebSocket::peer_close_reason() const noexcept {
+  return agreed_ ? std::string_view(agreed_->close_reason) : std::string_view();
+}
+
+void WebSocket::record_close(const Event& close) {
+  peer_close_code_ = close.code;
+  if (close.payload.empty()) return;
+  if (!agreed_) agreed_ = std::make_unique<Agreed>();
+  agreed_->close_reason = close.payload.string();
+}
+
+// Before it waits for bytes: the decoder has used those before.
+void WebSocket::release_received() noexcept {
+  if (!agreed_) return;
+  agreed_->early = std::string();
+  if (agreed_->compression) return agreed_->compression->release();
+  if (agreed_->protocol.empty()) agreed_.reset();
 }
 
 // --- receiving ---
@@ -133,28 +162,42 @@ bool WebSocket::Recv::advance() noexcept {
 bool WebSocket::Recv::take(const Event& event) {
   switch (event.kind) {
     case Event::Kind::text:
-    case Event::Kind::binary:
-      charge_bytes(event.payload.size());
-      kind_ = event.kind == Event::Kind::text ? Opcode::text : Opcode::binary;
-      message_ = event.payload;
-      found_ = Found::message;
-      return true;
+    case Event::Kind::binary: return take_message(event);
     case Event::Kind::ping: return reply(Opcode::pong, event.payload);
     case Event::Kind::pong: return true;  // received() has already noted that the peer is alive
     case Event::Kind::close:
       socket_.ended_ = socket_.peer_closed_ = true;
-      socket_.peer_close_code_ = event.code;
+      socket_.record_close(event);
       return reply(Opcode::close, close_payload(event.code == close_code::none ? close_code::normal : event.code));
     case Event::Kind::failure: break;
   }
-  socket_.ended_ = true;
+  return refuse(event.code, event.payload);
+}
+
+bool WebSocket::Recv::take_message(const Event& event) {
+  const bool is_text = event.kind == Event::Kind::text;
   message_ = event.payload;
+  if (event.is_deflated) {
+    Compression& compression = *socket_.agreed_->compression;
+    const auto message = compression.inflate(event.payload, is_text, socket_.decoder_.message_bytes_max());
+    if (!message) return refuse(message.error().code, message.error().reason);
+    message_ = *message;
+  }
+  charge_bytes(message_.size());
+  kind_ = is_text ? Opcode::text : Opcode::binary;
+  found_ = Found::message;
+  return true;
+}
+
+bool WebSocket::Recv::refuse(std::uint16_t code, std::string_view reason) {
+  socket_.ended_ = true;
+  message_ = reason;
   found_ = Found::violation;
-  return reply(Opcode::close, close_payload(event.code, message_));
+  return reply(Opcode::close, close_payload(code, message_));
 }
 
 bool WebSocket::Recv::receive() noexcept {
-  socket_.release_early();
+  socket_.release_received();
   socket_.receiving_ = true;
   wait_ = Wait::bytes;
   return socket_.stream_.start(static_cast<RecvOp&>(*this));
@@ -257,6 +300,13 @@ Task<> WebSocket::close(std::uint16_t code, std::string_view reason) {
   return send_close(close_payload(code, reason));
 }
 
+void WebSocket::close_now(std::uint16_t code) noexcept {
+  if (std::exchange(close_sent_, true)) return;
+  std::string frame;  // short enough to need no allocation
+  append_frame(frame, Opcode::close, close_payload(code), is_client() ? std::optional(random_mask()) : std::nullopt);
+  static_cast<void>(stream_.queue(frame));
+}
+
 Task<> WebSocket::send_close(std::string payload) {
   if (std::exchange(close_sent_, true)) co_return;  // from here on: nothing may follow it (section 5.5.1)
   co_await send(Opcode::close, payload);
@@ -275,7 +325,7 @@ Task<> WebSocket::read_to_close() {
     co_await checkpoint();
     if (const auto event = decoder_.next()) {
       peer_closed_ = event->kind == Event::Kind::close || event->kind == Event::Kind::failure;
-      if (event->kind == Event::Kind::close) peer_close_code_ = event->code;
+      if (event->kind == Event::Kind::close) record_close(*event);
       continue;
     }
     const Received bytes = co_await timeout(2s, stream_.recv());
@@ -292,6 +342,9 @@ Task<> WebSocket::send(Opcode opcode, BytesView payload) {
     throw Error(ErrorKind::invalid, "send to", stream_.peer_name(),
                 "a text must be UTF-8; send_binary() takes any bytes");
   }
+  if (opcode < Opcode::close && agreed_ && agreed_->compression && agreed_->compression->wants(payload)) {
+    co_return co_await send_deflated(opcode, payload);
+  }
   if (is_client()) {
     std::string frame;
     append_frame(frame, opcode, payload, random_mask());
@@ -303,10 +356,44 @@ Task<> WebSocket::send(Opcode opcode, BytesView payload) {
   co_await stream_.send(pieces);
 }
 
+std::size_t WebSocket::form() const noexcept {
+  return !is_client() && agreed_ && agreed_->compression && agreed_->compression->takes_shared() ? 1 : 0;
+}
+
+Task<> WebSocket::send(const Prepared& message) {
+  if (is_client()) {
+    throw Error(ErrorKind::invalid, "send to", stream_.peer_name(), "prepared messages are for servers: send_text()");
+  }
+  if (close_sent_) throw Error(ErrorKind::disconnected, "send to", stream_.peer_name(), "the WebSocket is closed");
+  co_await stream_.send(message.frames()[form()]);
+}
+
+// With context takeover, the order of the messages is that of their compression: from deflate() to the start of the
+// send nothing waits, and a message that is sent meanwhile is not compressed.
+Task<> WebSocket::send_deflated(Opcode opcode, BytesView payload) {
+  struct Sending {
+    Compression* compression;
+    bool sent = false;
+    ~Sending() {
+      if (compression != nullptr) compression->end_send(sent);
+    }
+  };
+  Compression& compression = *agreed_->compression;
+  std::string deflated;
+  Sending sending{compression.deflate(deflated, payload) ? &compression : nullptr};
+  const bool is_deflated = sending.compression != nullptr;
+  std::string frame;
+  append_frame(frame, opcode, is_deflated ? BytesView(deflated) : payload,
+               is_client() ? std::optional(random_mask()) : std::nullopt, is_deflated);
+  deflated = std::string();
+  co_await stream_.send(frame);
+  sending.sent = true;
+}
+
 namespace {
 
 // Reads the response to the request. Returns: the chosen protocol, and the bytes received after the response.
-Task<Handshake> recv_handshake(Stream& stream, std::string_view key, std::span<const std::string_view> protocols) {
+Task<Handshake> recv_handshake(Stream& stream, std::string_view key, HandshakeOptions options) {
   http1::ResponseParser response("GET");
   BytesView bytes;
   while (!response.head_done() || (response.head().status / 100 == 1 && response.head().status != 101)) {
@@ -319,12 +406,17 @@ Task<Handshake> recv_handshake(Stream& stream, std::string_view key, std::span<c
   }
   const int status = response.head().status;
   if (status != 101 || response.head().version_minor == 0) {
-    throw Error(ErrorKind::refused, "open a WebSocket to", stream.peer_name(),
-                fmt::format("the server answered {} {}", status, response.head().reason));
+    const std::string_view location = response.head().find("Location").value_or("");
+    const bool is_redirect = status / 100 == 3 && !location.empty();
+    throw HandshakeError(status, stream.peer_name(),
+                         fmt::format("the server answered {} {}{}{}", status, response.head().reason,
+                                     is_redirect ? ": connect to " : "", is_redirect ? location : ""));
   }
-  const auto accepted = check_accept(response.head(), key, protocols);
+  const auto accepted = check_accept(response.head(), key, options.protocols);
   if (!accepted) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
-  co_return Handshake{.protocol = std::string(*accepted), .early = bytes.string()};
+  const auto deflate = check_deflate_answer(response.head(), options.deflate);
+  if (!deflate) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), deflate.error());
+  co_return Handshake{.protocol = std::string(*accepted), .early = bytes.string(), .deflate = *deflate};
 }
 
 void check_handshake(std::string_view target, std::span<const std::string_view> protocols) {
@@ -343,13 +435,16 @@ void check_handshake(std::string_view target, std::span<const std::string_view> 
 }  // namespace
 
 Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                 std::span<const std::string_view> protocols, Duration limit) {
-  check_handshake(target, protocols);
+                                 HandshakeOptions options) {
+  check_handshake(target, options.protocols);
   const std::string key = client_key(random_bytes<16>());
+  const std::string offer = options.deflate ? deflate_offer(*options.deflate) : std::string();
+  std::vector<http1::Field> fields(options.headers.begin(), options.headers.end());
+  if (options.deflate) fields.push_back({"Sec-WebSocket-Extensions", offer});
   std::string request;
-  append_upgrade_request(request, host, target, key, protocols);
+  append_upgrade_request(request, host, target, key, options.protocols, fields);
   co_await stream.send(request);
-  co_return co_await timeout(limit, recv_handshake(stream, key, protocols));
+  co_return co_await timeout(options.limit, recv_handshake(stream, key, options));
 }
 
 }  // namespace coax::ws

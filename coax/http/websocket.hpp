@@ -7,18 +7,14 @@
 #include <string>
 #include <string_view>
 
+#include "coax/base/error.hpp"
 #include "coax/base/units.hpp"
 #include "coax/codec/websocket.hpp"
+#include "coax/http/websocket_options.hpp"
 #include "coax/loop/timers.hpp"
 #include "coax/stream/stream.hpp"
 
 namespace coax::ws {
-
-struct Options {
-  std::size_t message_bytes_max = 1_MiB;
-  Duration ping_interval = std::chrono::seconds(15);  // a peer that has sent nothing for this long is pinged
-  Duration silence_max = std::chrono::seconds(30);    // and disconnected when it has sent nothing for this long
-};
 
 // A complete message; false when the connection is closed. Lifetime: `data` is valid until the next recv().
 struct Message {
@@ -33,15 +29,19 @@ struct Message {
 struct Handshake {
   std::string protocol = {};  // the subprotocol that the server has chosen; empty: none
   std::string early = {};     // bytes that were received together with the handshake
+  std::optional<DeflateParameters> deflate = {};
 };
+
+class Prepared;
 
 // One task receives; several may send. A client masks its frames (section 5.3).
 class WebSocket : private Timer {
  public:
   // Lifetime: the stream must outlive it; nothing else may use the stream meanwhile.
-  WebSocket(Stream& stream, Role role, const Options& options = {}, Handshake handshake = {});
+  WebSocket(Stream& stream, Role role, const Options& options = {}, const Handshake& handshake = {});
   WebSocket(const WebSocket&) = delete;
   WebSocket& operator=(const WebSocket&) = delete;
+  ~WebSocket();
 
   // Answers pings and the peer's close.
   // Returns: the next text or binary message; after a close, and when the peer has disconnected or the server drains,
@@ -56,6 +56,9 @@ class WebSocket : private Timer {
   Task<> send_text(BytesView utf8) { return send(Opcode::text, utf8); }
   Task<> send_binary(BytesView bytes) { return send(Opcode::binary, bytes); }
   Task<> send(const Message& message) { return send(message.kind, message.data); }
+  // Of a server. Throws: Error(invalid) for a client, whose frames are masked one by one.
+  // Lifetime: the message must live until it returns.
+  Task<> send(const Prepared& message);
   // Sends a close frame, once; what the peer still sends is ignored.
   // Throws: Error(invalid) for a code that must not be sent (section 7.4), and for a reason that is not UTF-8.
   Task<> close(std::uint16_t code = close_code::normal, std::string_view reason = {});
@@ -68,18 +71,27 @@ class WebSocket : private Timer {
   Task<> wait_closed();
 
   // The subprotocol that was agreed on (section 1.9); empty: none.
-  [[nodiscard]] std::string_view protocol() const noexcept {
-    return handshake_ ? std::string_view(handshake_->protocol) : std::string_view();
-  }
+  [[nodiscard]] std::string_view protocol() const noexcept;
+  // The reason of the peer's close, UTF-8; empty: none was received.
+  [[nodiscard]] std::string_view peer_close_reason() const noexcept;
+  // Which frame of a Prepared message it takes.
+  [[nodiscard]] std::size_t form() const noexcept;
   // For sending frames that are already encoded: see Outbox.
   [[nodiscard]] Stream& stream() noexcept { return stream_; }
   [[nodiscard]] bool close_sent() const noexcept { return close_sent_; }
 
+ protected:
+  // For destructors: queues a close frame, if there is room and none was sent.
+  void close_now(std::uint16_t code) noexcept;
+
  private:
+  struct Agreed;
   Task<> send(Opcode opcode, BytesView payload);
+  Task<> send_deflated(Opcode opcode, BytesView payload);
   Task<> send_close(std::string payload);
   Task<> read_to_close();
-  void release_early() noexcept;
+  void release_received() noexcept;
+  void record_close(const Event& close);
   void check_silence() noexcept;
   void check_silence_at(TimePoint when) noexcept;
   [[nodiscard]] bool is_client() const noexcept { return decoder_.role() == Role::client; }
@@ -87,7 +99,7 @@ class WebSocket : private Timer {
   // Kept small: a server has one for each connected client.
   Stream& stream_;
   MessageDecoder decoder_;
-  std::unique_ptr<Handshake> handshake_;  // null: it has nothing in it
+  std::unique_ptr<Agreed> agreed_;  // null: nothing
   Milliseconds ping_;
   Milliseconds silent_;
   TimePoint heard_at_;  // when the peer last sent bytes; time in which this process was stopped does not count
@@ -122,6 +134,8 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
   bool advance() noexcept;
   // Return: false when they have to wait; a completion then continues with received() or replied().
   bool take(const Event& event);
+  bool take_message(const Event& event);
+  bool refuse(std::uint16_t code, std::string_view reason);
   bool receive() noexcept;
   bool reply(Opcode opcode, BytesView payload);
   // Return: true when the receive or the reply failed or was cancelled.
@@ -143,12 +157,30 @@ class [[nodiscard("it does nothing until it is awaited")]] WebSocket::Recv : pub
 
 inline WebSocket::Recv WebSocket::recv() noexcept { return Recv(*this); }
 
-// Opens a WebSocket on a connected stream: sends the request and reads the response. `target` begins with a slash;
-// `protocols` are offered in this order.
-// Throws: Error(refused) with the server's status; Error(timed_out) when there is no response in time; Error(invalid)
-// for a malformed target or protocol; Error(protocol) for a malformed response; else as the stream.
+// Lifetime: the views must live until the handshake has ended.
+struct HandshakeOptions {
+  std::span<const std::string_view> protocols = {};  // offered, the preferred one first
+  std::span<const http1::Field> headers = {};        // in addition to those of the handshake
+  std::optional<DeflateParameters> deflate = {};     // offered
+  Duration limit = std::chrono::seconds(30);         // of the whole handshake
+};
+
+// The server has answered with another status than 101, of the kind `refused`.
+class HandshakeError : public Error {
+ public:
+  HandshakeError(int status, std::string_view peer, std::string_view reason)
+      : Error(ErrorKind::refused, "open a WebSocket to", peer, reason), status_(status) {}
+  [[nodiscard]] int status() const noexcept { return status_; }
+
+ private:
+  int status_;
+};
+
+// Opens a WebSocket on a connected stream: sends the request and reads the response. `target` begins with a slash.
+// Throws: HandshakeError with the server's status, and where it redirects to; Error(timed_out) when there is no
+// response in time; Error(invalid) for a malformed target, protocol or header; Error(protocol) for a malformed
+// response; else as the stream.
 Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
-                                 std::span<const std::string_view> protocols = {},
-                                 Duration limit = std::chrono::seconds(30));
+                                 HandshakeOptions options = {});
 
 }  // namespace coax::ws

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/stream/connector.hpp"
 #include "coax/stream/layer.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/tls/context.hpp"
@@ -140,5 +141,7 @@ class Stream final : public Layer {
 // Throws: as both.
 Task<std::unique_ptr<Stream>> connect(std::string_view host_and_port, const ClientContext& context,
                                       ConnectOptions options = {});
+// connect() with this context, for clients that take a Connector, such as ws::connect().
+Connector connector(const ClientContext& context = ClientContext());
 
 }  // namespace coax::tls

@@ -7,6 +7,7 @@
 #include <new>
 
 #include "coax/http/app.hpp"
+#include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
@@ -89,7 +90,29 @@ Task<> ask_many_times(Stream& stream, std::string_view path, std::size_t depth, 
   co_await stream.shutdown_send();
 }
 
+Task<> send_and_recv(ws::WebSocket& from, ws::WebSocket& to) {
+  co_await from.send_text("Hello world!");
+  co_await to.recv();
+}
+
 }  // namespace
+
+// Compression and subprotocols cost a WebSocket that has none nothing.
+TEST(Allocations, a_websocket_without_extensions_makes_none) {
+  EXPECT_LE(sizeof(ws::WebSocket), 120U);
+  run([]() -> Task<> {
+    auto [near, far] = memory_stream_pair();
+    std::size_t before = allocations;
+    ws::WebSocket server(*near, ws::Role::server);
+    ws::WebSocket client(*far, ws::Role::client);
+    EXPECT_EQ(allocations, before);
+    for (int times = 0; times < 200; ++times) {
+      if (times == 100) before = allocations;
+      co_await send_and_recv(server, client);
+    }
+    EXPECT_EQ(allocations, before);
+  });
+}
 
 TEST(Allocations, a_get_makes_none) {
   for (const StreamKind& kind : stream_kinds) {

@@ -64,7 +64,7 @@ TEST(HttpWebSocket, the_first_protocol_of_the_route_that_is_offered_is_chosen) {
       app.websocket("/", tell, {.protocols = {"a", "b"}});
       const Handler handler = http::handler(std::move(app));
       const auto ask = [&]() -> Task<> {
-        const auto handshake = co_await ws::client_handshake(*client, "a", "/", asked.offered);
+        const auto handshake = co_await ws::client_handshake(*client, "a", "/", {.protocols = asked.offered});
         ws::WebSocket socket(*client, ws::Role::client, {}, handshake);
         EXPECT_EQ(socket.protocol(), asked.chosen);
         EXPECT_EQ((co_await socket.recv()).data.text(), asked.chosen);

@@ -270,7 +270,7 @@ TEST(WebSocketClose, ends_a_handler_that_sends_without_end) {
 TEST(WebSocketHandshake, has_a_time_limit) {
   on([](SimNetwork&) -> Task<> {
     auto [near, far] = memory_stream_pair();
-    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", {}, 3s)), "timed_out");
+    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", {.limit = 3s})), "timed_out");
   });
 }
 
@@ -281,7 +281,7 @@ TEST(WebSocketHandshake, refuses_malformed_targets_and_protocols) {
       EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", target)), "invalid") << target;
     }
     const std::array<std::string_view, 1> protocols{"c d"};
-    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", protocols)), "invalid");
+    EXPECT_EQ(co_await outcome(ws::client_handshake(*near, "a", "/", {.protocols = protocols})), "invalid");
   });
 }
 

@@ -145,10 +145,10 @@ class Guides(unittest.TestCase):
 
     def test_websocket_client_prints_the_answer(self) -> None:
         with example("websocket_echo") as (port, _):
-            done = run("websocket_client", LOCALHOST, str(port), "hi there")
+            done = run("websocket_client", f"ws://{LOCALHOST}:{port}/", "hi there")
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "hi there\n", ""))
         with example("http_hello") as (port, _):
-            done = run("websocket_client", LOCALHOST, str(port))
+            done = run("websocket_client", f"ws://{LOCALHOST}:{port}/")
             self.assertEqual(done.returncode, 1)
             self.assertIn("the server answered 404", done.stderr)
 
