@@ -8,6 +8,7 @@
 #include "coax/base/units.hpp"
 #include "coax/bus/outbox.hpp"
 #include "coax/bus/topic.hpp"
+#include "coax/bus/topics.hpp"
 #include "coax/datagram/transport.hpp"
 #include "coax/file/file.hpp"
 #include "coax/http/app.hpp"

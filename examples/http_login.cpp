@@ -33,11 +33,11 @@ coax::Task<> serve(const coax::Arguments& given) {
     if (!is_right) co_return form(request, 403);
     attempts.succeeded(name);
     coax::http::log_in(request, {.kind = Principal::Kind::user, .name = name});
-    co_return Response{.status = 303}.header("Location", coax::http::safe_redirect_target(request.query("next")));
+    co_return Response::redirect(coax::http::safe_redirect_target(request.query("next")));
   });
   app.post("/logout", [](Request& request) {
     coax::http::log_out(request);
-    return Response{.status = 303}.header("Location", "/login");
+    return Response::redirect("/login");
   });
   co_await coax::serve({.listen = given.address()}, coax::http::handler(std::move(app)));
 }

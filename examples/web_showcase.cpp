@@ -319,34 +319,19 @@ Task<> send_who(coax::ws::WebSocket& socket, Request& request) {
   co_await echo_messages(socket);
 }
 
-class Rooms {
- public:
-  Task<> join(coax::ws::WebSocket& socket, std::string name) {
-    std::shared_ptr<coax::Topic> room = room_of(name);
-    {
-      coax::Outbox outbox({.form = socket.form()});  // a member that stops reading is disconnected
-      const auto subscription = room->subscribe(outbox);
-      co_await coax::race(read(socket, *room), drain(outbox, socket.stream()));
-    }
-    if (room.use_count() == 2) rooms_.erase(name);  // the last one leaves
+Task<> read(coax::ws::WebSocket& socket, coax::Topic& room) {
+  while (const auto message = co_await socket.recv()) {
+    const coax::ws::Prepared prepared(message.kind, message.data);  // encoded and compressed once for all
+    co_await room.ready();  // waits while a member is behind: then this one is not read either
+    room.publish_now(prepared.frames());
   }
+}
 
- private:
-  std::shared_ptr<coax::Topic> room_of(const std::string& name) {
-    std::shared_ptr<coax::Topic>& room = rooms_[name];
-    if (!room) room = std::make_shared<coax::Topic>(coax::ws::Prepared::forms);
-    return room;
-  }
-  static Task<> read(coax::ws::WebSocket& socket, coax::Topic& room) {
-    while (const auto message = co_await socket.recv()) {
-      const coax::ws::Prepared prepared(message.kind, message.data);  // encoded and compressed once for all
-      co_await room.ready();  // waits while a member is behind: then this one is not read either
-      room.publish_now(prepared.frames());
-    }
-  }
-
-  std::map<std::string, std::shared_ptr<coax::Topic>> rooms_;  // one loop, thus one thread: no lock
-};
+Task<> join(coax::ws::WebSocket& socket, std::shared_ptr<coax::Topic> room) {
+  coax::Outbox outbox({.form = socket.form()});  // a member that stops reading is disconnected
+  const auto subscription = room->subscribe(outbox);
+  co_await coax::race(read(socket, *room), drain(outbox, socket.stream()));
+}
 
 // --- files ---
 
@@ -474,7 +459,7 @@ Task<> serve(const coax::Arguments& given) {
                                                {"folder.html", folder_html}});
   Logins logins(templates, co_await http::hash_password("wonderland"), login_limit(given));
   const http::CookieKeys keys({http::CookieKeys::new_secret()});  // a restart voids all visits
-  Rooms rooms;
+  coax::Topics rooms(coax::ws::Prepared::forms);
   const bool has_folder = !given["STATIC_FOLDER"].empty();
   const std::optional<OwnFiles> own = has_folder ? std::nullopt : std::optional<OwnFiles>(std::in_place);
 
@@ -494,7 +479,7 @@ Task<> serve(const coax::Arguments& given) {
   app.websocket("/ws/echo", echo_messages, {.protocols = {"echo"}});
   app.websocket("/ws/whoami", send_who);
   app.websocket("/ws/room/{name}", [&](coax::ws::WebSocket& socket, Request& request) {
-    return rooms.join(socket, std::string(request.parameter("name")));
+    return join(socket, rooms[request.parameter("name")]);
   });
   co_await coax::serve({.listen = given.address()}, http::handler(std::move(app)));
 }

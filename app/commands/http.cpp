@@ -70,8 +70,9 @@ http::App app_of(const Options& options, bool only_this_machine) {
     const auto sink = [](std::string_view line) { print_error(std::string(line)); };
     app.use(http::access_log({.format = http::AccessLogOptions::Format::common, .sink = sink}));
   }
+  // A browser asks whether it may send a password before it has one.
+  if (!options.cors.empty()) app.use(http::cors({.origins = options.cors, .headers = {"Authorization", "Range"}}));
   if (!options.user.empty()) app.use(http::basic_auth(http::only_user(options.user, options.password), "coax http"));
-  if (!options.cors.empty()) app.use(http::cors({.origins = options.cors}));
   app.use(http::compression());
   const std::string root = std::filesystem::canonical(options.folder).string();
   if (options.upload) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -187,6 +188,9 @@ using Body = std::variant<std::string, StaticBytes, FileRange, StreamedBody, Upg
 
 struct SetCookie;
 
+template <class T>
+std::string to_json(const T& from);  // coax/http/json.hpp
+
 struct Response {
   int status = 200;
   Pairs headers = {};
@@ -204,6 +208,18 @@ struct Response {
   }
   static Response json(std::string body, int status = 200) {
     return {.status = status, .body = std::move(body), .content_type = json_type};
+  }
+  // `from`: a Value, a struct that describes its members, or a std::vector or std::map of these. Include
+  // coax/http/json.hpp. Throws: as to_json().
+  template <class T>
+    requires(!std::convertible_to<const T&, std::string_view>)
+  static Response json(const T& from, int status = 200) {
+    return json(to_json(from), status);
+  }
+  // 303: the client gets the location, whatever its method was. For a location from the client, see
+  // safe_redirect_target() (coax/http/middleware.hpp).
+  static Response redirect(std::string location, int status = 303) {
+    return Response{.status = status}.header("Location", std::move(location));
   }
   // `producer`: Task<>(BodyWriter&), kept until it has run.
   template <class F>

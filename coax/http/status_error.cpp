@@ -26,12 +26,18 @@ StatusError::StatusError(int status, std::string_view operation, std::string_vie
       reason_(reason),
       json_(std::move(json)) {}
 
+StatusError::StatusError(int status, std::string_view reason)
+    : StatusError(status, "answer the request", "", reason.empty() ? http1::reason_phrase(status) : reason) {
+  reason_ = reason;
+}
+
 Response refusal_of(const StatusError& error, const Request& request) {
   log::info("{} refused: {} {}; {} {}", request.connection().peer_name(), error.status(), printable(error.reason()),
             request.method(), request.path());
   if (!error.json().empty()) return Response::json(error.json(), error.status());
-  return Response::text(
-      fmt::format("{} {}: {}\n", error.status(), http1::reason_phrase(error.status()), error.reason()), error.status());
+  return Response::text(fmt::format("{} {}{}{}\n", error.status(), http1::reason_phrase(error.status()),
+                                    error.reason().empty() ? "" : ": ", error.reason()),
+                        error.status());
 }
 
 }  // namespace coax::http

@@ -16,6 +16,8 @@ class StatusError : public Error {
   // the response, in place of the text.
   StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
               std::string json = {});
+  // For a handler whose reason says it all: StatusError(404, "there is no todo 7"). Empty: the phrase of the status.
+  explicit StatusError(int status, std::string_view reason = {});
 
   [[nodiscard]] int status() const noexcept { return status_; }
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }

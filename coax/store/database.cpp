@@ -41,6 +41,17 @@ double SqlValue::number() const {
 const std::string& SqlValue::text() const { return require<std::string>(data_, "a text"); }
 const std::string& SqlValue::blob() const { return require<Blob>(data_, "a blob").bytes; }
 
+http::Value SqlValue::to_value() const {
+  struct Visitor {
+    http::Value operator()(std::monostate) const { return {}; }
+    http::Value operator()(std::int64_t integer) const { return integer; }
+    http::Value operator()(double number) const { return number; }
+    http::Value operator()(const std::string& text) const { return text; }
+    http::Value operator()(const Blob&) const { refuse_value("a text or a number, but a blob"); }
+  };
+  return std::visit(Visitor(), data_);
+}
+
 const SqlValue& Row::operator[](std::string_view column) const {
   for (std::size_t index = 0; index < columns_->size(); ++index) {
     if ((*columns_)[index] == column) return values_[index];
@@ -51,6 +62,20 @@ const SqlValue& Row::operator[](std::string_view column) const {
 const SqlValue& Row::operator[](std::size_t index) const {
   if (index < values_.size()) return values_[index];
   throw Error(ErrorKind::invalid, "read the column", std::to_string(index), "the row has fewer columns");
+}
+
+http::Value Row::to_value() const {
+  std::vector<http::Member> members;
+  for (std::size_t index = 0; index < columns_->size(); ++index) {
+    members.push_back({(*columns_)[index], values_[index].to_value()});
+  }
+  return http::Value::object(std::move(members));
+}
+
+http::Value Rows::to_value() const {
+  http::Value::List list;
+  for (const Row& row : rows_) list.push_back(row.to_value());
+  return http::Value::list(std::move(list));
 }
 
 // --- the thread ---

@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "coax/base/units.hpp"
+#include "coax/http/value.hpp"
 #include "coax/task/future.hpp"
 #include "coax/task/task.hpp"
 
@@ -59,6 +60,8 @@ class SqlValue {
   [[nodiscard]] double number() const;
   [[nodiscard]] const std::string& text() const;
   [[nodiscard]] const std::string& blob() const;
+  // For a template, or as JSON. Throws: Error(invalid) for a blob, which JSON does not have.
+  [[nodiscard]] http::Value to_value() const;
 
   using Data = std::variant<std::monostate, std::int64_t, double, std::string, Blob>;
   [[nodiscard]] const Data& data() const noexcept { return data_; }
@@ -77,6 +80,8 @@ class Row {
   const SqlValue& operator[](std::string_view column) const;
   const SqlValue& operator[](std::size_t index) const;
   [[nodiscard]] std::size_t size() const noexcept { return values_.size(); }
+  // An object with the columns as members. Throws: as SqlValue::to_value().
+  [[nodiscard]] http::Value to_value() const;
 
  private:
   Columns columns_;
@@ -94,6 +99,8 @@ class Rows {
   // Of the last insert, update or delete: the number of rows; the row id of an insert.
   [[nodiscard]] std::int64_t changes() const noexcept { return changes_; }
   [[nodiscard]] std::int64_t last_id() const noexcept { return last_id_; }
+  // A list of objects. Throws: as SqlValue::to_value().
+  [[nodiscard]] http::Value to_value() const;
 
  private:
   friend class Sqlite;

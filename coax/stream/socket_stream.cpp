@@ -11,6 +11,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/net/address.hpp"
+#include "coax/stream/acknowledged_private.hpp"
 #include "coax/stream/socket_writer.hpp"
 
 namespace coax {
@@ -81,8 +82,10 @@ void SocketStream::end_input() noexcept {
 }
 
 Duration SocketStream::send_stalled() const noexcept {
-  const auto since = writer_ ? writer_->stalled_since() : std::nullopt;
-  return since ? loop().now() - *since : Duration::zero();
+  if (!writer_ || !writer_->stalled_since()) return Duration::zero();
+  const auto acknowledged = peer_ ? acknowledged_bytes(loop().backend(), descriptor_) : std::nullopt;
+  if (acknowledged) writer_->note_acknowledged(*acknowledged);
+  return loop().now() - *writer_->stalled_since();
 }
 
 bool SocketStream::start(RecvOp& op) noexcept {

@@ -5,7 +5,9 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "coax/stream/socket_stream.hpp"
 
@@ -33,8 +35,13 @@ class SocketWriter {
   void abandon() noexcept;
   // Whether a task waits for a send.
   [[nodiscard]] bool has_waiting() const noexcept { return !waits_.empty(); }
-  // Since when the peer has accepted no bytes, although some wait to be sent.
+  // Since when the kernel has accepted no bytes, or the peer none of those that it has, although some wait to be sent.
   [[nodiscard]] std::optional<TimePoint> stalled_since() const noexcept { return stalled_since_; }
+  // `count`: the bytes that the peer has acknowledged so far. A socket is writable again only when a third of its send
+  // buffer is free, for which a slow peer may need minutes.
+  void note_acknowledged(std::uint64_t count) noexcept {
+    if (std::exchange(acknowledged_, count) != count) stalled_since_ = loop_->now();
+  }
 
  private:
   static constexpr std::size_t queue_bytes_max = 8 * 1024;
@@ -66,6 +73,7 @@ class SocketWriter {
   List<SendOp> waits_;          // in the order of the calls
   SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
   std::optional<TimePoint> stalled_since_;
+  std::uint64_t acknowledged_ = 0;
   bool in_flight_ = false;
   std::size_t queue_begin_ = 0;
   std::size_t queue_end_ = 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Runs tests of the hub's page (those that are named, or all *.test.mjs here) in a real browser against the program that
-# COAX names. Each of them starts a hub of its own, since some stop it and start it again.
+# Runs tests of pages (those that are named, or all *.test.mjs here) in a real browser against the program that
+# COAX names, or one in COAX_EXAMPLES. Each of them starts one of its own, since some stop it and start it again.
 
 import os
 import pathlib

@@ -315,6 +315,17 @@ TEST_F(HttpForm, ten_thousand_fields_are_fast_whatever_their_names) {
   EXPECT_EQ(post(multipart, parts + std::string(end)), "413 Content Too Large: too many parts");
 }
 
+TEST_F(HttpStatusError, without_a_reason_is_answered_with_the_phrase) {
+  App app({.headers = {}});
+  app.get("/a", [](Request&) -> Response { throw http::StatusError(404); });
+  app.get("/b", [](Request&) -> Response { throw http::StatusError(404, "there is no b"); });
+  const std::string text =
+      answer(std::move(app), "GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_NE(text.find("\r\n\r\n404 Not Found\nHTTP/1.1 404 Not Found\r\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\r\n\r\n404 Not Found: there is no b\n"), std::string::npos) << text;
+  EXPECT_STREQ(http::StatusError(404, "there is no b").what(), "answer the request: there is no b");
+}
+
 TEST_F(HttpStatusError, of_a_handler_is_answered_with_its_status) {
   App app({.headers = {}});
   app.get("/sync", [](Request&) -> Response { throw http::StatusError(404, "find", "a page", "no such page"); });

@@ -146,4 +146,14 @@ TEST_F(HttpJson, a_body_is_read_or_refused_by_status) {
   EXPECT_EQ(test::body_of(refused), "{\"errors\":[{\"field\":\"priority\",\"message\":\"must be 1 to 5\"}]}\n");
 }
 
+TEST_F(HttpJson, response_has_a_struct_a_value_or_text_that_is_json) {
+  const auto text = [](const Response& response) { return std::get<std::string>(response.body); };
+  EXPECT_EQ(text(Response::json(Todo{.title = "Tea"})), R"({"title":"Tea","done":false,"priority":1})");
+  EXPECT_EQ(text(Response::json(std::vector<int>{1, 2})), "[1,2]");
+  EXPECT_EQ(text(Response::json(Value("Tea"))), R"("Tea")");
+  EXPECT_EQ(text(Response::json(R"({"a":1})")), R"({"a":1})");
+  EXPECT_EQ(text(Response::json(std::string("[]"))), "[]");
+  EXPECT_EQ(Response::json(Value(), 201).status, 201);
+}
+
 }  // namespace coax

@@ -192,6 +192,7 @@ class Bot(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
         asyncio.get_running_loop().set_debug(False)
 
+    @unittest.skipUnless((EXAMPLES / "websocket_bot").exists(), "the examples are not built")
     async def test_answers_and_connects_again(self) -> None:
         sessions: asyncio.Queue[list[str]] = asyncio.Queue()
 

@@ -37,6 +37,18 @@ Task<std::string> reason(Task<Rows> task) {
 
 }  // namespace
 
+TEST(Database, rows_become_values_for_templates_and_json) {
+  test::run([]() -> Task<> {
+    Database database = co_await Database::open(":memory:");
+    const Rows rows = co_await database.execute("select 1 as id, 'Tea' as name, 0.5 as part, null as gone");
+    EXPECT_EQ(rows.to_value().to_json(), R"([{"id":1,"name":"Tea","part":0.5,"gone":null}])");
+    EXPECT_EQ(rows[0].to_value()["name"].as_string(), "Tea");
+    const Rows blobs = co_await database.execute("select x'00' as bytes");
+    EXPECT_THROW(static_cast<void>(blobs.to_value()), Error);
+    EXPECT_EQ((co_await database.execute("select 1 where false")).to_value().to_json(), "[]");
+  });
+}
+
 TEST(Database, values_are_stored_as_they_are) {
   test::run([]() -> Task<> {
     Database database = co_await Database::open(":memory:");

@@ -20,6 +20,7 @@ PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("forms", "http", "logging", "programs", "servers",
                                                                   "streams", "templates", "tls", "web"))]
 PROGRAMS = [*CHECKED, "docs/guide/embedding.md", "docs/guide/tasks.md"]
+EXCERPTS = ["docs/guide/applications.md"]  # each block of C++ is a part of one of the examples
 HEAD = """
 #include "coax/coax.hpp"
 using namespace coax::literals;
@@ -57,9 +58,9 @@ def anchors(page: pathlib.Path) -> set[str]:
 class Code(unittest.TestCase):
     def test_each_program_is_one_of_the_examples(self) -> None:
         examples = [path.read_text() for path in (ROOT / "examples").glob("*.cpp")]
-        for page in PROGRAMS:
+        for page in [*PROGRAMS, *EXCERPTS]:
             for line, code in blocks(page):
-                if is_program(code):
+                if is_program(code) or page in EXCERPTS:
                     with self.subTest(f"{page}:{line}"):
                         self.assertTrue(any(code in text for text in examples), "no file of examples/ has this text")
 
