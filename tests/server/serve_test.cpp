@@ -231,47 +231,6 @@ TEST_F(Serve, ends_an_idle_connection) {
   });
 }
 
-TEST_F(Serve, ends_a_connection_whose_peer_does_not_read) {
-  run([]() -> Task<> {
-    std::optional<CloseReason> reason;
-    Event ended;
-    Server server({.limits = {.write_timeout = 100ms}}, [&](Connection& connection) -> Task<> {
-      const std::string much(64_MiB, 'x');
-      try {
-        co_await connection.stream().send(much);
-      } catch (const Cancelled&) {
-        reason = connection.reason();
-        ended.set();
-        throw;
-      }
-    });
-    const auto client = co_await server.connect();
-    co_await ended.wait();
-    EXPECT_EQ(reason, CloseReason::write_timeout);
-    co_await server.stop();
-  });
-}
-
-// The kernel accepts more only when a third of the send buffer is free, which takes this client longer than the limit.
-TEST_F(Serve, a_peer_that_reads_slowly_is_kept) {
-  run([]() -> Task<> {
-    std::string end = "none";
-    Server server({.limits = {.write_timeout = 1500ms}}, [&](Connection& connection) -> Task<> {
-      const std::string much(64_MiB, 'x');
-      end = co_await outcome(connection.stream().send(much));
-    });
-    const auto client = co_await server.connect();
-    for (int i = 0; i < 40; ++i) {
-      std::array<char, 2048> piece{};
-      EXPECT_NE(co_await client->recv(piece), 0U) << i;
-      co_await sleep(100ms);
-    }
-    EXPECT_EQ(end, "none");
-    client->close();
-    co_await server.stop();
-  });
-}
-
 TEST_F(Serve, a_connection_can_be_ended_from_outside_its_handler) {
   run([]() -> Task<> {
     Connection* only = nullptr;
