@@ -86,6 +86,7 @@ http::App app_of(const Options& options, bool only_this_machine) {
       .listing = Listing({.title = name.empty() ? "/" : valid_utf8(name), .may_upload = options.upload}),
       .archives = true,
       .is_immutable = http::has_hashed_name};
+  if (options.upload) folder.index.clear();  // otherwise an uploaded index.html would hide the list
   if (options.spa) folder.fallback = "index.html";
   app.mount("/", http::folder(root, std::move(folder)));
   return app;
@@ -160,6 +161,8 @@ Task<> serve_folder(const Options& options, const Target& target, int& code) {
       handler = tls::handler(std::move(context), std::move(handler));
     }
     ServeOptions serving{.listen = target.text()};
+    // The kernel of a client that pauses or throttles a download may accept nothing for minutes.
+    serving.limits.write_timeout = std::chrono::minutes(5);
     serving.on_listen = [&](const Address& at) { addresses.push_back(at); };
     serving.on_ready = [&] {
       is_listening = true;

@@ -149,6 +149,7 @@ std::string json_of(const std::vector<FolderEntry>& entries) {
   Value::List all;
   for (const FolderEntry& entry : entries) {
     Value each{{"name", valid_utf8(entry.name)},
+               {"url", percent_encode(entry.name) + (entry.is_folder ? "/" : "")},  // relative to the list
                {"type", entry.is_folder ? "folder" : "file"},
                {"modified", date_of(entry, "{:%Y-%m-%dT%H:%M:%SZ}")}};
     if (!entry.is_folder) each.set("size", entry.size);
