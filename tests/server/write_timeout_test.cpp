@@ -53,7 +53,7 @@ TEST_F(ServeWriteTimeout, a_peer_that_reads_slowly_is_kept) {
     });
     const auto client = co_await server.connect();
     for (int i = 0; i < 40; ++i) {
-      std::array<char, 2048> piece{};
+      std::array<char, 65536> piece{};
       EXPECT_NE(co_await client->recv(piece), 0U) << i;
       co_await sleep(100ms);
     }
