@@ -342,7 +342,7 @@ http::App Hub::pages(const std::vector<Address>& addresses) {
   http::AppOptions options;
   options.websocket.message_bytes_max = 16_KiB;
   options.websocket.deflate.enabled = false;  // the messages are short, and each is sent to all members
-  options.message.body_bytes_max = 0;  // requests have no body
+  options.message.body_bytes_max = 0;         // requests have no body
   options.headers.emplace_back("Content-Security-Policy",
                                "default-src 'self'; frame-ancestors 'none'; base-uri 'none'");
   options.headers.emplace_back("Referrer-Policy", "no-referrer");
