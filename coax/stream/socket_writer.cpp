@@ -45,7 +45,7 @@ std::unique_ptr<SocketWriter> SocketWriter::acquire(Reports reports, Loop& loop,
 void SocketWriter::release(std::unique_ptr<SocketWriter> writer) noexcept {
   writer->end_of_turn_.unlink();
   writer->stalled_since_.reset();
-  writer->acknowledged_ = 0;
+  writer->acknowledged_.reset();
   spare_writers.release(std::move(writer));
 }
 

@@ -7,7 +7,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <utility>
 
 #include "coax/stream/socket_stream.hpp"
 
@@ -40,7 +39,8 @@ class SocketWriter {
   // `count`: the bytes that the peer has acknowledged so far. A socket is writable again only when a third of its send
   // buffer is free, for which a slow peer may need minutes.
   void note_acknowledged(std::uint64_t count) noexcept {
-    if (std::exchange(acknowledged_, count) != count) stalled_since_ = loop_->now();
+    if (acknowledged_.value_or(count) != count) stalled_since_ = loop_->now();
+    acknowledged_ = count;
   }
 
  private:
@@ -73,7 +73,7 @@ class SocketWriter {
   List<SendOp> waits_;          // in the order of the calls
   SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
   std::optional<TimePoint> stalled_since_;
-  std::uint64_t acknowledged_ = 0;
+  std::optional<std::uint64_t> acknowledged_;  // when it was last looked at
   bool in_flight_ = false;
   std::size_t queue_begin_ = 0;
   std::size_t queue_end_ = 0;

@@ -231,6 +231,27 @@ TEST_F(Serve, ends_an_idle_connection) {
   });
 }
 
+TEST_F(Serve, ends_a_connection_whose_peer_does_not_read) {
+  run([]() -> Task<> {
+    std::optional<CloseReason> reason;
+    Event ended;
+    Server server({.limits = {.write_timeout = 100ms}}, [&](Connection& connection) -> Task<> {
+      const std::string much(64_MiB, 'x');
+      try {
+        co_await connection.stream().send(much);
+      } catch (const Cancelled&) {
+        reason = connection.reason();
+        ended.set();
+        throw;
+      }
+    });
+    const auto client = co_await server.connect();
+    co_await ended.wait();
+    EXPECT_EQ(reason, CloseReason::write_timeout);
+    co_await server.stop();
+  });
+}
+
 TEST_F(Serve, a_connection_can_be_ended_from_outside_its_handler) {
   run([]() -> Task<> {
     Connection* only = nullptr;

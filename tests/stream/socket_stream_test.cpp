@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
@@ -54,6 +56,31 @@ TEST_F(TcpOfTheKernel, sends_without_delay) {
     const auto far = SocketStream::adopt(accepted.native);
     EXPECT_EQ(near->local(), far->peer());
     EXPECT_EQ(near->peer(), far->local());
+  });
+}
+
+// A socket is writable again only when a third of its send buffer is free: bytes that the peer reads before count, too.
+TEST_F(TcpOfTheKernel, a_peer_that_reads_slowly_has_not_stalled) {
+  run([]() -> Task<> {
+    NativePair pair = native_tcp_pair();
+    const auto stream = SocketStream::adopt(set_nonblocking(std::move(pair.near)));
+    const std::string much(64 * 1024 * 1024, 'x');
+    bool begins_again = false;
+    const auto read_slowly = [&]() -> Task<> {
+      co_await until([&] { return stream->send_stalled() > Duration::zero(); });
+      std::array<char, 4096> piece{};
+      TimePoint accepted = stream->last_active();
+      Duration stalled = stream->send_stalled();
+      co_await until([&] {  // the stall begins again although the kernel has accepted nothing
+        ::recv(pair.far.get(), piece.data(), piece.size(), MSG_DONTWAIT);
+        begins_again = stream->send_stalled() < stalled && stream->last_active() == accepted;
+        stalled = stream->send_stalled();
+        accepted = stream->last_active();
+        return begins_again;
+      });
+    };
+    co_await race(outcome(stream->send(much)), read_slowly());
+    EXPECT_TRUE(begins_again);
   });
 }
 
