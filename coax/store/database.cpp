@@ -230,14 +230,9 @@ bool needs_no_transaction(std::string_view sql) {
 
 Task<Rows> Database::run(std::string sql, std::vector<SqlValue> values) {
   const bool is_alone = needs_no_transaction(sql);
-  const auto function = [sql = std::move(sql), values = std::move(values)](Connection& connection) {
-    return connection.run(sql, values);
-  };
-  auto work = std::make_unique<FunctionWork<std::decay_t<decltype(function)>, Rows>>(function);
-  work->is_alone = is_alone;
-  Future<Rows> result = work->promise.future();
-  submit(std::move(work));
-  co_return co_await result;
+  return call([sql = std::move(sql),
+               values = std::move(values)](Connection& connection) { return connection.run(sql, values); },
+              is_alone);
 }
 
 }  // namespace coax::store

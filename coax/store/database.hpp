@@ -163,11 +163,7 @@ class Database {
   // Lifetime: the function owns all that it uses, but not the database.
   template <class F>
   Task<std::invoke_result_t<F&, Connection&>> transaction(F function) {
-    using Result = std::invoke_result_t<F&, Connection&>;
-    auto work = std::make_unique<FunctionWork<F, Result>>(std::move(function));
-    Future<Result> result = work->promise.future();
-    submit(std::move(work));
-    co_return co_await result;
+    return call(std::move(function), false);
   }
 
  private:
@@ -181,7 +177,7 @@ class Database {
     // When it is committed.
     virtual void complete() = 0;
     virtual void fail(std::exception_ptr error) = 0;
-    bool is_alone = false;  // outside of a transaction
+    bool is_alone = false;
   };
   template <class F, class Result>
   struct FunctionWork final : Work {
@@ -207,6 +203,16 @@ class Database {
     std::optional<std::conditional_t<std::is_void_v<Result>, std::monostate, Result>> result;
   };
 
+  // `is_alone`: outside of a transaction.
+  template <class F>
+  Task<std::invoke_result_t<F&, Connection&>> call(F function, bool is_alone) {
+    using Result = std::invoke_result_t<F&, Connection&>;
+    auto work = std::make_unique<FunctionWork<F, Result>>(std::move(function));
+    work->is_alone = is_alone;
+    Future<Result> result = work->promise.future();
+    submit(std::move(work));
+    co_return co_await result;
+  }
   explicit Database(std::shared_ptr<class DatabaseThread> thread) noexcept : thread_(std::move(thread)) {}
   void submit(std::unique_ptr<Work> work) const;
 
