@@ -165,10 +165,10 @@ class Packer {
     }
     const auto found = root_.file(path_ + entry.path);
     if (!found) return;
-    entry.size = found->file.size();
-    entry.modified = found->file.modified();
+    entry.size = found->size();
+    entry.modified = found->modified();
     writer_->begin(entry, std::move(name), out);
-    file_ = found->file;
+    file_ = *found;
     offset_ = 0;
   }
 
