@@ -154,6 +154,7 @@ class DatabaseThread {
 
   void run(Batch& batch) {
     std::vector<Work*> done;
+    std::exception_ptr error;
     try {
       if (batch.front()->is_alone) {
         Connection connection(*this);
@@ -164,16 +165,21 @@ class DatabaseThread {
       for (const auto& work : batch) run(*work, done);
       sqlite_.control("commit");
     } catch (...) {
+      error = std::current_exception();
       if (sqlite_.in_transaction()) roll_back("rollback");
-      for (const auto& work : batch) work->fail(std::current_exception());
+    }
+    if (!error) {
+      for (Work* const work : done) work->complete();
       return;
     }
-    for (Work* const work : done) work->complete();
+    for (std::size_t index = 0; index + 1 < batch.size(); ++index) batch[index]->fail(error);
+    batch.back()->fail(std::move(error));
   }
 
   // Throws: when the whole transaction is lost.
   void run(Work& work, std::vector<Work*>& done) {
     sqlite_.control("savepoint work");
+    std::exception_ptr error;
     try {
       Connection connection(*this);
       work.run(connection);
@@ -182,10 +188,13 @@ class DatabaseThread {
       if (!sqlite_.in_transaction()) throw;  // SQLite has rolled it back: the disk is full, for one
       sqlite_.control("rollback to work");
       sqlite_.control("release work");
-      work.fail(std::current_exception());
-      return;
+      error = std::current_exception();
     }
-    done.push_back(&work);
+    if (error) {
+      work.fail(std::move(error));
+    } else {
+      done.push_back(&work);
+    }
   }
 
   void roll_back(const char* sql) noexcept {

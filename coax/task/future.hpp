@@ -31,7 +31,7 @@ struct FutureState {
     if (std::exchange(taken, true)) {
       throw Error(ErrorKind::invalid, "await", "a future", "it was awaited before; a future is awaited once");
     }
-    if (error) std::rethrow_exception(error);
+    if (error) std::rethrow_exception(std::exchange(error, nullptr));  // its last owner is the one that catches it
     if constexpr (!std::is_void_v<T>) return std::move(*value);
   }
 };
