@@ -152,13 +152,25 @@ std::string safe_redirect_target(std::string_view text) {
   return is_safe ? std::string(text) : "/";
 }
 
+namespace {
+
+// The target as the router has read it: a path of this site, without the empty segments of "//a".
+std::string own_path(const Request& request) {
+  const std::string_view target = request.target();
+  const std::size_t query = std::min(target.find('?'), target.size());
+  return encode_segments(RequestAccess::segments(request)).append(target.substr(query));
+}
+
+}  // namespace
+
 Middleware login_required(std::string url) {
   if (url.contains('?') || safe_redirect_target(url) != url)
     throw Error(ErrorKind::invalid, "redirect to", url, "the login page is a path of this site");
   return [url = std::move(url)](Request& request, Next next) -> Task<Response> {
     if (!request.principal().is_anonymous() || request.path() == url) co_return co_await next.answered(request);
     const bool is_page = request.method() == "GET" || request.method() == "HEAD";
-    const std::string target = safe_redirect_target(request.target());
+    std::string target = safe_redirect_target(request.target());
+    if (target == "/") target = safe_redirect_target(own_path(request));
     Response response{.status = 303};
     response.header("Location", is_page ? url + "?next=" + percent_encode(target) : url);
     response.header("Cache-Control", "no-store");

@@ -163,7 +163,7 @@ Response answer(const Request& request, const FoundFile& found, const FolderOpti
   if (ranges && ranges->empty()) {
     return plain(416).header("Content-Range", fmt::format("bytes */{}", found.file.size()));
   }
-  response.header("Last-Modified", format_date(validators.last_modified)).header("Accept-Ranges", "bytes");
+  response.header("Last-Modified", format_date(*validators.last_modified)).header("Accept-Ranges", "bytes");
   if (!found.encoding.empty()) response.header("Content-Encoding", std::string(found.encoding));
   set_body(response, found, ranges);
   return response;

@@ -125,8 +125,15 @@ TEST_F(HttpLogin, strangers_are_sent_to_the_login_page) {
     return text.substr(9, 3) + " " + header_of(text, "Location");
   };
   EXPECT_EQ(target_of("/a?b=c&d"), "303 /login?next=%2Fa%3Fb%3Dc%26d");
-  EXPECT_EQ(target_of("//evil.example/"), "303 /login?next=%2F");
-  EXPECT_EQ(target_of("http://evil.example/x"), "303 /login?next=%2F");
+  EXPECT_EQ(target_of("//a//b?c=d"), "303 /login?next=%2Fa%2Fb%3Fc%3Dd");
+  EXPECT_EQ(target_of("/./a/../b"), "303 /login?next=%2Fb");
+  EXPECT_EQ(target_of("//evil.example/"), "303 /login?next=%2Fevil.example%2F");
+  EXPECT_EQ(target_of("http://evil.example/x"), "303 /login?next=%2Fx");
+  EXPECT_EQ(target_of("http://evil.example//x"), "303 /login?next=%2Fx");
+  for (const char* foreign :
+       {"/\\evil.example", "//\\evil.example", "/%09/evil.example", "/%2Fevil.example", "/%5Cevil"}) {
+    EXPECT_EQ(target_of(foreign), "303 /login?next=%2F") << foreign;
+  }
   EXPECT_EQ(target_of("/login"), "200 none");
   EXPECT_THROW(http::login_required("https://evil.example/"), Error);
   EXPECT_THROW(http::login_required("/login?x"), Error);
