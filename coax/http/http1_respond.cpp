@@ -30,7 +30,7 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
       if (parser.expects_continue() && !std::exchange(continued_, true)) {
         co_await http_.connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
       }
-      co_await http_.read_part(&http1::Parser::has_body_bytes, http_.site_.options().body);
+      co_await http_.read_body_until(&http1::Parser::has_body_bytes, false);
     }
     part_.swap(parser.body());
     parser.body().clear();
