@@ -24,7 +24,8 @@ struct Target {
 std::optional<Target> parse_target(std::string_view target);
 
 // The host and the path with query of a target in absolute form (RFC 9112, section 3.2.2): "http://a.example:80/x?y" ->
-// {"a.example:80", "/x?y"}. Nothing for any other form, or when the authority is not is_host_and_port(), such as with userinfo.
+// {"a.example:80", "/x?y"}. Nothing for any other form, or when the authority is not is_host_and_port(), such as with
+// userinfo.
 struct AbsoluteTarget {
   std::string_view authority;
   std::string_view rest;  // starts with '/' or '?', or is empty
