@@ -36,6 +36,11 @@ std::optional<std::string_view> credentials_of(std::string_view value, std::stri
   return trim(value.substr(space));
 }
 
+Response too_many_attempts(const Request& request, std::chrono::seconds wait) {
+  const StatusError refusal(429, "log in", "", "too many wrong logins from your address");
+  return refusal_of(refusal, request).header("Retry-After", std::to_string(wait.count()));
+}
+
 struct Login {
   std::string name;
   std::string password;
@@ -52,15 +57,19 @@ std::optional<Login> login_of(const Request& request) {
 
 }  // namespace
 
-Middleware basic_auth(VerifyPassword verify, std::string realm) {
+Middleware basic_auth(VerifyPassword verify, std::string realm, std::shared_ptr<AttemptLimit> attempts) {
   require_realm(realm);
   const std::string header = fmt::format("Basic realm=\"{}\", charset=\"UTF-8\"", realm);
-  return [verify = std::move(verify), header](Request& request, Next next) -> Task<Response> {
+  return [verify = std::move(verify), header, attempts = std::move(attempts)](Request& request,
+                                                                              Next next) -> Task<Response> {
     std::optional<Login> login = login_of(request);
     std::optional<Principal> principal;
     if (login) {
+      const std::string key = attempts ? address_key(request.peer()) : std::string();
+      if (attempts && !attempts->attempt(key)) co_return too_many_attempts(request, attempts->retry_after(key));
       Task<std::optional<Principal>> verifying = verify(std::move(login->name), std::move(login->password));
       principal = co_await std::move(verifying);
+      if (attempts && principal) attempts->take_back(key);
     }
     if (!principal) co_return challenge(request, 401, "a name and a password are needed", header);
     request.set_principal(std::move(*principal));

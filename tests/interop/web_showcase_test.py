@@ -197,6 +197,7 @@ class Showcase(unittest.TestCase):
     def test_login(self) -> None:
         self.assertEqual(self.get("/private").status, 303)
         self.assertEqual(self.get("/private").headers["Location"], "/login?next=%2Fprivate")
+        self.assertEqual(self.get("//private").headers["Location"], "/login?next=%2Fprivate")
         self.visitor.token()
         before = self.visitor.cookies["session"]
         answer = self.visitor.log_in()
