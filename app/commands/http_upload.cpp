@@ -147,7 +147,7 @@ Task<Response> upload(std::shared_ptr<const UploadOptions> options, Request& req
   const std::string where = fmt::format("/proc/self/fd/{}", folder.native());
   std::optional<Response> refused;
   try {
-    const http::FormOptions limits{.body_bytes_max = options->bytes_max, .parts_max = files_max, .folder = where};
+    const http::FormOptions limits{.parts_max = files_max, .folder = where};
     const http::Form form = co_await http::read_form(request, body, limits);
     if (const auto wrong = wrong_name(form)) co_return refusal(request, 400, *wrong);
     co_return co_await store(request, form, where);

@@ -68,7 +68,7 @@ class App : public Router {
 Handler handler(App app);
 
 // For the main() of an app while it is developed: serves it in development mode (AppOptions::development), prints its
-// URL, and runs until SIGINT or SIGTERM.
+// URL, and runs until SIGINT or SIGTERM. Meanwhile Templates reload what has changed.
 //
 //   int main() { return coax::http::run(app()); }
 //
