@@ -30,6 +30,7 @@
 #include "coax/http/status_error.hpp"
 #include "coax/http/template.hpp"
 #include "coax/http/websocket_client.hpp"
+#include "coax/http/websocket_sync.hpp"
 #include "coax/net/endpoint.hpp"
 #include "coax/program/new_file.hpp"
 #include "coax/program/program.hpp"

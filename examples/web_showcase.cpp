@@ -130,8 +130,7 @@ Response refuse(int status, std::string_view reason) {
 }
 
 Task<Response> form(Request& request, BodyReader& body) {
-  const http::Form form =
-      co_await http::read_form(request, body, {.body_bytes_max = 10_MiB, .fields_bytes_max = 10_MiB});
+  const http::Form form = co_await http::read_form(request, body, {.fields_bytes_max = 10_MiB});
   Value files = Value::list();
   for (const http::FormFile& file : form.files()) {
     http::Sha256 hash;

@@ -35,10 +35,7 @@ class BodyReader {
   [[nodiscard]] virtual bool at_end() const noexcept = 0;
   // Returns: the first trailer field of that name, which the client has sent after a chunked body (RFC 9110, section
   // 6.5); nothing before at_end(). It may be forged where a header is not: proxies that check headers may not see it.
-  [[nodiscard]] virtual std::optional<std::string> trailer(std::string_view name) const {
-    (void)name;
-    return std::nullopt;
-  }
+  [[nodiscard]] virtual std::optional<std::string> trailer(std::string_view name) const = 0;
   // Waits until the client has closed the connection, or shut down its side, for a handler whose response takes long:
   // `race(answer(), body.wait_disconnected())`. Otherwise as BodyWriter::wait_disconnected().
   // Throws: Error(invalid) before the body has been read to its end.

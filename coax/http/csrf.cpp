@@ -1,4 +1,6 @@
-// A token is a mask, and the session's secret XOR this mask.
+// A token is a mask, and the visitor's secret XOR this mask. The secret is a value of the session. While a visitor has
+// none, it is in a cookie of its own, so that a page with a form needs no session: an attacker who can set that cookie
+// could set the cookie of a session, too. It is not signed: an attacker could get a signed one here, and set that.
 #include "coax/http/csrf.hpp"
 
 #include <algorithm>
@@ -32,6 +34,35 @@ bool is_from_here(const Request& request, const CsrfOptions& options) {
   return is_allowed_origin(request, {});
 }
 
+}  // namespace
+
+class CsrfSecret {
+ public:
+  explicit CsrfSecret(Request& request) : session_(session(request)) {}
+
+  // In base64url; empty: there is none.
+  [[nodiscard]] std::string find() const { return has_session() ? session_.text(secret_name) : session_.csrf_; }
+  [[nodiscard]] std::string find_or_make() {
+    if (find().empty()) {
+      std::string secret = encode_base64url(random_bytes(secret_bytes));
+      if (has_session()) {
+        session_.set(secret_name, std::move(secret));
+      } else {
+        session_.csrf_ = std::move(secret);
+        session_.is_csrf_new_ = true;
+      }
+    }
+    return find();
+  }
+
+ private:
+  [[nodiscard]] bool has_session() const noexcept { return !session_.id_.empty() && !session_.is_ended_; }
+
+  Session& session_;
+};
+
+namespace {
+
 std::string xored(std::string_view left, std::string_view right) {
   std::string out(left);
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<char>(out[i] ^ right[i]);
@@ -39,7 +70,7 @@ std::string xored(std::string_view left, std::string_view right) {
 }
 
 void require_token(Request& request, std::string_view text) {
-  const auto secret = decode_base64url(session(request).text(secret_name));
+  const auto secret = decode_base64url(CsrfSecret(request).find());
   const auto token = decode_base64url(text);
   const bool is_whole = secret && secret->size() == secret_bytes && token && token->size() == 2 * secret_bytes;
   if (is_whole) {
@@ -61,9 +92,7 @@ Middleware csrf_protection(CsrfOptions options) {
 }
 
 std::string csrf_token(Request& request) {
-  Session& visitor = session(request);
-  if (visitor.text(secret_name).empty()) visitor.set(secret_name, encode_base64url(random_bytes(secret_bytes)));
-  const auto secret = decode_base64url(visitor.text(secret_name));
+  const auto secret = decode_base64url(CsrfSecret(request).find_or_make());
   const std::string mask = random_bytes(secret_bytes);
   return encode_base64url(mask + xored(*secret, mask));
 }

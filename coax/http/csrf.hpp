@@ -25,13 +25,14 @@ struct CsrfOptions {
 // today, and pass.
 Middleware csrf_protection(CsrfOptions options = {});
 
-// The session's token, with another mask each time, so that the length of a compressed response reveals nothing about
-// it (BREACH). It is valid until the user logs in or out.
+// The visitor's token, with another mask each time, so that the length of a compressed response reveals nothing about
+// it (BREACH). It is valid until the user logs in or out. It makes no session: a visitor without one gets a cookie,
+// "__Host-csrf" over TLS, otherwise "csrf".
 // Throws: Error(invalid) without the middleware http::sessions().
 std::string csrf_token(Request& request);
 
 // The token has to be in the header X-CSRF-Token or, with a form, in its field "_csrf".
-// Throws: StatusError(403) without the token of this session; as csrf_token().
+// Throws: StatusError(403) without a token of this visitor; as csrf_token().
 void check_csrf(Request& request);
 void check_csrf(Request& request, const Form& form);
 

@@ -4,7 +4,7 @@
 #include "coax/base/log.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/site_private.hpp"
-#include "coax/http/template.hpp"
+#include "coax/http/template_program_private.hpp"
 #include "coax/server/serve.hpp"
 #include "coax/task/run.hpp"
 
@@ -53,7 +53,10 @@ int run(App app, std::string listen) {
     log::info("http://{}/ in development mode: responses have the reasons of errors; Ctrl-C ends it",
               address.to_string());
   };
-  return coax::run(serve({.listen = std::move(listen), .on_listen = tell}, handler(std::move(app))));
+  templates::in_development = true;
+  const int exit_code = coax::run(serve({.listen = std::move(listen), .on_listen = tell}, handler(std::move(app))));
+  templates::in_development = false;
+  return exit_code;
 }
 
 }  // namespace coax::http

@@ -51,7 +51,6 @@ class FormReader {
  private:
   Task<> read_urlencoded();
   Task<> read_multipart(std::string_view boundary);
-  Task<BytesView> recv();
   void begin_part(const MultipartPart& part);
   void add_data(BytesView data);
   [[nodiscard]] bool has_temporary_file() const noexcept { return static_cast<bool>(file_.descriptor_); }
@@ -68,7 +67,6 @@ class FormReader {
   BodyReader& body_;
   const FormOptions& options_;
   Form form_;
-  std::size_t body_bytes_ = 0;
   std::size_t fields_bytes_ = 0;
   bool is_file_ = false;   // the current part
   bool is_text_ = false;   // in UTF-8
@@ -82,7 +80,6 @@ Task<Form> FormReader::read() {
   if (!equal_ignoring_case(request_.fields().find("Content-Encoding").value_or("identity"), "identity")) {
     fail(415, "a form has no Content-Encoding");
   }
-  if (body_.length().value_or(0) > options_.body_bytes_max) fail(413, "the form is too long");
   const auto parsed = parse_parameters(*type);
   if (!parsed) fail(400, "a malformed Content-Type");
   if (parsed->value == "application/x-www-form-urlencoded") {
@@ -97,13 +94,6 @@ Task<Form> FormReader::read() {
   co_return std::move(form_);
 }
 
-Task<BytesView> FormReader::recv() {
-  const BytesView bytes = co_await body_.recv();
-  if (bytes.size() > options_.body_bytes_max - body_bytes_) fail(413, "the form is too long");
-  body_bytes_ += bytes.size();
-  co_return bytes;
-}
-
 void FormReader::count_field_bytes(std::size_t bytes) {
   if (bytes > options_.fields_bytes_max - fields_bytes_) fail(413, "the fields of the form are too long");
   fields_bytes_ += bytes;
@@ -111,7 +101,7 @@ void FormReader::count_field_bytes(std::size_t bytes) {
 
 Task<> FormReader::read_urlencoded() {
   std::string text;
-  while (const BytesView bytes = co_await recv()) {
+  while (const BytesView bytes = co_await body_.recv()) {
     count_field_bytes(bytes.size());
     text.append(bytes.text());
   }
@@ -123,7 +113,7 @@ Task<> FormReader::read_urlencoded() {
 Task<> FormReader::read_multipart(std::string_view boundary) {
   using Kind = MultipartEvent::Kind;
   MultipartDecoder decoder(boundary, {.parts_max = options_.parts_max});
-  while (const BytesView bytes = co_await recv()) {
+  while (const BytesView bytes = co_await body_.recv()) {
     decoder.feed(bytes);
     while (true) {
       const auto event = decoder.next();
@@ -205,6 +195,7 @@ class MemoryBody final : public BodyReader {
   Task<BytesView> recv() override { co_return std::exchange(rest_, BytesView()); }
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override { return body_.size(); }
   [[nodiscard]] bool at_end() const noexcept override { return rest_.empty(); }
+  [[nodiscard]] std::optional<std::string> trailer(std::string_view) const override { return std::nullopt; }
   Task<> wait_disconnected() override { co_return; }
 
  private:

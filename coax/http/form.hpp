@@ -20,9 +20,8 @@
 
 namespace coax::http {
 
-// Above a limit: 413. The route's own body_bytes_max, by default 1 MiB, applies as well.
+// Above a limit: 413. The limit of the whole body is that of its route: RouteOptions::body_bytes_max, by default 1 MiB.
 struct FormOptions {
-  std::size_t body_bytes_max = 10_MiB;
   std::size_t parts_max = 100;            // fields and files
   std::size_t fields_bytes_max = 1_MiB;   // the names and values of all fields; of urlencoded ones, as they are sent
   std::size_t file_bytes_max = SIZE_MAX;  // of one file; SIZE_MAX: as long as the body may be

@@ -15,9 +15,18 @@ constexpr std::string_view user_name = "_user";
 constexpr std::string_view csrf_name = "_csrf";
 constexpr std::string_view flash_name = "_flashes";
 constexpr std::size_t id_bytes = 24;
+constexpr std::size_t csrf_secret_bytes = 32;
 constexpr std::size_t flashes_max = 20;
 
 std::string cookie_name(const Request& request) { return request.is_secure() ? "__Host-session" : "session"; }
+std::string csrf_cookie_name(const Request& request) { return request.is_secure() ? "__Host-csrf" : "csrf"; }
+
+// Empty: none that csrf_token() has made.
+std::string csrf_cookie(const Request& request) {
+  std::string value = cookie(request, csrf_cookie_name(request)).value_or("");
+  const auto secret = decode_base64url(value);
+  return secret && secret->size() == csrf_secret_bytes ? value : "";
+}
 
 Value to_value(const Principal& principal) {
   Value roles = Value::list();
@@ -69,13 +78,14 @@ void Session::erase(std::string_view name) {
 
 void Session::drop_changes() noexcept {
   changes_.clear();
-  is_renewed_ = is_ended_ = false;
+  is_renewed_ = is_ended_ = is_csrf_new_ = false;
   if (id_.empty()) values_ = Value::object();
 }
 
 void Session::end() noexcept {
   values_ = Value::object();
   changes_.clear();
+  csrf_.clear();
   is_ended_ = true;
 }
 
@@ -106,6 +116,7 @@ class Sessions {
   Task<Response> answer(Request& request, Next next) const {
     Session& session = request.attach(Session());
     session.bytes_max_ = options_.bytes_max;
+    session.csrf_ = csrf_cookie(request);
     co_await load(request, session);
     Response response = co_await next.answered(request);
     if (response.status >= 500) session.drop_changes();
@@ -136,7 +147,8 @@ class Sessions {
       if (session.is_empty()) response.cookie(cookie_of(request, "", std::chrono::seconds(0)));
     }
     if (session.id_.empty()) {
-      if (!session.is_empty()) co_await insert(request, session, response);
+      if (!session.is_empty()) co_return co_await insert(request, session, response);
+      if (session.is_csrf_new_) response.cookie(csrf_cookie_of(request, session.csrf_));
       co_return;
     }
     if (session.is_renewed_) {  // first: the old id must never have the new rights
@@ -149,14 +161,23 @@ class Sessions {
     if (!session.changes_.empty()) co_await store().update(sha256(session.id_), std::move(session.changes_));
   }
 
+  // Forms that the visitor has opened before stay valid: the secret of their cookie becomes that of the session.
   Task<> insert(const Request& request, Session& session, Response& response) const {
+    if (!session.csrf_.empty()) session.values_.set(csrf_name, session.csrf_);
     session.id_ = encode_base64url(random_bytes(id_bytes));
     co_await store().insert(sha256(session.id_), session.values_);
     response.cookie(cookie_of(request, session.id_));
+    if (!cookie(request, csrf_cookie_name(request))) co_return;
+    response.cookie(csrf_cookie_of(request, "", std::chrono::seconds(0)));
   }
 
   static SetCookie cookie_of(const Request& request, std::string value, std::optional<std::chrono::seconds> age = {}) {
     return {.name = cookie_name(request), .value = std::move(value), .max_age = age, .secure = request.is_secure()};
+  }
+  static SetCookie csrf_cookie_of(const Request& request, std::string value,
+                                  std::optional<std::chrono::seconds> age = {}) {
+    return {
+        .name = csrf_cookie_name(request), .value = std::move(value), .max_age = age, .secure = request.is_secure()};
   }
 
   SessionOptions options_;
@@ -179,6 +200,7 @@ void log_in(Request& request, Principal principal) {
   Session& visitor = session(request);
   visitor.renew_id();
   visitor.erase(csrf_name);  // forms of before are void
+  visitor.csrf_.clear();
   visitor.set(user_name, to_value(principal));
   request.set_principal(std::move(principal));
 }

@@ -83,16 +83,20 @@ class Session {
 
  private:
   friend class Sessions;
+  friend class CsrfSecret;
   void drop_changes() noexcept;
 
   Value values_ = Value::object();
   std::vector<SessionChange> changes_;
-  std::string id_;  // empty: it is not in the store
+  std::string id_;    // empty: it is not in the store
+  std::string csrf_;  // the secret of the cookie "csrf", see csrf.cpp
   std::size_t bytes_max_ = 0;
+  bool is_csrf_new_ = false;
   bool is_used_ = false;
   bool is_renewed_ = false;
   bool is_ended_ = false;
   friend Session& session(Request& request);
+  friend void log_in(Request& request, Principal principal);
 };
 
 // Loads the session of each request, and stores its changes when the response is there. A new session gets a cookie

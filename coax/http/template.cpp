@@ -88,6 +88,7 @@ std::string read_all(int fd, const std::string& shown) {
 }  // namespace
 
 struct Templates::Store {
+  [[nodiscard]] bool reloads() const noexcept { return options.reload.value_or(templates::in_development); }
   SourceText read(const std::string& name, std::vector<FileState>& files) const;
   SourceText read_file(const std::string& name, std::vector<FileState>& files) const;
   std::shared_ptr<const Compiled> find(std::string_view name);
@@ -145,7 +146,7 @@ std::shared_ptr<const Compiled> Templates::Store::find(std::string_view name) {
   {
     const std::shared_lock lock(mutex);
     const auto found = compiled.find(name);
-    if (found != compiled.end() && !(options.reload && std::ranges::any_of(found->second->files, has_changed))) {
+    if (found != compiled.end() && !(reloads() && std::ranges::any_of(found->second->files, has_changed))) {
       return found->second;
     }
   }

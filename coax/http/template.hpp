@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,8 +20,9 @@
 namespace coax::http {
 
 struct TemplateOptions {
-  // Look at the files' times at each rendering, and compile those again that have changed: for development.
-  bool reload = false;
+  // Look at the files' times at each rendering, and compile those again that have changed. Empty: while http::run()
+  // serves, thus in development.
+  std::optional<bool> reload = {};
   std::size_t output_bytes_max = 16_MiB;
   // Of all values together that one rendering makes (not those that it is given).
   std::size_t value_bytes_max = 64_MiB;

@@ -14,6 +14,9 @@
 
 namespace coax::http::templates {
 
+// While http::run() serves. Of the whole process: templates know no app.
+inline std::atomic<bool> in_development = false;
+
 struct Instruction {
   enum class Kind : std::uint8_t {
     text,         // writes `count` bytes from `target` of Program::text

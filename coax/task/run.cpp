@@ -149,4 +149,9 @@ void run_to_end(std::unique_ptr<Backend> backend, Task<> task) {
   turn_until_ended(loop, std::move(task), {}, false);
 }
 
+void run_to_end(Loop& loop, Task<> task) {
+  task.require_startable();
+  turn_until_ended(loop, std::move(task), {}, false);
+}
+
 }  // namespace coax

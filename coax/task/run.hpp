@@ -9,6 +9,8 @@
 
 namespace coax {
 
+class Loop;
+
 struct RunOptions {
   // The number of loops, each on a thread of its own; serve() spreads connections over them. Empty: one per core.
   // Simulated time has one thread.
@@ -30,5 +32,7 @@ void run_or_throw(Task<> task, RunOptions options = {});
 void run_to_end(Task<> task, RunOptions options = {});
 // On one loop with this back-end.
 void run_to_end(std::unique_ptr<Backend> backend, Task<> task);
+// On this loop, which can be used again afterwards: blocking calls are made of tasks so.
+void run_to_end(Loop& loop, Task<> task);
 
 }  // namespace coax

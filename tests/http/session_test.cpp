@@ -27,20 +27,24 @@ using test::header_of;
 
 class HttpSession : public test::QuietLog {};
 
-// A browser's cookie, and the app that it visits.
+// A browser's cookies, and the app that it visits.
 class Visitor {
  public:
   explicit Visitor(const Handler& handler) : handler_(handler) {}
 
-  // Returns: the response; the cookie is kept for the next request.
+  // Returns: the response; its cookies are kept for the next request.
   Task<std::string> visit(std::string method, std::string target, std::string fields = "", std::string body = "") {
     std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: h\r\n{}", method, target, fields);
     if (!cookie.empty()) request += "Cookie: " + cookie + "\r\n";
     if (method == "POST") request += fmt::format("Content-Length: {}\r\n", body.size());
     request += "\r\n" + body;
     std::string text = co_await test::ask(handler_, std::move(request));
-    const std::string set = header_of(text, "Set-Cookie");
-    if (set != "none") cookie = set.substr(0, set.find(';'));
+    const std::string_view head = std::string_view(text).substr(0, text.find("\r\n\r\n") + 2);
+    constexpr std::string_view field = "\r\nSet-Cookie: ";
+    for (std::size_t at = head.find(field); at != head.npos; at = head.find(field, at + 1)) {
+      const std::string_view line = head.substr(at + field.size());
+      keep(line.substr(0, line.find("\r\n")));
+    }
     co_return text;
   }
   Task<std::string> body(std::string target) {
@@ -48,9 +52,21 @@ class Visitor {
     co_return body_of(text);
   }
 
-  std::string cookie;
+  std::string cookie;  // as in the header: "a=1; b=2"
 
  private:
+  void keep(std::string_view set) {
+    const std::string_view pair = set.substr(0, set.find(';'));
+    std::string kept = set.contains("Max-Age=0") ? "" : std::string(pair);
+    for (std::string_view rest = cookie; !rest.empty();) {
+      const std::string_view other = rest.substr(0, rest.find("; "));
+      rest.remove_prefix(std::min(other.size() + 2, rest.size()));
+      if (other.starts_with(pair.substr(0, pair.find('=') + 1))) continue;
+      kept.append(kept.empty() ? "" : "; ").append(other);
+    }
+    cookie = kept;
+  }
+
   const Handler& handler_;
 };
 
@@ -303,14 +319,10 @@ TEST_F(HttpSession, memory_store_is_used_by_several_threads) {
 
 namespace {
 
-App csrf_app() {
-  App app = bare();
-  app.use(http::sessions()).use(http::csrf_protection({.origins = {"https://app.example"}}));
+App csrf_app(http::SessionOptions options = {}, bool is_secure = false) {
+  App app = app_with(std::move(options), is_secure);
+  app.use(http::csrf_protection({.origins = {"https://app.example"}}));
   app.get("/form", [](Request& request) { return Response::text(http::csrf_token(request)); });
-  app.get("/in", [](Request& request) {
-    http::log_in(request, {.kind = Principal::Kind::user, .name = "Ada"});
-    return Response{};
-  });
   app.post("/unchecked", [](Request&) { return Response::text("done"); });
   app.post("/header", [](Request& request) {
     http::check_csrf(request);
@@ -325,6 +337,12 @@ App csrf_app() {
 }
 
 constexpr const char* form_type = "Content-Type: application/x-www-form-urlencoded\r\n";
+
+Task<std::string> status_of(Visitor& who, std::string path, std::string fields, std::string body) {
+  const std::string text = co_await who.visit("POST", std::move(path), std::move(fields), std::move(body));
+  co_return text.substr(9, 3);
+}
+Task<std::string> sign(Visitor& who, std::string token) { return status_of(who, "/form", form_type, "_csrf=" + token); }
 
 }  // namespace
 
@@ -374,11 +392,6 @@ TEST_F(HttpSession, tokens_are_masked_and_belong_to_one_session) {
     const std::string again = co_await visitor.body("/form");
     EXPECT_EQ(token.size(), 86U);
     EXPECT_NE(token, again);
-    const auto status_of = [&](Visitor& who, std::string path, std::string fields,
-                               std::string body) -> Task<std::string> {
-      const std::string text = co_await who.visit("POST", std::move(path), std::move(fields), std::move(body));
-      co_return text.substr(9, 3);
-    };
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type, "_csrf=" + token), "200");
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type, "_csrf=" + again), "200");
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type + ("X-CSRF-Token: " + token + "\r\n"), "a=b"), "200");
@@ -397,6 +410,83 @@ TEST_F(HttpSession, tokens_are_masked_and_belong_to_one_session) {
     EXPECT_EQ(co_await status_of(stranger, "/form", form_type, "_csrf=" + std::string(86, 'A')), "403");
     co_await visitor.visit("GET", "/in");
     EXPECT_EQ(co_await status_of(visitor, "/form", form_type, "_csrf=" + token), "403") << "of before the login";
+  });
+}
+
+TEST_F(HttpSession, a_page_with_a_form_makes_no_session) {
+  test::run([]() -> Task<> {
+    const Handler handler = http::handler(csrf_app({.store = http::memory_sessions({.sessions_max = 1})}));
+    Visitor member(handler);
+    co_await member.visit("GET", "/in");
+    for (int count = 0; count < 3; ++count) {
+      Visitor visitor(handler);
+      const std::string page = co_await visitor.visit("GET", "/form");
+      EXPECT_TRUE(std::regex_match(header_of(page, "Set-Cookie"),
+                                   std::regex("csrf=[A-Za-z0-9_-]{43}; Path=/; HttpOnly; SameSite=Lax")))
+          << page;
+      EXPECT_EQ(header_of(page, "Vary"), "Cookie");
+      EXPECT_EQ(header_of(co_await visitor.visit("GET", "/form"), "Set-Cookie"), "none");
+      EXPECT_EQ(co_await sign(visitor, body_of(page)), "200");
+    }
+    EXPECT_EQ(co_await member.body("/who"), "Ada!") << "its session is the only one that fits";
+  });
+}
+
+TEST_F(HttpSession, a_form_stays_valid_when_the_visitor_gets_a_session) {
+  test::run([]() -> Task<> {
+    const Handler handler = http::handler(csrf_app());
+    Visitor visitor(handler);
+    const std::string token = co_await visitor.body("/form");
+    co_await visitor.visit("GET", "/count");
+    EXPECT_TRUE(visitor.cookie.starts_with("session=")) << visitor.cookie;
+    EXPECT_FALSE(visitor.cookie.contains("csrf")) << visitor.cookie;
+    EXPECT_EQ(co_await sign(visitor, token), "200");
+    EXPECT_EQ(co_await sign(visitor, co_await visitor.body("/form")), "200");
+    co_await visitor.visit("GET", "/in");
+    EXPECT_EQ(co_await sign(visitor, token), "403") << "of before the login";
+    const std::string own = co_await visitor.body("/form");
+    EXPECT_EQ(co_await sign(visitor, own), "200");
+    co_await visitor.visit("GET", "/out");
+    EXPECT_EQ(co_await sign(visitor, own), "403") << "of before the logout";
+    EXPECT_EQ(co_await sign(visitor, co_await visitor.body("/form")), "200");
+  });
+}
+
+TEST_F(HttpSession, a_planted_csrf_cookie_is_of_no_use_in_a_session) {
+  test::run([]() -> Task<> {
+    const Handler handler = http::handler(csrf_app());
+    Visitor attacker(handler);
+    const std::string token = co_await attacker.body("/form");
+    for (const char* const way : {"/count", "/in"}) {
+      Visitor visitor(handler);
+      co_await visitor.visit("GET", way);
+      visitor.cookie += "; " + attacker.cookie;
+      EXPECT_EQ(co_await sign(visitor, token), "403") << way;
+      co_await visitor.visit("GET", "/form");
+      EXPECT_EQ(co_await sign(visitor, token), "403") << way;
+    }
+    Visitor late(handler);
+    late.cookie = attacker.cookie;
+    co_await late.visit("GET", "/in");
+    EXPECT_EQ(co_await sign(late, token), "403") << "planted before the login";
+  });
+}
+
+TEST_F(HttpSession, csrf_cookie_over_tls_is_bound_to_the_host) {
+  test::run([]() -> Task<> {
+    const Handler handler = http::handler(csrf_app({}, true));
+    Visitor visitor(handler);
+    const std::string page = co_await visitor.visit("GET", "/form");
+    EXPECT_TRUE(std::regex_match(header_of(page, "Set-Cookie"),
+                                 std::regex("__Host-csrf=[A-Za-z0-9_-]{43}; Path=/; Secure; HttpOnly; SameSite=Lax")))
+        << page;
+    EXPECT_EQ(co_await sign(visitor, body_of(page)), "200");
+    visitor.cookie = visitor.cookie.substr(7);  // "csrf=", which another host of the domain can set
+    EXPECT_EQ(co_await sign(visitor, body_of(page)), "403");
+    for (const std::string cookie : {"__Host-csrf=", "__Host-csrf=AAAA", "__Host-csrf=%00"}) {
+      visitor.cookie = cookie;
+      EXPECT_EQ(co_await sign(visitor, std::string(86, 'A')), "403") << cookie;
+    }
   });
 }
 

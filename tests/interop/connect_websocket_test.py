@@ -188,6 +188,41 @@ asyncio.run(main())
             self.assertIn("nor answered a ping", program.log.wait_for_end())
 
 
+@unittest.skipUnless((EXAMPLES / "websocket_sync").exists(), "the examples are not built")
+class OneMessage(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        asyncio.get_running_loop().set_debug(False)
+
+    async def ask(self, program: str, text: str, **options: Any) -> None:
+        code = asyncio.get_running_loop().create_future()
+
+        async def answer(socket: websockets.WebSocketServerProtocol) -> None:
+            message = await socket.recv()
+            self.assertEqual(message, text)
+            await asyncio.wait_for(await socket.ping(), WAIT_S)
+            await socket.send(message)
+            await socket.wait_closed()
+            code.set_result(socket.close_code)
+
+        async with serving(answer, **options) as url:
+            env = os.environ | {"SSL_CERT_FILE": str(tls.authority().certificate)}
+            done = await asyncio.to_thread(subprocess.run, [EXAMPLES / program, url, text], capture_output=True,
+                                           timeout=WAIT_S, check=False, env=env)
+            self.assertEqual((done.returncode, done.stderr.decode()), (0, ""))
+            self.assertEqual(done.stdout.decode()[:100], (text + "\n")[:100])  # a long line is cut
+            self.assertEqual(await asyncio.wait_for(code, WAIT_S), 1000)
+
+    async def test_is_echoed_and_pings_are_answered(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.leaf().certificate, tls.leaf().key)
+        for program in ("websocket_sync", "websocket_client"):
+            for text in ("hello", "ä" * 50_000):
+                with self.subTest(program=program, size=len(text)):
+                    await self.ask(program, text)
+                    await self.ask(program, text, compression=None)
+                    await self.ask(program, text, ssl=context)
+
+
 class Bot(unittest.IsolatedAsyncioTestCase):
     async def asyncSetUp(self) -> None:
         asyncio.get_running_loop().set_debug(False)

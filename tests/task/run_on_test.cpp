@@ -216,6 +216,13 @@ TEST(RunToEnd, throws_what_the_task_throws) {
   EXPECT_THROW(run_to_end(cancel_itself()), Cancelled);
 }
 
+TEST(RunToEnd, a_loop_runs_one_task_after_the_other) {
+  Loop loop;
+  run_to_end(loop, wait_turns(2));
+  EXPECT_THROW(run_to_end(loop, fail_after(2, "the first")), std::runtime_error);
+  run_to_end(loop, wait_turns(2));
+}
+
 TEST(RunToEnd, may_run_inside_another) {
   run([]() -> Task<> {
     Loop& outer = Loop::current();
