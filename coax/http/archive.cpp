@@ -102,7 +102,7 @@ class TarWriter final : public ArchiveWriter {
 // Symbolic links to folders are left out: they could form a circle.
 void collect(const OpenFolder& folder, const std::string& path, const std::string& below,
              std::vector<ArchiveEntry>& entries) {
-  const auto listed = folder.list(path);
+  const auto listed = folder.list(path, entries_max + 1 - entries.size());
   if (!listed) return;
   for (const FolderEntry& entry : *listed) {
     if (entry.is_folder && entry.is_link) continue;
@@ -184,8 +184,9 @@ class Packer {
 
 // `packer` belongs to the producer.
 Task<> send_archive(Packer& packer, BodyWriter& body) {
+  std::string out;
   for (bool has_more = true; has_more;) {
-    std::string out;
+    out.clear();  // its memory stays
     has_more = co_await offload([&packer, &out] { return packer.next(out); });
     co_await body.send(out);
   }

@@ -20,7 +20,7 @@ namespace coax::http {
 
 namespace {
 
-constexpr std::size_t entries_max = 10'000;
+constexpr std::size_t listed_max = 10'000;
 
 FileDescriptor call_openat2(int folder, const char* path, int flags) noexcept {
   open_how how{};
@@ -141,7 +141,7 @@ bool OpenFolder::is_folder(const std::string& path) const {
   return static_cast<bool>(open(path, O_PATH | O_DIRECTORY));
 }
 
-std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path) const {
+std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path, std::size_t entries_max) const {
   FileDescriptor folder = open(path, O_RDONLY | O_DIRECTORY);
   if (!folder) return std::nullopt;
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(folder.native()), ::closedir);
@@ -234,7 +234,7 @@ class Search {
       if (Found index = serve(path + options_.index); !std::holds_alternative<std::monostate>(index)) return index;
     }
     if (!options_.listing) return {};
-    auto entries = folder_.list(path.substr(0, path.size() - (path.empty() ? 0 : 1)));
+    auto entries = folder_.list(path.substr(0, path.size() - (path.empty() ? 0 : 1)), listed_max);
     if (!entries) return {};
     return FoundListing{.entries = *std::move(entries)};
   }

@@ -39,7 +39,8 @@ class OpenFolder {
   // Throws: Error of the system when that cannot be found out, such as without a free descriptor.
   [[nodiscard]] std::optional<Entry> file(const std::string& path) const;
   [[nodiscard]] bool is_folder(const std::string& path) const;
-  [[nodiscard]] std::optional<std::vector<FolderEntry>> list(const std::string& path) const;
+  // Returns: at most `entries_max` of its entries; nothing when there is no such folder.
+  [[nodiscard]] std::optional<std::vector<FolderEntry>> list(const std::string& path, std::size_t entries_max) const;
 
  private:
   [[nodiscard]] FileDescriptor open(const std::string& path, int flags) const;
