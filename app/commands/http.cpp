@@ -10,6 +10,7 @@
 #include "app/commands/http_listing.hpp"
 #include "app/commands/http_upload.hpp"
 #include "app/console/files.hpp"
+#include "app/console/fresh_certificates.hpp"
 #include "app/console/own_authority.hpp"
 #include "app/console/qr_code.hpp"
 #include "app/console/report.hpp"
@@ -72,7 +73,10 @@ http::App app_of(const Options& options, bool only_this_machine) {
   }
   // A browser asks whether it may send a password before it has one.
   if (!options.cors.empty()) app.use(http::cors({.origins = options.cors, .headers = {"Authorization", "Range"}}));
-  if (!options.user.empty()) app.use(http::basic_auth(http::only_user(options.user, options.password), "coax http"));
+  if (!options.user.empty()) {
+    auto attempts = std::make_shared<http::AttemptLimit>(10, std::chrono::minutes(1));
+    app.use(http::basic_auth(http::only_user(options.user, options.password), "coax http", std::move(attempts)));
+  }
   app.use(http::compression());
   const std::string root = std::filesystem::canonical(options.folder).string();
   if (options.upload) {
@@ -153,12 +157,13 @@ Task<> serve_folder(const Options& options, const Target& target, int& code) {
     const bool only_this_machine = std::ranges::all_of(wanted, is_here);
     warn(options, only_this_machine);
     Handler handler = http::handler(app_of(options, only_this_machine));
+    std::shared_ptr<tls::ServerContext> context;
+    const auto identity = [&] { return identity_of(options.tls, options.tls_passphrase_file, only_this_machine); };
     if (!options.tls.empty()) {
-      const tls::Identity identity = identity_of(options.tls, options.tls_passphrase_file, only_this_machine);
-      auto context =
-          std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity}, .alpn = {"http/1.1"}});
+      context =
+          std::make_shared<tls::ServerContext>(tls::ServerOptions{.identities = {identity()}, .alpn = {"http/1.1"}});
       for (const std::string& warning : context->warnings()) complain("http", warning);
-      handler = tls::handler(std::move(context), std::move(handler));
+      handler = tls::handler(context, std::move(handler));
     }
     ServeOptions serving{.listen = target.text()};
     // The kernel of a client that pauses or throttles a download may accept nothing for minutes.
@@ -168,7 +173,15 @@ Task<> serve_folder(const Options& options, const Target& target, int& code) {
       is_listening = true;
       announcements.say(start_text(options, addresses));
     };
-    co_await race(serve(std::move(serving), std::move(handler)), announcements.run());
+    const auto renew = [&] {
+      if (options.tls == "auto") identity();
+    };
+    const auto keep_fresh = [&]() -> Task<> {
+      if (context) co_await keep_certificates_fresh({context}, renew);
+      Event never;
+      co_await never.wait();
+    };
+    co_await race(serve(std::move(serving), std::move(handler)), announcements.run(), keep_fresh());
   } catch (const Error& error) {
     complain("http", error.what());
     code = is_listening ? failed : exit_code_of(error);
@@ -231,7 +244,10 @@ Run configure(CLI::App& command) {
       ->type_name("USER");
   command.add_option("--password-file", options->password_file, "The password: the first line of this file")
       ->type_name("FILE");
-  command.add_option("--tls", options->tls, "HTTPS with a certificate of your own authority, or these PEM files")
+  command
+      .add_option("--tls", options->tls,
+                  "HTTPS with a certificate of your own authority, or these PEM files,\n"
+                  "which are read again when they change and after SIGHUP")
       ->type_name("auto | CERT,KEY");
   command
       .add_option("--tls-passphrase-file", options->tls_passphrase_file, "The passphrase of KEY: a line in this file")

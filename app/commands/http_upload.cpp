@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "coax/base/error.hpp"
@@ -18,6 +19,7 @@
 #include "coax/base/text.hpp"
 #include "coax/http/form.hpp"
 #include "coax/http/negotiate.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/http/value.hpp"
 #include "coax/net/file_descriptor.hpp"
 #include "coax/program/new_file.hpp"
@@ -52,6 +54,7 @@ FileDescriptor open_folder(const std::string& root, const std::string& path) {
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
   if (is_hidden) return {};
   const long opened = ::syscall(SYS_openat2, top.native(), path.empty() ? "." : path.c_str(), &how, sizeof(how));
+  if (opened < 0 && (errno == EMFILE || errno == ENFILE)) throw Error(errno, "open the folder", root + "/" + path);
   return FileDescriptor(static_cast<int>(opened));
 }
 
@@ -64,6 +67,7 @@ std::pair<int, std::string> explain(const Error& error, const std::string& name)
   const bool is_forbidden =
       error.code() == std::errc::permission_denied || error.code() == std::errc::read_only_file_system;
   if (is_forbidden) return {403, "the server may not write into this folder"};
+  if (http::is_out_of_descriptors(error)) return {503, "the server has too many files open; try again"};
   if (error.code() == std::errc::filename_too_long) return {400, fmt::format("the name {} is too long", name)};
   return {500, "the file cannot be stored; the server's log has the reason"};
 }
@@ -81,22 +85,56 @@ std::optional<std::string> wrong_name(const http::Form& form) {
   return names.empty() ? std::optional<std::string>("there is no file in the form") : std::nullopt;
 }
 
+// Of files, for both forms of a response.
+struct Names {
+  http::Value::List list;
+  std::string text;  // "a, b"; "none"
+
+  explicit Names(std::span<const http::FormFile> files) : text(files.empty() ? "none" : "") {
+    for (const http::FormFile& file : files) {
+      const std::string name = printable(BytesView(file.filename()), 255);
+      text.append(list.empty() ? "" : ", ").append(name);
+      list.push_back(http::Value(name));
+    }
+  }
+};
+
+// Of an upload that ended at a file: it says what the client has to send again.
+Response partial_refusal(const Request& request, int status, const std::string& reason, const http::Form& form,
+                         std::size_t stored_count) {
+  const std::span files(form.files());
+  Names stored(files.first(stored_count)), others(files.subspan(stored_count));
+  Response response =
+      wants_json(request)
+          ? Response::json(http::Value{{"error", reason},
+                                       {"stored", http::Value::list(std::move(stored.list))},
+                                       {"not_stored", http::Value::list(std::move(others.list))}}
+                                   .to_json() +
+                               "\n",
+                           status)
+          : Response::text(fmt::format("{}\nstored: {}\nnot stored: {}\n", reason, stored.text, others.text), status);
+  if (status == 503) response.header("Retry-After", "1");
+  return response;
+}
+
 Task<Response> store(const Request& request, const http::Form& form, const std::string& folder) {
-  http::Value::List names;
+  std::size_t count = 0;
   for (const http::FormFile& file : form.files()) {
     const std::string name = printable(BytesView(file.filename()), 255);
     try {
       co_await file.save_as(folder + "/" + file.filename());
     } catch (const Error& error) {
       const auto [status, reason] = explain(error, name);
+      if (count == 0 && status == 503) throw;  // the server logs it
       if (status >= 500) log::error("an upload was not stored: {}", error.what());
-      co_return refusal(request, status, reason);
+      co_return partial_refusal(request, status, reason, form, count);
     }
     log::info("stored {}{}, {}", request.path(), name, format_size(file.size()));
-    names.push_back(http::Value(name));
+    ++count;
   }
   if (!wants_json(request)) co_return Response{.status = 303}.header("Location", "./");
-  co_return Response::json(http::Value{{"stored", http::Value::list(std::move(names))}}.to_json() + "\n", 201);
+  Names stored(form.files());
+  co_return Response::json(http::Value{{"stored", http::Value::list(std::move(stored.list))}}.to_json() + "\n", 201);
 }
 
 Task<Response> upload(std::shared_ptr<const UploadOptions> options, Request& request, http::BodyReader& body) {
@@ -115,7 +153,7 @@ Task<Response> upload(std::shared_ptr<const UploadOptions> options, Request& req
     co_return co_await store(request, form, where);
   } catch (const Error& error) {
     const auto [status, reason] = explain(error, "it");
-    if (status == 500) throw;  // such as a body that is malformed or too long
+    if (status == 500 || status == 503) throw;  // such as a body that is malformed or too long
     log::error("an upload was not stored: {}", error.what());
     refused = refusal(request, status, reason);
   }

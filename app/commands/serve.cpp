@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "app/commands/commands.hpp"
+#include "app/console/fresh_certificates.hpp"
 #include "app/console/own_authority.hpp"
 #include "app/console/report.hpp"
 #include "app/console/standard_io.hpp"
@@ -168,8 +169,6 @@ class Hub {
   Task<> serve_all();
   Task<> serve_lines(Door& door);
   Task<> serve_web(Door& door);
-  Task<> keep_certificates_fresh();
-  bool renew_certificates(bool is_asked, bool is_daily);
   Handler over_tls(const Door& door, Handler handler) const;
   Task<> close_room_in_time();
   http::App pages(const std::vector<Address>& addresses);
@@ -212,44 +211,11 @@ Task<> Hub::serve_all() {
   }
   TaskGroup group;
   for (Door& door : doors_) group.spawn(door.is_web ? serve_web(door) : serve_lines(door));
-  if (tls_) group.spawn(keep_certificates_fresh());
+  const auto renew = [this] {
+    if (options_.tls == "auto") tls_identity(options_);
+  };
+  if (tls_) group.spawn(keep_certificates_fresh({tls_, tls_web_}, renew));
   co_await group.join();
-}
-
-// Returns: whether there are new ones.
-bool Hub::renew_certificates(bool is_asked, bool is_daily) {
-  if (is_daily && options_.tls == "auto") tls_identity(options_);
-  bool changed = false;
-  for (tls::ServerContext* const context : {tls_.get(), tls_web_.get()}) {
-    if (is_asked) context->reload();
-    changed = is_asked || context->reload_if_changed() || changed;
-  }
-  return changed;
-}
-
-// New files of certificates are used for new connections: at once after SIGHUP, otherwise within some seconds.
-Task<> Hub::keep_certificates_fresh() {
-  using namespace std::chrono_literals;
-  Signals hangups{SIGHUP};
-  const auto wait_for_hangup = [](Signals& signals) -> Task<> { co_await signals.next(); };
-  std::string last_failure;
-  for (TimePoint warned_at = Clock::now();;) {
-    const bool is_asked = co_await race(wait_for_hangup(hangups), sleep(10s)) == 0;
-    try {
-      const bool is_daily = Clock::now() - warned_at >= 24h;
-      // Not on the loop: the files may be on a slow disk, or on a network that does not answer.
-      const bool changed =
-          co_await offload([this, is_asked, is_daily] { return renew_certificates(is_asked, is_daily); });
-      if (changed) log::info("the certificates were read again");
-      last_failure.clear();
-      if (!changed && !is_daily) continue;
-      for (const std::string& warning : tls_->warnings()) log::warning("{}", warning);
-      warned_at = Clock::now();
-    } catch (const Error& error) {
-      if (is_asked || last_failure != error.what()) log::error("{}; the old certificates stay in use", error.what());
-      last_failure = error.what();
-    }
-  }
 }
 
 Handler Hub::over_tls(const Door& door, Handler handler) const {

@@ -13,12 +13,13 @@
 
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
+#include "coax/codec/url.hpp"
 
 namespace coax::http1 {
 
 namespace {
 
-constexpr WordChars is_host_char("-._~!$&'()*+,;=%:[]");  // RFC 3986, sections 3.2.2 and 3.2.3
+constexpr WordChars is_plain_host_char("-._~");
 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -176,8 +177,8 @@ class HeadReader {
   bool read_host(std::string_view value) {
     if (std::exchange(saw_host_, true)) return refuse(Wrong::two_hosts);
     const char* at = value.data();
-    while (is_host_char(*at)) ++at;  // a byte follows it, at least the CR
-    return at == value.data() + value.size() || refuse(Wrong::host);
+    while (is_plain_host_char(*at)) ++at;  // a byte follows it, at least the CR
+    return at == value.data() + value.size() || is_host_and_port(value) || refuse(Wrong::host);
   }
 
   bool read_expect(std::string_view value) {

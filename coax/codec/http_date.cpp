@@ -16,6 +16,8 @@ constexpr std::array<string_view, 7> days{"Sunday", "Monday", "Tuesday", "Wednes
 constexpr std::array<string_view, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                              "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+constexpr std::size_t date_bytes = std::string_view("Sun, 06 Nov 1994 08:49:37 GMT").size();
+
 // Removes parts from the front of a text; the first mismatch is kept.
 class Scan {
  public:
@@ -124,14 +126,20 @@ std::chrono::year_month_day date_of(std::chrono::sys_seconds time) noexcept {
 
 }  // namespace
 
-std::string format_date(std::chrono::sys_seconds time) {
+char* write_date(char* to, std::chrono::sys_seconds time) noexcept {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss clock(time - day);
-  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-                     days[std::chrono::weekday(day).c_encoding()].substr(0, 3), static_cast<unsigned>(date.day()),
-                     months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  return fmt::format_to_n(to, date_bytes, "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
+                          days[std::chrono::weekday(day).c_encoding()].substr(0, 3), static_cast<unsigned>(date.day()),
+                          months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                          clock.hours().count(), clock.minutes().count(), clock.seconds().count())
+      .out;
+}
+
+std::string format_date(std::chrono::sys_seconds time) {
+  std::array<char, date_bytes> text{};
+  return {text.data(), write_date(text.data(), time)};
 }
 
 std::optional<std::chrono::sys_seconds> parse_date(string_view text, std::chrono::sys_seconds now) {

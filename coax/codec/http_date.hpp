@@ -10,8 +10,10 @@
 
 namespace coax::http {
 
-// IMF-fixdate: "Sun, 06 Nov 1994 08:49:37 GMT".
+// IMF-fixdate: "Sun, 06 Nov 1994 08:49:37 GMT", for a year of four digits.
 std::string format_date(std::chrono::sys_seconds time);
+// Writes the same 29 characters to `to`, without an allocation. Returns: their end.
+char* write_date(char* to, std::chrono::sys_seconds time) noexcept;
 
 // IMF-fixdate, and the two obsolete forms that recipients must accept: "Sunday, 06-Nov-94 08:49:37 GMT" and
 // "Sun Nov  6 08:49:37 1994". A year of two digits that is more than 50 years after `now` is in the past.

@@ -1,11 +1,14 @@
 // Segments are decoded before dots are handled, so that %2e%2e cannot bypass the check.
 #include "coax/codec/url.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 
 #include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
 
 namespace coax {
 
@@ -99,6 +102,48 @@ std::string percent_encode(std::string_view text) {
   return out;
 }
 
+namespace {
+
+constexpr http1::WordChars is_name_char("-._~!$&'()*+,;=%");
+
+constexpr bool is_hexadecimal(char c) noexcept {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+bool is_name(std::string_view text) noexcept {
+  if (text.empty() || !std::ranges::all_of(text, is_name_char)) return false;
+  for (std::size_t at = text.find('%'); at != std::string_view::npos; at = text.find('%', at + 1)) {
+    if (text.size() - at < 3 || !is_hexadecimal(text[at + 1]) || !is_hexadecimal(text[at + 2])) return false;
+  }
+  return true;
+}
+
+bool is_ipv6(std::string_view text) noexcept {
+  std::array<char, INET6_ADDRSTRLEN> terminated{};
+  if (text.size() >= terminated.size() || text.contains('\0')) return false;
+  std::ranges::copy(text, terminated.begin());
+  in6_addr address{};
+  return ::inet_pton(AF_INET6, terminated.data(), &address) == 1;
+}
+
+bool is_port(std::string_view digits) noexcept {
+  std::uint16_t port = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [at, error] = std::from_chars(digits.data(), end, port);
+  return digits.empty() || (error == std::errc{} && at == end);
+}
+
+}  // namespace
+
+bool is_host_and_port(std::string_view text) noexcept {
+  const bool is_address = text.starts_with('[');
+  const std::size_t end = std::min(is_address ? text.find(']') : text.find(':'), text.size());
+  if (is_address && end == text.size()) return false;
+  const std::string_view rest = text.substr(is_address ? end + 1 : end);
+  const bool is_host = is_address ? is_ipv6(text.substr(1, end - 1)) : is_name(text.substr(0, end));
+  return is_host && (rest.empty() || (rest.front() == ':' && is_port(rest.substr(1))));
+}
+
 std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noexcept {
   const std::size_t colon = target.find("://");
   if (colon == std::string_view::npos) return std::nullopt;
@@ -107,7 +152,7 @@ std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noe
   const std::string_view after = target.substr(colon + 3);
   const std::size_t end = std::min(after.find_first_of("/?#"), after.size());
   const std::string_view authority = after.substr(0, end);
-  if (authority.empty() || authority.contains('@')) return std::nullopt;
+  if (!is_host_and_port(authority)) return std::nullopt;
   return AbsoluteTarget{.authority = authority, .rest = after.substr(end)};
 }
 

@@ -24,12 +24,17 @@ struct Target {
 std::optional<Target> parse_target(std::string_view target);
 
 // The host and the path with query of a target in absolute form (RFC 9112, section 3.2.2): "http://a.example:80/x?y" ->
-// {"a.example:80", "/x?y"}. Nothing for any other form, or when the authority is empty or has userinfo.
+// {"a.example:80", "/x?y"}. Nothing for any other form, or when the authority is not is_host_and_port(), such as with
+// userinfo.
 struct AbsoluteTarget {
   std::string_view authority;
   std::string_view rest;  // starts with '/' or '?', or is empty
 };
 std::optional<AbsoluteTarget> parse_absolute_target(std::string_view target) noexcept;
+
+// uri-host [ ":" port ] (RFC 9110, section 7.2; RFC 3986, section 3.2.2), with a host that is not empty: "a.example",
+// "a.example:", "[::1]:80". False for a port above 65535, and for an address in brackets that is not IPv6.
+bool is_host_and_port(std::string_view text) noexcept;
 
 // For one segment of a path, or a name or value of a query: all but letters, digits, "-", ".", "_" and "~" becomes %XX
 // (RFC 3986, section 2.3).

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,11 +27,16 @@ enum class TrailingSlash : std::uint8_t {
 
 struct AppOptions {
   http1::Limits message = {};  // its body_bytes_max applies to routes without one
-  // The total of bodies in memory at one time, on all connections; above: 503. Bodies read by a BodyReader do not
-  // count.
+  // The total of bodies in memory at one time, on all connections; above: 503. They are counted as they arrive. Bodies
+  // read by a BodyReader do not count.
   std::size_t bodies_bytes_max = 256_MiB;
   Duration head = std::chrono::seconds(10);        // from a request's first byte to the end of its head
   Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
+  // The least rate of a body in bytes a second, over the time that the server waits for it: not while a handler does
+  // not read. Slower: 408. The first `body_grace` does not count, and bytes that arrive faster make up for pauses of up
+  // to `body`. Nothing: no least rate, for clients that send a body while they make it.
+  std::optional<std::size_t> body_rate_min = 240;
+  Duration body_grace = std::chrono::seconds(5);
   Duration keep_alive = std::chrono::seconds(75);  // between two requests, and before the first
   ws::Options websocket = {};
   // The response to an exception of a handler has its reason, and is a page for a browser; each request is logged. Only
@@ -48,7 +54,7 @@ struct AppOptions {
 
 class App : public Router {
  public:
-  // Throws: Error(invalid) when a header of the options cannot be one, and as ws::check().
+  // Throws: Error(invalid) when a header of the options cannot be one, or body_rate_min is 0; and as ws::check().
   explicit App(AppOptions options = {});
 
  private:

@@ -1,11 +1,17 @@
 // The tar, and the walk through the folder.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <map>
+#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "coax/base/error.hpp"
+#include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/base/units.hpp"
 #include "coax/codec/url.hpp"
@@ -97,45 +103,134 @@ class TarWriter final : public ArchiveWriter {
   std::uint64_t size_ = 0;
 };
 
+// --- names ---
+
+// Programs on Windows take a backslash for a separator, so that "..\x" would leave the folder. It becomes '_', and the
+// names of a folder stay different: "a_b (2).txt".
+class SafeNames {
+ public:
+  explicit SafeNames(const std::vector<FolderEntry>& entries) {
+    const auto has_backslash = [](const FolderEntry& entry) { return entry.name.contains('\\'); };
+    if (std::ranges::none_of(entries, has_backslash)) return;
+    for (const FolderEntry& entry : entries) counts_.emplace(entry.name, 1);
+  }
+  std::string operator()(const std::string& name) {
+    if (!name.contains('\\')) return name;
+    std::string safe = without_backslashes(name);
+    const std::size_t dot = std::min(safe.rfind('.'), safe.size());
+    unsigned& count = counts_[safe];
+    std::string unique = safe;
+    while (count != 0 && counts_.contains(unique)) {
+      unique = fmt::format("{} ({}){}", safe.substr(0, dot), ++count, safe.substr(dot));
+    }
+    count = std::max(count, 1U);
+    counts_.emplace(unique, 1);
+    return unique;
+  }
+  static std::string without_backslashes(std::string name) {
+    std::ranges::replace(name, '\\', '_');
+    return name;
+  }
+
+ private:
+  std::map<std::string, unsigned> counts_;  // of the names in use: the last number behind one
+};
+
 // --- the walk ---
 
-// Symbolic links to folders are left out: they could form a circle.
-void collect(const OpenFolder& folder, const std::string& path, const std::string& below,
-             std::vector<ArchiveEntry>& entries) {
-  const auto listed = folder.list(path, entries_max + 1 - entries.size());
-  if (!listed) return;
-  for (const FolderEntry& entry : *listed) {
-    if (entry.is_folder && entry.is_link) continue;
-    if (entries.size() == entries_max) {
-      throw StatusError(413, "archive", path, fmt::format("the folder has more than {} entries", entries_max));
-    }
-    const std::string name = below + entry.name + (entry.is_folder ? "/" : "");
-    entries.push_back({.path = name, .size = entry.size, .modified = entry.modified});
-    if (entry.is_folder) collect(folder, path.empty() ? entry.name : path + "/" + entry.name, name, entries);
-  }
+struct Collected {
+  std::vector<ArchiveEntry> entries;
+  std::vector<std::string> missing;  // a line for each file or folder that is not whole in the archive
+};
+
+std::string line_of(string_view path, string_view reason) {
+  return fmt::format("{}: {}", path.empty() ? "." : printable(BytesView(path), 1000), reason);
 }
 
-// Programs on Windows take a backslash for a separator, so that "..\x" would leave the folder.
-std::string safe_name(std::string name) {
-  std::ranges::replace(name, '\\', '_');
-  return name;
+constexpr string_view unreadable = "it was removed, or may not be read";
+
+// Symbolic links to folders are left out: they could form a circle.
+class Walk {
+ public:
+  Walk(const OpenFolder& folder, std::string top, const std::stop_token& stop)
+      : folder_(folder), top_(std::move(top)), stop_(stop) {}
+
+  Collected collect() {
+    visit("", "");
+    return std::move(all_);
+  }
+
+ private:
+  // Both: below the top, empty or with a slash at the end.
+  void visit(const std::string& path, const std::string& name) {
+    std::string where = top_ + path;
+    if (where.ends_with('/')) where.pop_back();
+    const auto listed = folder_.list(where, entries_max + 1, stop_);
+    if (!listed) return all_.missing.push_back(line_of(path, unreadable));
+    SafeNames safe_names(*listed);
+    for (const FolderEntry& entry : *listed) {
+      if (entry.is_folder && entry.is_link) continue;
+      if (all_.entries.size() == entries_max) {
+        throw StatusError(413, "archive", where, fmt::format("the folder has more than {} entries", entries_max));
+      }
+      const string_view end = entry.is_folder ? "/" : "";
+      const std::string own_path = fmt::format("{}{}{}", path, entry.name, end);
+      const std::string own_name = fmt::format("{}{}{}", name, safe_names(entry.name), end);
+      all_.entries.push_back({.path = own_path,
+                              .name = own_name == own_path ? std::string() : own_name,
+                              .size = entry.size,
+                              .modified = entry.modified});
+      if (entry.is_folder) visit(own_path, own_name);
+    }
+  }
+
+  const OpenFolder& folder_;
+  std::string top_;
+  const std::stop_token& stop_;
+  Collected all_;
+};
+
+// --- the files ---
+
+struct Piece {
+  std::string bytes;
+  std::string error;  // empty: none
+};
+
+// Blocks. Always of `count` bytes, since an archive says before a file how long it is: those that the file has not are
+// zeros.
+Piece read_piece(const File& file, std::uint64_t offset, std::size_t count) {
+  Piece piece{.bytes = std::string(count, '\0'), .error = {}};
+  for (std::size_t at = 0; at < count;) {
+    const auto got = ::pread(file.native(), piece.bytes.data() + at, count - at, static_cast<off_t>(offset + at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      piece.error = got == 0 ? "it became shorter while it was read" : std::generic_category().message(errno);
+      piece.error += fmt::format("; its end from byte {} on is zeros here", offset + at);
+      break;
+    }
+    at += static_cast<std::size_t>(got);
+  }
+  return piece;
 }
 
 // Blocks, and belongs on a thread of offload().
 class Packer {
  public:
-  Packer(const std::string& root, std::string path, std::string name, std::vector<ArchiveEntry> entries,
+  Packer(const std::string& root, std::string path, std::string name, Collected collected,
          std::unique_ptr<ArchiveWriter> writer)
       : root_(root),
         path_(std::move(path)),
         name_(std::move(name)),
-        entries_(std::move(entries)),
+        entries_(std::move(collected.entries)),
+        missing_(std::move(collected.missing)),
         writer_(std::move(writer)) {}
 
   // Appends the next bytes of the archive. Returns: false when it is complete.
   bool next(std::string& out) {
     for (std::size_t read = 0; read < piece_bytes_max && out.size() < piece_bytes_max;) {
       if (!file_ && at_ == entries_.size()) {
+        add_missing(out);
         writer_->finish(out);
         return false;
       }
@@ -144,7 +239,7 @@ class Packer {
         continue;
       }
       const std::size_t count = std::min<std::uint64_t>(file_->size() - offset_, piece_bytes_max - read);
-      if (count != 0) writer_->data(file_->read(offset_, count), out);
+      if (count != 0) add_piece(count, out);
       offset_ += count;
       read += count;
       if (offset_ != file_->size()) continue;
@@ -155,31 +250,64 @@ class Packer {
   }
 
  private:
-  // A file that is gone meanwhile is left out.
   void begin(ArchiveEntry& entry, std::string& out) {
-    std::string name = safe_name(name_ + "/" + entry.path);
+    std::string name = name_ + "/" + (entry.name.empty() ? entry.path : entry.name);
     if (entry.is_folder()) {
       writer_->begin(entry, std::move(name), out);
       writer_->end(out);
       return;
     }
-    const auto found = root_.file(path_ + entry.path);
-    if (!found) return;
+    std::optional<OpenFolder::Entry> found;
+    std::string reason(unreadable);
+    try {
+      found = root_.file(path_ + entry.path);
+    } catch (const Error& error) {  // such as without a free descriptor
+      reason = error.code().message();
+    }
+    if (!found) return missing_.push_back(line_of(entry.path, reason));
     entry.size = found->file.size();
     entry.modified = found->file.modified();
     writer_->begin(entry, std::move(name), out);
     file_ = found->file;
     offset_ = 0;
+    is_damaged_ = false;
+  }
+  void add_piece(std::size_t count, std::string& out) {
+    const Piece piece =
+        is_damaged_ ? Piece{.bytes = std::string(count, '\0'), .error = {}} : read_piece(*file_, offset_, count);
+    if (!piece.error.empty()) {
+      missing_.push_back(line_of(entries_[at_ - 1].path, piece.error));
+      is_damaged_ = true;
+    }
+    writer_->data(piece.bytes, out);
+  }
+  // A text that names what is not there, so that the archive does not look whole.
+  void add_missing(std::string& out) {
+    if (missing_.empty()) return;
+    log::warning("an archive of {}/{} is not whole, {} of its files or folders are missing or damaged: {}{}",
+                 printable(BytesView(root_.path()), 200), printable(BytesView(path_), 200), missing_.size(),
+                 missing_.front(), missing_.size() > 1 ? ", and others" : "");
+    std::string text = "This archive is not whole: these files or folders could not be read while it was made.\n\n";
+    for (const std::string& line : missing_) text += line + "\n";
+    std::string name = "MISSING FILES.txt";
+    const auto is_name = [&name](const ArchiveEntry& entry) { return entry.path == name || entry.name == name; };
+    while (std::ranges::any_of(entries_, is_name)) name.insert(0, "_");
+    writer_->begin({.path = name, .size = text.size(), .modified = std::chrono::system_clock::now()},
+                   name_ + "/" + name, out);
+    writer_->data(text, out);
+    writer_->end(out);
   }
 
   OpenFolder root_;
   std::string path_;  // of the folder: empty, or with a slash at its end
   std::string name_;  // of the folder in the archive
   std::vector<ArchiveEntry> entries_;
+  std::vector<std::string> missing_;
   std::unique_ptr<ArchiveWriter> writer_;
   std::size_t at_ = 0;
   std::optional<File> file_;
   std::uint64_t offset_ = 0;
+  bool is_damaged_ = false;  // the rest of the file cannot be read
 };
 
 // `packer` belongs to the producer.
@@ -205,22 +333,24 @@ std::unique_ptr<ArchiveWriter> make_tar_writer(bool is_compressed) {
   return std::make_unique<TarWriter>(is_compressed);
 }
 
-std::optional<Response> archive_of(const std::string& root, std::string path, string_view format) {
+std::optional<Response> archive_of(const std::string& root, std::string path, string_view format,
+                                   const std::stop_token& stop) {
   static constexpr std::array<std::pair<string_view, Literal>, 3> types{
       {{"zip", "application/zip"}, {"tar", "application/x-tar"}, {"tar.gz", "application/gzip"}}};
   const auto* const type = std::ranges::find(types, format, &std::pair<string_view, Literal>::first);
   if (path.ends_with('/')) path.pop_back();
   const OpenFolder folder(root);
   if (type == types.end() || !folder.is_folder(path)) return std::nullopt;
-  std::vector<ArchiveEntry> entries;
-  collect(folder, path, "", entries);
+  const std::string below = path.empty() ? "" : path + "/";
+  Collected collected = Walk(folder, below, stop).collect();
+  if (stop.stop_requested()) return std::nullopt;
   string_view name = path.empty() ? string_view(root) : string_view(path);
   while (name.ends_with('/') || name.ends_with("/.")) name.remove_suffix(1);
   name = name.substr(name.rfind('/') + 1);
   const std::string top(name.empty() || name.starts_with('.') ? "files" : name);
   auto writer = format == "zip" ? make_zip_writer() : make_tar_writer(format == "tar.gz");
-  auto packer =
-      std::make_shared<Packer>(root, path.empty() ? "" : path + "/", top, std::move(entries), std::move(writer));
+  auto packer = std::make_shared<Packer>(root, below, SafeNames::without_backslashes(top), std::move(collected),
+                                         std::move(writer));
   auto producer = [packer = std::move(packer)](BodyWriter& body) { return send_archive(*packer, body); };
   return Response::stream(type->second, std::move(producer))
       .header("Content-Disposition", disposition(fmt::format("{}.{}", top, format)))

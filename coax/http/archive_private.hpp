@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,8 @@
 namespace coax::http {
 
 struct ArchiveEntry {
-  std::string path;  // in the folder; a folder's ends with a slash
+  std::string path;       // in the folder; a folder's ends with a slash
+  std::string name = {};  // in the archive, when it is another one
   std::uint64_t size = 0;
   std::chrono::sys_time<std::chrono::nanoseconds> modified;
 
@@ -40,8 +42,10 @@ std::unique_ptr<ArchiveWriter> make_zip_writer();
 std::unique_ptr<ArchiveWriter> make_tar_writer(bool is_compressed);
 
 // Blocks. `path`: of a folder below `root`, without a leading slash. format: "zip", "tar" or "tar.gz".
-// Returns: nothing when there is no such folder or format.
+// Files that cannot be read are named in a text at the end of the archive, and in the log.
+// Returns: nothing when there is no such folder or format, or a stop was requested.
 // Throws: StatusError(413) when it has too many entries.
-std::optional<Response> archive_of(const std::string& root, std::string path, std::string_view format);
+std::optional<Response> archive_of(const std::string& root, std::string path, std::string_view format,
+                                   const std::stop_token& stop);
 
 }  // namespace coax::http

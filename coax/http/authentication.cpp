@@ -36,6 +36,11 @@ std::optional<std::string_view> credentials_of(std::string_view value, std::stri
   return trim(value.substr(space));
 }
 
+Response too_many_attempts(const Request& request, std::chrono::seconds wait) {
+  const StatusError refusal(429, "log in", "", "too many wrong logins from your address");
+  return refusal_of(refusal, request).header("Retry-After", std::to_string(wait.count()));
+}
+
 struct Login {
   std::string name;
   std::string password;
@@ -52,15 +57,19 @@ std::optional<Login> login_of(const Request& request) {
 
 }  // namespace
 
-Middleware basic_auth(VerifyPassword verify, std::string realm) {
+Middleware basic_auth(VerifyPassword verify, std::string realm, std::shared_ptr<AttemptLimit> attempts) {
   require_realm(realm);
   const std::string header = fmt::format("Basic realm=\"{}\", charset=\"UTF-8\"", realm);
-  return [verify = std::move(verify), header](Request& request, Next next) -> Task<Response> {
+  return [verify = std::move(verify), header, attempts = std::move(attempts)](Request& request,
+                                                                              Next next) -> Task<Response> {
     std::optional<Login> login = login_of(request);
     std::optional<Principal> principal;
     if (login) {
+      const std::string key = attempts ? address_key(request.peer()) : std::string();
+      if (attempts && !attempts->attempt(key)) co_return too_many_attempts(request, attempts->retry_after(key));
       Task<std::optional<Principal>> verifying = verify(std::move(login->name), std::move(login->password));
       principal = co_await std::move(verifying);
+      if (attempts && principal) attempts->take_back(key);
     }
     if (!principal) co_return challenge(request, 401, "a name and a password are needed", header);
     request.set_principal(std::move(*principal));
@@ -152,13 +161,25 @@ std::string safe_redirect_target(std::string_view text) {
   return is_safe ? std::string(text) : "/";
 }
 
+namespace {
+
+// The target as the router has read it: a path of this site, without the empty segments of "//a".
+std::string own_path(const Request& request) {
+  const std::string_view target = request.target();
+  const std::size_t query = std::min(target.find('?'), target.size());
+  return encode_segments(RequestAccess::segments(request)).append(target.substr(query));
+}
+
+}  // namespace
+
 Middleware login_required(std::string url) {
   if (url.contains('?') || safe_redirect_target(url) != url)
     throw Error(ErrorKind::invalid, "redirect to", url, "the login page is a path of this site");
   return [url = std::move(url)](Request& request, Next next) -> Task<Response> {
     if (!request.principal().is_anonymous() || request.path() == url) co_return co_await next.answered(request);
     const bool is_page = request.method() == "GET" || request.method() == "HEAD";
-    const std::string target = safe_redirect_target(request.target());
+    std::string target = safe_redirect_target(request.target());
+    if (target == "/") target = safe_redirect_target(own_path(request));
     Response response{.status = 303};
     response.header("Location", is_page ? url + "?next=" + percent_encode(target) : url);
     response.header("Cache-Control", "no-store");

@@ -130,7 +130,7 @@ bool may_use_ranges(const Fields& fields, const Validators& validators, Time now
   if (condition == validators.etag) return true;  // strong comparison
   // Section 8.8.2.2: a date is a strong validator when the file has not been changed again within its second.
   const auto date = parse_date(condition, now);
-  return date && *date == validators.last_modified && validators.last_modified < now;
+  return date && date == validators.last_modified && *date < now;
 }
 
 }  // namespace
@@ -138,15 +138,16 @@ bool may_use_ranges(const Fields& fields, const Validators& validators, Time now
 Precondition check_preconditions(const Fields& fields, const Validators& validators, Time now) {
   if (fields.count("If-Match") != 0) {
     if (!names_etag(fields, "If-Match", validators.etag, Compare::strongly)) return Precondition::failed;
-  } else if (const auto date = date_of(fields, "If-Unmodified-Since", now)) {
-    if (validators.last_modified > *date) return Precondition::failed;
+  } else if (const auto date = date_of(fields, "If-Unmodified-Since", now); date && validators.last_modified) {
+    if (*validators.last_modified > *date) return Precondition::failed;
   }
   if (fields.count("If-None-Match") != 0) {
     const bool matches = names_etag(fields, "If-None-Match", validators.etag, Compare::weakly);
     return matches ? Precondition::not_modified : Precondition::proceed;
   }
   const auto date = date_of(fields, "If-Modified-Since", now);
-  return date && validators.last_modified <= *date ? Precondition::not_modified : Precondition::proceed;
+  const bool is_known = date && validators.last_modified && *validators.last_modified <= *date;
+  return is_known ? Precondition::not_modified : Precondition::proceed;
 }
 
 std::optional<std::vector<ByteRange>> parse_ranges(string_view field, std::uint64_t size) {

@@ -15,7 +15,7 @@ namespace coax::http {
 
 struct Validators {
   std::string etag;  // strong, with its quotes
-  std::chrono::sys_seconds last_modified;
+  std::optional<std::chrono::sys_seconds> last_modified = {};
 };
 
 enum class Precondition : std::uint8_t { proceed, not_modified, failed };

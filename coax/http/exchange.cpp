@@ -1,13 +1,14 @@
 // Writing responses. The first lines with the date are prepared once per second and thread.
-#include <fmt/core.h>
-
+#include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 
 #include "coax/base/error.hpp"
 #include "coax/base/free_list.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/http_date.hpp"
 #include "coax/http/exchange_private.hpp"
 
 namespace coax::http {
@@ -30,15 +31,10 @@ class StatusAndDateCache {
 
  private:
   void make(std::time_t time) {
-    static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    std::tm utc{};
-    gmtime_r(&time, &utc);
-    fmt::format_to_n(text_.data(), text_.size(), "{}Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n", status_line,
-                     days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
-                     months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
-                     utc.tm_sec);
+    char* to = std::ranges::copy(status_line, text_.data()).out;
+    to = std::ranges::copy(std::string_view("Date: "), to).out;
+    to = write_date(to, std::chrono::sys_seconds(std::chrono::seconds(time)));
+    std::ranges::copy(std::string_view("\r\n"), to);
     made_at_ = time;
   }
 

@@ -31,6 +31,7 @@ class Exchange {
   std::optional<FileRange> file;          // or the part of a file that is its body
   ws::Handshake handshake;                // of a WebSocket that is being accepted
   bool is_chunked = false;                // chunked transfer coding
+  Duration body_credit{};                 // how long the body may still be waited for: AppOptions::body_rate_min
 
   // Updates the date for the following responses, which then need no clock.
   static void update_date() noexcept;

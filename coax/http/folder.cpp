@@ -18,6 +18,7 @@
 #include "coax/http/folder_find_private.hpp"
 #include "coax/http/middleware_private.hpp"
 #include "coax/task/offload.hpp"
+#include "coax/task/scope.hpp"
 
 namespace coax::http {
 
@@ -163,34 +164,67 @@ Response answer(const Request& request, const FoundFile& found, const FolderOpti
   if (ranges && ranges->empty()) {
     return plain(416).header("Content-Range", fmt::format("bytes */{}", found.file.size()));
   }
-  response.header("Last-Modified", format_date(validators.last_modified)).header("Accept-Ranges", "bytes");
+  response.header("Last-Modified", format_date(*validators.last_modified)).header("Accept-Ranges", "bytes");
   if (!found.encoding.empty()) response.header("Content-Encoding", std::string(found.encoding));
   set_body(response, found, ranges);
   return response;
 }
+
+constexpr std::size_t listed_entries_max = 10'000;
 
 struct Served {
   std::string root;
   FolderOptions options;
 };
 
-Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request) {
+// A client that has only half-closed its side has not left: it gets the response, unless that takes longer.
+Task<> until_left(BodyReader& body) {
+  co_await body.wait_disconnected();
+  co_await sleep(std::chrono::seconds(1));
+}
+
+// The response of make(stop), which reads a whole folder: one of few at a time, and only while its client waits for it.
+// Nothing: 404.
+template <class F>
+Task<Response> made_as_bulk_work(F make, BodyReader& body) {
+  std::optional<Response> response;
+  const auto work = [&make, &response]() -> Task<> {
+    const auto call = [&make](const std::stop_token& stop) { return make(stop); };
+    response = co_await offload(call, as_bulk_work);
+  };
+  const std::size_t ended = co_await race(work(), until_left(body));
+  if (response) co_return std::move(*response);
+  co_return ended == 0 ? plain(404) : plain(503).header("Retry-After", "1");
+}
+
+Task<Response> list(std::shared_ptr<const Served> served, std::string path, Request& request, BodyReader& body) {
+  if (path.ends_with('/')) path.pop_back();
+  const auto make = [&](const std::stop_token& stop) -> std::optional<Response> {
+    const auto entries = OpenFolder(served->root).list(path, listed_entries_max, stop);
+    return entries ? std::optional(served->options.listing(request, *entries)) : std::nullopt;
+  };
+  co_return co_await made_as_bulk_work(make, body);
+}
+
+Task<Response> archive(std::shared_ptr<const Served> served, std::string path, std::string format, BodyReader& body) {
+  const auto make = [&](const std::stop_token& stop) { return archive_of(served->root, path, format, stop); };
+  co_return co_await made_as_bulk_work(make, body);
+}
+
+Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request, BodyReader& body) {
   const FolderOptions& options = served->options;
   std::string path(request.parameter("path"));
   if (has_encoded_slash(request.target()) || !is_servable(path, options)) co_return plain(404);
+  while (!body.at_end()) co_await body.recv();  // a GET may have one, which means nothing
   if (const std::string_view format = request.query("archive"); options.archives && !format.empty()) {
-    auto archive = [served, path, format = std::string(format)] { return archive_of(served->root, path, format); };
-    std::optional<Response> response = co_await offload(std::move(archive), abandon_on_cancel);
-    co_return response ? std::move(*response) : plain(404);
+    co_return co_await archive(served, std::move(path), std::string(format), body);
   }
-  auto find = [served, path = std::move(path), accepted = joined(request.fields(), "Accept-Encoding")] {
+  auto find = [served, path, accepted = joined(request.fields(), "Accept-Encoding")] {
     return find_in_folder(served->root, served->options, path, accepted);
   };
   const Found found = co_await offload(std::move(find), abandon_on_cancel);
   if (const auto* const file = std::get_if<FoundFile>(&found)) co_return answer(request, *file, options);
-  if (const auto* const listing = std::get_if<FoundListing>(&found)) {
-    co_return options.listing(request, listing->entries);
-  }
+  if (std::holds_alternative<FoundListing>(found)) co_return co_await list(served, std::move(path), request, body);
   if (std::holds_alternative<FoundFolder>(found)) co_return plain(308).header("Location", with_slash(request));
   co_return plain(404);
 }
@@ -208,9 +242,8 @@ Router folder(std::string path, FolderOptions options) {
     throw Error(ErrorKind::invalid, "serve the folder", served->root, "it has no file " + fallback);
   }
   Router router;
-  router.get("/{path:path}", [served = std::shared_ptr<const Served>(std::move(served))](Request& request) {
-    return serve_file(served, request);
-  });
+  router.get("/{path:path}", [served = std::shared_ptr<const Served>(std::move(served))](
+                                 Request& request, BodyReader& body) { return serve_file(served, request, body); });
   return router;
 }
 

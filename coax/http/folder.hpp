@@ -28,14 +28,15 @@ struct FolderEntry {
 };
 
 // The path of the request has a slash at its end. entries: ordered by name, at most 10,000.
-// Thread: any loop's; several may call it at the same time.
+// Thread: one of offload(), several at the same time: it must not use the loop. The request does not change meanwhile.
 using FolderListing = std::function<Response(const Request& request, const std::vector<FolderEntry>& entries)>;
 
 struct FolderOptions {
   std::string index = "index.html";  // answers for its folder; empty: none
   FolderListing listing = {};        // answers for a folder without an index; empty: 404
   // "?archive=zip", "tar" or "tar.gz" behind the path of a folder: its files and folders as one download, made while it
-  // is sent. The same files as are served, but not what is behind links to folders. 413 above 100,000 of them.
+  // is sent. The same files as are served, but not what is behind links to folders. 413 above 100,000 of them. What
+  // cannot be read meanwhile is named in its last file, "MISSING FILES.txt".
   bool archives = false;
   std::string cache_control = "no-cache";
   // Whether the content of the file at this path never changes: "Cache-Control: public, max-age=31536000, immutable".

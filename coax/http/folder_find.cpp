@@ -20,8 +20,6 @@ namespace coax::http {
 
 namespace {
 
-constexpr std::size_t listed_max = 10'000;
-
 FileDescriptor call_openat2(int folder, const char* path, int flags) noexcept {
   open_how how{};
   how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
@@ -86,9 +84,23 @@ std::string etag_of(const struct stat& status, std::string_view encoding) {
                      static_cast<std::uint64_t>(status.st_ino), encoding.empty() ? "" : "-", encoding);
 }
 
-bool is_link(int folder, const char* name) noexcept {
+// Of a file or a folder; nothing for anything else. Without a descriptor, unless it is a link.
+std::optional<FolderEntry> entry_of(int folder, const char* name, Beneath beneath) {
   struct stat status{};
-  return ::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode);
+  if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
+  const bool is_link = S_ISLNK(status.st_mode);
+  if (is_link) {
+    const FileDescriptor opened = open_beneath(folder, name, O_PATH, beneath);
+    if (!opened && (errno == EMFILE || errno == ENFILE)) throw Error(errno, "open", name);
+    if (!opened || ::fstat(opened.native(), &status) != 0) return std::nullopt;
+  }
+  const bool is_folder = S_ISDIR(status.st_mode);
+  if (!is_folder && !S_ISREG(status.st_mode)) return std::nullopt;
+  return FolderEntry{.name = name,
+                     .is_folder = is_folder,
+                     .size = is_folder ? 0 : static_cast<std::uint64_t>(status.st_size),
+                     .modified = modified_of(status),
+                     .is_link = is_link};
 }
 
 }  // namespace
@@ -141,7 +153,8 @@ bool OpenFolder::is_folder(const std::string& path) const {
   return static_cast<bool>(open(path, O_PATH | O_DIRECTORY));
 }
 
-std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path, std::size_t entries_max) const {
+std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path, std::size_t entries_max,
+                                                         const std::stop_token& stop) const {
   FileDescriptor folder = open(path, O_RDONLY | O_DIRECTORY);
   if (!folder) return std::nullopt;
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(folder.native()), ::closedir);
@@ -149,19 +162,10 @@ std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path
   const int native = folder.release();
   std::vector<FolderEntry> entries;
   while (const dirent* const entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
-    const std::string_view name = entry->d_name;
-    if (name.starts_with('.')) continue;
+    if (stop.stop_requested()) return std::nullopt;
+    if (entry->d_name[0] == '.') continue;
     if (entries.size() == entries_max) break;
-    struct stat status{};
-    const FileDescriptor opened = open_beneath(native, std::string(name), O_PATH, beneath_);
-    if (!opened || ::fstat(opened.native(), &status) != 0) continue;
-    const bool is_folder = S_ISDIR(status.st_mode);
-    if (!is_folder && !S_ISREG(status.st_mode)) continue;
-    entries.push_back({.name = std::string(name),
-                       .is_folder = is_folder,
-                       .size = is_folder ? 0 : static_cast<std::uint64_t>(status.st_size),
-                       .modified = modified_of(status),
-                       .is_link = is_link(native, entry->d_name)});
+    if (auto found = entry_of(native, entry->d_name, beneath_)) entries.push_back(*std::move(found));
   }
   std::ranges::sort(entries, {}, &FolderEntry::name);
   return entries;
@@ -233,10 +237,8 @@ class Search {
     if (!options_.index.empty()) {
       if (Found index = serve(path + options_.index); !std::holds_alternative<std::monostate>(index)) return index;
     }
-    if (!options_.listing) return {};
-    auto entries = folder_.list(path.substr(0, path.size() - (path.empty() ? 0 : 1)), listed_max);
-    if (!entries) return {};
-    return FoundListing{.entries = *std::move(entries)};
+    if (!options_.listing || !folder_.is_folder(path.substr(0, path.size() - (path.empty() ? 0 : 1)))) return {};
+    return FoundListing{};
   }
   // A folder is only said to be one when there is something at its path with a slash.
   [[nodiscard]] Found find_file(const std::string& path) const {

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -39,8 +40,10 @@ class OpenFolder {
   // Throws: Error of the system when that cannot be found out, such as without a free descriptor.
   [[nodiscard]] std::optional<Entry> file(const std::string& path) const;
   [[nodiscard]] bool is_folder(const std::string& path) const;
-  // Returns: at most `entries_max` of its entries; nothing when there is no such folder.
-  [[nodiscard]] std::optional<std::vector<FolderEntry>> list(const std::string& path, std::size_t entries_max) const;
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  // At most that many entries, ordered by name. Nothing: there is no such folder, or a stop was requested.
+  [[nodiscard]] std::optional<std::vector<FolderEntry>> list(const std::string& path, std::size_t entries_max,
+                                                             const std::stop_token& stop) const;
 
  private:
   [[nodiscard]] FileDescriptor open(const std::string& path, int flags) const;
@@ -57,10 +60,8 @@ struct FoundFile {
   std::string_view encoding = {};  // empty: none
   bool varies = false;             // there are encoded forms
 };
-struct FoundFolder {};  // its path needs a slash at its end
-struct FoundListing {
-  std::vector<FolderEntry> entries;
-};
+struct FoundFolder {};   // its path needs a slash at its end
+struct FoundListing {};  // a folder to be listed
 using Found = std::variant<std::monostate, FoundFile, FoundFolder, FoundListing>;
 
 // `path`: below the folder, without a leading slash.

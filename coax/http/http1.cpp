@@ -70,7 +70,7 @@ Task<> Http1Connection::read_rest() {
   http1::RequestParser& parser = exchange_->parser;
   parser.keep();
   if (!parser.head_done()) {
-    co_await read_part(&http1::Parser::head_done, site_.options().head);
+    co_await read_head();
     co_return;  // its fields decide whether the body is read
   }
   if (exchange_->failure || ended_ || parser.done()) co_return;
@@ -79,40 +79,84 @@ Task<> Http1Connection::read_rest() {
   if (!exchange_->failure && !ended_) make_request(parser.body());
 }
 
+namespace {
+
+constexpr http1::Failure too_many_bodies{.status = 503, .reason = "too many bodies are being read"};
+
+}  // namespace
+
 // To its end, into the parser. When it cannot be read, the reason is in exchange_->failure, or the connection has
 // ended.
 Task<> Http1Connection::read_body() {
-  if (!reserve_body()) {
-    exchange_->failure = http1::Failure{.status = 503, .reason = "too many bodies are being read"};
+  http1::RequestParser& parser = exchange_->parser;
+  if (!site_.has_room_for_body(parser.head().content_length.value_or(0)) || !hold_body(parser.body().size())) {
+    exchange_->failure = too_many_bodies;
     co_return;
   }
-  if (exchange_->parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
-  co_await read_part(&http1::Parser::done, site_.options().body);
+  if (parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
+  co_await read_body_until(&http1::Parser::done, true);
 }
 
-// The bound of its memory: the announced length, or the limit.
-bool Http1Connection::reserve_body() {
-  const std::size_t bytes = exchange_->parser.head().content_length.value_or(site_.body_bytes_max(*exchange_->route));
-  if (!site_.reserve_body(bytes)) return false;
-  reserved_ = bytes;
+// Counts the body as that long, among those in memory. False: there are too many.
+bool Http1Connection::hold_body(std::size_t bytes) noexcept {
+  if (bytes > held_bytes_ && !site_.reserve_body(bytes - held_bytes_)) return false;
+  if (bytes < held_bytes_) site_.release_body(held_bytes_ - bytes);
+  held_bytes_ = bytes;
   return true;
 }
 
-void Http1Connection::release_body() noexcept {
-  if (reserved_ != 0) site_.release_body(std::exchange(reserved_, 0));
-}
-
-Task<> Http1Connection::read_part(bool (http1::Parser::*is_there)() const, Duration limit) {
+Task<> Http1Connection::read_head() {
+  const auto read = [this]() -> Task<> {
+    while (!exchange_->failure && !ended_ && !exchange_->parser.head_done()) co_await recv_more();
+  };
   try {
-    co_await timeout(limit, read_until(is_there));
+    co_await timeout(site_.options().head, read());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
     exchange_->failure = http1::Failure{.status = 408, .reason = "the request did not come in time"};
   }
 }
 
-Task<> Http1Connection::read_until(bool (http1::Parser::*is_there)() const) {
-  while (!exchange_->failure && !ended_ && !(exchange_->parser.*is_there)()) co_await recv_more();
+// `is_held`: the whole body stays in memory.
+Task<> Http1Connection::read_body_until(bool (http1::Parser::*is_there)() const, bool is_held) {
+  const AppOptions& options = site_.options();
+  const Backend& clock = Loop::current().backend();
+  const TimePoint end = clock.now() + options.body;
+  bool is_slow = false;
+  try {
+    while (!exchange_->failure && !ended_ && !(exchange_->parser.*is_there)()) {
+      const Duration left = end - clock.now();
+      is_slow = options.body_rate_min && exchange_->body_credit < left;
+      co_await timeout(is_slow ? exchange_->body_credit : left, recv_body(is_held));
+    }
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::timed_out) throw;
+    exchange_->failure = http1::Failure{
+        .status = 408, .reason = is_slow ? "the body comes too slowly" : "the request did not come in time"};
+  }
+}
+
+// Each byte adds to the credit the time that it may take, and waiting uses it up.
+void Http1Connection::account_body(std::size_t bytes, Duration waited) noexcept {
+  const AppOptions& options = site_.options();
+  if (!options.body_rate_min) return;
+  const Duration earned = Duration(std::chrono::seconds(bytes)) / *options.body_rate_min;
+  const Duration most = std::max(options.body, options.body_grace);
+  exchange_->body_credit = std::min(exchange_->body_credit + earned - waited, most);
+}
+
+Task<> Http1Connection::recv_body(bool is_held) {
+  const Backend& clock = Loop::current().backend();
+  exchange_->parser.keep();
+  const TimePoint began = clock.now();
+  unread_ = co_await connection_.stream().recv();
+  ended_ = unread_.empty();
+  account_body(unread_.size(), clock.now() - began);
+  if (is_held && !hold_body(exchange_->parser.body().size() + unread_.size())) {
+    exchange_->failure = too_many_bodies;
+    unread_ = {};
+  }
+  parse();
 }
 
 Task<> Http1Connection::recv_more() {
@@ -160,6 +204,8 @@ Step Http1Connection::route() {
     return parser.done() ? Step::handler : refuse({.status = 400, .reason = "an upgrade with a body"});
   }
   if (parser.done() && parser.body().empty()) return Step::request;
+  exchange_->body_credit = site_.options().body_grace;
+  account_body(parser.body().size(), Duration());
   const auto limited = parser.limit_body(site_.body_bytes_max(*exchange_->route));
   if (!limited) return refuse(limited.error());
   const bool is_handler_first = exchange_->route->is_streaming() || !exchange_->route->middleware.empty();
@@ -182,7 +228,7 @@ Step Http1Connection::respond() {
 
 void Http1Connection::end_request() noexcept {
   ended_ = ended_ || !keeps_alive();
-  release_body();
+  hold_body(0);
   exchange_->request.reset();
   exchange_->parser.reset(site_.parser_limits());
 }

@@ -36,7 +36,7 @@ class Http1Connection {
   Http1Connection(coax::Connection& connection, const Site& site) : connection_(connection), site_(site) {}
   Http1Connection(const Http1Connection&) = delete;
   Http1Connection& operator=(const Http1Connection&) = delete;
-  ~Http1Connection() { release_body(); }
+  ~Http1Connection() { hold_body(0); }
 
   // Answers requests as long as that needs no wait.
   Step answer();
@@ -68,10 +68,11 @@ class Http1Connection {
   Response accept_websocket(const Request& request);
   Task<> read_body();
   Task<> wait_disconnected();
-  bool reserve_body();
-  void release_body() noexcept;
-  Task<> read_part(bool (http1::Parser::*is_there)() const, Duration limit);
-  Task<> read_until(bool (http1::Parser::*is_there)() const);
+  bool hold_body(std::size_t bytes) noexcept;
+  Task<> read_head();
+  Task<> read_body_until(bool (http1::Parser::*is_there)() const, bool is_held);
+  Task<> recv_body(bool is_held);
+  void account_body(std::size_t bytes, Duration waited) noexcept;
   Task<> recv_more();
   Task<> send_responses();
   void parse();
@@ -92,8 +93,8 @@ class Http1Connection {
   std::string ahead_;  // received while a response was awaited
   std::unique_ptr<Upgrade> upgrade_;
   detail::WebSocketHandler* websocket_ = nullptr;
-  std::size_t reserved_ = 0;  // of the site's bodies
-  bool ended_ = false;        // no further request is answered
+  std::size_t held_bytes_ = 0;  // of the body, as the site counts it
+  bool ended_ = false;          // no further request is answered
 };
 
 }  // namespace coax::http

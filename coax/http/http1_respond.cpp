@@ -5,6 +5,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/base/log_throttle.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
 #include "coax/http/deflate_private.hpp"
@@ -30,7 +31,7 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
       if (parser.expects_continue() && !std::exchange(continued_, true)) {
         co_await http_.connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
       }
-      co_await http_.read_part(&http1::Parser::has_body_bytes, http_.site_.options().body);
+      co_await http_.read_body_until(&http1::Parser::has_body_bytes, false);
     }
     part_.swap(parser.body());
     parser.body().clear();
@@ -198,6 +199,18 @@ Task<> Http1Connection::run_handler() {
   }
 }
 
+namespace {
+
+Response out_of_descriptors(const std::system_error& error) {
+  thread_local LogThrottle throttle;
+  if (throttle.should_log(Clock::now())) {
+    log::error("requests are answered with 503: {}; raise the limit of open files (ulimit -n)", error.what());
+  }
+  return Response::text("503 Service Unavailable: too many files are open\n", 503).header("Retry-After", "1");
+}
+
+}  // namespace
+
 // For an exception of a handler, or of writing its response; within a catch block. An error of the body goes before.
 Response Http1Connection::failure_response(bool is_cut_short) {
   if (exchange_->failure) return refusal_of(*exchange_->failure);
@@ -213,6 +226,9 @@ Response Http1Connection::failure_response(bool is_cut_short) {
     return refusal_of({.status = 413, .reason = "the body is too long"});
   } catch (const StatusError& error) {
     return http::refusal_of(error, request);
+  } catch (const std::system_error& error) {
+    if (is_out_of_descriptors(error)) return out_of_descriptors(error);
+    reason = error.what();
   } catch (const std::exception& error) {
     reason = error.what();
   } catch (...) {

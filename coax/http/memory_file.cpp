@@ -1,9 +1,9 @@
 // Files that are part of the program, with conditional requests (RFC 9110, section 13).
 #include <fmt/core.h>
 
-#include <algorithm>
+#include <chrono>
 
-#include "coax/base/text.hpp"
+#include "coax/http/conditional_private.hpp"
 #include "coax/http/router.hpp"
 
 namespace coax::http {
@@ -17,29 +17,15 @@ std::string etag_of(std::string_view body) {
   return fmt::format("\"{:016x}\"", hash);
 }
 
-// If-Match and If-None-Match (RFC 9110, section 13.1): a list, compared strongly or weakly; "*" is any.
-enum class Compare : std::uint8_t { strongly, weakly };
-bool names_etag(std::string_view list, std::string_view etag, Compare compare) {
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    std::string_view each = trim(list.substr(0, comma));
-    if (compare == Compare::weakly && each.starts_with("W/")) each.remove_prefix(2);
-    if (each == etag || each == "*") return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return false;
-}
-
 }  // namespace
 
 Router& Router::file(const MemoryFile& file) {
   return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    const Precondition precondition = check_preconditions(request.fields(), {.etag = etag}, now);
+    if (precondition == Precondition::failed) return Response::text("412 Precondition Failed\n", 412);
     Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
-    const std::string_view wanted = request.header("If-Match");
-    if (!wanted.empty() && !names_etag(wanted, etag, Compare::strongly)) {
-      return Response::text("412 Precondition Failed\n", 412);
-    }
-    if (names_etag(request.header("If-None-Match"), etag, Compare::weakly)) {
+    if (precondition == Precondition::not_modified) {
       response.status = 304;
       return response;
     }

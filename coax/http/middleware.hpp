@@ -13,12 +13,14 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "coax/base/units.hpp"
+#include "coax/http/password.hpp"
 #include "coax/http/router.hpp"
 #include "coax/net/network.hpp"
 
@@ -93,7 +95,10 @@ Middleware rate_limit(RateLimitOptions options = {});
 using VerifyPassword = std::function<Task<std::optional<Principal>>(std::string name, std::string password)>;
 // HTTP Basic authentication (RFC 7617); over TLS only, since the password is sent with each request. 401 without a
 // valid name and password, otherwise `verify` sets Request::principal().
-Middleware basic_auth(VerifyPassword verify, std::string realm = "Login");
+// attempts: those of each address, or IPv6 /64; only wrong ones count. Above them 429 with Retry-After, whether the
+// password is right or not. Null: no limit.
+Middleware basic_auth(VerifyPassword verify, std::string realm = "Login",
+                      std::shared_ptr<AttemptLimit> attempts = nullptr);
 // For `verify`: one user. Both are compared in constant time.
 VerifyPassword only_user(std::string name, std::string password);
 

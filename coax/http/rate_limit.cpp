@@ -47,20 +47,16 @@ std::size_t RateTable::size() const {
   return keys_.size();
 }
 
-namespace {
-
-std::string key_of(const Endpoint& peer) {
+std::string address_key(const Endpoint& peer) {
   const Endpoint host = peer.host_key();
   const auto bytes = host.address();
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-}  // namespace
-
 Middleware rate_limit(RateLimitOptions options) {
   auto table = std::make_unique<RateTable>(options.requests, options.period, options.addresses_max);
   return [table = std::move(table)](Request& request, Next next) -> Task<Response> {
-    const Duration wait = table->acquire(key_of(request.peer()), Loop::current().backend().now());
+    const Duration wait = table->acquire(address_key(request.peer()), Loop::current().backend().now());
     if (wait == Duration()) co_return co_await next.answered(request);
     const StatusError refusal(429, "answer", "", "too many requests from your address");
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait);

@@ -23,6 +23,9 @@ Response plain(int status) {
 App::App(AppOptions options) : options_(std::move(options)) {
   for (const auto& [name, value] : options_.headers) http1::require_safe({name, value});
   ws::check(options_.websocket.deflate);
+  if (options_.body_rate_min == 0) {
+    throw Error(ErrorKind::invalid, "make an app with", "body_rate_min", "it is 0; no least rate is std::nullopt");
+  }
 }
 
 Site::Site(App app)
@@ -61,7 +64,8 @@ bool is_host(std::string_view name, std::string_view pattern) {
   return dot != 0 && dot != std::string_view::npos && equal_ignoring_case(name.substr(dot), pattern.substr(1));
 }
 
-// "/a\0b/c" -> "/a%2Fb/c"
+}  // namespace
+
 std::string encode_segments(std::string_view segments) {
   std::string path;
   for (const char c : segments) {
@@ -74,11 +78,19 @@ std::string encode_segments(std::string_view segments) {
   return path;
 }
 
+namespace {
+
+// The port may be empty: "a:" (RFC 3986, section 3.2.3).
+std::optional<HostPort> host_of(const Request& request) {
+  const std::string_view host = request.host();
+  return parse_host_port(host.substr(0, host.size() - host.ends_with(':')));
+}
+
 }  // namespace
 
 const RouteTree& Site::tree_for(const Request& request) const {
   if (of_hosts_.empty()) return tree_;
-  const auto parts = parse_host_port(request.host());
+  const auto parts = host_of(request);
   if (!parts) return tree_;
   const std::string_view host =
       std::string_view(parts->host).substr(0, parts->host.size() - parts->host.ends_with('.'));
@@ -106,7 +118,7 @@ bool Site::reserve_body(std::size_t bytes) const noexcept {
 
 bool Site::names_our_host(const Request& request) const {
   if (request.host().empty() && request.protocol() == "HTTP/1.0") return true;  // no browser sends that
-  const auto parts = parse_host_port(request.host());
+  const auto parts = host_of(request);
   if (!parts) return false;
   if (Endpoint::from_ip(parts->host, 0)) return true;
   return std::ranges::any_of(options_.hosts,

@@ -59,6 +59,8 @@ struct RequestAccess {
   static void set_route(Request& request, const Route& route) noexcept { request.route_ = &route; }
 };
 
+// A path with encoded slashes as NULs: "/a\0b/c" -> "/a%2Fb/c".
+std::string encode_segments(std::string_view segments);
 // As it was given to Router::route().
 std::string pattern_of(const Route& route);
 // The value of {name:int}: digits only.
@@ -120,7 +122,12 @@ class Site {
   // The route for unmatched requests where the app has middleware; its response is the refusal.
   [[nodiscard]] const Route* unrouted() const noexcept { return unrouted_.get(); }
 
-  // Reserves memory for a body; false: bodies_bytes_max is reached. Thread: any.
+  // Whether a body of that length would fit beside those in memory. Thread: any.
+  [[nodiscard]] bool has_room_for_body(std::uint64_t bytes) const noexcept {
+    const std::size_t held = bodies_bytes_.load(std::memory_order_relaxed);
+    return held <= options_.bodies_bytes_max && bytes <= options_.bodies_bytes_max - held;
+  }
+  // Reserves memory for a part of a body; false: bodies_bytes_max is reached. Thread: any.
   [[nodiscard]] bool reserve_body(std::size_t bytes) const noexcept;
   void release_body(std::size_t bytes) const noexcept { bodies_bytes_.fetch_sub(bytes, std::memory_order_relaxed); }
 

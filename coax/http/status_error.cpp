@@ -31,6 +31,10 @@ StatusError::StatusError(int status, std::string_view reason)
   reason_ = reason;
 }
 
+bool is_out_of_descriptors(const std::system_error& error) noexcept {
+  return error.code() == std::errc::too_many_files_open || error.code() == std::errc::too_many_files_open_in_system;
+}
+
 Response refusal_of(const StatusError& error, const Request& request) {
   log::info("{} refused: {} {}; {} {}", request.connection().peer_name(), error.status(), printable(error.reason()),
             request.method(), request.path());

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "coax/base/error.hpp"
 
@@ -28,5 +29,9 @@ class StatusError : public Error {
   std::string reason_;
   std::string json_;
 };
+
+// Whether the process (EMFILE) or the system (ENFILE) had no free file descriptor. The server answers such an exception
+// of a handler with 503 and Retry-After.
+bool is_out_of_descriptors(const std::system_error& error) noexcept;
 
 }  // namespace coax::http

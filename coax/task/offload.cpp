@@ -1,4 +1,4 @@
-// The thread pools of offload(): two, which share nothing. Their threads are kept until the process ends.
+// The thread pools of offload(): three, which share nothing. Their threads are kept until the process ends.
 #include "coax/task/offload.hpp"
 
 #include <condition_variable>
@@ -12,20 +12,15 @@
 
 namespace coax::detail {
 
-namespace {
-
-constexpr std::size_t threads_max = 8;
-
-}  // namespace
-
 class Threads {
  public:
   static Threads& of(const Work& work) {
-    static Threads kept;
-    static Threads abandonable;
-    return work.may_be_abandoned_ ? abandonable : kept;
+    static Threads kept(8);
+    static Threads abandonable(8);
+    static Threads bulk(2);
+    return work.pool_ == Work::Pool::kept ? kept : work.pool_ == Work::Pool::bulk ? bulk : abandonable;
   }
-  Threads() = default;
+  explicit Threads(std::size_t threads_max) : threads_max_(threads_max) {}
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
   ~Threads();
@@ -52,6 +47,7 @@ class Threads {
   static void work(const std::shared_ptr<Shared>& shared, Worker& self) noexcept;
   void start_one();
 
+  const std::size_t threads_max_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
@@ -84,7 +80,7 @@ void Threads::start_one() {
 
 void Threads::begin(Work& work) {
   const std::scoped_lock lock(shared_->mutex);
-  if (shared_->queued >= shared_->idle && shared_->workers.size() < threads_max) {
+  if (shared_->queued >= shared_->idle && shared_->workers.size() < threads_max_) {
     try {
       start_one();
     } catch (const std::system_error& error) {
@@ -103,7 +99,7 @@ Work::LetGo Threads::let_go(Work& work) noexcept {
     --shared_->queued;
     return Work::LetGo::withdrawn;
   }
-  if (work.state_ == Work::State::ended || !work.may_be_abandoned_) return Work::LetGo::too_late;
+  if (work.state_ == Work::State::ended || work.pool_ != Work::Pool::abandonable) return Work::LetGo::too_late;
   work.state_ = Work::State::abandoned;
   return Work::LetGo::abandoned;
 }

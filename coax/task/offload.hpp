@@ -2,12 +2,15 @@
 //
 //   co_await offload(read_all)                     its result, or its exception
 //   co_await offload(look_up, abandon_on_cancel)   the same; a cancelled task does not wait for its end
+//   co_await offload(list, as_bulk_work)           the same, behind other long calls
 //
 // At most 8 calls run at once; the others wait in the order of arrival, for as long as a task awaits them. Calls that
-// may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file. On
-// a simulated network, where time would not wait for a thread, the loop itself calls the function.
+// may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file,
+// and bulk work has one of 2. On a simulated network, where time would not wait for a thread, the loop itself calls the
+// function.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -26,7 +29,8 @@ namespace detail {
 // One call. Owned by the task that awaits it, or by its thread once it is abandoned.
 class Work : public ListHook {
  public:
-  explicit Work(bool may_be_abandoned) noexcept : may_be_abandoned_(may_be_abandoned) {}
+  enum class Pool : std::uint8_t { kept, abandonable, bulk };
+  explicit Work(Pool pool) noexcept : pool_(pool) {}
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
   virtual ~Work() = default;
@@ -45,7 +49,7 @@ class Work : public ListHook {
   friend class Threads;
   enum class State { queued, running, ended, abandoned };
 
-  bool may_be_abandoned_;
+  Pool pool_;
   State state_ = State::queued;
   Loop* home_ = nullptr;
   Completion* then_ = nullptr;
@@ -65,7 +69,7 @@ class FunctionWork final : public Work {
  public:
   using Result = decltype(call(std::declval<F&>(), {}));
 
-  FunctionWork(F function, bool may_be_abandoned) : Work(may_be_abandoned), function_(std::move(function)) {}
+  FunctionWork(F function, Pool pool) : Work(pool), function_(std::move(function)) {}
   void request_stop() noexcept { stop_.request_stop(); }
   Result take() {
     if (error_) std::rethrow_exception(error_);
@@ -94,10 +98,10 @@ class FunctionWork final : public Work {
 template <class F>
 class [[nodiscard("it does nothing until it is awaited")]] Offload : public Operation<Offload<F>>, public Completion {
  public:
-  Offload(F function, bool may_be_abandoned)
+  Offload(F function, Work::Pool pool)
       : Operation<Offload>([](Waiting& self) noexcept { static_cast<Offload&>(self).cancel(); }),
         Completion([](Completion& self) noexcept { static_cast<Offload&>(self).resume(); }),
-        work_(std::make_unique<FunctionWork<F>>(std::move(function), may_be_abandoned)) {}
+        work_(std::make_unique<FunctionWork<F>>(std::move(function), pool)) {}
 
   bool start() {
     work_->begin(*this);
@@ -131,7 +135,7 @@ class [[nodiscard("it does nothing until it is awaited")]] Offload : public Oper
 // and its result is returned all the same; so the function may refer to what the task owns.
 template <class F>
 detail::Offload<F> offload(F function) {
-  return {std::move(function), false};
+  return {std::move(function), detail::Work::Pool::kept};
 }
 
 inline constexpr struct AbandonOnCancel {
@@ -143,7 +147,17 @@ inline constexpr struct AbandonOnCancel {
 // Lifetime: the function owns all that it uses. The end of the process does not wait for it.
 template <class F>
 detail::Offload<F> offload(F function, AbandonOnCancel) {
-  return {std::move(function), true};
+  return {std::move(function), detail::Work::Pool::abandonable};
+}
+
+inline constexpr struct AsBulkWork {
+} as_bulk_work;
+
+// As the first, for calls that take long and of which a client may cause many, such as the listing of a large folder:
+// at most 2 run at once, and they delay no others.
+template <class F>
+detail::Offload<F> offload(F function, AsBulkWork) {
+  return {std::move(function), detail::Work::Pool::bulk};
 }
 
 }  // namespace coax

@@ -81,6 +81,24 @@ TEST(AbsoluteTarget, is_an_authority_and_the_rest) {
   }
 }
 
+TEST(HostAndPort, follows_rfc_3986) {
+  for (const char* good : {"a", "a.example", "a.example.", "a:80", "a:", "a:0", "a:00080", "a:65535", "127.0.0.1:1",
+                           "a_b", "xn--caf-dma.example", "caf%C3%A9", "!$&'()*+,;=", "[::1]", "[::1]:80",
+                           "[::1]:", "[2001:db8::1]", "[::ffff:192.0.2.1]:443"}) {
+    EXPECT_TRUE(coax::is_host_and_port(good)) << good;
+  }
+  for (const char* bad :
+       {"",        ":80",    ":",           "a b",    "a:b",         "a:65536", "a:99999", "a:-1",      "a:+1",
+        "a: 1",    "a:1:2",  "::1",         "::1:80", "[::1",        "::1]",    "[",       "[]",        "[]:80",
+        "[::1]80", "[::1]a", "[::1]:65536", "[a]",    "[127.0.0.1]", "[::1%1]", "[v1.a]",  "[1::2::3]", "[::1]]",
+        "a[::1]",  "a]",     "u@a",         "u:p@a",  "a/",          "a?",      "a#",      "a%",        "a%4",
+        "a%zz",    "a\\b",   "a\"b",        "<a>",    "caf\xC3\xA9", "a\x7F"}) {
+    EXPECT_FALSE(coax::is_host_and_port(bad)) << bad;
+  }
+  EXPECT_FALSE(coax::is_host_and_port(std::string_view("[::1\0]", 6)));
+  EXPECT_FALSE(coax::is_host_and_port("[" + std::string(100, '1') + "]"));
+}
+
 TEST(Path, is_plain_when_there_is_nothing_to_decode_or_leave_out) {
   for (const char* target : {"/", "/a", "/a/b.html", "/a/", "/a+b;c=d&e"}) {
     EXPECT_TRUE(coax::is_plain_path(target)) << target;

@@ -198,8 +198,8 @@ TEST_F(HttpFolder, walk_follows_no_symbolic_link) {
   }
   EXPECT_FALSE(folder.is_folder("link"));
   EXPECT_FALSE(folder.is_folder("digits.txt"));
-  ASSERT_TRUE(folder.list("sub", 10));
-  EXPECT_EQ(folder.list("sub", 10)->at(0).name, "deep");
+  ASSERT_TRUE(folder.list("sub", 10, {}));
+  EXPECT_EQ(folder.list("sub", 10, {})->at(0).name, "deep");
 }
 
 TEST_F(HttpFolder, root_may_be_a_changing_link) {

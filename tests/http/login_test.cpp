@@ -59,6 +59,32 @@ TEST_F(HttpLogin, basic_needs_the_name_and_the_password) {
   EXPECT_THROW(http::basic_auth(http::only_user("a", "b"), "a\r\nb"), Error);
 }
 
+TEST_F(HttpLogin, basic_counts_wrong_logins_of_an_address) {
+  const auto only_ada = http::only_user("ada", "tea");
+  auto attempts = std::make_shared<http::AttemptLimit>(3, std::chrono::minutes(1));
+  test::simulate(1, [&](SimNetwork&) -> Task<> {
+    App app = bare();
+    app.use(http::basic_auth(only_ada, "Login", attempts));
+    app.get("/", [](Request&) { return Response::text("in"); });
+    const Handler handler = http::handler(std::move(app));
+    const auto log_in = [&](std::string_view credentials) -> Task<std::string> {
+      const std::string field = credentials.empty() ? "" : fmt::format("Authorization: Basic {}\r\n", credentials);
+      const std::string text = co_await test::ask(handler, fmt::format("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", field));
+      co_return text.substr(9, 3) + " " + header_of(text, "Retry-After");
+    };
+    const std::string_view right = "YWRhOnRlYQ==", wrong = "YWRhOngxMjM=";
+    for (int count = 0; count < 5; ++count) {
+      EXPECT_EQ(co_await log_in(""), "401 none") << "a browser asks first without a password";
+      EXPECT_EQ(co_await log_in(right), "200 none");
+    }
+    for (int count = 0; count < 3; ++count) EXPECT_EQ(co_await log_in(wrong), "401 none");
+    EXPECT_EQ(co_await log_in(wrong), "429 60");
+    EXPECT_EQ(co_await log_in(right), "429 60");
+    co_await sleep(std::chrono::seconds(61));
+    EXPECT_EQ(co_await log_in(right), "200 none");
+  });
+}
+
 TEST_F(HttpLogin, bearer_tells_missing_malformed_and_wrong_tokens) {
   const auto verify = [](std::string token) -> Task<std::optional<Principal>> {
     if (token != "t0k-en") co_return std::nullopt;
@@ -125,8 +151,15 @@ TEST_F(HttpLogin, strangers_are_sent_to_the_login_page) {
     return text.substr(9, 3) + " " + header_of(text, "Location");
   };
   EXPECT_EQ(target_of("/a?b=c&d"), "303 /login?next=%2Fa%3Fb%3Dc%26d");
-  EXPECT_EQ(target_of("//evil.example/"), "303 /login?next=%2F");
-  EXPECT_EQ(target_of("http://evil.example/x"), "303 /login?next=%2F");
+  EXPECT_EQ(target_of("//a//b?c=d"), "303 /login?next=%2Fa%2Fb%3Fc%3Dd");
+  EXPECT_EQ(target_of("/./a/../b"), "303 /login?next=%2Fb");
+  EXPECT_EQ(target_of("//evil.example/"), "303 /login?next=%2Fevil.example%2F");
+  EXPECT_EQ(target_of("http://evil.example/x"), "303 /login?next=%2Fx");
+  EXPECT_EQ(target_of("http://evil.example//x"), "303 /login?next=%2Fx");
+  for (const char* foreign :
+       {"/\\evil.example", "//\\evil.example", "/%09/evil.example", "/%2Fevil.example", "/%5Cevil"}) {
+    EXPECT_EQ(target_of(foreign), "303 /login?next=%2F") << foreign;
+  }
   EXPECT_EQ(target_of("/login"), "200 none");
   EXPECT_THROW(http::login_required("https://evil.example/"), Error);
   EXPECT_THROW(http::login_required("/login?x"), Error);

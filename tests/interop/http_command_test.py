@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import tempfile
@@ -18,6 +19,7 @@ import unittest
 import urllib.parse
 import zipfile
 
+import support
 from support import LOCALHOST, WAIT_S, Program, coax, run
 
 
@@ -99,8 +101,11 @@ class FileServer(unittest.TestCase):
         (self.root / ("x" * 150 + ".txt")).write_text("long")
         (self.root / "noise.jpg").write_bytes(os.urandom(100_000))
         self.start()
+        (self.root / "x_.._.._evil.txt").write_text("good")
         wanted = {f"files/{p.relative_to(self.root)}".replace("\\", "_"): p.read_bytes()
-                  for p in self.root.rglob("*") if p.is_file() and not p.is_symlink() and p.name != ".secret"}
+                  for p in self.root.rglob("*")
+                  if p.is_file() and not p.is_symlink() and p.name != ".secret" and "\\" not in p.name}
+        wanted["files/x_.._.._evil (2).txt"] = b"evil"
         response, data = self.ask("GET", "/?archive=zip")
         self.assertIn("files.zip", response.getheader("Content-Disposition"))
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -147,7 +152,8 @@ class FileServer(unittest.TestCase):
         self.assertEqual((response.status, response.getheader("Location")), (303, "./"))
         self.assertEqual((self.root / "sub" / "long.bin").read_bytes(), long)
         response, data = self.ask("POST", "/sub/", body, Content_Type=kind, Accept="application/json")
-        self.assertEqual((response.status, json.loads(data)), (409, {"error": "new.txt exists already"}))
+        self.assertEqual((response.status, json.loads(data)), (409, {
+            "error": "new.txt exists already", "stored": [], "not_stored": ["new.txt", "long.bin"]}))
         before = sorted(self.folder.rglob("*"))
         for name in (".hidden", "..", "", "a/../.x", "x" * 300):
             body, kind = multipart((name, b"x"))
@@ -160,6 +166,52 @@ class FileServer(unittest.TestCase):
         response, _ = self.ask("POST", "/", body, Content_Type=kind, Origin="http://evil.example")
         self.assertEqual(response.status, 403)
         self.assertEqual(sorted(self.folder.rglob("*")), before)
+
+    def test_an_upload_that_ends_at_a_file_says_which_were_stored(self) -> None:
+        self.start("--upload")
+        (self.root / "b").write_text("old")
+        for accept, name in (("application/json", "a"), ("*/*", "d")):
+            body, kind = multipart((name, b"1"), ("b", b"2"), ("c", b"3"))
+            response, data = self.ask("POST", "/", body, Content_Type=kind, Accept=accept)
+            self.assertEqual(response.status, 409)
+            if accept == "application/json":
+                self.assertEqual(json.loads(data),
+                                 {"error": "b exists already", "stored": ["a"], "not_stored": ["b", "c"]})
+            else:
+                self.assertEqual(data, b"b exists already\nstored: d\nnot stored: b, c\n")
+            self.assertEqual((self.root / name).read_bytes(), b"1")
+        self.assertEqual((self.root / "b").read_text(), "old")
+        self.assertFalse((self.root / "c").exists())
+
+    @unittest.skipIf(support.has_asan(), "UBSan calls an object broken when it has no descriptor to look at it")
+    def test_without_descriptors_requests_get_503_and_the_log_says_so_once(self) -> None:
+        program = self.start("--upload", "--quiet")
+        server = http.client.HTTPConnection(LOCALHOST, self.port, timeout=WAIT_S)
+
+        def status(method: str, path: str, body: bytes | None = None, **fields: str) -> tuple[int, str | None]:
+            server.request(method, path, body, {name.replace("_", "-"): value for name, value in fields.items()})
+            response = server.getresponse()
+            response.read()
+            return response.status, response.getheader("Retry-After")
+
+        body, kind = multipart(("new.txt", b"new"))
+        self.assertEqual(status("GET", "/"), (200, None))
+        pid = program.process.pid
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+        usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, usual[1]))
+        for path in ("/a%20b%26c.txt", "/", "/sub/?archive=zip"):
+            self.assertEqual(status("GET", path), (503, "1"), path)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        self.assertEqual(status("GET", "/a%20b%26c.txt"), (200, None))
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, usual[1]))
+        self.assertEqual(status("POST", "/", body, Content_Type=kind), (503, "1"))  # and closes: its body was not read
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        self.assertEqual(status("POST", "/", body, Content_Type=kind)[0], 303)
+        server.close()
+        program.send_signal(signal.SIGTERM)
+        self.assertEqual(program.wait(), 0)
+        self.assertEqual(program.log.text().count("requests are answered with 503"), 1)
 
     def test_uploads_are_refused_without_the_option_and_above_the_limit(self) -> None:
         self.start()
@@ -191,6 +243,11 @@ class FileServer(unittest.TestCase):
         self.assertEqual(self.ask("GET", "/")[0].status, 401)
         self.assertEqual(self.ask("GET", "/?archive=zip")[0].status, 401)
         self.assertEqual(self.ask("GET", "/", Authorization="Basic YWRhOnRlYQ==")[0].status, 200)
+        for _ in range(10):
+            self.assertEqual(self.ask("GET", "/", Authorization="Basic YWRhOng=")[0].status, 401)
+        response, _ = self.ask("GET", "/", Authorization="Basic YWRhOnRlYQ==")
+        self.assertEqual(response.status, 429)
+        self.assertLessEqual(int(response.getheader("Retry-After")), 60)
         refused = run("http", str(self.root), "--auth", "ada:tea")
         self.assertEqual(refused.returncode, 2)
 
@@ -207,6 +264,31 @@ class FileServer(unittest.TestCase):
         self.assertEqual((data, response.getheader("Access-Control-Allow-Origin")), (b"<p>app", "https://app.example"))
         response, data = self.ask("GET", "/sub/deep/zeros.bin", Range="bytes=0-9")
         self.assertEqual((response.status, data), (206, bytes(10)))
+
+    def test_new_certificates_are_used_after_sighup(self) -> None:
+        extra = {"XDG_DATA_HOME": str(self.folder)}
+        for name in ("first.example", "second.example"):
+            made = run("cert", name, "--out", str(self.folder), extra=extra)
+            self.assertEqual(made.returncode, 0, made.stderr)
+        cert, key = self.folder / "first.example.pem", self.folder / "first.example.key"
+        program = self.start("--tls", f"{cert},{key}", extra=extra)
+        context = ssl.create_default_context(cafile=str(self.folder / "coax" / "authority.pem"))
+        context.check_hostname = False
+
+        def name() -> str:
+            plain = socket.create_connection((LOCALHOST, self.port), WAIT_S)
+            with context.wrap_socket(plain) as secure:
+                return dict(secure.getpeercert()["subjectAltName"])["DNS"]
+
+        self.assertEqual(name(), "first.example")
+        shutil.copy(self.folder / "second.example.pem", cert)
+        program.send_signal(signal.SIGHUP)
+        program.log.wait_for("the old certificates stay in use")
+        self.assertEqual(name(), "first.example")
+        shutil.copy(self.folder / "second.example.key", key)
+        program.send_signal(signal.SIGHUP)
+        program.log.wait_for("the certificates were read again")
+        self.assertEqual(name(), "second.example")
 
     def test_curl_over_tls_with_a_certificate_of_its_own_authority(self) -> None:
         if not shutil.which("curl"):

@@ -197,6 +197,7 @@ class Showcase(unittest.TestCase):
     def test_login(self) -> None:
         self.assertEqual(self.get("/private").status, 303)
         self.assertEqual(self.get("/private").headers["Location"], "/login?next=%2Fprivate")
+        self.assertEqual(self.get("//private").headers["Location"], "/login?next=%2Fprivate")
         before = self.visitor.token()
         self.assertEqual(set(self.visitor.cookies), {"csrf"}, "a form makes no session")
         answer = self.visitor.log_in()

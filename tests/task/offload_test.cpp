@@ -112,6 +112,23 @@ TEST_F(Offload, runs_so_many_at_once_and_no_more) {
   });
 }
 
+TEST_F(Offload, runs_two_bulk_calls_at_once_which_hold_up_nothing_else) {
+  run([]() -> Task<> {
+    Gate gate;
+    TaskGroup group;
+    const auto pass = [&gate] { gate.pass(); };
+    const auto pass_as_bulk = [&]() -> Task<> { co_await offload(pass, as_bulk_work); };
+    for (std::size_t count = 0; count < 3 * threads_max; ++count) group.spawn(pass_as_bulk());
+    co_await until([&] { return gate.inside == 2; });
+    const auto nothing = [] {};
+    co_await offload(nothing);
+    co_await offload(nothing, abandon_on_cancel);
+    EXPECT_EQ(gate.inside, 2);
+    gate.open();
+    co_await group.join();
+  });
+}
+
 TEST_F(Offload, begins_in_the_order_of_the_calls) {
   run([]() -> Task<> {
     Gate gate;
