@@ -148,6 +148,8 @@ void warn(const Options& options, bool only_this_machine) {
   if (options.upload && options.user.empty()) complain("http", "without --auth, everybody on the network may upload");
 }
 
+Task<> wait_for(Event& event) { co_await event.wait(); }
+
 Task<> serve_folder(const Options& options, const Target& target, int& code) {
   Announcements announcements;
   std::vector<Address> addresses;
@@ -176,12 +178,9 @@ Task<> serve_folder(const Options& options, const Target& target, int& code) {
     const auto renew = [&] {
       if (options.tls == "auto") identity();
     };
-    const auto keep_fresh = [&]() -> Task<> {
-      if (context) co_await keep_certificates_fresh({context}, renew);
-      Event never;
-      co_await never.wait();
-    };
-    co_await race(serve(std::move(serving), std::move(handler)), announcements.run(), keep_fresh());
+    Event never;
+    Task<> fresh = context ? keep_certificates_fresh({context}, renew) : wait_for(never);
+    co_await race(serve(std::move(serving), std::move(handler)), announcements.run(), std::move(fresh));
   } catch (const Error& error) {
     complain("http", error.what());
     code = is_listening ? failed : exit_code_of(error);

@@ -312,8 +312,9 @@ class Packer {
 
 // `packer` belongs to the producer.
 Task<> send_archive(Packer& packer, BodyWriter& body) {
+  std::string out;
   for (bool has_more = true; has_more;) {
-    std::string out;
+    out.clear();  // its memory stays
     has_more = co_await offload([&packer, &out] { return packer.next(out); });
     co_await body.send(out);
   }

@@ -64,7 +64,7 @@ class ZipWriter final : public ArchiveWriter {
     const Record& record = records_.back();
     const std::size_t before = out.size();
     put<std::uint32_t>(out, 0x04034b50);
-    put_common(out, record);
+    put_common(out, record, record.is_long);
     out.append(record.is_long ? 4 : 12, '\0');  // checksum and sizes: they follow the data
     if (record.is_long) out.append(8, '\xFF');
     put<std::uint16_t>(out, record.name.size());
@@ -114,10 +114,10 @@ class ZipWriter final : public ArchiveWriter {
   static std::string_view essence_of(std::string_view type) { return type.substr(0, type.find(';')); }
 
   // The fields that both headers of a file begin with.
-  static void put_common(std::string& out, const Record& record) {
+  static void put_common(std::string& out, const Record& record, bool is_long) {
     const unsigned has_descriptor = record.is_folder() ? 0 : 1U << 3;
     const unsigned is_unicode = is_utf8(record.name) ? 1U << 11 : 0;
-    put<std::uint16_t>(out, record.is_long ? 45 : 20);
+    put<std::uint16_t>(out, is_long ? 45 : 20);
     put<std::uint16_t>(out, has_descriptor | is_unicode);
     put<std::uint16_t>(out, record.is_folder() ? 0 : Z_DEFLATED);
     put_dos_time(out, record.modified);
@@ -136,15 +136,15 @@ class ZipWriter final : public ArchiveWriter {
       put<std::uint64_t>(wide, value);
       return max32;
     };
+    const std::uint32_t size = narrow(record.size);  // in 64 bits, this is the order (APPNOTE 4.5.3)
+    const std::uint32_t stored_size = narrow(record.stored_size);
+    const std::uint32_t offset = narrow(record.offset);
     put<std::uint32_t>(out, 0x02014b50);
     put<std::uint16_t>(out, 3 << 8 | 45);  // made on Unix
-    put_common(out, record);
+    put_common(out, record, record.is_long || !wide.empty());
     put<std::uint32_t>(out, record.checksum);
-    const std::uint32_t size = narrow(record.size);
-    put<std::uint32_t>(out, narrow(record.stored_size));
-    if (size == max32 && wide.size() == 16) std::swap_ranges(wide.begin(), wide.begin() + 8, wide.begin() + 8);
+    put<std::uint32_t>(out, stored_size);
     put<std::uint32_t>(out, size);
-    const std::uint32_t offset = narrow(record.offset);
     put<std::uint16_t>(out, record.name.size());
     put<std::uint16_t>(out, time_field_bytes + (wide.empty() ? 0 : 4 + wide.size()));
     out.append(6, '\0');  // comment, disk, internal attributes

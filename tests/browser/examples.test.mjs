@@ -160,3 +160,78 @@ exampleTest('a room connects again after a restart', 'web_rooms',
   await other.getByRole('button').click();
   await page.getByText('again', { exact: true }).waitFor();
 });
+
+/** Passes the bytes of all connections on to a port of this machine, and counts them. */
+async function countingRelay(port) {
+  const bytes = { sent: 0, received: 0 };
+  const sockets = new Set();
+  const server = net.createServer((near) => {
+    const far = net.connect(port, '127.0.0.1');
+    for (const [from, to, way] of [[near, far, 'sent'], [far, near, 'received']]) {
+      sockets.add(from);
+      from.on('data', (part) => { bytes[way] += part.length; to.write(part); });
+      from.on('end', () => to.end());
+      from.on('error', () => to.destroy());
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}/`, bytes, close };
+}
+
+/** In the page: sends messages at once, and resolves to whether all echoes are equal. `kind`: how they are made. */
+function echoes({ kind, count, size }) {
+  const line = 'All work and no play makes Jack a dull boy. Äöü\n';
+  const make = {
+    text: (at) => `${at} ${line.repeat(Math.ceil(size / line.length))}`.slice(0, size),
+    binary: (at) => new Uint8Array(size).map((_, index) => index % 16 + at),
+    noise: () => {
+      const bytes = new Uint8Array(size);
+      for (let at = 0; at < size; at += 65536) crypto.getRandomValues(bytes.subarray(at, at + 65536));
+      return bytes;
+    },
+  }[kind];
+  const messages = Array.from({ length: count }, (_, at) => make(at));
+  const isEqual = (got, sent) => typeof sent === 'string' ? got === sent :
+    got.byteLength === sent.length && new Uint8Array(got).every((byte, at) => byte === sent[at]);
+  return new Promise((resolve, reject) => {
+    let received = 0, good = true;
+    window.socket.onclose = (event) => reject(new Error(`closed with ${event.code} ${event.reason}`));
+    window.socket.onmessage = ({ data }) => {
+      good = isEqual(data, messages[received]) && good;
+      if (++received === count) resolve(good);
+    };
+    for (const message of messages) window.socket.send(message);
+  });
+}
+
+exampleTest('the messages of a WebSocket are compressed in both directions', 'web_showcase',
+  async ({ example, page }) => {
+  const relay = await countingRelay(example.port);
+  try {
+    await page.goto(relay.url);
+    const extensions = await page.evaluate(() => new Promise((resolve, reject) => {
+      window.socket = new WebSocket(`${location.origin.replace('http', 'ws')}/ws/echo`);
+      window.socket.binaryType = 'arraybuffer';
+      window.socket.onopen = () => resolve(window.socket.extensions);
+      window.socket.onerror = reject;
+    }));
+    assert.match(extensions, /^permessage-deflate/);
+    for (const [kind, count, size, part] of [
+      ['text', 1, 100_000, 0.1], ['binary', 1, 100_000, 0.1], ['text', 20, 5_000, 0.5], ['text', 1, 950_000, 0.1],
+      ['text', 2000, 20, 2], ['noise', 1, 1_048_576, 1.01],
+    ]) {
+      const before = { ...relay.bytes };
+      assert.ok(await page.evaluate(echoes, { kind, count, size }), `${count} x ${size} bytes of ${kind}`);
+      for (const way of ['sent', 'received']) {
+        const bytes = relay.bytes[way] - before[way];
+        assert.ok(bytes < part * count * size, `${bytes} bytes were ${way} for ${count} x ${size} of ${kind}`);
+      }
+    }
+  } finally {
+    relay.close();
+  }
+});

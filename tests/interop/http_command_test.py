@@ -125,6 +125,25 @@ class FileServer(unittest.TestCase):
         self.assertEqual(self.ask("GET", "/..%2f..%2f?archive=zip")[0].status, 400)
         self.assertEqual(self.ask("GET", "/.git/?archive=zip")[0].status, 404)
 
+    def test_a_zip_of_70000_files_is_read_by_python_and_by_programs(self) -> None:
+        for number in range(70_000):
+            (self.root / "sub" / str(number)).touch()
+        self.start()
+        data = self.ask("GET", "/sub/?archive=zip")[1]
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        self.assertIsNone(archive.testzip())
+        names = archive.namelist()
+        self.assertEqual((len(names), len(set(names))), (70_003, 70_003))
+        (self.folder / "a.zip").write_bytes(data)
+        if shutil.which("unzip"):
+            for program, said in ((["unzip", "-tq"], b"No errors"), (["zipinfo", "-t"], b"70003 files")):
+                done = subprocess.run([*program, "a.zip"], cwd=self.folder, check=True, capture_output=True,
+                                      timeout=WAIT_S)
+                self.assertIn(said, done.stdout)
+        for number in range(30_000):
+            (self.root / "sub" / f"more-{number}").touch()
+        self.assertEqual(self.ask("GET", "/sub/?archive=zip")[0].status, 413)
+
     def test_uploads_are_stored_and_replace_nothing(self) -> None:
         self.start("--upload")
         long = os.urandom(3_000_000)

@@ -14,8 +14,8 @@ namespace coax::test {
 // Removed at the end, with its content.
 class Folder {
  public:
-  Folder() {
-    std::string name = std::filesystem::temp_directory_path() / "coax-XXXXXX";
+  explicit Folder(const std::filesystem::path& in = std::filesystem::temp_directory_path()) {
+    std::string name = in / "coax-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw Error(errno, "make a folder");
     path_ = name;
   }
