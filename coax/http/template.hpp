@@ -70,6 +70,8 @@ class Templates {
  public:
   // Throws: Error when it is not a folder.
   explicit Templates(const std::filesystem::path& folder, TemplateOptions options = {});
+  // {{"a", "b"}} would be a path between two pointers.
+  Templates(std::initializer_list<std::pair<std::string_view, std::string_view>> texts, TemplateOptions = {}) = delete;
   // From names to texts: for tests, and for templates that are part of the program.
   static Templates in_memory(std::map<std::string, std::string, std::less<>> texts, TemplateOptions options = {});
   Templates(Templates&&) noexcept;

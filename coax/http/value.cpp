@@ -22,6 +22,10 @@ constexpr std::size_t unsorted_members_max = 8;
 }
 
 void include(ValueExtent& extent, const Value& value) {
+  if (value.kind() < Value::Kind::list) {
+    extent.cost = std::min(extent.cost + value.cost(), ValueExtent::cost_max);
+    return;
+  }
   const std::size_t depth = value.depth() + 1;
   if (depth > Value::depth_max)
     refuse("a value", "lists and objects are nested more than " + std::to_string(Value::depth_max) + " levels deep");
@@ -152,7 +156,7 @@ Value Value::object(std::vector<Member> members) {
 Value::Value(std::initializer_list<detail::NewMember> given) {
   std::vector<Member> members;
   members.reserve(given.size());
-  for (const detail::NewMember& member : given) members.push_back({std::move(member.name), std::move(member.value)});
+  for (const detail::NewMember& member : given) members.emplace_back(std::move(member.name), std::move(member.value));
   *this = object(std::move(members));
 }
 
@@ -252,6 +256,7 @@ std::size_t Value::depth() const noexcept {
 }
 
 std::uint64_t Value::cost() const noexcept {
+  if (kind() < Kind::string) return 1;
   if (const auto* text = std::get_if<std::string>(&data_)) return 1 + text->size() / 64;
   if (const auto* list = std::get_if<std::shared_ptr<const ListData>>(&data_)) return (*list)->extent.cost;
   if (const auto* object = std::get_if<std::shared_ptr<const ObjectData>>(&data_)) return (*object)->extent.cost;
