@@ -12,11 +12,11 @@ namespace bench {
 // the WebSocket of the hub (docs/protocols.md).
 class Wire {
  public:
-  Wire(bool websocket, bool join) : websocket_(websocket), join_(join) {}
+  Wire(bool websocket, bool join, bool deflate) : websocket_(websocket), join_(join), deflate_(deflate) {}
 
   // Sent when it is connected.
   [[nodiscard]] std::string greeting(std::size_t index) const {
-    return websocket_ ? websocket::upgrade(join_ ? "/ws" : "/room") : "m" + std::to_string(index) + "\n";
+    return websocket_ ? websocket::upgrade(join_ ? "/ws" : "/room", deflate_) : "m" + std::to_string(index) + "\n";
   }
   // Sent after the server's greeting.
   [[nodiscard]] std::string joining(std::size_t index) const {
@@ -31,27 +31,36 @@ class Wire {
     if (!bytes.starts_with(start)) throw std::runtime_error("not a chat server: " + std::string(bytes));
     if (!websocket_) return start.size();
     const std::size_t end = bytes.find("\r\n\r\n");
-    return end == std::string_view::npos ? 0 : end + 4;
+    if (end == std::string_view::npos) return 0;
+    websocket::check_handshake(bytes.substr(0, end), deflate_);
+    return end + 4;
   }
   [[nodiscard]] std::string said(const std::string& text) const {
     if (!websocket_) return text + "\n";
-    return websocket::from_client(websocket::text, join_ ? R"({"type":"message","text":")" + text + "\"}" : text);
+    return websocket::from_client(websocket::text, join_ ? R"({"type":"message","text":")" + text + "\"}" : text,
+                                  deflate_);
   }
   // The size of the first message; 0: it is not complete.
   [[nodiscard]] std::size_t message(std::string_view bytes) const {
     return websocket_ ? websocket::parse(bytes).size : bytes.find('\n') + 1;
   }
+  // Whether the first message, which has that size, has this text.
+  [[nodiscard]] bool has(std::string_view bytes, std::size_t size, std::string_view text) const {
+    if (!deflate_) return bytes.substr(0, size).contains(text);
+    return websocket::text_of(websocket::parse(bytes), bytes, true).contains(text);
+  }
 
  private:
   bool websocket_;
   bool join_;
+  bool deflate_;
 };
 
 class Broadcast {
  public:
   explicit Broadcast(const Options& options)
       : target_(options.target()),
-        wire_(options.has("websocket"), options.has("join")),
+        wire_(options.has("websocket"), options.has("join"), options.has("deflate")),
         text_bytes_(options.number("bytes", std::size_t{100})),
         members_(options.count("subscribers", 1000)),
         under_way_(options.count("in-flight", 16)),
@@ -152,7 +161,7 @@ class Broadcast {
     }
     std::string_view rest = member.begun;
     while (const std::size_t size = wire_.message(rest)) {
-      if (rest.substr(0, size).contains(probe_) && !member.ready) {
+      if (!member.ready && wire_.has(rest, size, probe_)) {
         member.ready = true;
         ++ready_;
       }
@@ -163,12 +172,13 @@ class Broadcast {
 
   // --- the measurement ---
 
-  // "message 0000000042 ......", of the requested length.
+  // "message 0000000042 other words", of the requested length.
   [[nodiscard]] std::string text_of(std::string_view word, std::uint64_t number) const {
     const std::string digits = std::to_string(number);
     std::string text = std::string(word) + " " + std::string(digits.size() < 10 ? 10 - digits.size() : 0, '0') + digits;
     text += ' ';
-    text.resize(text_bytes_, '.');
+    text += padding_;
+    text.resize(text_bytes_);
     return text;
   }
 
@@ -205,7 +215,7 @@ class Broadcast {
     shared_.append(bytes);
     std::string_view rest = std::string_view(shared_).substr(found_end_ - shared_begin_);
     while (const std::size_t size = wire_.message(rest)) {
-      if (found_ == published_ || !rest.substr(0, size).contains(text_of("message", found_))) {
+      if (found_ == published_ || !wire_.has(rest, size, text_of("message", found_))) {
         throw std::runtime_error("not what was published: " + std::string(rest.substr(0, size)));
       }
       found_end_ += size;
@@ -233,6 +243,7 @@ class Broadcast {
   sockaddr_in target_;
   Wire wire_;
   std::size_t text_bytes_;
+  std::string padding_ = sample_text(text_bytes_);
   std::vector<Member> members_;  // the first one publishes
   std::vector<Message> under_way_;
   Meter meter_;

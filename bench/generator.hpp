@@ -153,10 +153,10 @@ class StallWatch {
   std::uint64_t changed_at_ = 0;
 };
 
-// The end of a run, when all is answered: it half-closes, and the server may send nothing but its end. A server that
-// keeps a half-closed connection open is read for 200 ms.
-template <typename Connections>
-void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer& buffer) {
+// The end of a run, when all is answered: it half-closes, and the server may send nothing but its end, and before it
+// what `may_end` permits. A server that keeps a half-closed connection open is read for 200 ms.
+template <typename Connections, typename MayEnd>
+void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer& buffer, const MayEnd& may_end) {
   for (const auto& connection : connections) connection.channel.end_sending();
   std::size_t open = connections.size();
   const std::uint64_t until = now() + second / 5;
@@ -164,8 +164,9 @@ void expect_silence(const Connections& connections, Epoll& epoll, ReceiveBuffer&
     for (const epoll_event& event : epoll.wait(10)) {
       if ((event.events & (EPOLLIN | ended_events)) == 0) continue;
       const auto& channel = connections[event.data.u32].channel;
-      const bool is_open = channel.drain(buffer, true, [](std::string_view) -> bool {
-        throw std::runtime_error("the server sent more than it was asked for");
+      const bool is_open = channel.drain(buffer, true, [&](std::string_view bytes) {
+        if (!may_end(bytes)) throw std::runtime_error("the server sent more than it was asked for");
+        return true;
       });
       if (is_open) continue;
       --open;

@@ -8,7 +8,7 @@ import measure
 import report
 from measure import Failure, Server
 from report import Row, Table
-from servers import BUFFER_MAX, Servers
+from servers import BUFFER_MAX, FILES, Servers
 
 MESSAGES = ("message", "messages")
 DATAGRAMS = ("datagram", "datagrams")
@@ -98,7 +98,7 @@ class Loads:
         arguments = ["broadcast", "--subscribers", "1000", "--bytes", "100", "--in-flight", "16"]
         lines = [self.servers.raw("raw_chat"), self.servers.ours("examples/chat"), self.servers.hub(1),
                  self.servers.hub(2), *self.servers.chats()]
-        rooms = [self.servers.raw("raw_room"), self.servers.ours("bench/websocket_room"),
+        rooms = [self.servers.raw("raw_room"), self.servers.web(),
                  self.servers.hub(1, "{second_port}", load=("--join",)), *self.servers.websockets()]
         return [
             self.exchange(Load("Broadcast over TCP, 100 B to 1,000 members",
@@ -112,14 +112,72 @@ class Loads:
         ]
 
     def http(self) -> list[Table]:
-        servers = [self.servers.raw("raw_http"), self.servers.ours("examples/http_hello"), *self.servers.https()]
-        arguments = ["http", "--connections", "64", "--depth"]
+        """The framework. The table of HTTPS with keep-alive belongs to the group tls."""
+        loads = [load for secure in (False, True) for load in self.requests(secure)]
+        return [self.exchange(load) for load in [*loads, *self.websockets()]]
+
+    def requests(self, secure: bool) -> list[Load]:
+        servers, name = self.servers, "HTTPS" if secure else "HTTP"
+        tls = ["--tls"] if secure else []
+
+        def gets(path: str, depth: int = 1) -> list[str]:
+            return ["http", "--connections", "64", "--depth", str(depth), "--path", path, *tls]
+
+        def makers(path: str, plain: str, spaced: str) -> list[Server]:
+            bodies = {"Tornado": spaced}
+            return [dataclasses.replace(server, load=("--body", bodies.get(server.title, plain)))
+                    for server in servers.makers(path, secure)]
+
+        def file(title: str, text: str, connections: int, name: str, **more) -> Load:
+            peers = servers.file_servers(secure)
+            if name == "large":  # Tornado reads the whole file for its ETag
+                peers = [server for server in peers if server.title != "Tornado"]
+            return Load(title, text, servers=peers,
+                        arguments=["download", "--connections", str(connections), "--path", f"/files/{name}", "--bytes",
+                                   str(FILES[name]), *tls], **more)
+
+        limits = [] if secure else [servers.raw("raw_http")]
+        greeters = [*limits, *servers.greeters(secure)]
+        spaced = '{"id": 7, "title": "Write the report", "done": false, "tags": ["work", "today"]}'
+        plain = spaced.replace(": ", ":").replace(", ", ",")
+        rows = "".join(f"<tr><td>{id}</td><td>Item &lt;{id}&gt; &amp; more</td><td>{100 * id}</td></tr>"
+                       for id in range(1, 51))
+        table = f"<!doctype html><title>Items</title><table>{rows}</table>"
+        loads = [
+            Load(f"{name}, GET with keep-alive, 64 connections, 16 deep", "Sixteen requests in a pipeline.", REQUESTS,
+                 greeters, gets("/hello", 16)),
+            Load(f"{name}, JSON, 64 connections", "A structure with a number, a text, a truth value and a list.",
+                 REQUESTS, makers("/json", plain, spaced), gets("/json")),
+            Load(f"{name}, a template of 50 rows, 64 connections",
+                 "The same template everywhere; each row has two numbers and a text that has to be escaped.", REQUESTS,
+                 makers("/table", table, table), gets("/table")),
+            file(f"{name}, a file of 64 KiB, 64 connections",
+                 "One request under way on each connection. None looks for pre-compressed files.", 64, "block",
+                 units=REQUESTS),
+            file(f"{name}, a file of 1 GiB, 4 connections", "From the page cache.", 4, "large", units=MEGABYTES,
+                 size=65536 / 1e6, columns=("cpu", "rate", "busy")),
+        ]
+        if not secure:
+            loads.insert(0, Load("HTTP, GET with keep-alive, 64 connections",
+                                 "raw_http looks for the ends of requests and answers with constant bytes.", REQUESTS,
+                                 greeters, gets("/hello")))
+        return loads
+
+    def websockets(self) -> list[Load]:
+        peers = [self.servers.web(), *self.servers.websockets()]
+        # Tornado agrees to do without context takeover, and does not
+        compressing = [server for server in peers if server.title != "Tornado"]
+        deflate = ("permessage-deflate without context takeover, each server at its default level; the texts are 1 KiB "
+                   "of words in a random order. ")
         return [
-            self.exchange(Load("HTTP, GET with keep-alive, 64 connections",
-                               "raw_http looks for the ends of requests and answers with constant bytes.", REQUESTS,
-                               servers, [*arguments, "1"])),
-            self.exchange(Load("HTTP, GET with keep-alive, 64 connections, 16 deep", "Sixteen requests in a pipeline.",
-                               REQUESTS, servers, [*arguments, "16"])),
+            Load("WebSocket echo, 100 B, 64 connections", "One message under way on each connection.", MESSAGES,
+                 [self.servers.raw("raw_room"), *peers], ["websocket", "--connections", "64", "--bytes", "100"]),
+            Load("WebSocket echo, compressed, 1 KiB, 64 connections", deflate + "One under way on each connection.",
+                 MESSAGES, compressing, ["websocket", "--connections", "64", "--bytes", "1024", "--deflate"]),
+            Load("Broadcast over WebSocket, compressed, 1 KiB to 1,000 members",
+                 deflate + "One member publishes and keeps 16 under way.", DELIVERIES, compressing,
+                 ["broadcast", "--subscribers", "1000", "--bytes", "1024", "--in-flight", "16", "--websocket",
+                  "--deflate"], seconds_min=0.5),
         ]
 
     def idle(self) -> list[Table]:

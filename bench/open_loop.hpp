@@ -36,7 +36,7 @@ class OpenLoop {
     }
     count_late();
     answer_all();
-    expect_silence(connections_, epoll_, buffer_);
+    expect_silence(connections_, epoll_, buffer_, EchoProtocol::may_end);
     meter_.print();
   }
 

@@ -253,7 +253,7 @@ def machine(root: pathlib.Path, network: str, others: float) -> list[tuple[str, 
 
 def versions(python: str) -> str:
     """The versions of the peers, by package."""
-    packages = ["libboost1.81-dev", "libuv1-dev", "libevent-dev", "nginx-light", "nodejs", "node-ws", "libssl3",
+    packages = ["libboost1.81-dev", "libuv1-dev", "libevent-dev", "nginx-light", "h2o", "nodejs", "node-ws", "libssl3",
                 "python3", "python3-uvloop", "python3-tornado", "python3-websockets"]
     query = ["dpkg-query", "-W", "-f", "${Package} ${Version}, ", *packages]
     try:

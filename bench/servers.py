@@ -13,6 +13,7 @@ from measure import Failure, Server
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 WS_LIBRARY = pathlib.Path("/usr/share/nodejs/ws")  # Debian's place for it
+FILES = {"block": 64 << 10, "large": 1 << 30}
 BUFFER_MAX = str(512 << 10)  # what the limit and ours read at a time
 
 
@@ -25,6 +26,7 @@ class Servers:
         self.node = shutil.which("node")
         self.modules: dict[str, bool] = {}
         self.certificates: tempfile.TemporaryDirectory | None = None
+        self.content: tempfile.TemporaryDirectory | None = None
 
     def raw(self, name: str, *options: str, title: str = "", **more) -> Server:
         return self.program(f"bench/{name}", "{port}", "127.0.0.1", *options, title=title or name, role="limit", **more)
@@ -54,14 +56,18 @@ class Servers:
     def in_python(self, script: str, title: str, module: str, *arguments: str) -> list[Server]:
         return self.peer(self.has(module), title, self.python, str(PEERS / script), "{port}", *arguments)
 
-    def nginx(self, *certificate: str) -> list[Server]:
+    def nginx(self, *arguments: str) -> list[Server]:
         there = bool(shutil.which("nginx")) or os.access("/usr/sbin/nginx", os.X_OK)
-        return self.peer(there, "nginx", self.python, str(PEERS / "nginx.py"), "{port}", "{folder}", *certificate)
+        return self.peer(there, "nginx", self.python, str(PEERS / "nginx.py"), "{port}", "{folder}", *arguments)
 
-    def in_node(self, script: str, title: str, needs_library: bool = False) -> list[Server]:
+    def h2o(self, *arguments: str) -> list[Server]:
+        return self.peer(bool(shutil.which("h2o")), "h2o", self.python, str(PEERS / "h2o.py"), "{port}", "{folder}",
+                         *arguments)
+
+    def in_node(self, script: str, title: str, *arguments: str, needs_library: bool = False) -> list[Server]:
         there = bool(self.node) and (WS_LIBRARY.exists() or not needs_library)
         return [dataclasses.replace(server, warm_up=1)
-                for server in self.peer(there, title, self.node or "", str(PEERS / script), "{port}")]
+                for server in self.peer(there, title, self.node or "", str(PEERS / script), "{port}", *arguments)]
 
     def peer(self, there: bool, title: str, *command: str) -> list[Server]:
         if there:
@@ -105,10 +111,25 @@ class Servers:
         files = self.certificate()
         servers = [
             self.program("bench/raw_tls_echo", "{port}", *files, "--http", title="raw_tls_echo --http", role="limit"),
-            self.program("bench/tls_http", "{port}", *files, title="bench/tls_http", role="ours"),
-            *self.nginx(*files),
+            self.web(*files),
+            *self.nginx(self.files(), *files),
         ]
         return [dataclasses.replace(server, load=load) for server in servers]
+
+    # --- files ---
+
+    def files(self) -> str:
+        """A folder with the files "block", of 64 KiB, and "large", of 1 GiB, made for this run."""
+        if self.content is None:
+            self.content = tempfile.TemporaryDirectory()
+            folder = pathlib.Path(self.content.name)
+            folder.chmod(0o755)
+            for name, size in FILES.items():
+                with (folder / name).open("wb") as file:
+                    command = [measure.program(self.build, "bench/load"), "pattern", "--bytes", str(size)]
+                    if subprocess.run(command, stdout=file, check=False).returncode != 0:
+                        raise Failure(f"the file {name} of {size} bytes cannot be written in {folder}")
+        return self.content.name
 
     # --- together ---
 
@@ -141,10 +162,33 @@ class Servers:
 
     def websockets(self) -> list[Server]:
         """Each is a room at /room and an echo server at /."""
-        return [*self.in_node("ws_room.mjs", "node ws", needs_library=True),
+        return [*self.compiled("asio/beast_websocket", "Boost.Beast"),
+                *self.in_node("ws_room.mjs", "node ws", needs_library=True),
                 *self.in_python("websockets_room.py", "Python websockets", "websockets"),
                 *self.in_python("tornado_server.py", "Tornado", "tornado")]
 
-    def https(self) -> list[Server]:
-        return [*self.nginx(), *self.compiled("asio/beast_http", "Boost.Beast"),
-                *self.in_node("node_http.mjs", "node"), *self.in_python("tornado_server.py", "Tornado", "tornado")]
+    def web(self, *certificate: str) -> Server:
+        return self.program("bench/web", "{port}", measure.HOST, self.files(), *certificate, title="bench/web",
+                            role="ours")
+
+    def greeters(self, secure: bool) -> list[Server]:
+        """Answer /hello."""
+        files = self.certificate() if secure else ()
+        ours = self.web(*files) if secure else self.ours("examples/http_hello")
+        return [ours, *self.nginx(self.files(), *files), *self.h2o(self.files(), *files),
+                *([] if secure else self.compiled("asio/beast_http", "Boost.Beast")),
+                *self.in_node("node_http.mjs", "node", *files), *self.tornado(*files)]
+
+    def makers(self, path: str, secure: bool) -> list[Server]:
+        """Make the answers to /json or /table."""
+        files = self.certificate() if secure else ()
+        node = self.in_node("node_http.mjs", "node", *files) if path == "/json" else []
+        return [self.web(*files), *node, *self.tornado(*files)]
+
+    def file_servers(self, secure: bool) -> list[Server]:
+        files = self.certificate() if secure else ()
+        return [self.web(*files), *self.nginx(self.files(), *files), *self.h2o(self.files(), *files),
+                *self.tornado(*files)]
+
+    def tornado(self, *certificate: str) -> list[Server]:
+        return self.in_python("tornado_server.py", "Tornado", "tornado", self.files(), *certificate)

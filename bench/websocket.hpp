@@ -1,6 +1,7 @@
 // The part of the WebSocket protocol that the load generator and the raw servers need.
 #pragma once
 
+#include "bench/deflate.hpp"
 #include "bench/raw.hpp"
 
 namespace bench::websocket {
@@ -9,15 +10,25 @@ constexpr unsigned text = 1;
 constexpr unsigned close = 8;
 constexpr unsigned ping = 9;
 constexpr unsigned pong = 10;
+constexpr unsigned compressed = 0x40;  // RSV1 (RFC 7692, section 6)
 
 // The key of the RFC's example, which every client here sends, and the answer to it.
 constexpr std::string_view key = "dGhlIHNhbXBsZSBub25jZQ==";
 constexpr std::string_view accepted = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-inline std::string upgrade(std::string_view path) {
+inline std::string upgrade(std::string_view path, bool deflate = false) {
   return "GET " + std::string(path) +
          " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " +
-         std::string(key) + "\r\nSec-WebSocket-Version: 13\r\n\r\n";
+         std::string(key) + "\r\nSec-WebSocket-Version: 13\r\n" +
+         (deflate ? "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+                    "client_no_context_takeover\r\n"
+                  : "") +
+         "\r\n";
+}
+
+inline void check_handshake(std::string_view head, bool deflate) {
+  if (!head.starts_with("HTTP/1.1 101 ")) throw std::runtime_error("no WebSocket: " + std::string(head));
+  if (head.contains("permessage-deflate") != deflate) throw std::runtime_error("no compression: " + std::string(head));
 }
 
 // One frame (RFC 6455, section 5.2) at the beginning of bytes; size 0: it is not complete.
@@ -74,8 +85,17 @@ inline void mask(char* data, std::size_t size, const char* four) {
   for (; done < size; ++done) data[done] = static_cast<char>(data[done] ^ four[done % 4]);
 }
 
+// The text of a server's frame, which begins the bytes.
+inline std::string text_of(const Frame& frame, std::string_view bytes, bool deflate) {
+  const std::string_view payload = bytes.substr(frame.head, frame.size - frame.head);
+  if (!deflate) return std::string(payload);
+  if ((static_cast<unsigned char>(bytes[0]) & compressed) == 0) throw std::runtime_error("the message is uncompressed");
+  return inflate_message(payload);
+}
+
 // A frame of a client. The mask is always the same, since there is no proxy in between.
-inline std::string from_client(unsigned opcode, std::string_view payload) {
+inline std::string from_client(unsigned opcode, std::string_view payload, bool deflate = false) {
+  if (deflate) return from_client(opcode | compressed, Deflater()(payload));
   static constexpr std::array<char, 4> four{0x37, 0x5A, 0x21, 0x3D};
   std::string frame;
   append_head(frame, opcode, payload.size(), true);

@@ -1,5 +1,6 @@
-# nginx.py PORT FOLDER [CERT KEY]: executes an nginx that answers /hello, over TLS when it has a certificate, with one
-# process in the foreground; FOLDER is for its configuration and temporary files.
+# nginx.py PORT FOLDER [FILES [CERT KEY]]: executes an nginx that answers /hello, and the files of FILES under /files,
+# over TLS when it has a certificate, with one process in the foreground; FOLDER is for its configuration and temporary
+# files. sendfile and tcp_nopush are set as in Debian's configuration.
 import os
 import pathlib
 import shutil
@@ -14,6 +15,8 @@ pid nginx.pid;
 events { worker_connections 4096; }
 http {
   access_log off;
+  sendfile on;
+  tcp_nopush on;
   keepalive_requests 1000000000;
   client_body_temp_path body;
   proxy_temp_path proxy;
@@ -23,14 +26,16 @@ http {
   server {
     listen 127.0.0.1:%d%s backlog=4096;%s
     location = /hello { default_type "text/plain; charset=utf-8"; return 200 "Hello world!"; }
+    location /files/ { alias %s/; }
   }
 }
 """
 
 port, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+files = sys.argv[3] if len(sys.argv) > 3 else folder
 ssl = ("", "")
-if len(sys.argv) == 5:
-    ssl = (" ssl", f" ssl_certificate {sys.argv[3]}; ssl_certificate_key {sys.argv[4]}; ssl_protocols TLSv1.3;")
-(folder / "nginx.conf").write_text(TEXT % (port, *ssl))
+if len(sys.argv) == 6:
+    ssl = (" ssl", f" ssl_certificate {sys.argv[4]}; ssl_certificate_key {sys.argv[5]}; ssl_protocols TLSv1.3;")
+(folder / "nginx.conf").write_text(TEXT % (port, *ssl, files))
 nginx = shutil.which("nginx") or "/usr/sbin/nginx"  # which a user's PATH leaves out
 os.execv(nginx, ["nginx", "-e", "stderr", "-p", f"{folder}/", "-c", f"{folder}/nginx.conf"])

@@ -39,7 +39,7 @@ File File::adopt(FileDescriptor descriptor, std::string path) {
   const std::chrono::nanoseconds modified =
       std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
   return File(std::make_shared<const Opened>(std::move(descriptor), std::move(path),
-                                             static_cast<std::uint64_t>(status.st_size),
+                                             static_cast<std::uint64_t>(status.st_size), status.st_ino,
                                              std::chrono::sys_time<std::chrono::nanoseconds>(modified)));
 }
 

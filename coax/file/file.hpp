@@ -28,6 +28,7 @@ class File {
   // As they were when it was opened.
   [[nodiscard]] std::uint64_t size() const noexcept { return opened_->size; }
   [[nodiscard]] std::chrono::sys_time<std::chrono::nanoseconds> modified() const noexcept { return opened_->modified; }
+  [[nodiscard]] std::uint64_t inode() const noexcept { return opened_->inode; }
   [[nodiscard]] const std::string& path() const noexcept { return opened_->path; }
   [[nodiscard]] int native() const noexcept { return opened_->descriptor.native(); }
   // Blocks, thus for a thread of offload().
@@ -40,6 +41,7 @@ class File {
     FileDescriptor descriptor;
     std::string path;
     std::uint64_t size;
+    std::uint64_t inode;
     std::chrono::sys_time<std::chrono::nanoseconds> modified;
   };
   explicit File(std::shared_ptr<const Opened> opened) noexcept : opened_(std::move(opened)) {}
@@ -66,7 +68,7 @@ class FileRange {
 };
 
 // Sends the range. Holds two pieces of 64 KiB: one is sent while the next is read. What the page cache has is read at
-// once, the rest on a thread of offload().
+// once, or goes to a socket without a copy (sendfile(2)); the rest is read on a thread of offload().
 // Throws: what Stream::send() throws; Error when the file cannot be read or has become shorter, and then the stream is
 // aborted, since the peer cannot get what it was promised.
 // Cancelled: the stream is aborted, unless nothing was read yet.

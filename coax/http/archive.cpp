@@ -257,7 +257,7 @@ class Packer {
       writer_->end(out);
       return;
     }
-    std::optional<OpenFolder::Entry> found;
+    std::optional<File> found;
     std::string reason(unreadable);
     try {
       found = root_.file(path_ + entry.path);
@@ -265,10 +265,10 @@ class Packer {
       reason = error.code().message();
     }
     if (!found) return missing_.push_back(line_of(entry.path, reason));
-    entry.size = found->file.size();
-    entry.modified = found->file.modified();
+    entry.size = found->size();
+    entry.modified = found->modified();
     writer_->begin(entry, std::move(name), out);
-    file_ = found->file;
+    file_ = *found;
     offset_ = 0;
     is_damaged_ = false;
   }

@@ -1,4 +1,5 @@
-// One handler: the path is checked on the loop, the file is found on a thread, and the response is made on the loop.
+// One handler: the path is checked on the loop, the file is found there, too, or on a thread when the kernel would have
+// to wait for a disk, and the response is made on the loop.
 #include "coax/http/folder.hpp"
 
 #include <fmt/core.h>
@@ -219,13 +220,17 @@ Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request
   if (const std::string_view format = request.query("archive"); options.archives && !format.empty()) {
     co_return co_await archive(served, std::move(path), std::string(format), body);
   }
-  auto find = [served, path, accepted = joined(request.fields(), "Accept-Encoding")] {
-    return find_in_folder(served->root, served->options, path, accepted);
-  };
-  const Found found = co_await offload(std::move(find), abandon_on_cancel);
-  if (const auto* const file = std::get_if<FoundFile>(&found)) co_return answer(request, *file, options);
-  if (std::holds_alternative<FoundListing>(found)) co_return co_await list(served, std::move(path), request, body);
-  if (std::holds_alternative<FoundFolder>(found)) co_return plain(308).header("Location", with_slash(request));
+  std::string accepted = joined(request.fields(), "Accept-Encoding");
+  std::optional<Found> found = find_cached(served->root, options, path, accepted);
+  if (!found) {
+    auto find = [served, path, accepted = std::move(accepted)] {
+      return find_in_folder(served->root, served->options, path, accepted);
+    };
+    found = co_await offload(std::move(find), abandon_on_cancel);
+  }
+  if (const auto* const file = std::get_if<FoundFile>(&*found)) co_return answer(request, *file, options);
+  if (std::holds_alternative<FoundListing>(*found)) co_return co_await list(served, std::move(path), request, body);
+  if (std::holds_alternative<FoundFolder>(*found)) co_return plain(308).header("Location", with_slash(request));
   co_return plain(404);
 }
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,18 +16,20 @@
 #include "coax/base/log.hpp"
 #include "coax/http/folder_find_private.hpp"
 #include "coax/http/negotiate.hpp"
+#include "coax/loop/loop.hpp"
 
 namespace coax::http {
 
 namespace {
 
-FileDescriptor call_openat2(int folder, const char* path, int flags) noexcept {
+FileDescriptor call_openat2(int folder, const char* path, int flags,
+                            std::uint64_t resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS) noexcept {
   open_how how{};
   how.flags = static_cast<unsigned>(flags) | O_CLOEXEC;
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.resolve = resolve;
   long result = -1;
   // EAGAIN: something was renamed meanwhile, and the kernel cannot tell whether the path has left the folder.
-  for (int attempt = 0; attempt < 16; ++attempt) {
+  for (int attempt = (resolve & RESOLVE_CACHED) != 0 ? 15 : 0; attempt < 16; ++attempt) {
     result = ::syscall(SYS_openat2, folder, path, &how, sizeof(how));
     if (result >= 0 || (errno != EAGAIN && errno != EINTR)) break;
   }
@@ -78,10 +81,10 @@ std::chrono::sys_time<std::chrono::nanoseconds> modified_of(const struct stat& s
   return std::chrono::sys_time<std::chrono::nanoseconds>(since_epoch);
 }
 
-std::string etag_of(const struct stat& status, std::string_view encoding) {
-  const auto nanoseconds = static_cast<std::uint64_t>(modified_of(status).time_since_epoch().count());
-  return fmt::format("\"{:x}-{:x}-{:x}{}{}\"", static_cast<std::uint64_t>(status.st_size), nanoseconds,
-                     static_cast<std::uint64_t>(status.st_ino), encoding.empty() ? "" : "-", encoding);
+std::string etag_of(const File& file, std::string_view encoding) {
+  const auto nanoseconds = static_cast<std::uint64_t>(file.modified().time_since_epoch().count());
+  return fmt::format("\"{:x}-{:x}-{:x}{}{}\"", file.size(), nanoseconds, file.inode(), encoding.empty() ? "" : "-",
+                     encoding);
 }
 
 // Of a file or a folder; nothing for anything else. Without a descriptor, unless it is a link.
@@ -116,6 +119,9 @@ Beneath available_beneath() noexcept {
 FileDescriptor open_beneath(int folder, const std::string& path, int flags, Beneath beneath) noexcept {
   const std::string& relative = path.empty() ? std::string(".") : path;
   if (beneath == Beneath::openat2) return call_openat2(folder, relative.c_str(), flags);
+  if (beneath == Beneath::cached) {
+    return call_openat2(folder, relative.c_str(), flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED);
+  }
   FileDescriptor opened = walk(folder, relative, flags);
   // O_PATH with O_NOFOLLOW opens the link itself.
   struct stat status{};
@@ -126,27 +132,32 @@ FileDescriptor open_beneath(int folder, const std::string& path, int flags, Bene
   return opened;
 }
 
-OpenFolder::OpenFolder(const std::string& path, Beneath beneath)
-    : path_(path), beneath_(beneath), root_(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-  if (!root_) throw Error(errno, "serve the folder", path);
+OpenFolder::OpenFolder(const std::string& path, Beneath beneath) : path_(path), beneath_(beneath) {
+  constexpr int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  root_ = beneath == Beneath::cached ? call_openat2(AT_FDCWD, path.c_str(), flags, RESOLVE_CACHED)
+                                     : FileDescriptor(::open(path.c_str(), flags));
+  if (root_) return;
+  if (beneath == Beneath::cached && errno == EAGAIN) throw NotCached();
+  throw Error(errno, "serve the folder", path);
 }
 
 FileDescriptor OpenFolder::open(const std::string& path, int flags) const {
   FileDescriptor opened = open_beneath(root_.native(), path, flags, beneath_);
   if (opened) return opened;
+  if (beneath_ == Beneath::cached && errno == EAGAIN) throw NotCached();
   if (!is_of_path(errno)) throw Error(errno, "open", path_ + "/" + path);
   if (errno == EACCES || errno == EPERM) log::info("{}/{} is not served: permission denied", path_, path);
   if (errno == EXDEV) log::info("{}/{} is not served: a symbolic link leads outside the folder", path_, path);
   return opened;
 }
 
-std::optional<OpenFolder::Entry> OpenFolder::file(const std::string& path) const {
+std::optional<File> OpenFolder::file(const std::string& path) const {
   struct stat status{};
   const FileDescriptor found = open(path, O_PATH);
   if (!found || ::fstat(found.native(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   FileDescriptor readable = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-  if (!readable || ::fstat(readable.native(), &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
-  return Entry{.file = File::adopt(std::move(readable), path_ + "/" + path), .status = status};
+  if (!readable) return std::nullopt;
+  return File::adopt(std::move(readable), path_ + "/" + path);
 }
 
 bool OpenFolder::is_folder(const std::string& path) const {
@@ -180,30 +191,31 @@ struct Encoding {
 constexpr std::array<Encoding, 3> encodings{{{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}}};
 
 // The form that the client prefers, of the file and its precompressed forms.
-FoundFile choose_form(const OpenFolder& folder, OpenFolder::Entry plain, const std::string& path,
-                      std::string_view accept_encoding) {
-  std::array<std::optional<OpenFolder::Entry>, encodings.size()> forms;
+FoundFile choose_form(const OpenFolder& folder, File plain, const std::string& path, std::string_view accept_encoding) {
+  std::array<std::optional<File>, encodings.size()> forms;
   std::array<std::string_view, encodings.size()> offers;
   std::string_view some;
   for (std::size_t index = 0; index < encodings.size(); ++index) {
     const auto& [name, extension] = encodings[index];
     if (path.ends_with(extension)) continue;
     forms[index] = folder.file(path + std::string(extension));
-    if (forms[index] && modified_of(forms[index]->status) < modified_of(plain.status)) forms[index].reset();
+    if (forms[index] && forms[index]->modified() < plain.modified()) forms[index].reset();
     if (forms[index]) some = offers[index] = name;
   }
-  if (some.empty()) return {.file = std::move(plain.file), .name = path, .etag = etag_of(plain.status, "")};
+  const std::string etag = etag_of(plain, "");
+  if (some.empty()) return {.file = std::move(plain), .name = path, .etag = etag};
   for (std::string_view& offer : offers) offer = offer.empty() ? some : offer;
   const std::string_view preferred = preferred_encoding(accept_encoding, {offers[0], offers[1], offers[2]});
   for (std::size_t index = 0; index < encodings.size(); ++index) {
     if (!forms[index] || encodings[index].name != preferred) continue;
-    return {.file = std::move(forms[index]->file),
+    const std::string etag_of_form = etag_of(*forms[index], encodings[index].name);
+    return {.file = *std::move(forms[index]),
             .name = path,
-            .etag = etag_of(forms[index]->status, encodings[index].name),
+            .etag = etag_of_form,
             .encoding = encodings[index].name,
             .varies = true};
   }
-  return {.file = std::move(plain.file), .name = path, .etag = etag_of(plain.status, ""), .varies = true};
+  return {.file = std::move(plain), .name = path, .etag = etag, .varies = true};
 }
 
 bool may_fall_back(std::string_view path) noexcept {
@@ -230,7 +242,8 @@ class Search {
     auto plain = folder_.file(path);
     if (!plain) return {};
     if (options_.precompressed) return choose_form(folder_, *std::move(plain), path, accept_encoding_);
-    return FoundFile{.file = std::move(plain->file), .name = path, .etag = etag_of(plain->status, "")};
+    const std::string etag = etag_of(*plain, "");
+    return FoundFile{.file = *std::move(plain), .name = path, .etag = etag};
   }
   // `path`: empty, or with a slash at its end.
   [[nodiscard]] Found find_folder(const std::string& path) const {
@@ -260,6 +273,70 @@ Found find_in_folder(const std::string& root, const FolderOptions& options, cons
                      std::string_view accept_encoding) {
   const OpenFolder folder(root);
   return Search(folder, options, accept_encoding).find(path);
+}
+
+namespace {
+
+// The files that were found in this turn of the loop: requests for the same one that arrive together share it.
+class FoundInTurn : private Flush {
+ public:
+  FoundInTurn() noexcept : Flush([](Flush& self) noexcept { static_cast<FoundInTurn&>(self).entries_.clear(); }) {}
+
+  struct Key {
+    const FolderOptions* options;  // of the folder
+    std::string_view root;
+    std::string_view path;
+    std::string_view accept_encoding;
+  };
+  [[nodiscard]] const FoundFile* find(const Key& key) const noexcept {
+    const auto found = std::ranges::find_if(entries_, [&](const Entry& entry) {
+      return entry.options == key.options && entry.path == key.path && entry.root == key.root &&
+             entry.accept_encoding == key.accept_encoding;
+    });
+    return found == entries_.end() ? nullptr : &found->file;
+  }
+  void add(const Key& key, const FoundFile& file) {
+    if (entries_.size() == entries_max) return;
+    entries_.push_back({.options = key.options,
+                        .root = std::string(key.root),
+                        .path = std::string(key.path),
+                        .accept_encoding = std::string(key.accept_encoding),
+                        .file = file});
+    if (!linked()) Loop::current().flush_later(*this);
+  }
+
+ private:
+  static constexpr std::size_t entries_max = 8;
+  struct Entry {
+    const FolderOptions* options;
+    std::string root;
+    std::string path;
+    std::string accept_encoding;
+    FoundFile file;
+  };
+  std::vector<Entry> entries_;
+};
+thread_local FoundInTurn found_in_turn;
+
+}  // namespace
+
+std::optional<Found> find_cached(const std::string& root, const FolderOptions& options, const std::string& path,
+                                 std::string_view accept_encoding) {
+  static const bool is_available = [] {  // an older kernel refuses the flag with EINVAL
+    const FileDescriptor folder = call_openat2(AT_FDCWD, "/", O_PATH | O_DIRECTORY, RESOLVE_CACHED);
+    return folder || errno == EAGAIN;
+  }();
+  if (!is_available || available_beneath() != Beneath::openat2) return std::nullopt;
+  const FoundInTurn::Key key{&options, root, path, accept_encoding};
+  if (const FoundFile* const file = found_in_turn.find(key)) return *file;
+  try {
+    const OpenFolder folder(root, Beneath::cached);
+    Found found = Search(folder, options, accept_encoding).find(path);
+    if (const auto* const file = std::get_if<FoundFile>(&found)) found_in_turn.add(key, *file);
+    return found;
+  } catch (const OpenFolder::NotCached&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace coax::http

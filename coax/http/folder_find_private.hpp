@@ -1,7 +1,5 @@
-// The file that answers for a path of a folder. It blocks, and belongs on a thread of offload().
+// The file that answers for a path of a folder. All but find_cached() blocks, and belongs on a thread of offload().
 #pragma once
-
-#include <sys/stat.h>
 
 #include <array>
 #include <optional>
@@ -18,8 +16,8 @@
 namespace coax::http {
 
 // How paths are kept below the folder: by the kernel (openat2(2), Linux 5.6), or by a walk that follows no symbolic
-// link at all.
-enum class Beneath : std::uint8_t { openat2, walk };
+// link at all. cached: by the kernel, which fails with EAGAIN where it would wait for a disk (Linux 5.12).
+enum class Beneath : std::uint8_t { openat2, walk, cached };
 Beneath available_beneath() noexcept;
 
 // Opens a path without leading or trailing slash below a folder; "" is the folder itself.
@@ -29,16 +27,14 @@ FileDescriptor open_beneath(int folder, const std::string& path, int flags, Bene
 // A folder for the time of one request.
 class OpenFolder {
  public:
-  // Throws: Error when `path` is not a folder.
+  struct NotCached {};
+  // Throws: Error when `path` is not a folder. With Beneath::cached it and the functions below throw NotCached when
+  // they would have to wait.
   explicit OpenFolder(const std::string& path, Beneath beneath = available_beneath());
 
-  struct Entry {
-    File file;
-    struct stat status;
-  };
   // Returns: nothing when there is no such regular file that may be read.
   // Throws: Error of the system when that cannot be found out, such as without a free descriptor.
-  [[nodiscard]] std::optional<Entry> file(const std::string& path) const;
+  [[nodiscard]] std::optional<File> file(const std::string& path) const;
   [[nodiscard]] bool is_folder(const std::string& path) const;
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   // At most that many entries, ordered by name. Nothing: there is no such folder, or a stop was requested.
@@ -67,5 +63,8 @@ using Found = std::variant<std::monostate, FoundFile, FoundFolder, FoundListing>
 // `path`: below the folder, without a leading slash.
 Found find_in_folder(const std::string& root, const FolderOptions& options, const std::string& path,
                      std::string_view accept_encoding);
+// The same at once, on the loop. Returns: nothing when the kernel would have to wait for a disk, and for a listing.
+std::optional<Found> find_cached(const std::string& root, const FolderOptions& options, const std::string& path,
+                                 std::string_view accept_encoding);
 
 }  // namespace coax::http

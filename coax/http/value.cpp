@@ -71,6 +71,11 @@ const Value* Value::ObjectData::find(std::string_view name) const noexcept {
 
 // With the last member of each name, at the place of the first.
 void Value::ObjectData::assign(std::vector<Member> given) {
+  if (given.size() <= unsorted_members_max) {
+    members = std::move(given);
+    keep_last_of_each_name();
+    return extend_by(members);
+  }
   std::vector<std::uint32_t> by_name(given.size());
   for (std::uint32_t index = 0; index < by_name.size(); ++index) by_name[index] = index;
   std::ranges::sort(by_name, {}, [&](std::uint32_t index) {
@@ -91,12 +96,30 @@ void Value::ObjectData::assign(std::vector<Member> given) {
     }
     return assign(std::move(unique));
   }
-  for (const Member& member : given) {
+  extend_by(given);
+  members = std::move(given);
+  if (members.size() > unsorted_members_max) order = std::move(by_name);
+}
+
+// Of a few members.
+void Value::ObjectData::keep_last_of_each_name() {
+  for (std::size_t index = 1; index < members.size();) {
+    const auto earlier = std::ranges::find(members.begin(), members.begin() + static_cast<std::ptrdiff_t>(index),
+                                           members[index].name, &Member::name);
+    if (earlier == members.begin() + static_cast<std::ptrdiff_t>(index)) {
+      ++index;
+      continue;
+    }
+    earlier->value = std::move(members[index].value);
+    members.erase(members.begin() + static_cast<std::ptrdiff_t>(index));
+  }
+}
+
+void Value::ObjectData::extend_by(std::span<const Member> added) {
+  for (const Member& member : added) {
     include(extent, member.value);
     extent.cost += 1 + member.name.size() / 64;
   }
-  members = std::move(given);
-  if (members.size() > unsorted_members_max) order = std::move(by_name);
 }
 
 void Value::ObjectData::set(std::string_view name, Value value) {
@@ -126,7 +149,12 @@ Value Value::object(std::vector<Member> members) {
   return result;
 }
 
-Value::Value(std::initializer_list<Member> members) : Value(object(std::vector<Member>(members))) {}
+Value::Value(std::initializer_list<detail::NewMember> given) {
+  std::vector<Member> members;
+  members.reserve(given.size());
+  for (const detail::NewMember& member : given) members.push_back({std::move(member.name), std::move(member.value)});
+  *this = object(std::move(members));
+}
 
 Value& Value::set(std::string_view name, Value value) {
   if (is_null()) *this = object();

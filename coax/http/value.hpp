@@ -26,6 +26,7 @@ class Value;
 struct Member;
 
 namespace detail {
+struct NewMember;
 template <class T>
 concept Text = std::convertible_to<T, std::string_view>;
 template <class T>
@@ -70,7 +71,7 @@ class Value {
   Value(const char* text) : data_(std::string(text)) {}
   // An object; the last of two members with the same name wins.
   // Throws: Error(invalid) above depth_max, as all that make a list or an object do.
-  Value(std::initializer_list<Member> members);
+  Value(std::initializer_list<detail::NewMember> members);
   template <class R>
     requires detail::MapRange<const R>
   Value(const R& map);
@@ -149,6 +150,12 @@ class Value {
 struct Member {
   std::string name;
   Value value;
+};
+
+// The same in a list between braces, whose elements are const, and could not be moved from otherwise.
+struct detail::NewMember {
+  mutable std::string name;
+  mutable Value value;
 };
 
 template <class R>

@@ -22,6 +22,8 @@ struct Value::ObjectData {
   [[nodiscard]] const Value* find(std::string_view name) const noexcept;
   void assign(std::vector<Member> given);
   void set(std::string_view name, Value value);
+  void keep_last_of_each_name();
+  void extend_by(std::span<const Member> added);
 
   ValueExtent extent;
   std::vector<Member> members;

@@ -7,6 +7,7 @@
 //   event.
 // - send_now(descriptor, pieces): sends what the kernel accepts at once, while no send is in progress. It may return
 //   -EAGAIN at any time; the caller then calls submit().
+// - send_file_now(descriptor, part): the same with a part of a file (sendfile(2)); -EOPNOTSUPP: it cannot.
 // - wake(): ends a poll() from another thread or a signal handler.
 // - poll_descriptor(), prepare_wait(): for a loop that another event loop drives.
 //
@@ -51,6 +52,12 @@ struct SocketOption {
   std::size_t size;
 };
 
+struct FilePart {
+  int native;
+  std::uint64_t offset;
+  std::size_t size;
+};
+
 class Backend {
  public:
   Backend() noexcept = default;
@@ -61,6 +68,7 @@ class Backend {
   virtual bool submit(Op& op) noexcept = 0;
   virtual void cancel(Op& op) noexcept = 0;
   virtual std::int32_t send_now(Descriptor, std::span<const BytesView>) noexcept { return -EAGAIN; }
+  virtual std::int64_t send_file_now(Descriptor, const FilePart&) noexcept { return -EOPNOTSUPP; }
   virtual bool poll(std::optional<TimePoint> until) noexcept = 0;
   virtual void wake() noexcept = 0;
   // Readable (POLLIN) while poll() would find an event, wake() included. Returns an errno value when not supported.

@@ -1,6 +1,5 @@
 // Sending, receiving, and the wait between two attempts.
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,11 +8,11 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <limits>
 #include <memory>
 
 #include "coax/net/packet_info.hpp"
+#include "coax/net/send_file_private.hpp"
 #include "coax/socket/retry_private.hpp"
 #include "coax/socket/socket.hpp"
 
@@ -22,32 +21,6 @@ namespace coax {
 namespace {
 
 constexpr std::size_t pieces_at_once = 64;
-
-// sendfile(2) has no MSG_NOSIGNAL: during the lifetime of this object, a SIGPIPE of the thread is blocked, then
-// dropped.
-class NoSigpipe {
- public:
-  NoSigpipe() noexcept {
-    sigemptyset(&pipe_);
-    sigaddset(&pipe_, SIGPIPE);
-    sigset_t pending;
-    sigpending(&pending);
-    was_pending_ = sigismember(&pending, SIGPIPE) == 1;
-    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
-  NoSigpipe(const NoSigpipe&) = delete;
-  NoSigpipe& operator=(const NoSigpipe&) = delete;
-  ~NoSigpipe() {
-    const timespec at_once{};
-    while (!was_pending_ && sigtimedwait(&pipe_, nullptr, &at_once) == -1 && errno == EINTR) continue;
-    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
-
- private:
-  sigset_t pipe_{};
-  sigset_t before_{};
-  bool was_pending_ = false;
-};
 
 std::string_view advice_for(int reason, const Socket& socket) {
   if (reason == EACCES && socket.type() == SocketType::datagram) return "to broadcast, set options::broadcast first";
@@ -275,14 +248,13 @@ std::uint64_t Socket::send_file_range(int file, std::uint64_t offset, std::uint6
     throw Error(ErrorKind::invalid, "send a file to", peer_text(), "only a blocking stream can send files");
   }
   constexpr std::uint64_t at_once = 1U << 30U;
-  const NoSigpipe guard;
   Attempt attempt{.operation = "send a file to", .events = POLLOUT};
   auto position = static_cast<off_t>(offset);
   std::uint64_t sent = 0;
   try {
     while (sent < count) {
       const auto wanted = static_cast<std::size_t>(std::min(count - sent, at_once));
-      const std::size_t more = retry(attempt, [&] { return ::sendfile(native(), file, &position, wanted); });
+      const std::size_t more = retry(attempt, [&] { return detail::send_file(native(), file, &position, wanted); });
       if (more == 0) break;
       sent += more;
     }

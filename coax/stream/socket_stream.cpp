@@ -160,6 +160,16 @@ bool SocketStream::send_at_once(SendOp& op) noexcept {
   return true;
 }
 
+std::int64_t SocketStream::send_file_now(const FilePart& part) noexcept {
+  loop().require_own_thread();
+  if (send_error_ != 0) return -send_error_;
+  if (writer_ || !loop().backend().consume_budget()) return -EAGAIN;
+  const std::int64_t sent = loop().backend().send_file_now(descriptor_, part);
+  if (sent > 0) record_activity();
+  if (sent < 0 && sent != -EAGAIN && sent != -EOPNOTSUPP) fail_sending(static_cast<int>(-sent));
+  return sent;
+}
+
 SocketWriter& SocketStream::writer() {
   if (!writer_) writer_ = SocketWriter::acquire(SendReports(*this), loop(), descriptor_);
   return *writer_;

@@ -40,6 +40,7 @@ class SocketStream final : public BufferedStream {
   void cancel(RecvOp& op) noexcept override;
   bool start(SendOp& op) noexcept override;
   void cancel(SendOp& op) noexcept override;
+  std::int64_t send_file_now(const FilePart& part) noexcept override;
 
   // The interface of a SocketWriter to its stream.
   class SendReports {

@@ -178,6 +178,13 @@ class Stream {
   // A send that is complete keeps its result. Otherwise it ends with ECANCELED; if a part of it was sent, every later
   // send fails with EPIPE, since the peer could not make sense of it.
   virtual void cancel(SendOp& op) noexcept = 0;
+  // Sends a part of a file without copying it, as much as is accepted at once. For streams that need not see the bytes.
+  // Returns: the count; 0 at the end of the file; -EAGAIN: the same bytes as a send() will wait for the peer, or for
+  // what is queued; -EOPNOTSUPP: only send() is possible; or -errno.
+  virtual std::int64_t send_file_now(const FilePart& part) noexcept {
+    (void)part;
+    return -EOPNOTSUPP;
+  }
   // Ends the lifetime of the last recv()'s bytes now, so that their buffer can be used again. A layer forwards it, if
   // it keeps none of the bytes that the stream below has lent.
   virtual void return_lent() noexcept {}

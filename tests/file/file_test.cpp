@@ -3,12 +3,14 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "coax/net/send_file_private.hpp"
 #include "coax/task/offload.hpp"
 #include "tests/support/stream_pairs.hpp"
 
@@ -104,7 +106,7 @@ TEST_F(FileSend, range_behind_the_end_is_invalid) {
 // --- sending ---
 
 TEST_F(FileSend, whole_file_arrives_on_each_kind_of_stream) {
-  const std::string bytes = bytes_of(300'007);
+  const std::string bytes = bytes_of(3'000'007);
   const std::string path = write(bytes);
   for (const StreamKind& kind : stream_kinds) {
     run([&]() -> Task<> {
@@ -127,12 +129,28 @@ TEST_F(FileSend, file_that_is_not_cached_is_read_by_threads) {
   });
 }
 
+// What is cached goes by sendfile(2), in between, and what is not is read by threads.
+TEST_F(FileSend, file_that_is_cached_in_part_arrives_whole) {
+  const std::string bytes = bytes_of(8'000'003);
+  const std::string path = write_uncached(bytes);
+  for (const StreamKind& kind : {StreamKind{"tcp", tcp_pair}, StreamKind{"narrow_tcp", narrow_tcp_pair}}) {
+    run([&]() -> Task<> {
+      StreamPair pair = co_await kind.make();
+      const File file = co_await File::open(path);
+      co_await offload([&] { return file.read(65'536, 1'000'000).size() + file.read(4'000'000, 2'000'000).size(); });
+      const std::string received = co_await sent_range(pair, FileRange(file));
+      EXPECT_TRUE(received == bytes + "end") << kind.name << ": " << received.size();
+    });
+  }
+}
+
 TEST_F(FileSend, range_has_its_bytes_and_no_others) {
   const std::string bytes = bytes_of(200'000);
   const std::string path = write(bytes);
   run([&]() -> Task<> {
     const File file = co_await File::open(path);
-    for (const std::size_t size : {0UZ, 1UZ, 65'535UZ, 65'536UZ, 65'537UZ, 131'072UZ}) {
+    for (const std::size_t size :
+         {0UZ, 1UZ, 65'535UZ, 65'536UZ, 65'537UZ, 131'072UZ, 196'607UZ, 196'608UZ, 199'001UZ}) {
       StreamPair pair = co_await tcp_pair();
       const std::string received = co_await sent_range(pair, FileRange(file, 999, size));
       EXPECT_TRUE(received == bytes.substr(999, size) + "end") << size << ": " << received.size();
@@ -215,4 +233,21 @@ TEST_F(FileSend, peer_that_leaves_is_an_error_of_the_stream) {
     const auto [sent, left] = co_await all(outcome(send(*pair.near, FileRange(file))), leave());
     EXPECT_EQ(sent, "disconnected");
   });
+}
+
+// Without the signal, which would end this program; and the mask is as before.
+TEST_F(FileSend, sendfile_to_a_socket_without_a_peer_raises_no_signal) {
+  const std::string path = write("12345");
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  NativePair pair = native_unix_pair();
+  pair.far = Native();
+  off_t offset = 0;
+  EXPECT_EQ(detail::send_file(pair.near.get(), file.native(), &offset, 5), -1);
+  EXPECT_EQ(errno, EPIPE);
+  sigset_t mask;
+  sigset_t pending;
+  pthread_sigmask(SIG_BLOCK, nullptr, &mask);
+  sigpending(&pending);
+  EXPECT_EQ(sigismember(&mask, SIGPIPE), 0);
+  EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
 }

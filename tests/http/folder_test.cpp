@@ -7,6 +7,7 @@
 
 #include "coax/codec/http_date.hpp"
 #include "coax/http/folder_find_private.hpp"
+#include "coax/task/future.hpp"
 
 using namespace coax;
 using namespace coax::test;
@@ -384,6 +385,35 @@ TEST_F(HttpFolder, precompressed_form_is_negotiated) {
   EXPECT_EQ(body_of(ask_with({.precompressed = false}, "/s/x.js", "Accept-Encoding: br\r\n")), "plain");
   EXPECT_EQ(field_of(ask("/s/x.js.gz"), "Content-Encoding"), "");
   EXPECT_EQ(field_of(ask("/s/x.js.gz"), "Content-Type"), "application/gzip");
+}
+
+// They share what was found, but not with requests for something else.
+TEST_F(HttpFolder, requests_that_arrive_together_get_their_own_files) {
+  write("x.js", "plain");
+  write("x.js.br", "brotli");
+  write("sub/x.js", "below");
+  http::App both = app();
+  both.mount("/sub", http::folder(at("sub")));
+  both.mount("/bare", http::folder(root_, {.precompressed = false}));
+  const auto request = [](std::string_view target, std::string_view encoding) {
+    return fmt::format("GET {} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {}\r\n\r\n", target, encoding);
+  };
+  const std::vector<std::string> requests{request("/s/x.js", "br"),       request("/s/x.js", ""),
+                                          request("/sub/x.js", "br"),     request("/bare/x.js", "br"),
+                                          request("/s/digits.txt", "br"), request("/s/sub/x.js", "br"),
+                                          request("/s/x.js", "br"),       request("/s/none", "br")};
+  run([&]() -> Task<> {
+    const Handler handler = http::handler(std::move(both));
+    for (int round = 0; round < 2; ++round) {  // in the second one the kernel knows which files there are
+      std::string bodies;
+      co_await task_group([&](TaskGroup& group) -> Task<> {
+        std::vector<Future<std::string>> responses;
+        for (const std::string& each : requests) responses.push_back(group.spawn(coax::test::ask(handler, each)));
+        for (const auto& response : responses) bodies += body_of(co_await response) + ' ';
+      });
+      EXPECT_EQ(bodies, "brotli plain below plain 0123456789 below brotli 404 Not Found\n ");
+    }
+  });
 }
 
 TEST_F(HttpFolder, precompressed_form_has_its_own_validators_and_ranges) {

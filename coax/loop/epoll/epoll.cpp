@@ -28,6 +28,7 @@
 #include "coax/loop/readiness_private.hpp"
 #include "coax/loop/sockets.hpp"
 #include "coax/net/accept_error.hpp"
+#include "coax/net/send_file_private.hpp"
 
 namespace coax {
 
@@ -54,6 +55,7 @@ class EpollBackend final : public ReadinessBackend<EpollBackend, EpollSlot> {
   ~EpollBackend() override;
 
   std::int32_t send_now(Descriptor descriptor, std::span<const BytesView> pieces) noexcept override;
+  std::int64_t send_file_now(Descriptor descriptor, const FilePart& part) noexcept override;
   bool poll(std::optional<TimePoint> until) noexcept override;
   void wake() noexcept override;
   std::expected<int, int> poll_descriptor() noexcept override { return epoll_; }
@@ -226,6 +228,17 @@ std::int32_t EpollBackend::send_now(Descriptor descriptor, std::span<const Bytes
   std::size_t count = 0;
   for (const BytesView& piece : pieces) vectors[count++] = {const_cast<char*>(piece.data()), piece.size()};
   return send_on(*slot, std::span(vectors).first(count));
+}
+
+std::int64_t EpollBackend::send_file_now(Descriptor descriptor, const FilePart& part) noexcept {
+  Slot* const slot = slots_.find(descriptor);
+  if (slot == nullptr) return -EBADF;
+  if (!slot->writable || slot->writer != nullptr) return -EAGAIN;
+  auto offset = static_cast<off_t>(part.offset);
+  const ssize_t sent = detail::send_file(slot->fd, part.native, &offset, part.size);
+  if (sent >= 0) return sent;  // fewer bytes than asked for: also when the file has no more
+  if (errno == EAGAIN) slot->writable = false;
+  return errno == EINVAL || errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
 bool EpollBackend::perform_accept(Slot& slot, Op& op) noexcept {
