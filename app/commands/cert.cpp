@@ -151,6 +151,7 @@ int make(const Options& given) {
   std::string base(first_characters(given.names.front(), 200));  // a file name has 255 bytes at most
   std::ranges::replace(base, '*', '_');
   std::ranges::replace(base, '/', '_');
+  if (base.ends_with('.')) base.pop_back();  // "localhost." is the absolute form of "localhost"
   const std::filesystem::path path = std::filesystem::path(given.out) / base;
   const std::string certificate_file = path.string() + ".pem";
   const std::string key_file = path.string() + ".key";

@@ -15,6 +15,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "coax/net/endpoint.hpp"
+#include "coax/net/idna.hpp"
 
 namespace coax::app {
 
@@ -69,10 +70,22 @@ std::vector<std::string> split_names(std::string_view text) {
   std::vector<std::string> names;
   while (!text.empty()) {
     const std::size_t comma = std::min(text.find(','), text.size());
-    if (const std::string_view name = trim(text.substr(0, comma)); !name.empty()) names.emplace_back(name);
+    names.emplace_back(trim(text.substr(0, comma)));
+    if (names.back().empty()) throw WrongUsage{"--alpn has an empty name"};
     text.remove_prefix(std::min(comma + 1, text.size()));
   }
   return names;
+}
+
+void require_name(const std::string& server) {
+  if (server.starts_with('.') || server.contains("..")) {
+    throw WrongUsage{"--server-name " + server + ": a name has no empty part between two dots"};
+  }
+  try {
+    static_cast<void>(ascii_name(server));
+  } catch (const Error& error) {
+    throw WrongUsage{std::string("--server-name: ") + error.what()};
+  }
 }
 
 tls::Identity own_identity(bool only_this_machine, const std::vector<std::string>& more_names) {
@@ -132,6 +145,7 @@ void TlsFlags::require_tls(bool is_implied) const {
   if (!tls_ && !is_implied && has_other) throw WrongUsage{"options of TLS were given without --tls"};
   if (!passphrase_file_.empty() && cert_.empty()) throw WrongUsage{"--passphrase-file is of no use without --cert"};
   if (!key_.empty() && cert_.empty()) throw WrongUsage{"--key is of no use without --cert"};
+  if (!server_name_.empty()) require_name(server_name_);
 }
 
 tls::Identity TlsFlags::identity() const {

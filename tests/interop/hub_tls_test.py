@@ -266,6 +266,18 @@ class OwnAuthority(TlsTest):
                 text = self.coax("cert", *names, "--out", str(self.folder), code=2).stderr.decode()
                 self.assertIn(says, text)
 
+    def test_absolute_name_gets_the_file_of_the_name(self) -> None:
+        self.coax("cert", "localhost.", "--out", str(self.folder))
+        self.assertTrue((self.folder / "localhost.pem").exists())
+
+    def test_malformed_names_are_wrong_usage(self) -> None:
+        for flags, says in ((["--alpn", "a,,b"], "--alpn has an empty name"),
+                            (["--server-name", "a..b"], "--server-name a..b"),
+                            (["--server-name", "a" * 300], "--server-name")):
+            with self.subTest(flags):
+                text = self.coax("connect", "--tls", "127.0.0.1:1", *flags, code=2).stderr.decode()
+                self.assertIn(says, text)
+
     def test_interrupted_first_use_is_repeated(self) -> None:
         self.authority.parent.mkdir()
         self.authority.with_suffix(".key").write_text("what a full disk has left")
