@@ -250,7 +250,7 @@ TEST(HttpArchiveZip64, a_zip_above_4_gib_has_its_numbers_in_64_bits) {
     EXPECT_EQ(entry.checksum, is_big ? checksum_of_zeros(big) : crc32(0, reinterpret_cast<const Bytef*>("end"), 3));
   }
   std::string_view rest = reader.rest();
-  for (Entry entry : entries) {
+  for (const Entry& entry : entries) {
     ASSERT_TRUE(rest.starts_with("PK\1\2"));
     Entry record = take_record(rest);
     record.is_long = entry.is_long;

@@ -372,7 +372,7 @@ class Rooms(Case, unittest.IsolatedAsyncioTestCase):
         answer = self.get("/")
         self.assertEqual((answer.status, answer.headers["Location"]), (303, "/room/lobby"))
         for name in ("lobby", "a%20b", "%3Cb%3E"):
-            self.assertIn("new WebSocket", self.get(f"/room/{name}").text)
+            self.assertIn('<script src="/page.js">', self.get(f"/room/{name}").text)
         self.assertEqual(self.get("/room/").status, 404)
         self.assertIn(self.get("/room/a/ws").status, (400, 426))
 
@@ -474,13 +474,16 @@ class Deployed(unittest.TestCase):
 
 class Comparison(unittest.TestCase):
     def test_pages_are_the_same(self) -> None:
-        for name, page in [("uploads", "/"), ("dashboard", "/"), ("rooms", "/room/a")]:
+        for name, page in [("uploads", "/"), ("dashboard", "/"), ("rooms", "/room/a")]:  # and its script and style
             with tempfile.TemporaryDirectory(prefix="coax-examples-") as folder:
                 words = [folder] if name == "uploads" else []
                 texts = []
                 for kind in ("coax", "tornado"):
                     with served(kind, name, *words) as (port, _):
-                        texts.append(Visitor(port).get(page).text)
+                        answers = [Visitor(port).get(path) for path in (page, "/page.js", "/style.css")]
+                        texts.append([answer.text for answer in answers])
+                        if kind == "coax":
+                            self.assertIn("default-src 'self'", answers[0].headers["Content-Security-Policy"])
             self.assertEqual(texts[0], texts[1], name)
 
     def test_the_guide_has_the_numbers_of_lines(self) -> None:

@@ -14,57 +14,70 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Files</title>
-<style>
-  :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-  body { max-width: 40rem; margin: auto; padding: 0 1rem; overflow-wrap: anywhere }
-  label { display: block; padding: 1.5rem 1rem; border: 2px dashed #8888; border-radius: .5rem }
-  input { display: block; max-width: 100%; margin-top: .5rem; font: inherit }
-  ul { padding: 0; list-style: none }
-  li { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; padding: .5rem 0 }
-  li { border-bottom: 1px solid #8883 }
-  li > :first-child { flex: 1 1 14rem }
-  progress { width: 8rem }
-</style>
+<link rel="stylesheet" href="/style.css">
 <h1>Files</h1>
 <label>Choose files to upload <input type="file" multiple></label>
 <ul id="uploads" aria-label="Uploads"></ul>
 <h2>In the folder</h2>
 <ul id="files" aria-label="Files"><li>None yet</ul>
-<script>
-  function add(list, ...parts) {
-    const item = list.appendChild(document.createElement("li"));
-    for (const [name, properties] of parts) item.append(Object.assign(document.createElement(name), properties));
-    return item.children;
-  }
-  const inWords = (size) => size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`;
-  async function showFiles() {
-    const found = await (await fetch("/files/")).json(), list = document.getElementById("files");
-    if (found.length) list.textContent = "";
-    for (const file of found) {
-      add(list, ["a", { href: "/files/" + encodeURIComponent(file.name), textContent: file.name }],
-          ["span", { textContent: inWords(file.size) }]);
-    }
-  }
-  function upload(file) {
-    const [, bar, result] = add(document.getElementById("uploads"), ["span", { textContent: file.name }],
-                                ["progress", { value: 0, max: file.size || 1 }], ["output", { value: "" }]);
-    const request = new XMLHttpRequest();
-    request.upload.onprogress = (event) => { bar.value = event.loaded; };
-    request.onload = () => {
-      result.value = request.status === 201 ? "Done" : request.responseText || request.statusText;
-      showFiles();
-    };
-    request.onerror = () => { result.value = "The connection was lost: choose the file again"; };
-    request.open("PUT", "/files/" + encodeURIComponent(file.name));
-    request.send(file);
-  }
-  document.querySelector("input").onchange = (event) => {
-    for (const file of event.target.files) upload(file);
-    event.target.value = "";
-  };
-  showFiles();
-</script>
+<script src="/page.js"></script>
 """
+
+STYLE = """
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: auto; padding: 0 1rem; overflow-wrap: anywhere }
+label { display: block; padding: 1.5rem 1rem; border: 2px dashed #8888; border-radius: .5rem }
+input { display: block; max-width: 100%; margin-top: .5rem; font: inherit }
+ul { padding: 0; list-style: none }
+li { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center; padding: .5rem 0 }
+li { border-bottom: 1px solid #8883 }
+li > :first-child { flex: 1 1 14rem }
+progress { width: 8rem }
+"""
+
+SCRIPT = """
+function add(list, ...parts) {
+  const item = list.appendChild(document.createElement("li"));
+  for (const [name, properties] of parts) item.append(Object.assign(document.createElement(name), properties));
+  return item.children;
+}
+const inWords = (size) => size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`;
+async function showFiles() {
+  const found = await (await fetch("/files/")).json(), list = document.getElementById("files");
+  if (found.length) list.textContent = "";
+  for (const file of found) {
+    add(list, ["a", { href: "/files/" + encodeURIComponent(file.name), textContent: file.name }],
+        ["span", { textContent: inWords(file.size) }]);
+  }
+}
+function upload(file) {
+  const [, bar, result] = add(document.getElementById("uploads"), ["span", { textContent: file.name }],
+                              ["progress", { value: 0, max: file.size || 1 }], ["output", { value: "" }]);
+  const request = new XMLHttpRequest();
+  request.upload.onprogress = (event) => { bar.value = event.loaded; };
+  request.onload = () => {
+    result.value = request.status === 201 ? "Done" : request.responseText || request.statusText;
+    showFiles();
+  };
+  request.onerror = () => { result.value = "The connection was lost: choose the file again"; };
+  request.open("PUT", "/files/" + encodeURIComponent(file.name));
+  request.send(file);
+}
+document.querySelector("input").onchange = (event) => {
+  for (const file of event.target.files) upload(file);
+  event.target.value = "";
+};
+showFiles();
+"""
+
+
+class AssetHandler(tornado.web.RequestHandler):
+    def initialize(self, content_type, content):
+        self.content_type, self.content = content_type, content
+
+    def get(self):
+        self.set_header("Content-Type", self.content_type)
+        self.write(self.content)
 
 
 class MainHandler(tornado.web.RequestHandler):
@@ -126,6 +139,8 @@ async def main():
     folder = sys.argv[2]
     app = tornado.web.Application([
         (r"/", MainHandler),
+        (r"/style.css", AssetHandler, {"content_type": "text/css", "content": STYLE}),
+        (r"/page.js", AssetHandler, {"content_type": "text/javascript", "content": SCRIPT}),
         (r"/files/", ListHandler, {"folder": folder}),
         (r"/files/(.+)", FileHandler, {"path": folder}),
     ])
