@@ -208,7 +208,9 @@ Task<> run_websocket(std::string url, const ws::ClientOptions& how, const RelayO
 std::pair<std::string, std::string> header_of(const std::string& text) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) throw WrongUsage{"--header " + text + ": write it as NAME:VALUE"};
-  return {std::string(trim(text.substr(0, colon))), std::string(trim(std::string_view(text).substr(colon + 1)))};
+  std::string name(trim(text.substr(0, colon)));
+  if (ws::is_set_by_handshake(name)) throw WrongUsage{"--header " + name + ": the handshake itself sets it"};
+  return {std::move(name), std::string(trim(std::string_view(text).substr(colon + 1)))};
 }
 
 }  // namespace

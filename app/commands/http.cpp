@@ -72,7 +72,10 @@ http::App app_of(const Options& options, bool only_this_machine) {
     app.use(http::access_log({.format = http::AccessLogOptions::Format::common, .sink = sink}));
   }
   // A browser asks whether it may send a password before it has one.
-  if (!options.cors.empty()) app.use(http::cors({.origins = options.cors, .headers = {"Authorization", "Range"}}));
+  if (!options.cors.empty())
+    app.use(http::cors({.origins = options.cors,
+                        .headers = {"Authorization", "Range"},
+                        .exposed = {"Accept-Ranges", "Content-Encoding", "Content-Range", "ETag"}}));
   if (!options.user.empty()) {
     auto attempts = std::make_shared<http::AttemptLimit>(10, std::chrono::minutes(1));
     app.use(http::basic_auth(http::only_user(options.user, options.password), "coax http", std::move(attempts)));

@@ -146,6 +146,8 @@ std::string accept_key(std::string_view key);
 
 // The Sec-WebSocket-Key of a client: 16 random bytes, new ones for each connection.
 std::string client_key(const std::array<std::uint8_t, 16>& random);
+// Whether the request has this field already, or must not have it: Upgrade, Sec-WebSocket-Key, Content-Length, ...
+bool is_set_by_handshake(std::string_view field) noexcept;
 // Appends the request of a client. `more`: further fields.
 // Throws: as http1::append_request_head().
 void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,

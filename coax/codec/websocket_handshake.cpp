@@ -2,6 +2,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 
 #include "coax/codec/token.hpp"
@@ -59,6 +60,19 @@ std::expected<Upgrade, Failure> check_upgrade(const Head& request) {
 }
 
 std::string client_key(const std::array<std::uint8_t, 16>& random) { return base64(random); }
+
+bool is_set_by_handshake(std::string_view field) noexcept {
+  constexpr std::array<std::string_view, 9> names{"Upgrade",
+                                                  "Connection",
+                                                  "Sec-WebSocket-Key",
+                                                  "Content-Length",
+                                                  "Transfer-Encoding",
+                                                  "Sec-WebSocket-Version",
+                                                  "Sec-WebSocket-Accept",
+                                                  "Sec-WebSocket-Protocol",
+                                                  "Sec-WebSocket-Extensions"};
+  return std::ranges::any_of(names, [field](std::string_view name) { return equal_ignoring_case(name, field); });
+}
 
 void append_upgrade_request(std::string& out, std::string_view host, std::string_view target, std::string_view key,
                             std::span<const std::string_view> protocols, std::span<const Field> more) {

@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "coax/base/error.hpp"
+#include "coax/file/modified_private.hpp"
 #include "coax/task/offload.hpp"
 
 namespace coax {
@@ -36,11 +39,15 @@ File File::adopt(FileDescriptor descriptor, std::string path) {
   struct stat status{};
   if (::fstat(descriptor.native(), &status) != 0) throw Error(errno, "open", path);
   require_regular(status, path);
-  const std::chrono::nanoseconds modified =
-      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
   return File(std::make_shared<const Opened>(std::move(descriptor), std::move(path),
                                              static_cast<std::uint64_t>(status.st_size), status.st_ino,
-                                             std::chrono::sys_time<std::chrono::nanoseconds>(modified)));
+                                             modified_of(status)));
+}
+
+std::chrono::sys_time<std::chrono::nanoseconds> modified_of(const struct stat& status) noexcept {
+  constexpr std::int64_t seconds_max = std::numeric_limits<std::int64_t>::max() / 1'000'000'000 - 1;
+  const std::chrono::seconds seconds(std::clamp<std::int64_t>(status.st_mtim.tv_sec, -seconds_max, seconds_max));
+  return std::chrono::sys_time<std::chrono::nanoseconds>(seconds + std::chrono::nanoseconds(status.st_mtim.tv_nsec));
 }
 
 Task<File> File::open(std::string path) {

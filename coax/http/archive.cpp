@@ -38,12 +38,14 @@ class TarWriter final : public ArchiveWriter {
   explicit TarWriter(bool is_compressed) : gzip_(is_compressed ? make_encoder("gzip", SIZE_MAX) : nullptr) {}
 
   void begin(const ArchiveEntry& entry, std::string name, std::string& out) override {
-    constexpr std::uint64_t size_max = 077777777777;
+    constexpr std::uint64_t size_max = 077777777777;  // of a number in a block
     std::string extended;
     if (name.size() > 100) extended += extended_record("path", name);
     if (entry.size > size_max) extended += extended_record("size", std::to_string(entry.size));
-    const auto time = std::chrono::floor<std::chrono::seconds>(entry.modified).time_since_epoch().count();
-    const auto modified = static_cast<std::uint64_t>(std::max<std::int64_t>(time, 0));
+    const std::int64_t time = std::chrono::floor<std::chrono::seconds>(entry.modified).time_since_epoch().count();
+    const auto modified = static_cast<std::uint64_t>(std::clamp<std::int64_t>(time, 0, size_max));
+    if (time < 0 || static_cast<std::uint64_t>(time) > size_max)
+      extended += extended_record("mtime", std::to_string(time));
     if (!extended.empty()) {
       put(block("PaxHeader", extended.size(), modified, 'x'), out);
       put(extended, out);
@@ -324,7 +326,7 @@ Task<> send_archive(Packer& packer, BodyWriter& body) {
 std::string disposition(string_view name) {
   std::string ascii(name);
   for (char& c : ascii) c = c < ' ' || c > '~' || c == '"' || c == '\\' || c == '%' ? '_' : c;
-  return fmt::format("attachment; filename=\"{}\"; filename*=UTF-8''{}", ascii, percent_encode(name));
+  return fmt::format("attachment; filename=\"{}\"; filename*=UTF-8''{}", ascii, percent_encode(valid_utf8(name)));
 }
 
 }  // namespace

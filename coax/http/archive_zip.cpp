@@ -7,6 +7,7 @@
 #include <ctime>
 #include <limits>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "coax/base/text.hpp"
@@ -36,15 +37,22 @@ struct Record {
   bool is_long = false;  // with sizes of 64 bits
 
   [[nodiscard]] bool is_folder() const noexcept { return name.ends_with('/'); }
+  // Info-ZIP's extended timestamp, in UTC: it has 32 bits.
+  [[nodiscard]] bool has_time_field() const noexcept { return std::in_range<std::int32_t>(modified); }
+  [[nodiscard]] std::size_t time_field_bytes() const noexcept { return has_time_field() ? 9 : 0; }
 };
 
-// The local time in the format of MS-DOS, from 1980 to 2107.
+// The local time in the format of MS-DOS; before and after its range, the first and the last time that it has.
 void put_dos_time(std::string& out, std::time_t time) {
+  constexpr std::tm first{.tm_mday = 1, .tm_mon = 0, .tm_year = 80};
+  constexpr std::tm last{.tm_sec = 58, .tm_min = 59, .tm_hour = 23, .tm_mday = 31, .tm_mon = 11, .tm_year = 207};
   std::tm local{};
   localtime_r(&time, &local);
-  const int year = std::clamp(local.tm_year - 80, 0, 127);
+  if (local.tm_year < first.tm_year) local = first;
+  if (local.tm_year > last.tm_year) local = last;
   put<std::uint16_t>(out, static_cast<unsigned>(local.tm_hour << 11 | local.tm_min << 5 | local.tm_sec / 2));
-  put<std::uint16_t>(out, static_cast<unsigned>(year << 9 | (local.tm_mon + 1) << 5 | local.tm_mday));
+  put<std::uint16_t>(
+      out, static_cast<unsigned>((local.tm_year - first.tm_year) << 9 | (local.tm_mon + 1) << 5 | local.tm_mday));
 }
 
 class ZipWriter final : public ArchiveWriter {
@@ -68,7 +76,7 @@ class ZipWriter final : public ArchiveWriter {
     out.append(record.is_long ? 4 : 12, '\0');  // checksum and sizes: they follow the data
     if (record.is_long) out.append(8, '\xFF');
     put<std::uint16_t>(out, record.name.size());
-    put<std::uint16_t>(out, time_field_bytes + (record.is_long ? 20 : 0));
+    put<std::uint16_t>(out, record.time_field_bytes() + (record.is_long ? 20 : 0));
     out += record.name;
     put_time_field(out, record);
     if (record.is_long) {
@@ -109,8 +117,6 @@ class ZipWriter final : public ArchiveWriter {
   }
 
  private:
-  static constexpr std::uint16_t time_field_bytes = 9;
-
   static std::string_view essence_of(std::string_view type) { return type.substr(0, type.find(';')); }
 
   // The fields that both headers of a file begin with.
@@ -122,8 +128,8 @@ class ZipWriter final : public ArchiveWriter {
     put<std::uint16_t>(out, record.is_folder() ? 0 : Z_DEFLATED);
     put_dos_time(out, record.modified);
   }
-  // Info-ZIP's extended timestamp, in UTC.
   static void put_time_field(std::string& out, const Record& record) {
+    if (!record.has_time_field()) return;
     put<std::uint16_t>(out, 0x5455);
     put<std::uint16_t>(out, 5);
     out += '\1';
@@ -146,7 +152,7 @@ class ZipWriter final : public ArchiveWriter {
     put<std::uint32_t>(out, stored_size);
     put<std::uint32_t>(out, size);
     put<std::uint16_t>(out, record.name.size());
-    put<std::uint16_t>(out, time_field_bytes + (wide.empty() ? 0 : 4 + wide.size()));
+    put<std::uint16_t>(out, record.time_field_bytes() + (wide.empty() ? 0 : 4 + wide.size()));
     out.append(6, '\0');  // comment, disk, internal attributes
     constexpr std::uint32_t folder_attributes = 040755U << 16 | 0x10;
     constexpr std::uint32_t file_attributes = 0100644U << 16;

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -111,10 +113,35 @@ Task<> send_compressed(Body body, std::string_view coding, BodyWriter& writer) {
   }
 }
 
-// Returns: false when it would not become shorter.
-bool compress_body(Body& body, std::string_view coding) {
+// A part of the memory for encoders, until it is destroyed.
+class Share {
+ public:
+  using Used = std::shared_ptr<std::atomic<std::size_t>>;
+
+  // Nothing: less than that is left.
+  static std::optional<Share> take(const Used& used, std::size_t bytes, std::size_t bytes_max) {
+    if (used->fetch_add(bytes) + bytes <= bytes_max) return Share(used, bytes);
+    used->fetch_sub(bytes);
+    return std::nullopt;
+  }
+  Share(Share&& other) noexcept : used_(std::move(other.used_)), bytes_(other.bytes_) {}
+  Share& operator=(Share&&) = delete;
+  ~Share() {
+    if (used_) used_->fetch_sub(bytes_);
+  }
+
+ private:
+  Share(Used used, std::size_t bytes) noexcept : used_(std::move(used)), bytes_(bytes) {}
+  Used used_;
+  std::size_t bytes_;
+};
+
+// Returns: false when it would not become shorter, and when there is no memory for it.
+bool compress_body(Body& body, std::string_view coding, const Share::Used& used, std::size_t memory_bytes_max) {
   if (auto* const streamed = std::get_if<StreamedBody>(&body)) {
-    auto producer = [inner = std::move(*streamed), coding](BodyWriter& writer) mutable {
+    auto share = Share::take(used, encoder_bytes(coding, {}), memory_bytes_max);
+    if (!share) return false;
+    auto producer = [inner = std::move(*streamed), coding, share = *std::move(share)](BodyWriter& writer) mutable {
       return produce_compressed(std::move(inner), coding, writer);
     };
     body = StreamedBody{.producer = std::move(producer)};
@@ -128,7 +155,9 @@ bool compress_body(Body& body, std::string_view coding) {
     body = std::move(out);
     return true;
   }
-  auto producer = [inner = std::move(body), coding](BodyWriter& writer) mutable {
+  auto share = Share::take(used, encoder_bytes(coding, size), memory_bytes_max);
+  if (!share) return false;
+  auto producer = [inner = std::move(body), coding, share = *std::move(share)](BodyWriter& writer) mutable {
     return send_compressed(std::move(inner), coding, writer);
   };
   body = StreamedBody{.producer = std::move(producer)};
@@ -191,22 +220,23 @@ void weaken_etag(Response& response) {
   }
 }
 
-// A 304 has the ETag that its 200 would have: the client has named it.
+// A 304 has the ETag that its 200 would have: the client has named it. And its Vary (RFC 9110, section 15.4.5); the
+// type is not known, and a Vary that the 200 has not is harmless.
 void answer_not_modified(const Request& request, Response& response, std::string_view coding) {
+  if (has_word(find_header(response, "Cache-Control"), "no-transform")) return;
+  add_vary(response);
   const std::string* const etag = find_header(response, "ETag");
   if (etag == nullptr || coding == "identity") return;
-  if (!joined(request.fields(), "If-None-Match").contains("W/" + *etag)) return;
-  weaken_etag(response);
-  add_vary(response);
+  if (joined(request.fields(), "If-None-Match").contains("W/" + *etag)) weaken_etag(response);
 }
 
-void compress(const Request& request, Response& response, const CompressionOptions& options) {
+void compress(const Request& request, Response& response, const CompressionOptions& options, const Share::Used& used) {
   const std::string_view coding = accepted_coding(request);
   if (response.status == 304) return answer_not_modified(request, response, coding);
   if (!is_negotiable(response, options)) return;
   add_vary(response);
   if (coding.empty() || coding == "identity" || !is_worth_it(response, options)) return;
-  if (!compress_body(response.body, coding)) return;
+  if (!compress_body(response.body, coding, used, options.memory_bytes_max)) return;
   response.header("Content-Encoding", std::string(coding));
   weaken_etag(response);
   std::erase_if(response.headers,
@@ -226,9 +256,10 @@ bool is_compressible_type(std::string_view type) noexcept {
 }
 
 Middleware compression(CompressionOptions options) {
-  return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
+  auto used = std::make_shared<std::atomic<std::size_t>>(0);
+  return [options = std::move(options), used = std::move(used)](Request& request, Next next) -> Task<Response> {
     Response response = co_await next.answered(request);
-    compress(request, response, options);
+    compress(request, response, options, used);
     co_return response;
   };
 }

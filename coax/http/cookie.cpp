@@ -72,8 +72,16 @@ bool has_prefix(std::string_view name, std::string_view prefix) noexcept {
   throw Error(ErrorKind::invalid, "set the cookie", cookie.name, reason);
 }
 
+// Also "__Host-Http-" (the successor of 6265bis).
+bool is_for_host(std::string_view name) noexcept { return has_prefix(name, "__Host-"); }
+bool is_for_servers(std::string_view name) noexcept {
+  return has_prefix(name, "__Http-") || has_prefix(name, "__Host-Http-");
+}
+bool is_for_secure(std::string_view name) noexcept {
+  return is_for_host(name) || is_for_servers(name) || has_prefix(name, "__Secure-");
+}
+
 void check(const SetCookie& cookie) {
-  const bool is_for_host = has_prefix(cookie.name, "__Host-");
   if (!http1::is_token(cookie.name)) refuse(cookie, "its name is not of letters, digits, and !#$%&'*+-.^_`|~");
   if (cookie.path.size() > attribute_bytes_max || cookie.domain.size() > attribute_bytes_max) {
     refuse(cookie, "its path or domain is longer than 1024 bytes, and browsers would ignore that");
@@ -83,11 +91,12 @@ void check(const SetCookie& cookie) {
   }
   if (!std::ranges::all_of(cookie.domain, is_domain_char)) refuse(cookie, "its domain is not the name of a host");
   if (!cookie.secure) {
-    if (is_for_host || has_prefix(cookie.name, "__Secure-")) refuse(cookie, "one of that prefix is secure");
+    if (is_for_secure(cookie.name)) refuse(cookie, "one of that prefix is secure");
     if (cookie.same_site == SameSite::none) refuse(cookie, "one for all sites is secure");
     if (cookie.partitioned) refuse(cookie, "a partitioned one is secure");
   }
-  if (is_for_host && (!cookie.domain.empty() || cookie.path != "/")) {
+  if (is_for_servers(cookie.name) && !cookie.http_only) refuse(cookie, "one of that prefix is for HTTP only");
+  if (is_for_host(cookie.name) && (!cookie.domain.empty() || cookie.path != "/")) {
     refuse(cookie, "one with the prefix __Host- has no domain, and the path /");
   }
 }
@@ -137,13 +146,12 @@ std::string format_set_cookie(const SetCookie& cookie) {
 Response& Response::cookie(const SetCookie& cookie) & { return header("Set-Cookie", format_set_cookie(cookie)); }
 
 Response& Response::forget_cookie(std::string_view name, std::string_view path, std::string_view domain) & {
-  const bool is_secure = has_prefix(name, "__Host-") || has_prefix(name, "__Secure-");
   return cookie({.name = std::string(name),
                  .path = std::string(path),
                  .domain = std::string(domain),
                  .max_age = std::chrono::seconds(0),
                  .expires = std::chrono::system_clock::time_point(),
-                 .secure = is_secure});
+                 .secure = is_for_secure(name)});
 }
 
 }  // namespace coax::http

@@ -9,6 +9,7 @@
 #include <bit>
 #include <new>
 
+#include "coax/base/units.hpp"
 #include "coax/http/encoder_private.hpp"
 
 namespace coax::http {
@@ -66,7 +67,8 @@ class BrotliEncoder final : public Encoder {
     BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_QUALITY, quality);
     BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_LGWIN, static_cast<std::uint32_t>(window_bits));
     if (size) {
-      const auto hint = static_cast<std::uint32_t>(std::min<std::uint64_t>(*size, 1U << 30U));
+      constexpr std::uint64_t hint_max = 1_MiB - 1;  // above, brotli takes a table of 4 MiB
+      const auto hint = static_cast<std::uint32_t>(std::min(*size, hint_max));
       BrotliEncoderSetParameter(state_.get(), BROTLI_PARAM_SIZE_HINT, hint);
     }
   }
@@ -139,6 +141,11 @@ std::unique_ptr<Encoder> make_encoder(std::string_view coding, std::optional<std
   if (coding == "zstd") return std::make_unique<ZstdEncoder>(size);
   if (coding == "br") return std::make_unique<BrotliEncoder>(size);
   return std::make_unique<GzipEncoder>();
+}
+
+std::size_t encoder_bytes(std::string_view coding, std::optional<std::uint64_t> size) noexcept {
+  if (!size || coding == "gzip") return 300_KiB;
+  return coding == "zstd" ? 1400_KiB : 1_MiB;
 }
 
 }  // namespace coax::http

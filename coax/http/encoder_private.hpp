@@ -31,5 +31,7 @@ class Encoder {
 // `coding`: "zstd", "br" or "gzip". `size`: of the whole body, if it is known: a short one needs less memory.
 // Throws: std::bad_alloc.
 std::unique_ptr<Encoder> make_encoder(std::string_view coding, std::optional<std::uint64_t> size);
+// The memory that it takes at most, about.
+std::size_t encoder_bytes(std::string_view coding, std::optional<std::uint64_t> size) noexcept;
 
 }  // namespace coax::http

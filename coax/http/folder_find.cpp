@@ -14,6 +14,7 @@
 
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/file/modified_private.hpp"
 #include "coax/http/folder_find_private.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/loop/loop.hpp"
@@ -73,12 +74,6 @@ bool is_of_path(int reason) noexcept {
     case EILSEQ: return true;
     default: return false;
   }
-}
-
-std::chrono::sys_time<std::chrono::nanoseconds> modified_of(const struct stat& status) noexcept {
-  const std::chrono::nanoseconds since_epoch =
-      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
-  return std::chrono::sys_time<std::chrono::nanoseconds>(since_epoch);
 }
 
 std::string etag_of(const File& file, std::string_view encoding) {

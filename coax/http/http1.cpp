@@ -190,10 +190,7 @@ Step Http1Connection::route() {
   const bool is_upgrade = site_.has_websockets() && parser.head().version_minor == 1 &&  // RFC 9110, section 7.8
                           parser.head().has_token("Upgrade", "websocket");
   exchange_->route = site_.find(request, is_upgrade, exchange_->refusal);
-  if (exchange_->route == nullptr && site_.unrouted() != nullptr) {
-    exchange_->route = site_.unrouted();
-    return Step::handler;  // its body is not read
-  }
+  if (exchange_->refusal && exchange_->route != nullptr) return Step::handler;  // its body is not read
   if (exchange_->route == nullptr) {
     if (!parser.done()) return refuse(std::move(*exchange_->refusal), "");
     write(std::move(*exchange_->refusal));

@@ -92,12 +92,12 @@ Outcome outcome_of(const Response& response) {
 
 // A quoted text, as Apache escapes it: no client can end it.
 std::string quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : printable(BytesView(text), 2000)) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
+  std::string escaped;
+  for (const char c : text.substr(0, 2000)) {
+    if (c == '"' || c == '\\') escaped += '\\';
+    escaped += c;
   }
-  return out += '"';
+  return '"' + printable(BytesView(escaped)) + '"';
 }
 
 // A name between blanks.

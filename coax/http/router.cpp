@@ -220,6 +220,7 @@ bool RouteTree::look_at(const std::vector<const Route*>& routes, Walk& walk) {
     } else if (route->method == "*") {
       if (answers == nullptr) answers = route;
     } else {
+      if (walk.found.other == nullptr) walk.found.other = route;
       walk.found.allowed.push_back(route->method);
     }
   }

@@ -177,7 +177,8 @@ class Router {
   }
   // Under its path, with an ETag, so that a browser fetches it once.
   Router& file(const MemoryFile& file);
-  // Before all routes of this router, including later ones; in the order of the calls.
+  // Before all routes of this router, including later ones; in the order of the calls. Also before the automatic
+  // responses at their paths, to OPTIONS and to other methods (405); the middleware of an App before all responses.
   template <class F>
   Router& use(F middleware) {
     static_assert(std::is_constructible_v<Middleware, F>,

@@ -128,7 +128,7 @@ bool Site::names_our_host(const Request& request) const {
 const Route* Site::find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const {
   if (!is_for_us(request)) {
     refusal = plain(421);
-    return nullptr;
+    return unrouted_.get();
   }
   const RouteTree& tree = tree_for(request);
   if (!is_upgrade) {
@@ -141,14 +141,16 @@ const Route* Site::find(Request& request, bool is_upgrade, std::optional<Respons
   const Route* const route = is_upgrade && found.websocket != nullptr ? found.websocket : found.route;
   if (route != nullptr) {
     RequestAccess::set_route(request, *route);
-  } else if (const bool exists = !found.allowed.empty() || found.websocket != nullptr;
-             exists || request.path() == "*") {
+    return route;
+  }
+  const Route* const other = found.other != nullptr ? found.other : found.websocket;
+  if (other != nullptr || request.path() == "*") {
     refusal = allowed_methods(request, found);
   } else {
     refusal = other_slash(request, tree);
     if (!refusal) refusal = plain(404);
   }
-  return route;
+  return other != nullptr && !other->middleware.empty() ? other : unrouted_.get();
 }
 
 // RFC 9110, section 10.2.1: Allow lists what the resource, or the server as a whole, has.

@@ -76,6 +76,7 @@ class RouteTree {
   struct Found {
     const Route* route = nullptr;                // matches the request
     const Route* websocket = nullptr;            // would match an upgrade
+    const Route* other = nullptr;                // matches another method, if no route matches
     std::vector<std::string_view> allowed = {};  // methods at this path, if no route matches
   };
   // One search, which ends at the first matching route. `path`: with encoded slashes as NULs.
@@ -117,10 +118,10 @@ class Site {
   }
   [[nodiscard]] bool has_websockets() const noexcept { return has_websockets_; }
 
-  // Fills in the parameters. Returns: null when no route answers; then `refusal` is the response.
+  // Fills in the parameters. When no route answers, `refusal` is the response.
+  // Returns: then a route whose middleware it goes through: that of another method at the path, or one for the whole
+  // app; null when there is no middleware.
   const Route* find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const;
-  // The route for unmatched requests where the app has middleware; its response is the refusal.
-  [[nodiscard]] const Route* unrouted() const noexcept { return unrouted_.get(); }
 
   // Whether a body of that length would fit beside those in memory. Thread: any.
   [[nodiscard]] bool has_room_for_body(std::uint64_t bytes) const noexcept {
@@ -146,7 +147,7 @@ class Site {
   mutable std::atomic<std::size_t> bodies_bytes_ = 0;
   std::string fixed_fields_;
   std::vector<std::unique_ptr<Route>> routes_;
-  std::unique_ptr<Route> unrouted_;
+  std::unique_ptr<Route> unrouted_;  // for paths without a route, where the app has middleware
   NamedRoutes names_;
   RouteTree tree_;                                           // of the routes without a host
   std::vector<std::pair<std::string, RouteTree>> of_hosts_;  // the longest names first
@@ -170,7 +171,7 @@ class RequestSource {
 // The path of a request through middleware to its handler.
 class Dispatch {
  public:
-  // `refusal`: for Site::unrouted().
+  // `refusal`: the response instead of the handler's.
   Dispatch(const Route& route, RequestSource& source, std::optional<Response> refusal)
       : route_(route), source_(source), refusal_(std::move(refusal)) {}
   Task<Response> run(Request& request) const;

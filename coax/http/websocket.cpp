@@ -419,16 +419,20 @@ Task<Handshake> recv_handshake(Stream& stream, std::string_view key, HandshakeOp
   co_return Handshake{.protocol = std::string(*accepted), .early = bytes.string(), .deflate = *deflate};
 }
 
-void check_handshake(std::string_view target, std::span<const std::string_view> protocols) {
+void check_handshake(std::string_view target, const HandshakeOptions& options) {
   const bool is_target =
       target.starts_with('/') && std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7F'; });
   if (!is_target) {
     throw Error(ErrorKind::invalid, "open a WebSocket at", target,
                 "a target begins with a slash, and has no spaces and only ASCII characters");
   }
-  for (const std::string_view protocol : protocols) {
+  for (const std::string_view protocol : options.protocols) {
     if (http1::is_token(protocol)) continue;
     throw Error(ErrorKind::invalid, "open a WebSocket with the protocol", protocol, "it is not a token");
+  }
+  for (const http1::Field& field : options.headers) {
+    if (!is_set_by_handshake(field.name)) continue;
+    throw Error(ErrorKind::invalid, "open a WebSocket with the header", field.name, "the handshake itself sets it");
   }
 }
 
@@ -436,10 +440,17 @@ void check_handshake(std::string_view target, std::span<const std::string_view> 
 
 Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
                                  HandshakeOptions options) {
-  check_handshake(target, options.protocols);
+  check_handshake(target, options);
   const std::string key = client_key(random_bytes<16>());
   const std::string offer = options.deflate ? deflate_offer(*options.deflate) : std::string();
-  std::vector<http1::Field> fields(options.headers.begin(), options.headers.end());
+  std::vector<http1::Field> fields;
+  for (const http1::Field& field : options.headers) {
+    if (equal_ignoring_case(field.name, "Host")) {
+      host = field.value;
+    } else {
+      fields.push_back(field);
+    }
+  }
   if (options.deflate) fields.push_back({"Sec-WebSocket-Extensions", offer});
   std::string request;
   append_upgrade_request(request, host, target, key, options.protocols, fields);

@@ -160,7 +160,7 @@ inline WebSocket::Recv WebSocket::recv() noexcept { return Recv(*this); }
 // Lifetime: the views must live until the handshake has ended.
 struct HandshakeOptions {
   std::span<const std::string_view> protocols = {};  // offered, the preferred one first
-  std::span<const http1::Field> headers = {};        // in addition to those of the handshake
+  std::span<const http1::Field> headers = {};        // in addition to those of the handshake; Host replaces the host
   std::optional<DeflateParameters> deflate = {};     // offered
   Duration limit = std::chrono::seconds(30);         // of the whole handshake
 };
@@ -178,8 +178,8 @@ class HandshakeError : public Error {
 
 // Opens a WebSocket on a connected stream: sends the request and reads the response. `target` begins with a slash.
 // Throws: HandshakeError with the server's status, and where it redirects to; Error(timed_out) when there is no
-// response in time; Error(invalid) for a malformed target, protocol or header; Error(protocol) for a malformed
-// response; else as the stream.
+// response in time; Error(invalid) for a malformed target, protocol or header, and one that the handshake sets itself;
+// Error(protocol) for a malformed response; else as the stream.
 Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::string_view target,
                                  HandshakeOptions options = {});
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "coax/file/modified_private.hpp"
 #include "coax/net/send_file_private.hpp"
 #include "coax/task/offload.hpp"
 #include "tests/support/stream_pairs.hpp"
@@ -77,6 +78,14 @@ TEST_F(FileSend, open_knows_path_size_and_modification_time) {
     EXPECT_EQ(file.size(), 5U);
     EXPECT_EQ(file.modified().time_since_epoch(), 1'000'000'000s + 5ns);
   });
+}
+
+TEST_F(FileSend, modification_time_beyond_its_range_does_not_wrap) {
+  struct stat status{};
+  status.st_mtim = {.tv_sec = 253402300800, .tv_nsec = 0};  // the year 10000
+  EXPECT_GT(modified_of(status), std::chrono::sys_days(std::chrono::year(2262) / 1 / 1));
+  status.st_mtim.tv_sec = -253402300800;
+  EXPECT_LT(modified_of(status), std::chrono::sys_days(std::chrono::year(1678) / 1 / 1));
 }
 
 TEST_F(FileSend, open_refuses_what_is_no_regular_file) {

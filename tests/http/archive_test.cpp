@@ -3,6 +3,7 @@
 
 #include <charconv>
 
+#include "coax/http/archive_private.hpp"
 #include "tests/http/folder.hpp"
 
 namespace coax::test {
@@ -107,6 +108,31 @@ TEST_F(HttpArchive, the_list_of_missing_files_replaces_no_file) {
 
 TEST_F(HttpArchive, a_whole_archive_has_no_list_of_missing_files) {
   EXPECT_EQ(read_tar(archive("tar", [] {})).size(), 1U);
+}
+
+// APPNOTE 4.4.6, Info-ZIP's "UT" field of 32 bits, and POSIX pax.
+TEST(HttpArchiveTimes, those_out_of_range_are_the_nearest_or_in_a_wider_field) {
+  struct Case {
+    std::chrono::sys_days day;
+    std::uint16_t dos_date;
+    bool has_time_field;
+    bool has_pax_time;
+  };
+  using namespace std::chrono;
+  for (const Case& one :
+       {Case{1950y / 1 / 6, 0 << 9 | 1 << 5 | 1, true, true}, Case{2000y / 5 / 4, 20 << 9 | 5 << 5 | 4, true, false},
+        Case{2191y / 6 / 1, 127 << 9 | 12 << 5 | 31, false, false}}) {
+    const http::ArchiveEntry entry{.path = "a", .modified = one.day + 12h};
+    std::string zip;
+    http::make_zip_writer()->begin(entry, "a", zip);
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(zip[at]); };
+    EXPECT_EQ(byte(12) | byte(13) << 8, one.dos_date);
+    EXPECT_EQ(byte(28), one.has_time_field ? 9 : 0);
+    EXPECT_EQ(zip.contains("UT"), one.has_time_field);
+    std::string tar;
+    http::make_tar_writer(false)->begin(entry, "a", tar);
+    EXPECT_EQ(tar.contains("mtime="), one.has_pax_time) << one.dos_date;
+  }
 }
 
 }  // namespace

@@ -223,6 +223,7 @@ TEST_F(HttpCompression, etag_of_a_compressed_response_is_weak_and_revalidated) {
     const std::string identity = co_await get("If-None-Match: " + strong + "\r\n");
     EXPECT_TRUE(identity.starts_with("HTTP/1.1 304 ")) << identity;
     EXPECT_EQ(header_of(identity, "ETag"), strong);
+    EXPECT_EQ(header_of(identity, "Vary"), "Accept-Encoding");
     const std::string other = co_await get("Accept-Encoding: gzip\r\nIf-None-Match: \"x\"\r\n");
     EXPECT_TRUE(other.starts_with("HTTP/1.1 200 ")) << other;
   });
@@ -252,6 +253,32 @@ TEST_F(HttpCompression, files_of_a_folder_are_compressed_while_they_are_sent) {
     EXPECT_EQ(body_of(part), data.substr(0, 10));
     EXPECT_EQ(header_of(part, "Vary"), "Accept-Encoding");
     EXPECT_EQ(header_of(part, "Content-Encoding"), "none");
+  });
+}
+
+TEST_F(HttpCompression, memory_of_what_is_compressed_while_it_is_sent_is_limited) {
+  const auto handler_with = [](std::size_t memory) {
+    App app = bare();
+    app.use(http::compression({.memory_bytes_max = memory}));
+    app.get("/long", [](Request&) { return Response::text(mixed_text(100'000)); });
+    app.get("/short", [](Request&) { return Response::text(long_text); });
+    app.get("/stream", [](Request&) {
+      return Response::stream("text/plain", [](BodyWriter& writer) -> Task<> { co_await writer.send("one"); });
+    });
+    return http::handler(std::move(app));
+  };
+  run([&]() -> Task<> {
+    const Handler little = handler_with(200_KiB);
+    const Handler enough = handler_with(300_KiB);  // for one at a time
+    for (const char* path : {"/long", "/stream", "/long"}) {
+      const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n", path);
+      const std::string plain = co_await ask(little, request);
+      EXPECT_EQ(header_of(plain, "Content-Encoding"), "none") << path;
+      EXPECT_EQ(header_of(plain, "Vary"), "Accept-Encoding") << path;
+      EXPECT_EQ(header_of(co_await ask(enough, request), "Content-Encoding"), "gzip") << path;
+    }
+    const std::string brief = co_await ask(little, "GET /short HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip\r\n\r\n");
+    EXPECT_EQ(header_of(brief, "Content-Encoding"), "gzip");
   });
 }
 

@@ -125,9 +125,15 @@ TEST(SetCookie, that_browsers_would_ignore_is_refused) {
       {.name = "__Host-a"},
       {.name = "__Host-a", .path = "/x", .secure = true},
       {.name = "__HOST-a", .domain = "example.org", .secure = true},
+      {.name = "__Http-a"},
+      {.name = "__http-a", .secure = true, .http_only = false},
+      {.name = "__Host-Http-a", .path = "/x", .secure = true},
+      {.name = "__Host-Http-a", .secure = true, .http_only = false},
   };
   for (const SetCookie& cookie : table) EXPECT_EQ(refusal_of(cookie), "refused");
   EXPECT_EQ(refusal_of({.name = "__Host-a", .secure = true}), "__Host-a=; Path=/; Secure; HttpOnly; SameSite=Lax");
+  EXPECT_EQ(refusal_of({.name = "__Http-a", .path = "/x", .secure = true}),
+            "__Http-a=; Path=/x; Secure; HttpOnly; SameSite=Lax");
   EXPECT_EQ(refusal_of({.name = "__Secure-a", .path = "/x", .secure = true}),
             "__Secure-a=; Path=/x; Secure; HttpOnly; SameSite=Lax");
   EXPECT_TRUE(refusal_of({.name = "a", .value = std::string(4095, 'x')}).starts_with("a=x"));

@@ -140,7 +140,7 @@ TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
   EXPECT_EQ(line_of("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
             "- - - T \"GET /broken HTTP/1.1\" 500 26 T");
   EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" 200\\\x80\r\n\r\n", Format::combined),
-            "- - - T \"GET / HTTP/1.1\" 200 0 \"\" \"x\\\" 200\\\\\\\\x80\" T");
+            "- - - T \"GET / HTTP/1.1\" 200 0 \"\" \"x\\\" 200\\\\\\x80\" T");
   const std::string json = line_of("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nReferer: \"\r\n\r\n", Format::json);
   EXPECT_TRUE(json.contains(R"("method":"GET","target":"/?a=%22","status":200,"bytes":0,)")) << json;
   EXPECT_TRUE(json.contains(R"("referer":"\"")")) << json;
@@ -235,6 +235,32 @@ TEST_F(HttpReadyMiddleware, cors_preflight_lists_methods_headers_and_age) {
                    "OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n\r\n"),
             "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, PUT\r\n"
             "Access-Control-Allow-Headers: X-Key\r\nAccess-Control-Max-Age: 600\r\n\r\n");
+}
+
+// Automatic responses go through the middleware of the router that has the path.
+TEST_F(HttpReadyMiddleware, cors_of_a_mounted_router_answers_preflights_and_other_methods) {
+  const auto ask = [](std::string_view method, std::string_view path) {
+    http::Router api;
+    api.use(http::cors({.origins = {"https://a.example"}, .methods = {"PUT"}, .headers = {"X-Key"}}));
+    api.put("/item", [](Request&) { return Response::text("put"); });
+    api.websocket("/socket", [](ws::WebSocket&) -> Task<> { co_return; });
+    http::App app = bare();
+    app.mount("/api", std::move(api));
+    app.get("/open", [](Request&) { return Response::text("open"); });
+    return answer(std::move(app), fmt::format("{} {} HTTP/1.1\r\nHost: h\r\nOrigin: https://a.example\r\n"
+                                              "Access-Control-Request-Method: PUT\r\n\r\n",
+                                              method, path));
+  };
+  const std::string preflight = ask("OPTIONS", "/api/item");
+  EXPECT_EQ(header_of(preflight, "Access-Control-Allow-Methods"), "PUT") << preflight;
+  EXPECT_EQ(header_of(preflight, "Access-Control-Allow-Headers"), "X-Key") << preflight;
+  const std::string other = ask("DELETE", "/api/item");
+  EXPECT_TRUE(other.starts_with("HTTP/1.1 405 ")) << other;
+  EXPECT_EQ(header_of(other, "Access-Control-Allow-Origin"), "https://a.example");
+  EXPECT_EQ(header_of(other, "Allow"), "OPTIONS, PUT");
+  EXPECT_TRUE(ask("GET", "/api/socket").starts_with("HTTP/1.1 426 "));
+  EXPECT_EQ(header_of(ask("OPTIONS", "/open"), "Access-Control-Allow-Origin"), "none");
+  EXPECT_EQ(header_of(ask("GET", "/api/none"), "Access-Control-Allow-Origin"), "none");
 }
 
 TEST_F(HttpReadyMiddleware, cors_options_that_would_be_unsafe_are_refused) {

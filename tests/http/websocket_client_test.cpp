@@ -101,6 +101,19 @@ TEST_F(WebSocketClient, asks_for_what_its_url_names) {
   }
 }
 
+TEST_F(WebSocketClient, header_host_replaces_that_of_the_url) {
+  on([&](SimNetwork&) -> Task<> {
+    Peer peer{.answer = "HTTP/1.1 404 Not Found\r\n\r\n"};
+    const ws::ClientOptions options{.headers = {{"host", "b.example"}}, .connector = peer.connector()};
+    EXPECT_EQ(co_await error_of("ws://a.example/", options),
+              "open a WebSocket to memory: the server answered 404 Not Found");
+    EXPECT_EQ(peer.where, "a.example:80");
+    EXPECT_TRUE(peer.request.starts_with("GET / HTTP/1.1\r\nHost: b.example\r\n")) << peer.request;
+    EXPECT_FALSE(peer.request.contains("a.example")) << peer.request;
+    co_await peer.tasks.join();
+  });
+}
+
 TEST_F(WebSocketClient, refuses_urls_and_headers_that_are_wrong) {
   const std::vector<std::pair<std::string, std::string>> cases{
       {"http://a/", "a URL of a WebSocket begins with ws:// or wss://"},
@@ -122,6 +135,11 @@ TEST_F(WebSocketClient, refuses_urls_and_headers_that_are_wrong) {
     Peer peer{.answer = ""};
     const ws::ClientOptions options{.headers = {{"X", "a\r\nY: b"}}, .connector = peer.connector()};
     EXPECT_EQ(co_await outcome(ws::connect("ws://a/", options)), "invalid");
+    for (const char* name : {"connection", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Extensions", "Content-Length",
+                             "Transfer-Encoding"}) {
+      const std::string text = co_await error_of("ws://a/", {.headers = {{name, "5"}}, .connector = peer.connector()});
+      EXPECT_EQ(text, std::string("open a WebSocket with the header ") + name + ": the handshake itself sets it");
+    }
     co_await peer.tasks.join();
   });
 }
