@@ -72,7 +72,7 @@ class Download {
       connection.in_body = true;
     }
     if (bytes.size() > file_bytes_ - connection.received) throw std::runtime_error("the body is too long");
-    pattern_.expect(connection.received, bytes);
+    if (!pattern_.has(connection.received, bytes)) throw std::runtime_error("the body is wrong");
     blocks_ += (connection.received + bytes.size()) / block - connection.received / block;
     connection.received += bytes.size();
     if (connection.received == file_bytes_) {

@@ -20,14 +20,15 @@ class Pattern {
   [[nodiscard]] std::string_view at(std::uint64_t position, std::uint64_t count) const {
     return {stream_.data() + position % period, std::min<std::size_t>(window, count)};
   }
-  // Throws when they are not those from that position on.
-  void expect(std::uint64_t position, std::string_view bytes) const {
+  // Whether they are those from that position on.
+  [[nodiscard]] bool has(std::uint64_t position, std::string_view bytes) const {
     while (!bytes.empty()) {
       const std::string_view expected = at(position, bytes.size());
-      if (!bytes.starts_with(expected)) throw std::runtime_error("the received bytes are wrong");
+      if (!bytes.starts_with(expected)) return false;
       position += expected.size();
       bytes.remove_prefix(expected.size());
     }
+    return true;
   }
 
  private:

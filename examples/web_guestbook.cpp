@@ -161,7 +161,7 @@ class Guestbook {
 
 Task<> serve(const coax::Arguments& given) {
   const auto database = co_await coax::store::Database::open(std::string(given.get("FILE", "guestbook.db")));
-  co_await coax::store::Database(database).execute(schema);
+  co_await database.execute(schema);
   Guestbook book(database);
   http::App app;
   app.use(http::access_log()).use(http::security_headers());

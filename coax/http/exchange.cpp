@@ -123,19 +123,21 @@ bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
 
 }  // namespace
 
+void require_writable(const Response& response) {
+  if (response.status < 200 || response.status > 599) {
+    throw Error(ErrorKind::invalid, "write the status", std::to_string(response.status), "it is not of 200 to 599");
+  }
+  if (!is_well_known(response.content_type)) http1::require_safe({"Content-Type", response.content_type});
+  for (const auto& [name, value] : response.headers) http1::require_safe({name, value});
+}
+
 bool Exchange::write(Response&& response, const How& how) {
+  require_writable(response);
   const int status = response.status;
   const std::string_view type = response.content_type;
   // the other parts are shorter
   std::size_t room = 256 + type.size() + how.fixed_fields.size() + how.connection.size();
-  if (status < 200 || status > 599) {
-    throw Error(ErrorKind::invalid, "write the status", std::to_string(status), "it is not of 200 to 599");
-  }
-  if (!is_well_known(type)) http1::require_safe({"Content-Type", type});
-  for (const auto& [name, value] : response.headers) {
-    http1::require_safe({name, value});
-    room += name.size() + value.size() + 4;
-  }
+  for (const auto& [name, value] : response.headers) room += name.size() + value.size() + 4;
   auto* const whole = std::get_if<std::string>(&response.body);
   const auto* const lasting = std::get_if<StaticBytes>(&response.body);
   auto* const made = std::get_if<StreamedBody>(&response.body);

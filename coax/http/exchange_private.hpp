@@ -13,6 +13,9 @@
 
 namespace coax::http {
 
+// Throws: Error(invalid) for what Exchange::write() would refuse: a status that is none, a header that cannot be one.
+void require_writable(const Response& response);
+
 class Exchange {
  public:
   struct GiveBack {

@@ -97,7 +97,7 @@ std::string quoted(std::string_view text) {
     if (c == '"' || c == '\\') escaped += '\\';
     escaped += c;
   }
-  return '"' + printable(BytesView(escaped)) + '"';
+  return '"' + printable(BytesView(escaped), 4000) + '"';
 }
 
 // A name between blanks.

@@ -7,6 +7,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "coax/codec/url.hpp"
+#include "coax/http/exchange_private.hpp"
 #include "coax/http/middleware.hpp"
 #include "coax/http/site_private.hpp"
 
@@ -194,7 +195,9 @@ Task<Response> Next::operator()(Request& request) const {
 
 Task<Response> Next::answered(Request& request) const {
   try {
-    co_return co_await (*this)(request);
+    Response response = co_await (*this)(request);
+    if (!std::holds_alternative<Upgrade>(response.body)) require_writable(response);
+    co_return response;
   } catch (const std::exception&) {
     co_return dispatch_->source_.failure_response();
   }

@@ -2,6 +2,8 @@
 // it.
 #include "coax/store/database.hpp"
 
+#include <fmt/core.h>
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -20,14 +22,15 @@ namespace coax::store {
 
 namespace {
 
-[[noreturn]] void refuse_value(std::string_view wanted) {
-  throw Error(ErrorKind::invalid, "read", "a value of the database", "it is not " + std::string(wanted));
+[[noreturn]] void refuse_value(std::string_view wanted, bool is_null) {
+  throw Error(ErrorKind::invalid, "read", "a value of the database",
+              is_null ? "it is null; ask is_null() before" : "it is not " + std::string(wanted));
 }
 
 template <class T>
 const T& require(const SqlValue::Data& data, std::string_view wanted) {
   const auto* const found = std::get_if<T>(&data);
-  if (found == nullptr) refuse_value(wanted);
+  if (found == nullptr) refuse_value(wanted, std::holds_alternative<std::monostate>(data));
   return *found;
 }
 
@@ -47,7 +50,7 @@ http::Value SqlValue::to_value() const {
     http::Value operator()(std::int64_t integer) const { return integer; }
     http::Value operator()(double number) const { return number; }
     http::Value operator()(const std::string& text) const { return text; }
-    http::Value operator()(const Blob&) const { refuse_value("a text or a number, but a blob"); }
+    http::Value operator()(const Blob&) const { refuse_value("a text or a number, but a blob", false); }
   };
   return std::visit(Visitor(), data_);
 }
@@ -70,6 +73,12 @@ http::Value Row::to_value() const {
     members.push_back({(*columns_)[index], values_[index].to_value()});
   }
   return http::Value::object(std::move(members));
+}
+
+const Row& Rows::operator[](std::size_t index) const {
+  if (index < rows_.size()) return rows_[index];
+  throw Error(ErrorKind::invalid, "read the row", std::to_string(index),
+              fmt::format("the statement has returned {}; ask empty() or size() before", rows_.size()));
 }
 
 http::Value Rows::to_value() const {
@@ -237,7 +246,7 @@ bool needs_no_transaction(std::string_view sql) {
 
 }  // namespace
 
-Task<Rows> Database::run(std::string sql, std::vector<SqlValue> values) {
+Task<Rows> Database::run(std::string sql, std::vector<SqlValue> values) const {
   const bool is_alone = needs_no_transaction(sql);
   return call([sql = std::move(sql),
                values = std::move(values)](Connection& connection) { return connection.run(sql, values); },

@@ -95,7 +95,8 @@ class Rows {
   [[nodiscard]] auto end() const noexcept { return rows_.end(); }
   [[nodiscard]] std::size_t size() const noexcept { return rows_.size(); }
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
-  const Row& operator[](std::size_t index) const { return rows_.at(index); }
+  // Throws: Error(invalid) when there are not so many.
+  const Row& operator[](std::size_t index) const;
   // Of the last insert, update or delete: the number of rows; the row id of an insert.
   [[nodiscard]] std::int64_t changes() const noexcept { return changes_; }
   [[nodiscard]] std::int64_t last_id() const noexcept { return last_id_; }
@@ -151,10 +152,10 @@ class Database {
   // After an error, it has changed nothing.
   // Cancelled: at once; it is executed all the same.
   template <class... Values>
-  Task<Rows> execute(std::string sql, Values&&... values) {
+  Task<Rows> execute(std::string sql, Values&&... values) const {
     return run(std::move(sql), {SqlValue(std::forward<Values>(values))...});
   }
-  Task<Rows> run(std::string sql, std::vector<SqlValue> values);
+  Task<Rows> run(std::string sql, std::vector<SqlValue> values) const;
 
   // Calls function(Connection&) on the database's thread, in one transaction: when it throws, nothing is changed.
   // Returns: its result, when it is committed.
@@ -162,7 +163,7 @@ class Database {
   // Cancelled: at once; it is called all the same.
   // Lifetime: the function owns all that it uses, but not the database.
   template <class F>
-  Task<std::invoke_result_t<F&, Connection&>> transaction(F function) {
+  Task<std::invoke_result_t<F&, Connection&>> transaction(F function) const {
     return call(std::move(function), false);
   }
 
@@ -205,7 +206,7 @@ class Database {
 
   // `is_alone`: outside of a transaction.
   template <class F>
-  Task<std::invoke_result_t<F&, Connection&>> call(F function, bool is_alone) {
+  Task<std::invoke_result_t<F&, Connection&>> call(F function, bool is_alone) const {
     using Result = std::invoke_result_t<F&, Connection&>;
     auto work = std::make_unique<FunctionWork<F, Result>>(std::move(function));
     work->is_alone = is_alone;

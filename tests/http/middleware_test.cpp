@@ -141,6 +141,9 @@ TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
             "- - - T \"GET /broken HTTP/1.1\" 500 26 T");
   EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" 200\\\x80\r\n\r\n", Format::combined),
             "- - - T \"GET / HTTP/1.1\" 200 0 \"\" \"x\\\" 200\\\\\\x80\" T");
+  const std::string agent(1500, 'x');
+  EXPECT_TRUE(
+      line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: " + agent + "\r\n\r\n", Format::combined).contains(agent));
   const std::string json = line_of("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nReferer: \"\r\n\r\n", Format::json);
   EXPECT_TRUE(json.contains(R"("method":"GET","target":"/?a=%22","status":200,"bytes":0,)")) << json;
   EXPECT_TRUE(json.contains(R"("referer":"\"")")) << json;
@@ -235,6 +238,21 @@ TEST_F(HttpReadyMiddleware, cors_preflight_lists_methods_headers_and_age) {
                    "OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n\r\n"),
             "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, PUT\r\n"
             "Access-Control-Allow-Headers: X-Key\r\nAccess-Control-Max-Age: 600\r\n\r\n");
+}
+
+TEST_F(HttpReadyMiddleware, access_log_has_the_status_that_the_client_gets) {
+  const auto line_for = [](Response response) {
+    std::string line;
+    App app = bare();
+    app.use(http::access_log(
+        {.format = http::AccessLogOptions::Format::common, .sink = [&line](std::string_view text) { line = text; }}));
+    app.get("/", [&response](Request&) { return std::move(response); });
+    return get(std::move(app), "/").substr(9, 3) + " " + line;
+  };
+  const std::string header = line_for(Response::text("x").header("A", "b\r\nc"));
+  EXPECT_TRUE(header.starts_with("500 ") && header.contains(" 500 ")) << header;
+  const std::string status = line_for(Response{.status = 42});
+  EXPECT_TRUE(status.starts_with("500 ") && status.contains(" 500 ")) << status;
 }
 
 // Automatic responses go through the middleware of the router that has the path.

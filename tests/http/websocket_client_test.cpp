@@ -137,8 +137,10 @@ TEST_F(WebSocketClient, refuses_urls_and_headers_that_are_wrong) {
     EXPECT_EQ(co_await outcome(ws::connect("ws://a/", options)), "invalid");
     for (const char* name : {"connection", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Extensions", "Content-Length",
                              "Transfer-Encoding"}) {
-      const std::string text = co_await error_of("ws://a/", {.headers = {{name, "5"}}, .connector = peer.connector()});
+      Peer each{.answer = ""};
+      const std::string text = co_await error_of("ws://a/", {.headers = {{name, "5"}}, .connector = each.connector()});
       EXPECT_EQ(text, std::string("open a WebSocket with the header ") + name + ": the handshake itself sets it");
+      co_await each.tasks.join();
     }
     co_await peer.tasks.join();
   });

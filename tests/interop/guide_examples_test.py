@@ -105,6 +105,7 @@ class Guides(unittest.TestCase):
             self.assertEqual(ask("/sign?name=%3Cb%3EAda%22&page=javascript:alert(1)"), "thank you\n")
             page = ask("/")
             self.assertIn('<li><a href="#refused-scheme" title="&lt;b&gt;Ada&quot;">&lt;b&gt;Ada&quot;</a></li>', page)
+            self.assertNotIn("No guests yet", page)
             self.assertIn(r'console.log([{"name":"\u003cb\u003eAda\"","page":"javascript:alert(1)"}]);', page)
             server.close()
 

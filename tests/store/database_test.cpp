@@ -99,6 +99,25 @@ TEST(Database, faults_of_sql_are_errors_that_change_nothing) {
   });
 }
 
+TEST(Database, rows_and_values_that_are_not_there_are_named) {
+  test::run([]() -> Task<> {
+    const Database database = co_await Database::open(":memory:");
+    const Rows rows = co_await database.execute("select null as a");
+    const auto reason_of = [](auto read) -> std::string {
+      try {
+        read();
+      } catch (const Error& error) {
+        return error.what();
+      }
+      return "none";
+    };
+    EXPECT_EQ(reason_of([&] { static_cast<void>(rows[1]); }),
+              "read the row 1: the statement has returned 1; ask empty() or size() before");
+    EXPECT_EQ(reason_of([&] { static_cast<void>(rows[0]["a"].integer()); }),
+              "read a value of the database: it is null; ask is_null() before");
+  });
+}
+
 TEST(Database, transactions_are_whole_or_nothing) {
   test::run([]() -> Task<> {
     Database database = co_await Database::open(":memory:");

@@ -17,8 +17,8 @@ COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-W
 PAGES = sorted({ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")})
 # Pages of which every block of C++ is checked here. Other tests check the others: tests/task/guide_test.cpp,
 # tests/loop/embedding_guide_test.cpp and package_test.py.
-CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("forms", "http", "logging", "programs", "servers",
-                                                                  "streams", "templates", "tls", "web"))]
+CHECKED = ["README.md", *(f"docs/guide/{name}.md" for name in ("database", "forms", "http", "logging", "programs",
+                                                                  "servers", "streams", "templates", "tls", "web"))]
 PROGRAMS = [*CHECKED, "docs/guide/embedding.md", "docs/guide/tasks.md"]
 EXCERPTS = ["docs/guide/applications.md"]  # each block of C++ is a part of one of the examples
 HEAD = """
