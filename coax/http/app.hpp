@@ -30,8 +30,8 @@ struct AppOptions {
   // The total of bodies in memory at one time, on all connections; above: 503. They are counted as they arrive. Bodies
   // read by a BodyReader do not count.
   std::size_t bodies_bytes_max = 256_MiB;
-  Duration head = std::chrono::seconds(10);        // from a request's first byte to the end of its head
-  Duration body = std::chrono::seconds(60);        // and to the end of its body; of a BodyReader: between two reads
+  Duration head = std::chrono::seconds(10);  // from a request's first byte to the end of its head
+  Duration body = std::chrono::seconds(60);  // and to the end of its body; of a BodyReader: between two reads
   // The least rate of a body in bytes a second, over the time that the server waits for it: not while a handler does
   // not read. Slower: 408. The first `body_grace` does not count, and bytes that arrive faster make up for pauses of up
   // to `body`. Nothing: no least rate, for clients that send a body while they make it.
