@@ -34,7 +34,7 @@ LAYERS: dict[str, set[str]] = {
     "tls": {"server"},
     "http": {"server", "file"},
     "bus": {"stream"},
-    "store": {"http"},
+    "store": {"http", "bus"},
     "program": {"task"},
     "clients": {"tls"},
     "test": {"sim", "stream"},
