@@ -39,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "clients": {"tls"},
     "test": {"sim", "stream"},
     "app/console": {"http", "tls", "datagram", "bus", "program"},
-    "app/commands": {"app/console"},
+    "app/commands": {"app/console", "store"},
 }
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70

@@ -24,7 +24,7 @@ std::string_view colour_of(std::string_view nick) {
   return colours[hash % colours.size()];
 }
 
-// The text between, if the message begins and goes on so.
+// The text between `begin`, with which the message must begin, and `after`.
 std::optional<std::string> between(std::string_view message, std::string_view begin, std::string_view after) {
   if (!message.starts_with(begin)) return std::nullopt;
   message.remove_prefix(begin.size());

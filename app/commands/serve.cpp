@@ -545,8 +545,8 @@ Run configure(CLI::App& command) {
   settings->add("outbox-bytes-max", "SIZE", "256KiB",
                 "Bytes queued for a slow reader before senders are slowed; in the end it is disconnected");
   settings->add("history-file", "FILE", "",
-                "Keep rooms and messages in this SQLite file: a message is acknowledged when the disk has it; by default\n"
-                "they are in memory, until the hub ends");
+                "Keep rooms and messages in this SQLite file: a message is acknowledged when the disk has it;\n"
+                "by default they are in memory, until the hub ends");
   settings->add("history-max", "N", "10000", "Messages kept of each room");
   settings->add("history-age", "TIME", "none", "Messages older than this are dropped: 720h");
   settings->add("rooms-max", "N", "1000", "Rooms at a time, which clients make by joining them");

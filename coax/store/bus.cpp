@@ -315,7 +315,7 @@ class SqliteSubject final : public Subject {
         [work, after](Connection& connection) {
           work->records = work->table->read(connection, {.after = after, .count_max = records_at_once_max});
         },
-        // What was published before has been given to the consumers by now, and what comes later has not.
+        // Earlier publications have been given to the consumers by now, and later ones have not.
         [work](std::exception_ptr error) {
           if (error) return work->promise.fail(std::move(error));
           for (const Record& record : work->records) work->consumer(record);

@@ -1,5 +1,5 @@
-// A change of a room's state, or a message to one person, without a wire format. A room's state is a fold over its events (room_state.hpp); wires
-// encode them (wire.hpp), and the bus keeps them as records (event_record.hpp).
+// A change of a room's state, or a message to one person, without a wire format. A room's state is a fold over its
+// events (room_state.hpp); wires encode them (wire.hpp), and the bus keeps them as records (event_record.hpp).
 #pragma once
 
 #include <chrono>

@@ -260,7 +260,7 @@ class Killed(unittest.IsolatedAsyncioTestCase):
                     stored.append(answer["seq"])
                 self.assertIsNotNone(refused, "the disk was not full")
                 self.assertEqual((refused["code"], refused["id"]), ("not_stored", str(len(stored))))
-                self.assertEqual((await alice.ask("rooms"))["type"], "rooms")  # it goes on
+                self.assertEqual((await alice.ask("rooms"))["type"], "rooms")  # the hub still answers
                 await bob.ask("rooms")
                 shown = [event["seq"] for event in bob.events if event["type"] == "message"]
                 self.assertEqual(shown, stored)
