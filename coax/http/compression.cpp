@@ -113,33 +113,29 @@ Task<> send_compressed(Body body, std::string_view coding, BodyWriter& writer) {
   }
 }
 
-// A part of the memory for encoders, until it is destroyed.
+// A part of the memory for encoders, which is one for the process, until it is destroyed.
 class Share {
  public:
-  using Used = std::shared_ptr<std::atomic<std::size_t>>;
-
   // Nothing: less than that is left.
-  static std::optional<Share> take(const Used& used, std::size_t bytes, std::size_t bytes_max) {
-    if (used->fetch_add(bytes) + bytes <= bytes_max) return Share(used, bytes);
-    used->fetch_sub(bytes);
+  static std::optional<Share> take(std::size_t bytes, std::size_t bytes_max) {
+    if (used_.fetch_add(bytes) + bytes <= bytes_max) return Share(bytes);
+    used_.fetch_sub(bytes);
     return std::nullopt;
   }
-  Share(Share&& other) noexcept : used_(std::move(other.used_)), bytes_(other.bytes_) {}
+  Share(Share&& other) noexcept : bytes_(std::exchange(other.bytes_, 0)) {}
   Share& operator=(Share&&) = delete;
-  ~Share() {
-    if (used_) used_->fetch_sub(bytes_);
-  }
+  ~Share() { used_.fetch_sub(bytes_); }
 
  private:
-  Share(Used used, std::size_t bytes) noexcept : used_(std::move(used)), bytes_(bytes) {}
-  Used used_;
+  explicit Share(std::size_t bytes) noexcept : bytes_(bytes) {}
+  static inline std::atomic<std::size_t> used_ = 0;
   std::size_t bytes_;
 };
 
 // Returns: false when it would not become shorter, and when there is no memory for it.
-bool compress_body(Body& body, std::string_view coding, const Share::Used& used, std::size_t memory_bytes_max) {
+bool compress_body(Body& body, std::string_view coding, std::size_t memory_bytes_max) {
   if (auto* const streamed = std::get_if<StreamedBody>(&body)) {
-    auto share = Share::take(used, encoder_bytes(coding, {}), memory_bytes_max);
+    auto share = Share::take(encoder_bytes(coding, {}), memory_bytes_max);
     if (!share) return false;
     auto producer = [inner = std::move(*streamed), coding, share = *std::move(share)](BodyWriter& writer) mutable {
       return produce_compressed(std::move(inner), coding, writer);
@@ -155,7 +151,7 @@ bool compress_body(Body& body, std::string_view coding, const Share::Used& used,
     body = std::move(out);
     return true;
   }
-  auto share = Share::take(used, encoder_bytes(coding, size), memory_bytes_max);
+  auto share = Share::take(encoder_bytes(coding, size), memory_bytes_max);
   if (!share) return false;
   auto producer = [inner = std::move(body), coding, share = *std::move(share)](BodyWriter& writer) mutable {
     return send_compressed(std::move(inner), coding, writer);
@@ -230,13 +226,13 @@ void answer_not_modified(const Request& request, Response& response, std::string
   if (joined(request.fields(), "If-None-Match").contains("W/" + *etag)) weaken_etag(response);
 }
 
-void compress(const Request& request, Response& response, const CompressionOptions& options, const Share::Used& used) {
+void compress(const Request& request, Response& response, const CompressionOptions& options) {
   const std::string_view coding = accepted_coding(request);
   if (response.status == 304) return answer_not_modified(request, response, coding);
   if (!is_negotiable(response, options)) return;
   add_vary(response);
   if (coding.empty() || coding == "identity" || !is_worth_it(response, options)) return;
-  if (!compress_body(response.body, coding, used, options.memory_bytes_max)) return;
+  if (!compress_body(response.body, coding, options.memory_bytes_max)) return;
   response.header("Content-Encoding", std::string(coding));
   weaken_etag(response);
   std::erase_if(response.headers,
@@ -256,10 +252,9 @@ bool is_compressible_type(std::string_view type) noexcept {
 }
 
 Middleware compression(CompressionOptions options) {
-  auto used = std::make_shared<std::atomic<std::size_t>>(0);
-  return [options = std::move(options), used = std::move(used)](Request& request, Next next) -> Task<Response> {
+  return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
     Response response = co_await next.answered(request);
-    compress(request, response, options, used);
+    compress(request, response, options);
     co_return response;
   };
 }

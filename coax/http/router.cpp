@@ -147,7 +147,17 @@ Router& Router::mount(std::string_view prefix, Router router) {
     route->segments.insert(route->segments.begin(), before.begin(), before.end());
     adopt(*router.routes_, std::move(route));
   }
+  if (!router.routes_->middleware.empty()) add_unrouted(*router.routes_, std::move(before));
   return *this;
+}
+
+// A 404 below the prefix passes the middleware of the mounted router.
+void Router::add_unrouted(const Routes& from, std::vector<Segment> prefix) {
+  for (const bool has_rest : {false, true}) {
+    if (has_rest) prefix.push_back({.kind = Segment::Kind::rest, .text = "rest"});
+    routes_->list.push_back(
+        std::make_unique<Route>(Route{.method = {}, .segments = prefix, .handler = {}, .middleware = from.middleware}));
+  }
 }
 
 Router& Router::host(std::string_view host, Router router) {
@@ -215,6 +225,8 @@ bool RouteTree::look_at(const std::vector<const Route*>& routes, Walk& walk) {
   for (const Route* route : routes) {
     if (route->is_websocket()) {
       if (walk.found.websocket == nullptr) walk.found.websocket = route;
+    } else if (route->is_unrouted()) {
+      if (walk.found.unrouted == nullptr) walk.found.unrouted = route;
     } else if (route->method == walk.method) {
       answers = route;
     } else if (route->method == "*") {

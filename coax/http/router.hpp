@@ -207,6 +207,7 @@ class Router {
   void use_middleware(Middleware middleware);
   void insert(std::unique_ptr<struct Route> route);
   void adopt(const Routes& from, std::unique_ptr<struct Route> route);
+  void add_unrouted(const Routes& from, std::vector<struct Segment> prefix);
   std::unique_ptr<Routes> routes_;
 };
 

@@ -151,7 +151,8 @@ const Route* Site::find(Request& request, bool is_upgrade, std::optional<Respons
     refusal = other_slash(request, tree);
     if (!refusal) refusal = plain(404);
   }
-  return other != nullptr && !other->middleware.empty() ? other : unrouted_.get();
+  if (other != nullptr && !other->middleware.empty()) return other;
+  return found.unrouted != nullptr ? found.unrouted : unrouted_.get();
 }
 
 // RFC 9110, section 10.2.1: Allow lists what the resource, or the server as a whole, has.
@@ -162,7 +163,9 @@ Response Site::allowed_methods(const Request& request, const RouteTree::Found& f
   if (found.websocket != nullptr) methods.insert("GET");
   methods.insert("OPTIONS");
   if (is_for_server) {
-    for (const auto& route : routes_) methods.insert(route->method);
+    for (const auto& route : routes_) {
+      if (!route->is_unrouted()) methods.insert(route->method);
+    }
     for (const auto& route : routes_) {
       if (route->method == "GET" && !route->is_websocket()) methods.insert("HEAD");
     }

@@ -28,7 +28,7 @@ struct Route;
 using NamedRoutes = std::map<std::string, const Route*, std::less<>>;
 
 struct Route {
-  std::string method;             // "*": any
+  std::string method;             // "*": any; empty: of a mounted router, for paths that have no route
   std::vector<Segment> segments;  // of the pattern
   // May change what it captured.
   mutable detail::AnyHandler handler;
@@ -37,6 +37,7 @@ struct Route {
   std::string host = {};               // empty: any
   const NamedRoutes* names = nullptr;  // of the site
 
+  [[nodiscard]] bool is_unrouted() const noexcept { return method.empty(); }
   [[nodiscard]] bool is_websocket() const noexcept { return std::holds_alternative<detail::WebSocketHandler>(handler); }
   [[nodiscard]] bool is_streaming() const noexcept { return std::holds_alternative<detail::StreamingHandler>(handler); }
   // Runs without a coroutine.
@@ -77,6 +78,7 @@ class RouteTree {
     const Route* route = nullptr;                // matches the request
     const Route* websocket = nullptr;            // would match an upgrade
     const Route* other = nullptr;                // matches another method, if no route matches
+    const Route* unrouted = nullptr;             // of the innermost mounted router, if no route matches
     std::vector<std::string_view> allowed = {};  // methods at this path, if no route matches
   };
   // One search, which ends at the first matching route. `path`: with encoded slashes as NULs.

@@ -246,6 +246,7 @@ bool Context::advance_value(char c) noexcept {
   constexpr std::string_view url_word = "url";
   switch (attribute) {
     case Attribute::url: advance_url(c); break;
+    case Attribute::url_list: advance_url_list(c); break;
     case Attribute::script:
       // A character reference is decoded before the script is read: it is not followed.
       if (match == 1 && (is_letter(c) || c == '#')) script.state = Script::State::lost;
@@ -259,6 +260,21 @@ bool Context::advance_value(char c) noexcept {
     default: break;
   }
   return true;
+}
+
+// srcset: addresses with sizes behind them, separated by commas; a comma within an address is a part of it.
+void Context::advance_url_list(char c) noexcept {
+  const bool is_after_comma = std::exchange(match, 0) != 0;
+  if (url == Url::start && (is_space(c) || c == ',')) return;
+  if (url == Url::size) {
+    if (c == ',') url = Url::start;
+  } else if (is_space(c)) {
+    url = is_after_comma ? Url::start : Url::size;
+    word.clear();
+  } else {
+    match = c == ',' ? 1 : 0;
+    advance_url(c);
+  }
 }
 
 void Context::advance_url(char c) noexcept {

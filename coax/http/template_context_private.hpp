@@ -86,7 +86,8 @@ struct Context {
   enum class Element : std::uint8_t { other, script, style, title, textarea, meta, animation };
   enum class Quote : std::uint8_t { none, single_quote, double_quote };
   enum class Attribute : std::uint8_t { plain, url, url_list, script, style, meta_content, refused, unknown };
-  enum class Url : std::uint8_t { start, name, after_value, path, query, ambiguous, refused };
+  // size: behind an address of a list, "2x"
+  enum class Url : std::uint8_t { start, name, after_value, path, query, size, ambiguous, refused };
 
   // Throws: Fault when a directive before it has split a tag's name.
   void advance(std::string_view text);
@@ -117,12 +118,14 @@ struct Context {
   void advance_content(char c);
   bool advance_value(char c) noexcept;
   void advance_url(char c) noexcept;
+  void advance_url_list(char c) noexcept;
   void begin_tag(bool is_end) noexcept;
   void end_tag() noexcept;
   void end_value() noexcept;
   void name_element() noexcept;
   void name_attribute() noexcept;
   Escape in_value();
+  Escape in_address();
   Escape in_script();
 };
 

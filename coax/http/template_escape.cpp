@@ -116,6 +116,12 @@ void append_address(std::string& text, std::string_view value, Escape::Inner whe
     case Escape::Inner::url_unsure: {
       std::string kept(reserved);
       std::erase(kept, ':');
+      std::erase(kept, ',');  // which could end an address of a list
+      return append_percent(text, value, kept);
+    }
+    case Escape::Inner::url_list_path: {
+      std::string kept(reserved);
+      std::erase(kept, ',');
       return append_percent(text, value, kept);
     }
     case Escape::Inner::url_path: return append_percent(text, value, reserved);

@@ -13,14 +13,15 @@ namespace coax::http::templates {
 struct Escape {
   enum class Inner : std::uint8_t {
     none,
-    url_start,    // a whole address, or its beginning: the scheme is checked
-    url_unsure,   // after a beginning that may be one of a scheme: a colon is encoded
-    url_path,     // before a query: what an address may contain is kept
-    url_query,    // a part of a query or fragment: all but letters, digits and - . _ ~ is encoded
-    url_list,     // addresses with sizes (srcset)
-    json,         // a value of a script
-    script_text,  // within a string of a script
-    style,        // a word or number of a style sheet
+    url_start,      // a whole address, or its beginning: the scheme is checked
+    url_unsure,     // after a beginning that may be one of a scheme: a colon is encoded
+    url_path,       // before a query: what an address may contain is kept
+    url_query,      // a part of a query or fragment: all but letters, digits and - . _ ~ is encoded
+    url_list,       // addresses with sizes (srcset)
+    url_list_path,  // the path of one of them: as url_path, and a comma is encoded
+    json,           // a value of a script
+    script_text,    // within a string of a script
+    style,          // a word or number of a style sheet
   };
   enum class Outer : std::uint8_t { none, html, unquoted };
   Inner inner = Inner::none;

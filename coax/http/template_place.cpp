@@ -92,7 +92,6 @@ Escape Context::in_value() {
   switch (attribute) {
     case Attribute::plain:
     case Attribute::meta_content: match = 0; break;
-    case Attribute::url_list: escape.inner = Escape::Inner::url_list; break;
     case Attribute::style: escape.inner = Escape::Inner::style; break;
     case Attribute::script:
       match = 0;
@@ -104,29 +103,29 @@ Escape Context::in_value() {
           "an expression cannot be escaped in an attribute whose name depends on a branch; write the whole "
           "attribute in each branch"};
     case Attribute::url:
-      word.clear();
-      switch (url) {
-        case Url::start:
-          escape.inner = Escape::Inner::url_start;
-          url = Url::after_value;
-          break;
-        case Url::name:
-        case Url::after_value:
-          escape.inner = Escape::Inner::url_unsure;
-          url = Url::after_value;
-          break;
-        case Url::path: escape.inner = Escape::Inner::url_path; break;
-        case Url::query: escape.inner = Escape::Inner::url_query; break;
-        case Url::ambiguous:
-          throw Fault{"whether this expression is in the path or in the query of an address depends on the branch"};
-        case Url::refused:
-          throw Fault{
-              "an expression cannot be escaped after the scheme of this address; only http, https, mailto, "
-              "tel, sms and ftp are allowed, and the scheme is no expression"};
-      }
-      break;
+    case Attribute::url_list: escape.inner = in_address().inner; break;
   }
   return escape;
+}
+
+Escape Context::in_address() {
+  const bool is_list = attribute == Attribute::url_list;
+  match = 0;
+  word.clear();
+  switch (url) {
+    case Url::start: url = Url::after_value; return {is_list ? Escape::Inner::url_list : Escape::Inner::url_start};
+    case Url::name:
+    case Url::after_value: url = Url::after_value; return {Escape::Inner::url_unsure};
+    case Url::path: return {is_list ? Escape::Inner::url_list_path : Escape::Inner::url_path};
+    case Url::query:
+    case Url::size: return {Escape::Inner::url_query};
+    case Url::ambiguous:
+      throw Fault{"whether this expression is in the path or in the query of an address depends on the branch"};
+    case Url::refused: break;
+  }
+  throw Fault{
+      "an expression cannot be escaped after the scheme of this address; only http, https, mailto, tel, sms and ftp "
+      "are allowed, and the scheme is no expression"};
 }
 
 Escape Context::in_script() {

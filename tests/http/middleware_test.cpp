@@ -278,7 +278,14 @@ TEST_F(HttpReadyMiddleware, cors_of_a_mounted_router_answers_preflights_and_othe
   EXPECT_EQ(header_of(other, "Allow"), "OPTIONS, PUT");
   EXPECT_TRUE(ask("GET", "/api/socket").starts_with("HTTP/1.1 426 "));
   EXPECT_EQ(header_of(ask("OPTIONS", "/open"), "Access-Control-Allow-Origin"), "none");
-  EXPECT_EQ(header_of(ask("GET", "/api/none"), "Access-Control-Allow-Origin"), "none");
+  for (const std::string_view below : {"/api", "/api/", "/api/none", "/api/none/x", "/api/item/x"}) {
+    const std::string none = ask("GET", below);
+    EXPECT_TRUE(none.starts_with("HTTP/1.1 404 ")) << none;
+    EXPECT_EQ(header_of(none, "Access-Control-Allow-Origin"), "https://a.example") << below;
+  }
+  EXPECT_EQ(header_of(ask("GET", "/none"), "Access-Control-Allow-Origin"), "none");
+  EXPECT_EQ(header_of(ask("GET", "/apix"), "Access-Control-Allow-Origin"), "none");
+  EXPECT_EQ(header_of(ask("OPTIONS", "*"), "Allow"), "GET, HEAD, OPTIONS, PUT");
 }
 
 TEST_F(HttpReadyMiddleware, cors_options_that_would_be_unsafe_are_refused) {

@@ -92,6 +92,21 @@ TEST(TemplateContext, parts_of_addresses_are_encoded) {
             {"m", "mailto:a@b.example"},
             {"x", "a/b?c=d&e:f'"},
             {"s", "a.png 1x, javascript:b, /c.png 2x onerror=x"}});
+  // Values within the addresses and sizes of a list.
+  const Value hostile{{"v", "a, javascript:b 1x/c?d"}, {"n", 2}};
+  expect_rendered(
+      {{"<img srcset='/i/{{ v }}.png {{ n }}x, /j/{{ v }}@2.png 2x'>",
+        "<img srcset='/i/a%2C%20javascript:b%201x/c?d.png 2x, /j/a%2C%20javascript:b%201x/c?d@2.png 2x'>"},
+       {"<img srcset='/i?n={{ v }} 1x,{{ v }}'>",
+        "<img srcset='/i?n=a%2C%20javascript%3Ab%201x%2Fc%3Fd 1x,a, #refused-scheme'>"},
+       {"<img srcset='a,b/{{ v }} {{ v }}'>",
+        "<img srcset='a,b/a%2C%20javascript:b%201x/c?d a%2C%20javascript%3Ab%201x%2Fc%3Fd'>"},
+       {"<img srcset='{{ n }}/{{ v }} 1x, {{ v }}'>",
+        "<img srcset='2/a%2C%20javascript:b%201x/c?d 1x, a, #refused-scheme'>"},
+       {"<img srcset='{% for w in [1, 2] %}/i/{{ w }}.png {{ w }}x, {% end %}'>",
+        "<img srcset='/i/1.png 1x, /i/2.png 2x, '>"},
+       {"<img imagesrcset='{% if n %}a 1x{% end %}, {{ v }}'>", "<img imagesrcset='a 1x, a, #refused-scheme'>"}},
+      hostile);
   // A size that is none is left out.
   EXPECT_EQ(render("<img srcset='{{ s }}'>", Value{{"s", "a.png 1\"x"}}), "<img srcset='a.png'>");
 }
