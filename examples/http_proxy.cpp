@@ -1,6 +1,8 @@
 // http_proxy PORT UPSTREAM: a reverse proxy for the HTTP server at UPSTREAM ("HOST:PORT"). Bodies are streamed in both
 // directions, so that any length needs the same memory and the slower side sets the pace. WebSockets and other upgrades
 // are tunnelled. One connection to the server for each request.
+#include <charconv>
+
 #include "coax/coax.hpp"
 #include "coax/codec/url.hpp"
 
@@ -51,14 +53,33 @@ std::string list_with(std::string_view own, std::string_view name, const Fields&
   return list.append(own);
 }
 
+// How many more proxies may pass on an OPTIONS or TRACE request (RFC 9110, section 7.6.2).
+std::optional<unsigned> hops_left(const Request& request) {
+  if (request.method() != "OPTIONS" && request.method() != "TRACE") return std::nullopt;
+  const std::string_view text = request.header("Max-Forwards");
+  unsigned hops = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), hops);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return hops;
+}
+
+// The answer to a request that may not be passed on.
+Response answer_of_last(const Request& request) {
+  const int status = request.method() == "OPTIONS" ? 204 : 405;  // a trace would show cookies to scripts
+  return Response{.status = status}.header("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+}
+
 // The request as the server gets it.
 std::string head_for_server(const Request& request, const BodyReader& body, bool is_chunked) {
   const auto is_list = [](std::string_view name) {
     return coax::equal_ignoring_case(name, "X-Forwarded-For") || coax::equal_ignoring_case(name, "Via");
   };
+  const auto hops = hops_left(request);
+  const std::string fewer = std::to_string(hops.value_or(1) - 1);
   std::vector<Field> fields;
   for (const auto& field : request.fields()) {
-    if (!is_hop_by_hop(field.name, request.fields()) && !is_list(field.name)) fields.push_back(field);
+    const bool is_count = hops && coax::equal_ignoring_case(field.name, "Max-Forwards");
+    if (!is_hop_by_hop(field.name, request.fields()) && !is_list(field.name) && !is_count) fields.push_back(field);
   }
   const std::string peer = request.peer().ip();
   const std::string clients = list_with(peer.empty() ? "unknown" : peer, "X-Forwarded-For", request.fields());
@@ -68,6 +89,7 @@ std::string head_for_server(const Request& request, const BodyReader& body, bool
   const std::string_view upgrade = wanted_protocol(request);
   fields.push_back({"Host", request.host().empty() ? "localhost" : request.host()});  // HTTP/1.0 may have none
   if (expects_continue(request)) fields.push_back({"Expect", "100-continue"});
+  if (hops) fields.push_back({"Max-Forwards", fewer});
   fields.push_back({"X-Forwarded-For", clients});
   fields.push_back({"Via", proxies});
   fields.push_back({"Connection", upgrade.empty() ? "close" : "Upgrade"});
@@ -188,9 +210,10 @@ Response response_of(std::shared_ptr<Upstream> server, std::string client) {
   const bool is_upgrade = response.status == 101;
   for (const auto& [name, value] : fields) {
     const bool is_protocol = (is_upgrade || response.status == 426) && coax::equal_ignoring_case(name, "Upgrade");
-    const bool is_kept = is_protocol || !is_hop_by_hop(name, fields);
+    const bool is_kept = is_protocol || (!is_hop_by_hop(name, fields) && !coax::equal_ignoring_case(name, "Via"));
     if (is_kept) response.header(std::string(name), std::string(value));
   }
+  response.header("Via", list_with("1.1 coax", "Via", fields));
   if (is_upgrade) {
     response.body = coax::http::Upgrade{[server](coax::Connection& connection, std::string early) {
       return tunnel(connection.stream(), early, server);
@@ -240,6 +263,7 @@ Task<> exchange(Upstream& server, const Request& request, BodyReader& body) {
 }
 
 Task<Response> forward(std::string_view upstream, const Request& request, BodyReader& body) {
+  if (hops_left(request) == 0U) co_return answer_of_last(request);
   const auto server = std::make_shared<Upstream>(request.method());
   try {
     co_await server->connect(upstream);

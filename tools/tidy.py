@@ -34,12 +34,12 @@ LAYERS: dict[str, set[str]] = {
     "tls": {"server"},
     "http": {"server", "file"},
     "bus": {"stream"},
-    "store": {"http"},
+    "store": {"http", "bus"},
     "program": {"task"},
     "clients": {"tls"},
     "test": {"sim", "stream"},
     "app/console": {"http", "tls", "datagram", "bus", "program"},
-    "app/commands": {"app/console"},
+    "app/commands": {"app/console", "store"},
 }
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70

@@ -4,13 +4,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdlib>
 #include <deque>
 #include <memory>
 #include <random>
 
 #include "app/command_line.hpp"
+#include "app/commands/chat_text.hpp"
 #include "app/commands/chat_wire.hpp"
 #include "app/commands/commands.hpp"
 #include "app/console/report.hpp"
@@ -42,28 +42,6 @@ constexpr Duration reconnect_time_max = 30s;
 constexpr std::size_t unanswered_max = 64;    // in a pipe: messages without an echo yet
 constexpr std::size_t remembered_max = 1000;  // at a terminal: messages without an echo; a server may send no echoes
 
-// --- output for a person ---
-
-// The same colour for the same name, in every terminal; red is for errors.
-std::string_view colour_of(std::string_view nick) {
-  static constexpr std::array colours{"\x1b[32m", "\x1b[33m", "\x1b[34m", "\x1b[35m", "\x1b[36m",
-                                      "\x1b[92m", "\x1b[93m", "\x1b[94m", "\x1b[95m", "\x1b[96m"};
-  std::uint32_t hash = 0x811c9dc5;  // FNV-1a
-  for (const char c : nick) hash = (hash ^ static_cast<std::uint8_t>(c)) * 0x01000193;
-  return colours[hash % colours.size()];
-}
-
-std::string coloured(std::string_view message) {
-  constexpr std::string_view red = "\x1b[31m";
-  constexpr std::string_view dim = "\x1b[2m";
-  constexpr std::string_view plain = "\x1b[0m";
-  if (is_error(message)) return fmt::format("{}{}{}", red, message, plain);
-  const std::size_t colon = message.find(": ");
-  if (colon == std::string_view::npos) return fmt::format("{}{}{}", dim, message, plain);
-  const std::string_view nick = message.substr(0, colon);
-  return fmt::format("{}{}{}{}", colour_of(nick), nick, plain, message.substr(colon));
-}
-
 // --- the chat ---
 
 struct ChatOptions {
@@ -76,7 +54,7 @@ struct ChatOptions {
 class Chat {
  public:
   explicit Chat(ChatOptions options)
-      : nick_(std::move(options.nick)),
+      : where_(std::move(options.nick)),
         server_(std::move(options.server)),
         tls_(std::move(options.tls)),
         reconnect_option_(options.reconnect) {}
@@ -101,7 +79,7 @@ class Chat {
   Task<std::string> listen();
   Task<> talk() { return terminal_->interactive() ? talk_typed() : talk_piped(); }
   Task<> talk_typed();
-  bool obey(std::string& line);
+  Task<bool> obey(std::string line);
   Task<> talk_piped();
   Task<> until_unanswered(std::size_t count);
   Task<> say(std::string text);
@@ -121,7 +99,7 @@ class Chat {
   void fail(std::string_view text, Exit code = failed);
   void complain_once(bool& done_before, std::string_view text);
 
-  std::string nick_;
+  Whereabouts where_;
   std::string server_;
   std::optional<TlsClient> tls_;
   std::optional<bool> reconnect_option_;
@@ -135,6 +113,7 @@ class Chat {
   struct Sent {
     std::string text;
     std::string echo;           // its echo
+    std::string bare_echo;      // of a server without commands, where "//text" stays what it is; empty: the same
     bool is_under_way = false;  // sent, on this connection or an earlier one
   };
   std::deque<Sent> sent_;
@@ -207,7 +186,7 @@ Task<> Chat::flush_terminal() {
 }
 
 Task<> Chat::converse() {
-  if (nick_.empty()) {
+  if (where_.nick().empty()) {
     if (!terminal_->interactive()) throw Failure{"no nickname: give --nick NAME", usage};
     const char* const user = std::getenv("USER");  // NOLINT(concurrency-mt-unsafe): never set by us
     const auto suggestion = chat::check_nick(user != nullptr ? std::string_view(user) : std::string_view());
@@ -229,7 +208,7 @@ Task<bool> Chat::choose_nick(std::string question, std::string suggestion) {
       show("error: " + nick.error().text);
       continue;
     }
-    nick_ = *nick;
+    where_.set_nick(*nick);
     co_return true;
   }
 }
@@ -255,7 +234,7 @@ Task<std::shared_ptr<Wire>> Chat::connect_to_server() {
 // True: joined the room.
 Task<bool> Chat::enter() {
   for (int attempt = 1;; ++attempt) {
-    co_await wire_->send(nick_);
+    co_await wire_->send(where_.nick());
     const auto answer = co_await first_answer(*wire_);
     if (!answer) co_return true;
     if (answer->empty()) throw Failure{"the server closed the connection"};
@@ -315,6 +294,7 @@ Task<std::string> Chat::listen() {
 void Chat::show(const Messages& messages) {
   for (const Message& message : messages) {
     compare_with_sent(message);
+    where_.note(message.text);
     if (!terminal_->interactive() && is_error(message.text)) {
       complain("chat", without_error(message.text));
     } else {
@@ -337,7 +317,9 @@ void Chat::compare_with_sent(const Message& message) {
     if (!sent_.empty()) ++refused_;
   } else {
     const auto found = std::ranges::find_if(sent_, [&](const Sent& sent) {
-      return message.is_line ? message.text == sent.echo : message.text.find(sent.echo) != std::string::npos;
+      if (!message.is_line) return message.text.contains(sent.bare_echo.empty() ? sent.echo : sent.bare_echo);
+      const std::string_view text = without_room(message.text);
+      return text == sent.echo || message.text == sent.echo || (!sent.bare_echo.empty() && text == sent.bare_echo);
     });
     if (found == sent_.end()) return;
     echoes_ = true;
@@ -353,8 +335,11 @@ void Chat::compare_with_sent(const Message& message) {
 
 // Without a connection, the message is queued.
 Task<> Chat::say(std::string text) {
-  const std::string own = nick_ + ": ";
-  sent_.push_back({.text = text, .echo = printable(own + text, SIZE_MAX)});
+  const std::string own = where_.nick() + ": ";
+  const bool is_escaped = text.starts_with("//");
+  sent_.push_back({.text = text,
+                   .echo = printable(own + text.substr(is_escaped ? 1 : 0), SIZE_MAX),
+                   .bare_echo = is_escaped ? printable(own + text, SIZE_MAX) : ""});
   ++sent_count_;
   if (terminal_->interactive() && sent_.size() > remembered_max) sent_.pop_front();
   if (!lost_.empty()) co_return;
@@ -365,7 +350,7 @@ Task<> Chat::say(std::string text) {
 Task<> Chat::send(std::string text) {
   const std::shared_ptr<Wire> wire = wire_;
   try {
-    co_await wire->send_text(nick_, text);
+    co_await wire->send_text(where_.nick(), text);
   } catch (const Error&) {
     if (!reconnects()) throw;
     if (wire == wire_) broken_.set();
@@ -373,34 +358,42 @@ Task<> Chat::send(std::string text) {
 }
 
 Task<> Chat::talk_typed() {
-  show(fmt::format("you are in the chat as {}; /help tells what you can do, Ctrl-D leaves", nick_));
-  while (auto line = co_await terminal_->next_line(nick_ + "> ", Typed::vanishes)) {
+  show(fmt::format("you are in the chat as {}; /help tells what you can do, Ctrl-D leaves", where_.nick()));
+  while (auto line = co_await terminal_->next_line(where_.nick() + "> ", Typed::vanishes)) {
     if (*line == "/quit") co_return;
-    if (obey(*line) || trim(*line).empty()) continue;
-    for (std::string& part : split_text(*line, chat::text_bytes_max)) co_await say(std::move(part));
+    if (trim(*line).empty() || co_await obey(*line)) continue;
+    bool is_first = true;
+    for (std::string& part : split_text(*line, chat::text_bytes_max)) {
+      if (!std::exchange(is_first, false)) part = as_message(std::move(part));
+      co_await say(std::move(part));
+    }
   }
 }
 
-// True: it was a command, or not to be sent. `//` becomes `/`.
-bool Chat::obey(std::string& line) {
-  if (line.starts_with("//")) {
-    line.erase(0, 1);
-    return false;
-  }
-  if (!line.starts_with('/')) return false;
-  if (line == "/help") {
-    show("What you type goes to everybody in the chat. /quit or Ctrl-D leaves; //text sends /text.");
+// True: it was a command, or not to be sent. Commands of a hub are sent as they are: no echo is expected.
+Task<bool> Chat::obey(std::string line) {
+  if (!is_command(line)) co_return false;
+  const std::string word = line.substr(0, line.find(' '));
+  if (word == "/help") {
+    show(std::string(help_text));
+  } else if (std::ranges::find(hub_commands, word) != hub_commands.end()) {
+    if (!lost_.empty()) {
+      show("error: not connected; try again later");
+    } else {
+      co_await send(std::move(line));
+    }
   } else {
-    const std::string word = line.substr(0, line.find(' '));
-    const std::string text = suggest(fmt::format("error: there is no {}", printable(word)), word, {"/help", "/quit"});
+    std::vector<std::string> known{"/help", "/quit"};
+    known.insert(known.end(), hub_commands.begin(), hub_commands.end());
+    const std::string text = suggest(fmt::format("error: there is no {}", printable(word)), word, known);
     show(text + "; /help tells what there is, and //text sends /text");
   }
-  return true;
+  co_return true;
 }
 
 // Makes each line valid for the hub: replaces characters that it would refuse, and splits long lines.
 Task<> Chat::talk_piped() {
-  const std::string own = nick_ + ": ";
+  const std::string own = where_.nick() + ": ";
   while (const auto line = co_await terminal_->next_line("", Typed::stays)) {
     PlainLine plain = plain_line(*line);
     if (!is_utf8(*line)) {
@@ -410,12 +403,13 @@ Task<> Chat::talk_piped() {
     }
     if (plain.text.starts_with(own)) plain.text.erase(0, own.size());  // as the hub does
     if (plain.text.empty()) continue;
-    const auto parts = split_text(plain.text, chat::text_bytes_max);
+    auto parts = split_text(plain.text, chat::text_bytes_max);
     if (parts.size() > 1) {
       complain_once(told_split_,
                     fmt::format("the input has lines above {} bytes: they are split", chat::text_bytes_max));
     }
-    for (const std::string& part : parts) {
+    for (std::string& part : parts) {
+      part = as_message(std::move(part));
       co_await until_unanswered(wire_->by_lines() ? unanswered_max - 1 : 0);
       co_await say(part);
     }
@@ -469,15 +463,16 @@ Task<> Chat::connect_again(std::string why) {
 Task<bool> Chat::try_again() {
   const auto wire = std::make_shared<Wire>(co_await connect_with_tls(server_, {.limit = connect_time_max}, tls_));
   co_await wire->expect_question();
-  co_await wire->send(nick_);
+  co_await wire->send(where_.nick());
   const auto answer = co_await first_answer(*wire);
   if (answer && (answer->empty() || is_error(answer->front().text))) {
     lost_ = answer->empty() ? "the server closed the connection" : without_error(answer->front().text);
     co_return false;
   }
   wire_ = wire;
-  show(fmt::format("connected again as {}", nick_));
+  show(fmt::format("connected again as {}", where_.nick()));
   if (answer) show(*answer);
+  for (std::string& command : where_.commands()) co_await wire_->send(std::move(command));
   co_await send_again();
   co_return true;
 }

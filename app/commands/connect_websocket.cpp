@@ -75,7 +75,7 @@ class WebSocketRelay final : public Relay {
   void close() noexcept override { client_.reset(); }
   [[nodiscard]] std::string error_message_for(RelayEnd end) const override;
   [[nodiscard]] Exit exit_code_for(RelayEnd end) const noexcept override {
-    return end == RelayEnd::finished && is_normal() ? done : failed;
+    return end == RelayEnd::finished && is_normal() && unsent() == 0 ? done : failed;
   }
 
  private:
@@ -93,10 +93,12 @@ class WebSocketRelay final : public Relay {
   Task<bool> send_message(BytesView message);
   [[nodiscard]] bool is_normal() const noexcept { return code_ == 1000 || code_ == 1001 || code_ == 1005; }
   [[nodiscard]] std::string close_text() const;
+  [[nodiscard]] std::size_t unsent() const noexcept { return unsent_ + (line_.empty() ? 0 : 1); }
 
   std::unique_ptr<ws::Client> client_;
   std::string peer_;
-  std::string line_;  // the incomplete one
+  std::string line_;        // the incomplete one
+  std::size_t unsent_ = 0;  // lines, or in binary parts of the input, that were read and not sent
   bool is_binary_;
   bool is_verbose_;
   Event peer_closed_;
@@ -112,6 +114,15 @@ std::string WebSocketRelay::close_text() const {
 }
 
 std::string WebSocketRelay::error_message_for(RelayEnd end) const {
+  if (end == RelayEnd::finished && unsent() != 0) {
+    const std::string what = is_binary_ ? "the last part of the input was"
+                                        : fmt::format("{} {} of the input", unsent(), unsent() == 1 ? "line" : "lines");
+    return fmt::format("{}: {}{} not sent: {}", peer_, what,
+                       is_binary_      ? ""
+                       : unsent() == 1 ? " was"
+                                       : " were",
+                       close_text());
+  }
   if (end == RelayEnd::finished) return is_normal() ? std::string() : peer_ + ": " + close_text();
   return fmt::format("{}: the close was not answered within {}", peer_, format_duration(close_time_max));
 }
@@ -148,7 +159,14 @@ Task<bool> WebSocketRelay::send_message(BytesView message) {
 }
 
 Task<bool> WebSocketRelay::send(BytesView bytes) {
-  if (is_binary_) co_return bytes.empty() || co_await send_message(bytes);
+  if (is_binary_) {
+    if (bytes.empty()) co_return true;
+    unsent_ = 1;
+    const bool is_sent = co_await send_message(bytes);
+    if (is_sent) unsent_ = 0;
+    co_return is_sent;
+  }
+  unsent_ = static_cast<std::size_t>(std::ranges::count(bytes.text(), '\n'));
   while (!bytes.empty()) {
     const std::size_t end = std::min(bytes.text().find('\n'), bytes.size());
     line_.append(bytes.first(end));
@@ -161,7 +179,11 @@ Task<bool> WebSocketRelay::send(BytesView bytes) {
     if (line_.ends_with('\r')) line_.pop_back();
     const std::string message = std::exchange(line_, {});
     const bool is_sent = co_await send_message(message);
-    if (!is_sent) co_return false;
+    if (!is_sent) {
+      line_ = bytes.text().substr(bytes.text().rfind('\n') + 1);
+      co_return false;
+    }
+    --unsent_;
   }
   co_return true;
 }
@@ -169,8 +191,10 @@ Task<bool> WebSocketRelay::send(BytesView bytes) {
 Task<bool> WebSocketRelay::finish_sending() {
   const std::string rest = std::exchange(line_, {});
   if (!rest.empty()) {
+    unsent_ = 1;
     const bool is_sent = co_await send_message(rest);
     if (!is_sent) co_return false;
+    unsent_ = 0;
   }
   co_await transcript_.we_finished();
   last_active_ = Clock::now();

@@ -18,8 +18,10 @@
 #include "app/settings.hpp"
 #include "app/signals.hpp"
 #include "app/version.hpp"
+#include "coax/bus/memory_bus.hpp"
 #include "coax/coax.hpp"
 #include "coax/http/app.hpp"
+#include "coax/store/bus.hpp"
 #include "coax/stream/look_up.hpp"
 #include "coax/task/offload.hpp"
 #include "services/chat/chat.hpp"
@@ -46,6 +48,8 @@ struct HubOptions {
   Limits limits;
   GuardLimits connections;  // of all listeners together
   chat::ChatLimits chat;
+  std::string history_file;  // empty: in memory
+  chat::RoomsOptions rooms;
 };
 
 bool is_here(const Address& address) { return address.family() == Family::local || address.endpoint().is_loopback(); }
@@ -170,7 +174,7 @@ class Hub {
   Task<> serve_lines(Door& door);
   Task<> serve_web(Door& door);
   Handler over_tls(const Door& door, Handler handler) const;
-  Task<> close_room_in_time();
+  Task<> close_rooms_in_time();
   http::App pages(const std::vector<Address>& addresses);
   http::App redirect();
   ServeOptions serve_options(Door& door);
@@ -181,7 +185,7 @@ class Hub {
   void server_drains();
 
   HubOptions options_;
-  chat::Room room_{"lobby"};
+  std::optional<chat::Rooms> rooms_;
   std::shared_ptr<Guard> guard_;
   std::deque<Door> doors_;
   std::shared_ptr<tls::ServerContext> tls_;      // of lines
@@ -193,7 +197,15 @@ class Hub {
   Announcements announcements_;
 };
 
-Task<> Hub::run() { co_await race(all(serve_all(), close_room_in_time()), announcements_.run()); }
+Task<> Hub::run() {
+  std::shared_ptr<Bus> bus = std::make_shared<MemoryBus>();
+  if (!options_.history_file.empty()) {
+    bus = co_await store::sqlite_bus(co_await store::Database::open(options_.history_file));
+  }
+  rooms_.emplace(std::move(bus), options_.rooms);
+  co_await rooms_->open();
+  co_await race(all(serve_all(), close_rooms_in_time()), announcements_.run());
+}
 
 Task<> Hub::serve_all() {
   const struct Ending {
@@ -223,16 +235,16 @@ Handler Hub::over_tls(const Door& door, Handler handler) const {
   return tls::handler(door.is_web ? tls_web_ : tls_, std::move(handler));
 }
 
-// Closing the room waits for clients that still have messages to read. If one of them hangs, the others must not wait
+// Closing the rooms waits for clients that still have messages to read. If one of them hangs, the others must not wait
 // until all are disconnected.
-Task<> Hub::close_room_in_time() {
+Task<> Hub::close_rooms_in_time() {
   try {
     Event never;
     co_await never.wait();
   } catch (const Cancelled&) {
   }
   co_await shield(race(all_ended_.wait(), sleep(options_.drain / 2)));
-  room_.close();
+  rooms_->close();
 }
 
 ServeOptions Hub::serve_options(Door& door) {
@@ -259,7 +271,7 @@ Task<> Hub::serve_lines(Door& door) {
   if (options_.refuses_when_full && !door.is_tls) {
     options.full_message = "error: the hub is full; try again later\n";
   }
-  const auto talk = [this](Connection& connection) { return chat::talk_lines(connection, room_, options_.chat); };
+  const auto talk = [this](Connection& connection) { return chat::talk_lines(connection, *rooms_, options_.chat); };
   co_await serve(std::move(options), over_tls(door, talk));
 }
 
@@ -331,13 +343,13 @@ http::App Hub::pages(const std::vector<Address>& addresses) {
     return http::Response::json(fmt::format(R"({{"tcp_port":{},"version":"{}"}})", port, COAX_VERSION));
   });
   app.websocket("/ws", [this](ws::WebSocket& socket, Connection& connection) {
-    return chat::talk_json(socket, connection, room_, options_.chat);
+    return chat::talk_json(socket, connection, *rooms_, options_.chat);
   });
   return app;
 }
 
 void Hub::server_drains() {
-  if (++draining_ == doors_.size()) room_.drain();
+  if (++draining_ == doors_.size()) rooms_->drain();
 }
 
 // Standard output, once all listeners are open: the information for a person.
@@ -443,7 +455,9 @@ HubOptions read(const Settings& settings) {
                      .threads = settings.count_or_none("threads", "all").value_or(cores),
                      .drain = settings.duration("drain"),
                      .limits = {},
-                     .chat = {}};
+                     .chat = {},
+                     .history_file = settings.text("history-file"),
+                     .rooms = {}};
   for (std::string& where : settings.names("listen")) read_listen(settings, std::move(where), options);
   if (options.hosts.empty() && options.paths.empty()) settings.refuse("listen", "an address or unix:PATH");
   read_tls(settings, options);
@@ -455,6 +469,12 @@ HubOptions read(const Settings& settings) {
   options.refuses_when_full = when_full == "refuse";
   options.connections.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
+  if (!options.history_file.empty()) options.rooms.history.durability = Durability::disk;
+  options.rooms.history.records_max = settings.count("history-max");
+  if (const std::string& age = settings.text("history-age"); age != "none") {
+    options.rooms.history.age_max = std::chrono::ceil<std::chrono::seconds>(settings.duration("history-age"));
+  }
+  options.rooms.rooms_max = settings.count("rooms-max");
   const bool fits = options.chat.outbox_bytes_max >= 1_KiB && options.chat.outbox_bytes_max <= 256_MiB;
   if (!fits) settings.refuse("outbox-bytes-max", "a size from 1KiB to 256MiB");
   for (const std::string& name : options.web_hosts) {
@@ -524,6 +544,12 @@ Run configure(CLI::App& command) {
   settings->add("connections-per-host-max", "N", "256", "Connections from one host (not this one); \"none\": no limit");
   settings->add("outbox-bytes-max", "SIZE", "256KiB",
                 "Bytes queued for a slow reader before senders are slowed; in the end it is disconnected");
+  settings->add("history-file", "FILE", "",
+                "Keep rooms and messages in this SQLite file: a message is acknowledged when the disk has it;\n"
+                "by default they are in memory, until the hub ends");
+  settings->add("history-max", "N", "10000", "Messages kept of each room");
+  settings->add("history-age", "TIME", "none", "Messages older than this are dropped: 720h");
+  settings->add("rooms-max", "N", "1000", "Rooms at a time, which clients make by joining them");
   settings->add("log-level", "LEVEL", std::string(log::to_string(log::level())),
                 "Level of the log on standard error: debug, info, warning, error, off; COAX_LOG sets the default");
   settings->add("log-format", "FORMAT", "text", "Format of the log: text, or json for JSON Lines");

@@ -127,7 +127,9 @@ int match_media(const ParameterizedValue& range, std::string_view offer) {
   }
   const bool has_parameters = std::ranges::all_of(range.parameters, [&](const auto& parameter) {
     const auto own = parsed->find(parameter.first);
-    return own && equal_ignoring_case(*own, parameter.second);
+    // JSON, among others, has no charset, and clients name one all the same.
+    if (!own) return parameter.first == "charset";
+    return equal_ignoring_case(*own, parameter.second);
   });
   return range.value == parsed->value && has_parameters ? 3 + static_cast<int>(range.parameters.size()) : 0;
 }

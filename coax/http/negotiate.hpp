@@ -17,7 +17,8 @@ namespace coax::http {
 // first one. A missing or malformed field: any is acceptable.
 // Returns: one of the offers; empty: none is acceptable. Lifetime: that of the offers.
 
-// Accept (section 12.5.1). A range with parameters, "text/html;level=1", is for offers that have these.
+// Accept (section 12.5.1). A range with parameters, "text/html;level=1", is for offers that have these; but
+// "application/json;charset=utf-8" is also for an offer without a charset.
 std::string_view preferred(std::string_view accept, std::initializer_list<std::string_view> offers);
 
 // Accept-Encoding (section 12.5.3). "identity", no encoding, is always an offer, the last one; it is also the answer to

@@ -5,13 +5,13 @@
 #include "coax/http/cookie.hpp"
 #include "coax/http/crypto_private.hpp"
 #include "coax/http/middleware_private.hpp"
+#include "coax/http/session_private.hpp"
 
 namespace coax::http {
 
 namespace {
 
 // Names of our own values.
-constexpr std::string_view user_name = "_user";
 constexpr std::string_view csrf_name = "_csrf";
 constexpr std::string_view flash_name = "_flashes";
 constexpr std::size_t id_bytes = 24;
@@ -134,7 +134,7 @@ class Sessions {
     if (!values) co_return;
     session.values_ = std::move(*values);
     session.id_ = *id;
-    if (const Value* const user = session.find(user_name)) request.set_principal(to_principal(*user));
+    if (const Value* const user = session.find(detail::session_user)) request.set_principal(to_principal(*user));
   }
 
   // When the session was ended or renamed by another request meanwhile, the changes are dropped. Its cookie is left
@@ -201,7 +201,7 @@ void log_in(Request& request, Principal principal) {
   visitor.renew_id();
   visitor.erase(csrf_name);  // forms of before are void
   visitor.csrf_.clear();
-  visitor.set(user_name, to_value(principal));
+  visitor.set(detail::session_user, to_value(principal));
   request.set_principal(std::move(principal));
 }
 

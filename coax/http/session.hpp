@@ -46,7 +46,8 @@ class SessionStore {
 struct SessionLimits {
   Duration idle = std::chrono::minutes(30);    // since the last request
   Duration lifetime = std::chrono::hours(12);  // since its first, however busy it is
-  std::size_t sessions_max = 100'000;          // above, the one unused for longest ends
+  // Above, the one that is unused for longest ends: of visitors who have not logged in, as long as there are any.
+  std::size_t sessions_max = 100'000;
 };
 // In memory: a restart of the program ends all sessions.
 // Throws: Error(invalid) when a number is zero.

@@ -230,6 +230,22 @@ Task<Database> Database::open(std::string path, DatabaseOptions options) {
 
 void Database::submit(std::unique_ptr<Work> work) const { thread_->submit(std::move(work)); }
 
+void Database::post(std::move_only_function<void(Connection&)> function,
+                    std::move_only_function<void(std::exception_ptr)> done) const {
+  struct PostedWork final : Work {
+    void run(Connection& connection) override { function(connection); }
+    void complete() override { done(nullptr); }
+    void fail(std::exception_ptr error) override { done(std::move(error)); }
+
+    std::move_only_function<void(Connection&)> function;
+    std::move_only_function<void(std::exception_ptr)> done;
+  };
+  auto work = std::make_unique<PostedWork>();
+  work->function = std::move(function);
+  work->done = std::move(done);
+  submit(std::move(work));
+}
+
 namespace {
 
 // SQLite refuses these within a transaction.

@@ -171,6 +171,11 @@ class Database {
     return call(std::move(function), false);
   }
 
+  // Without a wait: the same, in the order of the calls; then done(error), with a null pointer once it is committed.
+  // Both are called on the database's thread, and `done` must neither block nor throw.
+  void post(std::move_only_function<void(Connection&)> function,
+            std::move_only_function<void(std::exception_ptr)> done) const;
+
  private:
   friend class DatabaseThread;
   struct Work {

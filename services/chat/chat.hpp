@@ -1,9 +1,12 @@
-// The chat over plain TCP and over WebSocket: connection handlers, each of which joins one room.
+// The chat over plain TCP and over WebSocket: connection handlers, each of which joins the lobby.
 #pragma once
+
+#include <exception>
+#include <string>
 
 #include "coax/base/units.hpp"
 #include "coax/server/connection.hpp"
-#include "services/chat/room.hpp"
+#include "services/chat/rooms.hpp"
 
 namespace coax::ws {
 class WebSocket;
@@ -18,9 +21,12 @@ struct ChatLimits {
 };
 
 // The line protocol. Both forms: docs/protocols.md.
-Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits);
+Task<> talk_lines(Connection& connection, Rooms& rooms, const ChatLimits& limits);
 // JSON messages over a WebSocket that is open.
-Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits);
+Task<> talk_json(ws::WebSocket& socket, Connection& connection, Rooms& rooms, const ChatLimits& limits);
+
+// What a failed publication says.
+std::string text_of(const std::exception_ptr& error);
 
 // For both: runs the two directions of a client that has joined, and logs its arrival and the reason of its end.
 // Throws: the first error of either direction, which cancels the other one.

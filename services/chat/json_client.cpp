@@ -7,6 +7,8 @@
 #include "coax/http/websocket.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
+#include "services/chat/identity.hpp"
+#include "services/chat/json_command.hpp"
 #include "services/chat/json_wire.hpp"
 #include "services/chat/message_text.hpp"
 #include "services/chat/session.hpp"
@@ -16,7 +18,9 @@ namespace coax::chat {
 namespace {
 
 constexpr int nick_tries = 2;
-constexpr int errors_max = 10;  // in a row
+constexpr int errors_max = 10;             // in a row
+constexpr std::size_t unsettled_max = 64;  // messages that the bus has not answered
+constexpr std::size_t request_cost = 256;  // bytes of the budget
 
 struct CloseStatus {
   std::uint16_t code;
@@ -27,10 +31,10 @@ constexpr CloseStatus too_many_errors{.code = 1008, .reason = "too many errors"}
 
 class JsonClient {
  public:
-  JsonClient(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits)
+  JsonClient(ws::WebSocket& socket, Connection& connection, Rooms& rooms, const ChatLimits& limits)
       : socket_(socket),
         connection_(connection),
-        room_(room),
+        rooms_(rooms),
         limits_(limits),
         session_({.bytes_max = limits.outbox_bytes_max, .form = websocket}) {}
 
@@ -44,16 +48,18 @@ class JsonClient {
  private:
   Task<> join();
   Task<> read();
-  std::optional<Refusal> try_join(const std::expected<ClientMessage, Refusal>& message);
+  Task<std::optional<Refusal>> try_join(std::expected<ClientMessage, Refusal> message);
   Task<bool> answer(BytesView json);
-  Task<std::optional<Refusal>> handle(const std::expected<ClientMessage, Refusal>& message);
-  Member* member() noexcept { return session_.member_of(room_); }
+  Task<std::optional<Refusal>> handle(const ClientMessage& message);
+  Task<std::optional<Refusal>> say(const ClientMessage& message);
+  void settle(const ClientMessage& message, const Subject::Outcome& outcome);
 
   ws::WebSocket& socket_;
   Connection& connection_;
-  Room& room_;
+  Rooms& rooms_;
   const ChatLimits& limits_;
   Session session_;
+  std::uint64_t person_ = 0;                   // of version 2
   const CloseStatus* close_status_ = nullptr;  // to be sent after the outbox
 };
 
@@ -65,7 +71,7 @@ Task<bool> JsonClient::join_in_time() {
     late = error.kind() == ErrorKind::timed_out;
     if (!late) throw;
   }
-  if (!late) co_return member() != nullptr;
+  if (!late) co_return !session_.members().empty();
   log::info("{} refused: no nickname within {}", connection_.peer_name(), format_duration(limits_.nick));
   connection_.set_reason(CloseReason::timed_out);
   co_await socket_.close(1008, "no nickname came in time");
@@ -83,7 +89,7 @@ Task<> JsonClient::join() {
       co_await socket_.close(not_text.code, not_text.reason);
       co_return;
     }
-    const auto refusal = try_join(parse_client_message(message.data));
+    const auto refusal = co_await try_join(parse_client_message(message.data));
     if (!refusal) co_return;
     const std::string answer = error_json(*refusal);
     co_await socket_.send_text(answer);
@@ -97,18 +103,26 @@ Task<> JsonClient::join() {
   }
 }
 
-std::optional<Refusal> JsonClient::try_join(const std::expected<ClientMessage, Refusal>& message) {
-  if (!message) return message.error();
-  if (message->type != ClientMessage::Type::join) return Refusal{"not_joined", "join first"};
+Task<std::optional<Refusal>> JsonClient::try_join(std::expected<ClientMessage, Refusal> message) {
+  if (!message) co_return message.error();
+  if (message->type != ClientMessage::Type::join) co_return Refusal{"not_joined", "join first"};
+  if (message->version != 1 && message->version != 2)
+    co_return Refusal{"bad_message", "its version is neither 1 nor 2"};
   const auto nick = check_nick(message->argument);
-  if (!nick) return nick.error();
-  const auto joined = session_.join(room_, *nick);
-  return joined ? std::nullopt : std::optional(joined.error());
+  if (!nick) co_return nick.error();
+  const auto joined = co_await session_.join(rooms_.lobby(), *nick);
+  if (!joined) co_return joined.error();
+  rooms_.attach(session_);
+  if (message->version == 2) {
+    person_ = message->token.empty() ? new_id() : person_of(message->token);
+    session_.reply(text_frame(users_json(*message, rooms_.lobby().state(), rooms_.topic_of(lobby))));
+  }
+  co_return std::nullopt;
 }
 
 // Not inlined: its temporaries would be a part of the frame of talk_json().
 [[gnu::noinline]] Task<> JsonClient::run() {
-  return run_session(connection_, member()->nick(), read(), drain(session_.outbox(), socket_.stream()));
+  return run_session(connection_, std::string(session_.nick()), read(), drain(session_.outbox(), socket_.stream()));
 }
 
 Task<> JsonClient::close() {
@@ -132,6 +146,7 @@ Task<> JsonClient::read() {
       break;
     }
   }
+  co_await session_.until_unsettled_below(1);
   if (connection_.draining() && !socket_.close_sent() && close_status_ == nullptr) {
     session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
     co_return;
@@ -145,27 +160,60 @@ Task<> JsonClient::read() {
 }
 
 // Returns: false when it replied with an error.
-Task<bool> JsonClient::answer(BytesView json) {
-  const auto parsed = parse_client_message(json);
-  const auto refusal = co_await handle(parsed);
-  if (refusal) session_.reply(text_frame(error_json(*refusal)));
+[[gnu::noinline]] Task<bool> JsonClient::answer(BytesView json) {
+  const auto message = parse_client_message(json);
+  const auto refusal = message ? co_await handle(*message) : std::optional(message.error());
+  if (refusal) session_.reply(text_frame(error_json(*refusal, message.value_or(ClientMessage()))));
   co_return !refusal;
 }
 
-Task<std::optional<Refusal>> JsonClient::handle(const std::expected<ClientMessage, Refusal>& message) {
-  if (!message) co_return message.error();
-  if (message->type == ClientMessage::Type::join) co_return Refusal{"already_joined", "you are in the room already"};
-  if (auto refusal = check_text(message->argument)) co_return refusal;
-  if (!session_.consume_budget(message->argument.size())) co_await room_.ready();
-  member()->say(message->argument);
+Task<std::optional<Refusal>> JsonClient::handle(const ClientMessage& message) {
+  const bool is_version_1 = person_ == 0;
+  if (message.type == ClientMessage::Type::message) co_return co_await say(message);
+  if (message.type == ClientMessage::Type::join && (is_version_1 || message.room.empty())) {
+    co_return Refusal{"already_joined", "you are in the room already"};
+  }
+  if (is_version_1) co_return Refusal{"bad_message", "its type is neither join nor message; others are of version 2"};
+  if (!session_.consume_budget(request_cost)) co_await rooms_.lobby().ready();
+  try {
+    auto answer = co_await run_request(rooms_, session_, person_, message);
+    if (!answer) co_return answer.error();
+    session_.reply(text_frame(*answer));
+  } catch (const Error& error) {
+    co_return Refusal{"failed", error.what()};
+  }
   co_return std::nullopt;
+}
+
+Task<std::optional<Refusal>> JsonClient::say(const ClientMessage& message) {
+  if (auto refusal = check_text(message.argument)) co_return refusal;
+  Room* const room = person_ == 0 ? &rooms_.lobby() : room_of(rooms_, session_, message);
+  if (room == nullptr) co_return Refusal{"not_in_room", "you are not in that room; join it first"};
+  if (!session_.consume_budget(message.argument.size())) co_await room->ready();
+  co_await session_.until_unsettled_below(unsettled_max);
+  Speech speech{.nick = std::string(session_.nick()), .text = message.argument, .person = person_};
+  if (person_ == 0) {
+    session_.say(*session_.member_of(*room), std::move(speech), [this](const Subject::Outcome& outcome) {
+      if (!outcome) session_.reply(text_frame(error_json({"not_stored", text_of(outcome.error())})));
+    });
+  } else {
+    speech.id = message.id;
+    session_.say(*session_.member_of(*room), std::move(speech),
+                 [this, message](const Subject::Outcome& outcome) { settle(message, outcome); });
+  }
+  co_return std::nullopt;
+}
+
+void JsonClient::settle(const ClientMessage& message, const Subject::Outcome& outcome) {
+  session_.reply(text_frame(outcome ? ack_json(message, *outcome)
+                                    : error_json({"not_stored", text_of(outcome.error())}, message)));
 }
 
 }  // namespace
 
 // Its frame lives as long as the connection: what is needed only before is in a task of its own.
-Task<> talk_json(ws::WebSocket& socket, Connection& connection, Room& room, const ChatLimits& limits) {
-  JsonClient client(socket, connection, room, limits);
+Task<> talk_json(ws::WebSocket& socket, Connection& connection, Rooms& rooms, const ChatLimits& limits) {
+  JsonClient client(socket, connection, rooms, limits);
   const bool joined = co_await client.join_in_time();
   if (!joined) co_return;
   co_await client.run();

@@ -8,6 +8,7 @@
 #include "coax/stream/lines.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
+#include "services/chat/line_command.hpp"
 #include "services/chat/line_wire.hpp"
 #include "services/chat/message_text.hpp"
 #include "services/chat/session.hpp"
@@ -17,12 +18,15 @@ namespace coax::chat {
 namespace {
 
 constexpr int nick_tries = 2;
+constexpr std::size_t unsettled_max = 64;  // messages that the bus has not answered
+constexpr std::size_t command_cost = 256;  // bytes of the budget
 
 class LineClient {
  public:
-  LineClient(Connection& connection, Room& room, const ChatLimits& limits)
+  LineClient(Connection& connection, Rooms& rooms, const ChatLimits& limits)
       : connection_(connection),
-        room_(room),
+        rooms_(rooms),
+        room_(&rooms.lobby()),
         limits_(limits),
         // A tutorial's script puts its own "nick: " before each message.
         lines_(connection.stream(),
@@ -40,13 +44,15 @@ class LineClient {
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
   Task<> handle(std::string_view line);
+  Task<> obey(std::string command);
   [[nodiscard]] std::string_view without_own_nick(std::string_view text);
   void reply_error(std::string_view text) { session_.reply(error_line(text)); }
 
   Stream& stream() { return connection_.stream(); }
 
   Connection& connection_;
-  Room& room_;
+  Rooms& rooms_;
+  Room* room_;  // where it talks: it is a member
   const ChatLimits& limits_;
   Lines lines_;
   Session session_;
@@ -83,8 +89,11 @@ Task<bool> LineClient::join(bool& was_refused) {
     auto nick = co_await read_nick();
     if (nick && nick->empty()) co_return false;
     if (nick) {
-      const auto joined = session_.join(room_, *nick);
-      if (joined) co_return true;
+      const auto joined = co_await session_.join(*room_, *nick);
+      if (joined) {
+        rooms_.attach(session_);
+        co_return true;
+      }
       nick = std::unexpected(joined.error());
     }
     log::info("{} refused: {}", connection_.peer_name(), nick.error().text);
@@ -114,7 +123,7 @@ Task<std::expected<std::string, Refusal>> LineClient::read_nick() {
 
 // Not inlined: its temporaries would be a part of the frame of talk_lines().
 [[gnu::noinline]] Task<> LineClient::run() {
-  return run_session(connection_, session_.member_of(room_)->nick(), read(), drain(session_.outbox(), stream()));
+  return run_session(connection_, std::string(session_.nick()), read(), drain(session_.outbox(), stream()));
 }
 
 Task<> LineClient::read() {
@@ -131,6 +140,7 @@ Task<> LineClient::read() {
       reply_error(fmt::format("a message has at most {} bytes; it was not sent", text_bytes_max));
     }
   }
+  co_await session_.until_unsettled_below(1);
   if (connection_.draining()) {
     session_.retire();  // the end of the room finishes the outbox, after all that was accepted from others
     co_return;
@@ -143,13 +153,29 @@ Task<> LineClient::handle(std::string_view line) {
   const std::string_view text = without_own_nick(line);
   if (text.empty()) co_return;
   if (const auto refusal = check_text(text)) co_return reply_error(refusal->text + "; it was not sent");
-  if (!session_.consume_budget(text.size())) co_await room_.ready();
-  session_.member_of(room_)->say(text);
+  const auto [is_command, what] = meaning_of(text);
+  if (is_command) co_return co_await obey(std::string(what));
+  if (!session_.consume_budget(what.size())) co_await room_->ready();
+  co_await session_.until_unsettled_below(unsettled_max);
+  session_.say(*session_.member_of(*room_), {.nick = std::string(session_.nick()), .text = std::string(what)},
+               [this](const Subject::Outcome& outcome) {
+                 if (!outcome) reply_error(fmt::format("{}; it was not sent", text_of(outcome.error())));
+               });
+}
+
+[[gnu::noinline]] Task<> LineClient::obey(std::string command) {
+  if (!session_.consume_budget(command_cost)) co_await room_->ready();
+  std::string answer;
+  try {
+    answer = co_await run_command(rooms_, session_, room_, std::move(command));
+  } catch (const Error& error) {
+    answer = error_line(error.what());
+  }
+  if (!answer.empty()) session_.reply(std::move(answer));
 }
 
 std::string_view LineClient::without_own_nick(std::string_view text) {
-  for (const std::string_view nick :
-       {std::string_view(session_.member_of(room_)->nick()), std::string_view(nick_as_sent_)}) {
+  for (const std::string_view nick : {session_.nick(), std::string_view(nick_as_sent_)}) {
     if (text.starts_with(nick) && text.substr(nick.size()).starts_with(": ")) return text.substr(nick.size() + 2);
   }
   return text;
@@ -158,8 +184,8 @@ std::string_view LineClient::without_own_nick(std::string_view text) {
 }  // namespace
 
 // Its frame lives as long as the connection: what is needed only before is in a task of its own.
-Task<> talk_lines(Connection& connection, Room& room, const ChatLimits& limits) {
-  LineClient client(connection, room, limits);
+Task<> talk_lines(Connection& connection, Rooms& rooms, const ChatLimits& limits) {
+  LineClient client(connection, rooms, limits);
   const bool joined = co_await client.join_in_time();
   if (joined) co_await client.run();
 }

@@ -3,15 +3,34 @@
 
 #include <fmt/core.h>
 
+#include "services/chat/wire.hpp"
+
 namespace coax::chat {
 
-void append_line(std::string& out, const Event& event) {
-  out.append(event.nick);
-  if (event.kind == EventKind::said) {
-    out.append(": ").append(event.text).append("\n");
-  } else {
-    out.append(event.kind == EventKind::joined ? " joined the chat!\n" : " left the chat!\n");
+namespace {
+
+void append_what(std::string& out, const Event& event) {
+  switch (event.kind) {
+    case EventKind::said: out.append(": ").append(event.text); break;
+    case EventKind::joined: out.append(" joined the chat!"); break;
+    case EventKind::left: out.append(" left the chat!"); break;
+    case EventKind::edited: out.append(" edited a message: ").append(event.text); break;
+    case EventKind::deleted: out.append(" deleted a message"); break;
+    case EventKind::topic:
+      out.append(event.text.empty() ? " removed the topic" : " set the topic: ").append(event.text);
+      break;
+    case EventKind::direct: out.append(" to ").append(event.to).append(": ").append(event.text); break;
+    case EventKind::renamed: out.append(" is now ").append(event.text); break;
   }
+}
+
+}  // namespace
+
+void append_line(std::string& out, std::string_view room, const Event& event) {
+  if (room != lobby) out.append("[").append(room).append("] ");
+  out.append(event.nick);
+  append_what(out, event);
+  out.append("\n");
 }
 
 std::string error_line(std::string_view text) { return fmt::format("error: {}\n", text); }

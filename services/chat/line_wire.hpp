@@ -8,7 +8,8 @@
 
 namespace coax::chat {
 
-void append_line(std::string& out, const Event& event);
+// Other rooms than the lobby are named: "[room] alice: hello\n".
+void append_line(std::string& out, std::string_view room, const Event& event);
 // To one client alone: "error: ...\n".
 std::string error_line(std::string_view text);
 

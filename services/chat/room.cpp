@@ -1,75 +1,209 @@
-// The room. Its mutex makes the order: joining, speaking and leaving are one step each, decision, state and publication
-// together, so that a welcome and the events after it never contradict each other.
+// The room. Its mutex makes a step of each event: decision, state and publication together, so that a welcome and the
+// events after it never contradict each other. It is not held while the bus is called.
 #include "services/chat/room.hpp"
 
-#include <chrono>
+#include "coax/base/error.hpp"
+#include "services/chat/event_record.hpp"
+#include "services/chat/identity.hpp"
 
 namespace coax::chat {
 
+namespace {
+
+// The name of a message within the subject: each person has ids of its own.
+std::string record_id(const Speech& speech) {
+  if (speech.id.empty()) return {};
+  return std::to_string(speech.person) + "/" + (speech.person == 0 ? speech.nick + "/" : "") + speech.id;
+}
+
+}  // namespace
+
+// A client that waits for its `joined` to come back from the bus.
+struct Room::Joining {
+  std::size_t form;
+  std::optional<Refusal> refusal = {};
+  std::string bytes = {};  // the welcome, and the events since; empty: `joined` has not come
+  bool is_in = false;
+};
+
 // --- Member ---
 
-Member::Member(Room& room, std::string nick, Outbox& outbox) : room_(room), nick_(std::move(nick)) {
+Member::Member(Room& room, std::string nick, std::uint64_t id, Outbox& outbox)
+    : room_(room), nick_(std::move(nick)), id_(id) {
   subscription_.emplace(room_.topic_, outbox);
 }
 
-Member::~Member() { room_.leave(nick_, subscription_, retired_); }
+Member::~Member() { room_.leave(nick_, id_, subscription_, retired_); }
 
-void Member::say(std::string_view text) { room_.say(nick_, text); }
+void Member::say(std::string_view text) { room_.say({.nick = nick_, .text = std::string(text)}); }
 
 void Member::retire() {
   if (!std::exchange(retired_, true)) room_.retire_one();
 }
 
+Task<std::expected<void, Refusal>> Member::rename(std::string nick) {
+  const NickKeys keys = nick_keys(nick);
+  {
+    const std::scoped_lock lock(room_.mutex_);
+    if (auto refusal = room_.state_.refuse_join(nick, keys, nick_)) co_return std::unexpected(*std::move(refusal));
+  }
+  Event event{.kind = EventKind::renamed, .nick = nick_, .text = nick, .member = id_};
+  co_await room_.subject_->publish({.body = body_of(event), .transient = true});
+  const std::scoped_lock lock(room_.mutex_);
+  const auto found = room_.state_.members().find(nick);
+  if (found == room_.state_.members().end() || found->second != id_) {
+    co_return std::unexpected(Refusal{"nick_taken", "the nickname was taken at the same time"});
+  }
+  nick_ = std::move(nick);
+  co_return {};
+}
+
 // --- Room ---
 
-void Room::apply(const Event& event) {
+Room::Room(std::string name, std::shared_ptr<Subject> subject) : name_(std::move(name)), subject_(std::move(subject)) {
+  consumption_ = subject_->listen([this](const Record& record) { consume(record); });
+}
+
+void Room::consume(const Record& record) {
+  const std::optional<Event> event = event_of(record);
+  if (!event) return;
   const std::scoped_lock lock(mutex_);
-  apply_locked(event);
+  apply_locked(*event);
 }
 
 void Room::apply_locked(const Event& event) {
+  Joining* const joining =
+      event.kind == EventKind::joined && joining_.contains(event.member) ? joining_.at(event.member) : nullptr;
+  std::string welcome;
+  if (joining != nullptr) {
+    joining->refusal = state_.refuse_join(event.nick, nick_keys(event.nick));
+    wires[joining->form].append_welcome(welcome, {.room = name_, .nick = event.nick, .before = state_});
+  }
   if (!state_.apply(event)) return;
+  is_used_ = is_used_ || event.kind == EventKind::said || event.kind == EventKind::topic;
+  if (joining != nullptr) {
+    joining->bytes = std::move(welcome);
+    joining->is_in = true;
+    ++active_;
+  }
   std::array<BytesView, forms> messages;
   for (std::size_t form = 0; form < forms; ++form) {
     encoded_[form].clear();
-    wires[form].append_event(encoded_[form], event);
+    wires[form].append_event(encoded_[form], name_, event);
     messages[form] = encoded_[form];
+  }
+  for (const auto& [id, each] : joining_) {
+    if (each->is_in) each->bytes.append(encoded_[each->form]);
   }
   topic_.publish_now(messages);
 }
 
-// The event of a decision that has just been made: it is the next one.
-void Room::append(Event event) {
-  event.sequence = state_.sequence() + 1;
-  event.time = std::chrono::system_clock::now();
-  apply_locked(event);
-}
-
-std::expected<void, Refusal> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member) {
+Task<std::expected<void, Refusal>> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member) {
   const NickKeys keys = nick_keys(nick);
+  const std::uint64_t id = new_id();
+  Joining joining{.form = outbox.form()};
+  {
+    const std::scoped_lock lock(mutex_);
+    if (draining_) co_return std::unexpected(Refusal{"shutting_down", "the hub shuts down"});
+    if (auto refusal = state_.refuse_join(nick, keys)) co_return std::unexpected(*std::move(refusal));
+    joining_.emplace(id, &joining);
+  }
+  // When it is cancelled, or the bus has failed.
+  struct Withdrawal {
+    Room& room;
+    std::uint64_t id;
+    const std::string& nick;
+    Joining& joining;
+    bool is_needed = true;
+    ~Withdrawal() {
+      if (!is_needed) return;
+      {
+        const std::scoped_lock lock(room.mutex_);
+        room.joining_.erase(id);
+        if (joining.is_in) --room.active_;
+      }
+      room.subject_->post({.body = body_of({.kind = EventKind::left, .nick = nick, .member = id}), .transient = true});
+    }
+  } withdrawal{*this, id, nick, joining};
+  co_await subject_->publish(
+      {.body = body_of({.kind = EventKind::joined, .nick = nick, .member = id}), .transient = true});
   const std::scoped_lock lock(mutex_);
-  if (draining_) return std::unexpected(Refusal{"shutting_down", "the hub shuts down"});
-  if (auto refusal = state_.refuse_join(nick, keys)) return std::unexpected(*std::move(refusal));
-  member.emplace(*this, nick, outbox);
-  ++active_;
-  std::string welcome;
-  wires[outbox.form()].append_welcome(welcome, {.room = name_, .nick = nick, .before = state_});
-  outbox.push(std::move(welcome));
-  append({.kind = EventKind::joined, .nick = std::move(nick)});
-  return {};
+  withdrawal.is_needed = false;
+  joining_.erase(id);
+  if (joining.refusal) co_return std::unexpected(*std::move(joining.refusal));
+  outbox.push(std::move(joining.bytes));
+  member.emplace(*this, std::move(nick), id, outbox);
+  co_return {};
 }
 
-void Room::say(const std::string& nick, std::string_view text) {
-  Event event{.kind = EventKind::said, .nick = nick, .text = std::string(text)};
-  const std::scoped_lock lock(mutex_);
-  append(std::move(event));
+void Room::say(Speech speech, Subject::Done done) {
+  std::string id = record_id(speech);
+  Event event{.kind = EventKind::said,
+              .nick = std::move(speech.nick),
+              .text = std::move(speech.text),
+              .id = std::move(speech.id),
+              .person = speech.person};
+  std::string body = body_of(event);
+  subject_->post({.id = std::move(id), .body = std::move(body), .text = std::move(event.text)}, std::move(done));
+}
+
+Task<std::expected<void, Refusal>> Room::edit(Speech speech, std::uint64_t sequence) {
+  const auto refuse = [](std::string_view code, std::string_view text) {
+    return std::unexpected(Refusal{code, std::string(text)});
+  };
+  const auto found = co_await subject_->read({.after = sequence - 1, .before = sequence + 1, .count_max = 1});
+  auto original = found.empty() ? std::nullopt : event_of(found.front());
+  if (!original || original->kind != EventKind::said) {
+    co_return refuse("no_message", "there is no such message, or it is not kept any more");
+  }
+  if (original->person == 0 || original->person != speech.person) {
+    co_return refuse("not_yours", "only its author may change a message");
+  }
+  const bool deletes = speech.text.empty();
+  Revision revision{.sequence = sequence, .body = {}, .text = speech.text};
+  if (!deletes) {
+    original->text = speech.text;
+    original->is_edited = true;
+    revision.body = body_of(*original);
+  }
+  const Event event{.kind = deletes ? EventKind::deleted : EventKind::edited,
+                    .nick = std::move(speech.nick),
+                    .text = std::move(speech.text),
+                    .target = sequence};
+  co_await subject_->publish({.body = body_of(event), .revision = std::move(revision)});
+  co_return {};
+}
+
+Task<Receipt> Room::set_topic(Speech speech) {
+  const Event event{.kind = EventKind::topic, .nick = std::move(speech.nick), .text = std::move(speech.text)};
+  return subject_->publish({.body = body_of(event)});
+}
+
+namespace {
+
+std::vector<Event> events_of(const std::vector<Record>& records) {
+  std::vector<Event> events;
+  events.reserve(records.size());
+  for (const Record& record : records) {
+    if (auto event = event_of(record)) events.push_back(*std::move(event));
+  }
+  return events;
+}
+
+}  // namespace
+
+Task<std::vector<Event>> Room::read(ReadRange range) { co_return events_of(co_await subject_->read(range)); }
+
+Task<std::vector<Event>> Room::search(std::string words, ReadRange range) {
+  co_return events_of(co_await subject_->search(std::move(words), range));
 }
 
 // The member's own `left` is not for it, and everything before is.
-void Room::leave(const std::string& nick, std::optional<Subscription>& subscription, bool was_retired) {
-  const std::scoped_lock lock(mutex_);
+void Room::leave(const std::string& nick, std::uint64_t id, std::optional<Subscription>& subscription,
+                 bool was_retired) {
   subscription.reset();
-  append({.kind = EventKind::left, .nick = nick});
+  subject_->post({.body = body_of({.kind = EventKind::left, .nick = nick, .member = id}), .transient = true});
+  const std::scoped_lock lock(mutex_);
   if (!was_retired) --active_;
   close_if_drained();
 }
@@ -95,6 +229,17 @@ void Room::close_if_drained() {
 std::size_t Room::size() const {
   const std::scoped_lock lock(mutex_);
   return state_.members().size();
+}
+
+bool Room::is_unused() const {
+  const std::scoped_lock lock(mutex_);
+  return state_.members().empty() && joining_.empty() && !is_used_;
+}
+
+std::optional<std::string> Room::find(const std::string& nick) const {
+  const NickKeys keys = nick_keys(nick);
+  const std::scoped_lock lock(mutex_);
+  return state_.find(keys);
 }
 
 RoomState Room::state() const {

@@ -16,6 +16,14 @@ namespace {
 
 }  // namespace
 
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& known) {
+    return known.what();
+  }
+}
+
 Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<> write) {
   log_joined(connection, nick);
   try {

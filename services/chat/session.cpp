@@ -1,17 +1,31 @@
-// A session's memberships, its message budget, and replies to it alone.
+// A session's memberships, its messages without an outcome, its budget, and replies to it alone.
 #include "services/chat/session.hpp"
 
 #include <algorithm>
 
 #include "coax/loop/loop.hpp"
+#include "coax/task/scope.hpp"
 
 namespace coax::chat {
 
-std::expected<void, Refusal> Session::join(Room& room, std::string nick) {
-  if (member_of(room) != nullptr) return std::unexpected(Refusal{"already_joined", "you are in the room already"});
-  auto joined = room.join(std::move(nick), outbox_, members_.emplace_back());
-  if (!joined) members_.pop_back();
-  return joined;
+// Shared with the callbacks of the bus, which may outlive the session.
+struct Session::Unsettled {
+  LoopLink home{Loop::current()};
+  bool session_ended = false;
+  std::size_t count = 0;
+  coax::Event changed;
+};
+
+Session::~Session() {
+  if (unsettled_) unsettled_->session_ended = true;
+}
+
+Task<std::expected<void, Refusal>> Session::join(Room& room, std::string nick) {
+  if (member_of(room) != nullptr) co_return std::unexpected(Refusal{"already_joined", "you are in the room already"});
+  std::list<std::optional<Member>> entry(1);  // not yet among the members: others look at them meanwhile
+  auto joined = co_await room.join(std::move(nick), outbox_, entry.front());
+  if (joined) members_.splice(members_.end(), entry);
+  co_return joined;
 }
 
 void Session::leave(const Room& room) {
@@ -21,6 +35,40 @@ void Session::leave(const Room& room) {
 Member* Session::member_of(const Room& room) noexcept {
   const auto found = std::ranges::find_if(members_, [&](auto& member) { return &member->room() == &room; });
   return found == members_.end() ? nullptr : &**found;
+}
+
+Task<std::expected<void, Refusal>> Session::rename(std::string nick) {
+  for (std::optional<Member>& member : members_) {
+    if (auto renamed = co_await member->rename(nick); !renamed) co_return renamed;
+  }
+  co_return {};
+}
+
+std::string_view Session::nick() const noexcept {
+  return members_.empty() ? std::string_view() : members_.front()->nick();
+}
+
+void Session::say(Member& member, Speech speech, Subject::Done on_done) {
+  if (!unsettled_) unsettled_ = std::make_shared<Unsettled>();
+  ++unsettled_->count;
+  auto settle = [shared = unsettled_, on_done = std::move(on_done)](Subject::Outcome outcome) mutable {
+    if (shared->session_ended) return;
+    --shared->count;
+    shared->changed.set();
+    if (on_done) on_done(std::move(outcome));
+  };
+  member.room().say(
+      std::move(speech), [home = unsettled_->home, settle = std::move(settle)](Subject::Outcome outcome) mutable {
+        if (home.is_current()) return settle(std::move(outcome));
+        home.post([settle = std::move(settle), outcome = std::move(outcome)]() mutable { settle(std::move(outcome)); });
+      });
+}
+
+Task<> Session::until_unsettled_below(std::size_t count) {
+  while (unsettled_ && unsettled_->count >= count) {
+    unsettled_->changed.clear();
+    co_await unsettled_->changed.wait();
+  }
 }
 
 // A token bucket of 4 KiB that refills in two seconds, kept as the time at which it was last empty. A message

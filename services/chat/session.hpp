@@ -3,7 +3,9 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -15,16 +17,30 @@ namespace coax::chat {
 
 // The destructor leaves all rooms.
 // Lifetime: shorter than the rooms. Thread: belongs to the loop that made it.
-class Session {
+class Session : public ListHook {
  public:
   explicit Session(OutboxOptions options) noexcept : outbox_(options) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();
 
   // See Room::join(). Also refused: a room that it is in already.
-  std::expected<void, Refusal> join(Room& room, std::string nick);
+  Task<std::expected<void, Refusal>> join(Room& room, std::string nick);
   void leave(const Room& room);
   void leave_all() noexcept { members_.clear(); }
   // Returns: its membership, or nullptr.
   [[nodiscard]] Member* member_of(const Room& room) noexcept;
+  [[nodiscard]] const std::list<std::optional<Member>>& members() const noexcept { return members_; }
+  // In all rooms. Returns: why it is refused: then some rooms may have it already.
+  Task<std::expected<void, Refusal>> rename(std::string nick);
+  // Of the room that it joined first; empty when it is in none.
+  [[nodiscard]] std::string_view nick() const noexcept;
+
+  // Sends a message to a room that it is in. Calls on_done(outcome) on this loop, in the order of the messages, unless
+  // the session has ended.
+  void say(Member& member, Speech speech, Subject::Done on_done);
+  // Waits until fewer than `count` messages are without an outcome.
+  Task<> until_unsettled_below(std::size_t count);
 
   // Counts a message against what the session may send without a wait, in all rooms together: 4 KiB in two seconds.
   // Returns: false when it must await Room::ready() before Member::say().
@@ -37,8 +53,11 @@ class Session {
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
 
  private:
+  struct Unsettled;
+
   Outbox outbox_;
-  std::list<std::optional<Member>> members_;  // each has a value, except during join()
+  std::list<std::optional<Member>> members_;  // each has a value
+  std::shared_ptr<Unsettled> unsettled_;      // once the bus has not answered at once
   TimePoint budget_empty_at_;                 // the budget is the time since then, at most the refill time
 };
 

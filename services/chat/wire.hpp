@@ -11,6 +11,9 @@
 
 namespace coax::chat {
 
+// The room that every client joins first. The line protocol does not name it.
+constexpr std::string_view lobby = "lobby";
+
 // The form of an outbox (OutboxOptions::form), and the index of its wire.
 enum Form : std::size_t { line, websocket, forms };
 
@@ -23,7 +26,7 @@ struct Welcome {
 
 // Pure functions: the same event gives the same bytes. Each event is encoded once per wire, for all members.
 struct Wire {
-  void (*append_event)(std::string& out, const Event& event);
+  void (*append_event)(std::string& out, std::string_view room, const Event& event);
   void (*append_welcome)(std::string& out, const Welcome& welcome);
 };
 

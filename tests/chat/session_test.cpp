@@ -14,12 +14,13 @@ namespace {
 
 using test::run;
 
-// The lines that begin with one of the nicknames, in their order.
+// The lines that begin with one of the nicknames, in their order, without the names of the rooms.
 std::string lines_of(std::string_view text, const std::vector<std::string>& nicks) {
   std::string result;
   while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n') + 1);
+    std::string_view line = text.substr(0, text.find('\n') + 1);
     text.remove_prefix(line.size());
+    if (line.starts_with('[')) line.remove_prefix(line.find(' ') + 1);
     if (std::ranges::any_of(nicks, [&](const std::string& nick) {
           return line.starts_with(nick + " ") || line.starts_with(nick + ": ");
         })) {
@@ -36,11 +37,11 @@ const std::vector<std::string> in_games = {"queen", "king"};
 class SessionInTwoRooms : public ::testing::Test {
  protected:
   // Alice and Bob join both rooms.
-  void join_all() {
-    EXPECT_TRUE(alice->session.join(news, "alice"));
-    EXPECT_TRUE(alice->session.join(games, "queen"));
-    EXPECT_TRUE(bob.session.join(news, "bob"));
-    EXPECT_TRUE(bob.session.join(games, "king"));
+  Task<> join_all() {
+    EXPECT_TRUE(co_await alice->session.join(news, "alice"));
+    EXPECT_TRUE(co_await alice->session.join(games, "queen"));
+    EXPECT_TRUE(co_await bob.session.join(news, "bob"));
+    EXPECT_TRUE(co_await bob.session.join(games, "king"));
   }
   void bob_says(Room& room, std::string_view text) { bob.session.member_of(room)->say(text); }
 
@@ -52,7 +53,7 @@ class SessionInTwoRooms : public ::testing::Test {
 
 TEST_F(SessionInTwoRooms, reads_each_room_in_its_order) {
   run([this]() -> Task<> {
-    join_all();
+    co_await join_all();
     for (const std::string_view text : {"1", "2", "3"}) {
       bob_says(news, text);
       bob_says(games, text);
@@ -67,7 +68,7 @@ TEST_F(SessionInTwoRooms, reads_each_room_in_its_order) {
 
 TEST_F(SessionInTwoRooms, leaves_one_and_stays_in_the_other) {
   run([this]() -> Task<> {
-    join_all();
+    co_await join_all();
     bob_says(news, "1");
     bob_says(games, "1");
     alice->session.leave(news);
@@ -89,7 +90,7 @@ TEST_F(SessionInTwoRooms, leaves_one_and_stays_in_the_other) {
 
 TEST_F(SessionInTwoRooms, end_leaves_both) {
   run([this]() -> Task<> {
-    join_all();
+    co_await join_all();
     alice.reset();
     EXPECT_EQ(news.size(), 1U);
     EXPECT_EQ(games.size(), 1U);
@@ -100,12 +101,12 @@ TEST_F(SessionInTwoRooms, end_leaves_both) {
 
 TEST_F(SessionInTwoRooms, joins_a_room_once) {
   run([this]() -> Task<> {
-    join_all();
-    const auto again = alice->session.join(news, "carol");
+    co_await join_all();
+    const auto again = co_await alice->session.join(news, "carol");
     EXPECT_EQ(again.error().code, "already_joined");
     EXPECT_EQ(news.size(), 2U);
     alice->session.leave(news);
-    EXPECT_TRUE(alice->session.join(news, "carol"));
+    EXPECT_TRUE(co_await alice->session.join(news, "carol"));
     bob.session.leave_all();
     alice.reset();
     co_return;
@@ -114,7 +115,7 @@ TEST_F(SessionInTwoRooms, joins_a_room_once) {
 
 TEST_F(SessionInTwoRooms, reply_follows_what_both_have_published) {
   run([this]() -> Task<> {
-    join_all();
+    co_await join_all();
     bob_says(games, "1");
     bob_says(news, "1");
     alice->session.reply("error: no\n");
@@ -123,7 +124,7 @@ TEST_F(SessionInTwoRooms, reply_follows_what_both_have_published) {
     const std::size_t reply = text.find("error: no\n");
     EXPECT_LT(text.find("king: 1\n"), reply);
     EXPECT_LT(text.find("bob: 1\n"), reply);
-    EXPECT_EQ(text.substr(reply), "error: no\nbob: 2\n");
+    EXPECT_EQ(text.substr(reply), "error: no\n[news] bob: 2\n");
     bob.session.leave_all();
   });
 }
@@ -140,7 +141,7 @@ TEST_F(SessionInTwoRooms, has_one_budget) {
 
 TEST_F(SessionInTwoRooms, outbox_finishes_when_the_last_room_has_closed) {
   run([this]() -> Task<> {
-    join_all();
+    co_await join_all();
     bob.session.leave(news);
     const auto close_one_by_one = [&]() -> Task<> {
       news.drain();
@@ -167,8 +168,8 @@ struct Crossfire {
   // The last one to end closes the rooms.
   Task<> speak(std::string nick_in_news, std::string nick_in_games, std::string& text) {
     Client client;
-    EXPECT_TRUE(client.session.join(news, std::move(nick_in_news)));
-    EXPECT_TRUE(client.session.join(games, std::move(nick_in_games)));
+    EXPECT_TRUE(co_await client.session.join(news, std::move(nick_in_news)));
+    EXPECT_TRUE(co_await client.session.join(games, std::move(nick_in_games)));
     ++joined;
     while (joined < 2) co_await test::next_turn();
     for (int number = 0; number < 5000; ++number) {

@@ -23,7 +23,7 @@ const Event bob_left{.sequence = 20, .time = at_ten, .kind = EventKind::left, .n
 
 std::string encode(Form form, const Event& event) {
   std::string bytes;
-  wires[form].append_event(bytes, event);
+  wires[form].append_event(bytes, lobby, event);
   return bytes;
 }
 
@@ -76,7 +76,7 @@ TEST(JsonWire, long_event_has_a_long_frame_header) {
 
 TEST(JsonWire, encoding_appends) {
   std::string bytes = "before";
-  append_json_event(bytes, bob_left);
+  append_json_event(bytes, lobby, bob_left);
   EXPECT_EQ(bytes, "before" + encode(websocket, bob_left));
 }
 
@@ -109,7 +109,7 @@ TEST(ClientMessage, other_json_is_refused_with_the_reason) {
   EXPECT_EQ(parsed("[]"), "bad_message: that is not a JSON object");
   EXPECT_EQ(parsed("{}"), "bad_message: it has no type");
   EXPECT_EQ(parsed(R"({"type":1})"), "bad_message: it has no type");
-  EXPECT_EQ(parsed(R"({"type":"leave"})"), "bad_message: its type is neither join nor message");
+  EXPECT_EQ(parsed(R"({"type":"quit"})"), "bad_message: its type is unknown");
   EXPECT_EQ(parsed(R"({"type":"join","text":"alice"})"), "bad_message: it has no nick");
   EXPECT_EQ(parsed(R"({"type":"message","text":1})"), "bad_message: it has no text");
 }

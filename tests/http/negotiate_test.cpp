@@ -56,6 +56,9 @@ TEST(Preferred, the_most_specific_range_gives_the_weight) {  // the example of R
   EXPECT_TRUE(is_better("image/jpeg", "text/plain; format=\"fixed\""));
   EXPECT_TRUE(is_better("text/plain;format=fixed", "text/html"));
   EXPECT_EQ(preferred("text/html;level=1", {"text/html"}), "");
+  EXPECT_EQ(preferred("application/json; charset=utf-8", {"application/json"}), "application/json");
+  EXPECT_EQ(preferred("text/html;charset=latin1", {"text/html;charset=utf-8"}), "");
+  EXPECT_EQ(preferred("text/html;charset=utf-8;level=1", {"text/html"}), "");
   EXPECT_EQ(preferred("text/html", {"text/html; charset=utf-8"}), "text/html; charset=utf-8");
 }
 

@@ -109,6 +109,19 @@ class ConnectWebSocket(unittest.IsolatedAsyncioTestCase):
         self.assertIn("< HTTP/1.1 101 Switching Protocols", errors)
         self.assertIn("closed with 1000", errors)
 
+    async def test_lines_that_were_not_sent_are_told(self) -> None:
+        async def first_only(socket: websockets.WebSocketServerProtocol) -> None:
+            await socket.recv()
+            socket.transport.pause_reading()
+            await socket.close(1000, "enough")
+
+        async with serving(first_only, close_timeout=1) as url:
+            lines = [b"x" * 100_000 for _ in range(400)]  # more than all buffers hold
+            for words in [[url], ["--json", url]]:
+                code, _, errors = await self.run_(*words, given=b"\n".join(lines))
+                self.assertEqual(code, 1)
+                self.assertRegex(errors, r"\d+ lines? of the input (was|were) not sent: ")
+
     async def test_refusals_and_wrong_arguments_have_their_exit_codes(self) -> None:
         async def redirect(*_: Any) -> tuple[http.HTTPStatus, dict[str, str], bytes]:
             return http.HTTPStatus.FOUND, {"Location": "wss://other.example/"}, b""
@@ -121,6 +134,8 @@ class ConnectWebSocket(unittest.IsolatedAsyncioTestCase):
         async with serving(echo) as url:
             for words in [["ws://"], [url + "/#b"], ["--line", url], ["--udp", url], ["--reconnect", "1s", url],
                           ["--binary", f"{LOCALHOST}:1"], ["--header", "x", url], ["--header", "a b: c", url],
+                          ["--header", "upgrade: h2c", url], ["--header", ": x", url],
+                          ["--header", "X: a\r\nY: b", url],
                           ["--tls", url], ["--protocol", "a b", url], ["--insecure", url]]:
                 with self.subTest(words=words):
                     code, _, errors = await self.run_(*words)

@@ -283,6 +283,31 @@ class Scripted(unittest.TestCase):
         read_to_end(client)
         self.assertIn(b"\r\nVia: 1.0 coax\r\n", heads[-1])
 
+    def test_requests_that_count_proxies(self) -> None:
+        heads: list[bytes] = []
+
+        def script(peer: socket.socket) -> None:
+            heads.append(recv_until(peer, b"\r\n\r\n"))
+            peer.sendall(b"HTTP/1.1 204 No Content\r\nVia: 1.0 a\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n")
+
+        client = self.serve(script)
+        client.sendall(b"OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 1\r\n\r\n")
+        answer = recv_until(client, b"\r\n\r\n")
+        self.assertIn(b"\r\nMax-Forwards: 0\r\n", heads[-1])
+        self.assertIn(b"\r\nVia: 1.0 a, 1.1 coax\r\n", answer)
+        self.assertNotIn(b"X-Hop", answer)
+        for method, status in [(b"OPTIONS", b"204"), (b"TRACE", b"405")]:
+            client.sendall(method + b" / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n")
+            answer = recv_until(client, b"\r\n\r\n")
+            self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer)
+            self.assertIn(b"\r\nAllow: GET, HEAD, ", answer)
+        self.assertEqual(len(heads), 1)
+        for unlimited in [b"GET / HTTP/1.1\r\nMax-Forwards: 0\r\n", b"OPTIONS / HTTP/1.1\r\nMax-Forwards: x\r\n"]:
+            client = self.serve(script)
+            client.sendall(unlimited + b"Host: a\r\n\r\n")
+            recv_until(client, b"\r\n\r\n")
+        self.assertIn(b"\r\nMax-Forwards: x\r\n", heads[-1])
+
     def early_hints(self, peer: socket.socket) -> None:
         head = recv_until(peer, b"\r\n\r\n")
         peer.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: 1\r\n"

@@ -77,7 +77,7 @@ class Party {
   SimNetwork& network_;
   SimRandom& random_;
   Plan plan_;
-  chat::Room room_{"lobby"};
+  chat::Rooms rooms_{std::make_shared<MemoryBus>()};
   std::list<Guest> guests_;
   std::map<std::string, std::string> server_ends_;  // by the host
   std::string minutes_;                             // all messages, in their order
@@ -89,12 +89,13 @@ class Party {
 };
 
 Task<> Party::run() {
-  EXPECT_TRUE(room_.join("minutes", minutes_outbox_, minute_taker_));
+  co_await rooms_.open();
+  EXPECT_TRUE(co_await rooms_.lobby().join("minutes", minutes_outbox_, minute_taker_));
   co_await all(keep_minutes(), serve_until_all_is_said());
   minute_taker_.reset();
   for (const Guest& guest : guests_) check(guest);
   EXPECT_EQ(handlers_, 0U);
-  EXPECT_EQ(room_.size(), 0U);
+  EXPECT_EQ(rooms_.lobby().size(), 0U);
   EXPECT_EQ(network_.descriptors(hub), 0U);
   EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
 }
@@ -103,7 +104,7 @@ Task<> Party::serve_until_all_is_said() {
   ServeOptions options{.listen = fmt::format("{}:7777", hub)};
   options.on_drain = [this] {
     minute_taker_->retire();
-    room_.drain();
+    rooms_.drain();
   };
   Server server(std::move(options), [this](Connection& connection) { return handle(connection); });
   co_await server.address();
@@ -137,7 +138,7 @@ Task<> Party::handle(Connection& connection) {
   const std::string host = connection.peer().ip();
   server_ends_[host] = "running";
   try {
-    co_await chat::talk_lines(connection, room_, plan_.limits);
+    co_await chat::talk_lines(connection, rooms_, plan_.limits);
     server_ends_[host] = "done";
   } catch (const Cancelled&) {
     server_ends_[host] = "cancelled";

@@ -27,8 +27,9 @@ class Flood {
   explicit Flood(SimNetwork& network) : network_(network) {}
 
   Task<> run() {
+    co_await rooms_.open();
     Server server({.listen = fmt::format("{}:7777", hub)},
-                  [this](Connection& connection) { return chat::talk_lines(connection, room_, limits_); });
+                  [this](Connection& connection) { return chat::talk_lines(connection, rooms_, limits_); });
     co_await server.address();
     const auto lazy = co_await enter("lazy");
     const auto writer = co_await enter("writer");
@@ -37,7 +38,7 @@ class Flood {
     // It may still have a part of the messages to read, and no clean end.
     EXPECT_EQ(co_await outcome(skip_all(*lazy)), "disconnected");
     EXPECT_EQ(co_await server.stop(), "cancelled");
-    EXPECT_EQ(room_.size(), 0U);
+    EXPECT_EQ(rooms_.lobby().size(), 0U);
   }
 
  private:
@@ -102,7 +103,7 @@ class Flood {
 
   SimNetwork& network_;
   chat::ChatLimits limits_{.outbox_bytes_max = 32'000, .nick = 30s, .pause = 1s};
-  chat::Room room_{"lobby"};
+  chat::Rooms rooms_{std::make_shared<MemoryBus>()};
   int hosts_ = 0;
 };
 

@@ -142,9 +142,10 @@ TEST(TlsOnNetwork, chat_over_tls_delivers_every_line_in_order) {
       50,
       [](SimNetwork& network) -> Task<> {
         network.set_conditions({.latency_max = 20ms, .short_reads = 0.3, .short_writes = 0.3, .window_bytes = 2_KiB});
-        chat::Room room("lobby");
+        chat::Rooms rooms{std::make_shared<MemoryBus>()};
+        co_await rooms.open();
         const chat::ChatLimits limits;
-        const auto talk = [&](Connection& connection) { return chat::talk_lines(connection, room, limits); };
+        const auto talk = [&](Connection& connection) { return chat::talk_lines(connection, rooms, limits); };
         Server server({.listen = fmt::format("{}:443", server_host)}, tls::handler(server_context(), talk));
         const Endpoint to = co_await server.address();
         constexpr int lines = 30;

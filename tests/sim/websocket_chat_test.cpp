@@ -73,19 +73,20 @@ class Party {
   SimNetwork& network_;
   SimRandom& random_;
   chat::ChatLimits limits_{.nick = 30s};
-  chat::Room room_{"lobby"};
+  chat::Rooms rooms_{std::make_shared<MemoryBus>()};
   std::list<Guest> guests_;     // the first joins before all others and stays, so it receives everything
   std::size_t to_be_said_ = 0;  // by how many guests
   Event all_is_said_;
 };
 
 Task<> Party::run() {
+  co_await rooms_.open();
   http::App app;
   app.websocket("/ws", [this](ws::WebSocket& socket, Connection& connection) {
-    return chat::talk_json(socket, connection, room_, limits_);
+    return chat::talk_json(socket, connection, rooms_, limits_);
   });
   ServeOptions options{.listen = fmt::format("{}:8080", hub)};
-  options.on_drain = [this] { room_.drain(); };
+  options.on_drain = [this] { rooms_.drain(); };
   Server server(std::move(options), http::handler(std::move(app)));
   co_await server.address();
   TaskGroup visits;
@@ -101,7 +102,7 @@ Task<> Party::run() {
   EXPECT_LE(network_.now() - begin, 11s);
   co_await visits.join();
   for (const Guest& guest : guests_) check(guest);
-  EXPECT_EQ(room_.size(), 0U);
+  EXPECT_EQ(rooms_.lobby().size(), 0U);
   EXPECT_EQ(network_.descriptors(hub), 0U);
   EXPECT_EQ(Loop::current().backend().buffers().lent(), 0U);
 }

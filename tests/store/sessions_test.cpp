@@ -51,6 +51,27 @@ TEST(SessionStores, sessions_are_found_changed_renamed_and_erased) {
   });
 }
 
+// A client that makes many sessions without a login must not log others out.
+TEST(SessionStores, visitors_who_have_logged_in_are_kept_before_others) {
+  const Value user{{"_user", Value{{"name", "alice"}}}};
+  check({.sessions_max = 3}, [&](SessionStore& sessions) -> Task<> {
+    co_await sessions.insert("alice", user);
+    co_await sessions.insert("later", Value::object());
+    EXPECT_TRUE(co_await sessions.update("later", {{.name = "_user", .value = Value{{"name", "bob"}}}}));
+    for (int i = 0; i < 200; ++i) co_await sessions.insert("visitor" + std::to_string(i), Value::object());
+    EXPECT_NE(co_await content(sessions, "alice"), "none");
+    EXPECT_NE(co_await content(sessions, "later"), "none");
+    EXPECT_EQ(co_await content(sessions, "visitor0"), "none");
+    EXPECT_TRUE(co_await sessions.update("later", {{.name = "_user", .value = {}}}));  // logged out
+    for (int i = 0; i < 200; ++i) co_await sessions.insert("another" + std::to_string(i), Value::object());
+    EXPECT_EQ(co_await content(sessions, "later"), "none");
+    EXPECT_NE(co_await content(sessions, "alice"), "none");
+    for (int i = 0; i < 200; ++i) co_await sessions.insert("user" + std::to_string(i), user);
+    EXPECT_EQ(co_await content(sessions, "alice"), "none");
+    EXPECT_NE(co_await content(sessions, "user199"), "none");
+  });
+}
+
 TEST(SessionStores, changes_at_the_same_time_are_all_kept) {
   check({}, [](SessionStore& sessions) -> Task<> {
     co_await sessions.insert("key", Value::object());

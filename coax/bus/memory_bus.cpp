@@ -1,0 +1,208 @@
+// Subjects in memory: a deque of records, and an index of the ids. One mutex for each subject makes its order.
+#include "coax/bus/memory_bus.hpp"
+
+#include <deque>
+#include <map>
+#include <unordered_map>
+
+#include "coax/base/error.hpp"
+#include "coax/base/text.hpp"
+#include "coax/bus/consumers_private.hpp"
+
+namespace coax {
+
+namespace {
+
+// The words of a text, as search() compares them.
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  const std::string folded = fold_case(valid_utf8(text));
+  std::size_t at = 0;
+  const auto is_part = [](char c) {
+    return static_cast<unsigned char>(c) >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
+  };
+  while (at < folded.size()) {
+    while (at < folded.size() && !is_part(folded[at])) ++at;
+    const std::size_t begin = at;
+    while (at < folded.size() && is_part(folded[at])) ++at;
+    if (at > begin) words.push_back(folded.substr(begin, at - begin));
+  }
+  return words;
+}
+
+bool has_all(const std::vector<std::string>& text, const std::vector<std::string>& prefixes) {
+  return std::ranges::all_of(prefixes, [&](const std::string& prefix) {
+    return std::ranges::any_of(text, [&](const std::string& word) { return word.starts_with(prefix); });
+  });
+}
+
+class MemorySubject final : public Subject {
+ public:
+  explicit MemorySubject(const SubjectOptions& options) : options_(options) {}
+
+  void post(Publication publication, Done done) override {
+    Outcome outcome;
+    {
+      const std::scoped_lock lock(mutex_);
+      outcome = accept(std::move(publication));
+    }
+    if (done) done(std::move(outcome));
+  }
+
+  Consumption listen(Consumer consumer) override { return consumers_->add(std::move(consumer)); }
+
+  Task<Consumption> consume(std::uint64_t after, Consumer consumer) override {
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    for (const Kept& kept : kept_) {
+      if (kept.record.sequence > after) consumer(kept.record);
+    }
+    co_return consumers_->add(std::move(consumer));
+  }
+
+  Task<std::vector<Record>> read(ReadRange range) override { co_return select(range, {}); }
+
+  Task<std::vector<Record>> search(std::string words, ReadRange range) override {
+    const std::vector<std::string> prefixes = words_of(words);
+    if (prefixes.empty()) co_return {};
+    range.newest = true;
+    co_return select(range, prefixes);
+  }
+
+  Task<Extent> extent() override {
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    co_return Extent{
+        .first = kept_.empty() ? 0 : kept_.front().record.sequence, .last = last_, .records = kept_.size()};
+  }
+
+  bool is_empty() {
+    const std::scoped_lock lock(mutex_);
+    return kept_.empty();
+  }
+
+ private:
+  struct Kept {
+    Record record;
+    std::string text;
+    [[nodiscard]] std::size_t bytes() const noexcept { return record.id.size() + record.body.size(); }
+  };
+
+  Outcome accept(Publication publication) {
+    const auto known = publication.id.empty() ? by_id_.end() : by_id_.find(publication.id);
+    if (known != by_id_.end()) {
+      return Receipt{.sequence = known->second.first, .time = known->second.second, .is_duplicate = true};
+    }
+    if (publication.revision && !revise(std::move(*publication.revision))) {
+      return std::unexpected(std::make_exception_ptr(
+          Error(ErrorKind::invalid, "revise", "a record", "it does not exist, or is not kept any more")));
+    }
+    Record record{.sequence = ++last_,
+                  .time = detail::now_in_milliseconds(),
+                  .id = std::move(publication.id),
+                  .body = std::move(publication.body)};
+    consumers_->call(record);
+    const Receipt receipt{.sequence = record.sequence, .time = record.time};
+    if (!publication.transient) keep(std::move(record), std::move(publication.text));
+    return receipt;
+  }
+
+  void keep(Record record, std::string text) {
+    if (!record.id.empty()) by_id_.emplace(record.id, std::pair(record.sequence, record.time));
+    kept_.push_back({.record = std::move(record), .text = std::move(text)});
+    bytes_ += kept_.back().bytes();
+    drop_old();
+  }
+
+  void drop_old() {
+    const auto too_old = [this](const Record& record) {
+      return options_.age_max && record.time < std::chrono::system_clock::now() - *options_.age_max;
+    };
+    while (!kept_.empty() &&
+           (kept_.size() > options_.records_max || bytes_ > options_.bytes_max || too_old(kept_.front().record))) {
+      bytes_ -= kept_.front().bytes();
+      by_id_.erase(kept_.front().record.id);
+      kept_.pop_front();
+    }
+  }
+
+  bool revise(Revision revision) {
+    const auto found =
+        std::ranges::lower_bound(kept_, revision.sequence, {}, [](const Kept& kept) { return kept.record.sequence; });
+    if (found == kept_.end() || found->record.sequence != revision.sequence) return false;
+    bytes_ -= found->bytes();
+    found->record.body = std::move(revision.body);
+    found->text = std::move(revision.text);
+    bytes_ += found->bytes();
+    return true;
+  }
+
+  // Those whose text has all the words.
+  std::vector<Record> select(const ReadRange& range, const std::vector<std::string>& words) {
+    const std::scoped_lock lock(mutex_);
+    drop_old();
+    const auto sequence_of = [](const Kept& kept) { return kept.record.sequence; };
+    const auto begin = std::ranges::upper_bound(kept_, range.after, {}, sequence_of);
+    const auto end = std::ranges::lower_bound(begin, kept_.end(), range.before, {}, sequence_of);
+    std::vector<Record> records;
+    const auto take = [&](const Kept& kept) {
+      if (words.empty() || has_all(words_of(kept.text), words)) records.push_back(kept.record);
+      return records.size() < range.count_max;
+    };
+    if (range.count_max == 0) return records;
+    if (!range.newest) {
+      for (auto at = begin; at != end && take(*at);) ++at;
+    } else {
+      for (auto at = end; at != begin && take(*std::prev(at));) --at;
+      std::ranges::reverse(records);
+    }
+    return records;
+  }
+
+  const SubjectOptions options_;
+  std::mutex mutex_;
+  std::deque<Kept> kept_;
+  std::unordered_map<std::string, std::pair<std::uint64_t, std::chrono::system_clock::time_point>> by_id_;
+  std::size_t bytes_ = 0;
+  std::uint64_t last_ = 0;
+  const std::shared_ptr<detail::Consumers> consumers_ = std::make_shared<detail::Consumers>();
+};
+
+}  // namespace
+
+struct MemoryBus::State {
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<MemorySubject>> subjects;
+};
+
+MemoryBus::MemoryBus() : state_(std::make_unique<State>()) {}
+MemoryBus::~MemoryBus() = default;
+
+Task<std::shared_ptr<Subject>> MemoryBus::open(std::string name, SubjectOptions options) {
+  if (options.durability != Durability::memory) {
+    throw Error(ErrorKind::invalid, "open the subject", name, "this bus keeps its records in memory only");
+  }
+  const std::scoped_lock lock(state_->mutex);
+  auto& subject = state_->subjects[name];
+  if (!subject) subject = std::make_shared<MemorySubject>(options);
+  co_return subject;
+}
+
+Task<> MemoryBus::erase(std::string name) {
+  const std::scoped_lock lock(state_->mutex);
+  state_->subjects.erase(name);
+  co_return;
+}
+
+Task<std::vector<std::string>> MemoryBus::names() {
+  const std::scoped_lock lock(state_->mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, subject] : state_->subjects) {
+    if (subject.use_count() > 1 || !subject->is_empty()) names.push_back(name);
+  }
+  co_return names;
+}
+
+std::shared_ptr<Subject> memory_subject(SubjectOptions options) { return std::make_shared<MemorySubject>(options); }
+
+}  // namespace coax
