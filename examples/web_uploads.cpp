@@ -73,12 +73,13 @@ showFiles();
 coax::Task<Response> upload(Request& request, BodyReader& body, const std::string& folder) {
   const std::string name(request.parameter("name"));
   if (!coax::is_plain_file_name(name)) throw http::StatusError(422, "a file cannot have this name");
-  coax::NewFile file(folder);  // it has no name until it is complete
+  std::optional<coax::NewFile> file;  // it has no name until it is complete
+  co_await coax::offload([&] { file.emplace(folder); });
   while (const coax::BytesView bytes = co_await body.recv()) {
-    co_await coax::offload([&] { file.write(bytes); });
+    co_await coax::offload([&] { file->write(bytes); });
   }
   try {
-    co_await coax::offload([&] { file.commit(name); });
+    co_await coax::offload([&] { file->commit(name); });
   } catch (const coax::Error& error) {
     if (error.code() != std::errc::file_exists) throw;
     throw http::StatusError(409, "there is a file of this name already");

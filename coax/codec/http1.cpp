@@ -266,7 +266,7 @@ class HeadReader {
 std::expected<void, Failure> Parser::limit_body(std::size_t bytes_max) noexcept {
   limits_.body_bytes_max = bytes_max;
   const std::uint64_t announced = std::max(head_.content_length.value_or(0), chunks_.announced_bytes());
-  if (std::max(announced, body_bytes_) > bytes_max) fail(413, "a body that is too long");
+  if (std::max(announced, body_bytes_) > bytes_max) fail_body_too_long();
   if (failure_) return std::unexpected(*failure_);
   return {};
 }
@@ -317,8 +317,7 @@ std::size_t Parser::read_head(std::string_view text, bool is_whole) {
   if (taken != 0) {
     frame_body();
   } else if (is_whole) {
-    const Failure failure = failure_of(reader.wrong());
-    fail(failure.status, failure.reason);
+    fail(failure_of(reader.wrong()));
   }
   return taken;
 }
@@ -330,7 +329,8 @@ std::size_t Parser::take_head(BytesView bytes) {
   std::size_t taken = 0;
   bool complete = false;
   if (held == 0 && lines_ == 0 && !is_token_char(bytes[0]) && bytes[0] != '\r' && bytes[0] != '\n') {
-    fail(400, "not HTTP");  // at once: its first line may never end
+    fail({400, "not HTTP"});  // at once: its first line may never end
+    keep_start(bytes);
     return 1;
   }
   while (!complete && taken < bytes.size()) {
@@ -339,32 +339,54 @@ std::size_t Parser::take_head(BytesView bytes) {
     const std::size_t end = held + taken;
     check_limits(end);
     if (line_end != std::string_view::npos && state_ == State::head) {
-      if (end < 2 || at(end - 2) != '\r') fail(400, "a line that does not end with CRLF");
-      if (lines_ != 0 && (at(line_start_) == ' ' || at(line_start_) == '\t')) fail(400, "a folded field");
+      if (end < 2 || at(end - 2) != '\r') fail({400, "a line that does not end with CRLF"});
+      if (lines_ != 0 && (at(line_start_) == ' ' || at(line_start_) == '\t')) fail({400, "a folded field"});
       complete = end - 2 == line_start_;
       if (lines_ == 0 && !complete) check_start_line(bytes.first(taken));
       line_start_ = end;
       ++lines_;
     }
-    if (state_ == State::failed) return taken;
+    if (state_ == State::failed) {
+      keep_start(bytes.first(taken));
+      return taken;
+    }
   }
   raw_.append(bytes.first(taken));
   if (complete) end_head();
   return taken;
 }
 
+// For start_line().
+void Parser::keep_start(BytesView bytes) {
+  constexpr std::size_t kept_bytes_max = 256;
+  if (raw_.size() < kept_bytes_max) raw_.append(bytes.first(std::min(bytes.size(), kept_bytes_max - raw_.size())));
+}
+
 // At once: a client of another protocol may wait for an answer to its first line. `last`: its bytes that are not in
 // raw_.
 void Parser::check_start_line(BytesView last) {
   const std::string line = raw_ + last.string();
-  if (line.find("HTTP/") == std::string::npos) fail(400, "a malformed start line");
+  if (line.find("HTTP/") == std::string::npos) fail({400, "a malformed start line"});
 }
 
 // head_bytes: received so far.
 void Parser::check_limits(std::size_t head_bytes) noexcept {
-  if (lines_ > limits_.fields_max + 1) fail(431, "too many fields");
-  if (lines_ == 0 && head_bytes > limits_.start_line_bytes_max) fail(414, "a start line that is too long");
-  if (head_bytes > limits_.head_bytes_max) fail(431, "a head that is too long");
+  if (lines_ > limits_.fields_max + 1) fail({431, "too many fields", "fields_max", limits_.fields_max});
+  if (lines_ == 0 && head_bytes > limits_.start_line_bytes_max) {
+    fail({414, "a start line that is too long", "start_line_bytes_max", limits_.start_line_bytes_max});
+  }
+  if (head_bytes > limits_.head_bytes_max) {
+    fail({431, "a head that is too long", "head_bytes_max", limits_.head_bytes_max});
+  }
+}
+
+void Parser::fail_body_too_long() noexcept {
+  fail({413, "a body that is too long", "body_bytes_max", limits_.body_bytes_max});
+}
+
+std::string_view Parser::start_line() const noexcept {
+  const std::string_view text = lent_.empty() ? std::string_view(raw_) : lent_;
+  return text.substr(0, text.find_first_of("\r\n"));
 }
 
 void Parser::end_head() {
@@ -379,11 +401,12 @@ void Parser::end_head() {
 // The end of the body (RFC 9112, section 6.3).
 void Parser::frame_body() {
   state_ = State::done;
+  has_head_ = true;
   if (!may_have_body()) return;
   if (head_.chunked) {
     state_ = State::chunked_body;
   } else if (head_.content_length) {
-    if (*head_.content_length > limits_.body_bytes_max) return fail(413, "a body that is too long");
+    if (*head_.content_length > limits_.body_bytes_max) return fail_body_too_long();
     if (*head_.content_length != 0) state_ = State::sized_body;
   } else if (kind_ != Kind::request) {
     state_ = State::body_until_end;
@@ -404,7 +427,7 @@ std::size_t Parser::take_body(BytesView bytes) {
   }
   body_bytes_ += bytes.size();
   if (body_bytes_ > limits_.body_bytes_max) {
-    fail(413, "a body that is too long");
+    fail_body_too_long();
     return bytes.size();
   }
   body_.append(bytes);
@@ -416,9 +439,9 @@ std::size_t Parser::take_chunks(BytesView bytes) {
   BytesView rest = bytes;
   const auto data = chunks_.next(rest);
   if (!data) {
-    fail(400, data.error());
+    fail({400, data.error()});
   } else if (chunks_.announced_bytes() > limits_.body_bytes_max) {
-    fail(413, "a body that is too long");
+    fail_body_too_long();
   } else {
     body_.append(*data);
     body_bytes_ += data->size();
@@ -438,9 +461,10 @@ std::optional<std::string_view> Parser::trailer(std::string_view name) const noe
   return std::nullopt;
 }
 
-void Parser::fail(int status, std::string_view reason) noexcept {
+void Parser::fail(const Failure& failure) noexcept {
   if (failure_) return;
-  failure_ = Failure{kind_ == Kind::request ? status : 502, reason};
+  failure_ = failure;
+  if (kind_ != Kind::request) failure_->status = 502;
   state_ = State::failed;
 }
 
@@ -452,7 +476,7 @@ void Parser::reset(Kind kind) noexcept {
   chunks_ = {};
   failure_.reset();
   line_start_ = lines_ = 0;
-  skipped_line_ = false;
+  skipped_line_ = has_head_ = false;
   kind_ = kind;
   state_ = State::head;
 }
@@ -466,7 +490,7 @@ ResponseParser::ResponseParser(std::string_view request_method, const Limits& li
 
 std::expected<void, Failure> ResponseParser::finish() {
   if (state_ == State::body_until_end) state_ = State::done;
-  if (state_ != State::done) fail(502, "a response that is cut short");
+  if (state_ != State::done) fail({502, "a response that is cut short"});
   if (failure_) return std::unexpected(*failure_);
   return {};
 }

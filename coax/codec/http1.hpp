@@ -26,6 +26,9 @@ using http::Field;
 struct Failure {
   int status;               // of the answer; 502 for an invalid response
   std::string_view reason;  // for a log; static
+  // The limit that the message is above, as it is called in Limits, and its value; empty: it is above none.
+  std::string_view limit = {};
+  std::uint64_t limit_value = 0;
 };
 
 struct Limits {
@@ -71,9 +74,14 @@ class Parser {
   // Whether a byte of the next message was received.
   [[nodiscard]] bool started() const noexcept { return state_ != State::head || !raw_.empty() || skipped_line_; }
   [[nodiscard]] bool head_done() const noexcept { return state_ > State::head; }
+  // The same after a Failure, too, when only the body is refused: head() says for whom the answer is.
+  [[nodiscard]] bool has_head() const noexcept { return has_head_; }
   [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
   // Complete when head_done(). Its views are valid until reset() or the parser's end, after feed_lent() until keep().
   [[nodiscard]] const Head& head() const noexcept { return head_; }
+  // The first line, as far as it was received: for the log of a message that is refused, also before head_done().
+  // Untrusted bytes. Lifetime: as head().
+  [[nodiscard]] std::string_view start_line() const noexcept;
   // Whether a part of the body can be taken out, or the body is complete.
   [[nodiscard]] bool has_body_bytes() const noexcept { return !body_.empty() || done(); }
   // Limits the body from now on: servers know the limit once they have the head. A Failure (413) when the body is
@@ -93,7 +101,7 @@ class Parser {
   ~Parser() = default;
   void reset(Kind kind) noexcept;
   void set_limits(const Limits& limits) noexcept { limits_ = limits; }
-  void fail(int status, std::string_view reason) noexcept;
+  void fail(const Failure& failure) noexcept;
 
   std::optional<Failure> failure_;
   std::uint64_t body_bytes_ = 0;  // received so far
@@ -103,6 +111,8 @@ class Parser {
   std::size_t take_head(BytesView bytes);
   std::size_t read_head(std::string_view text, bool is_whole);
   void check_limits(std::size_t head_bytes) noexcept;
+  void fail_body_too_long() noexcept;
+  void keep_start(BytesView bytes);
   void check_start_line(BytesView last);
   void end_head();
   void frame_body();
@@ -119,6 +129,7 @@ class Parser {
   std::size_t line_start_ = 0;  // in raw_, of the incomplete line
   std::size_t lines_ = 0;       // complete lines
   bool skipped_line_ = false;
+  bool has_head_ = false;
   Kind kind_;
 };
 

@@ -87,28 +87,41 @@ bool is_plain_path(std::string_view target) noexcept {
   return true;
 }
 
-std::string percent_encode(std::string_view text) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  constexpr std::string_view digits = "0123456789ABCDEF";
-  std::string out;
-  for (const char c : text) {
-    if (plain.contains(c)) {
-      out += c;
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(c);
-    out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
-  }
-  return out;
-}
-
 namespace {
 
+constexpr http1::WordChars is_unreserved_char("-._~");
+constexpr http1::WordChars is_url_char("-._~:/?#[]@!$&'()*+,;=");
 constexpr http1::WordChars is_name_char("-._~!$&'()*+,;=%");
 
 constexpr bool is_hexadecimal(char c) noexcept {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
+
+void append_encoded(std::string& out, char c) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  const auto byte = static_cast<unsigned char>(c);
+  out += {'%', digits[byte >> 4U], digits[byte & 0xFU]};
+}
+
+}  // namespace
+
+std::string percent_encode(std::string_view text) {
+  std::string out;
+  for (const char c : text) is_unreserved_char(c) ? out.push_back(c) : append_encoded(out, c);
+  return out;
+}
+
+std::string encode_url(std::string_view url) {
+  std::string out;
+  for (std::size_t at = 0; at < url.size(); ++at) {
+    const bool is_encoded =
+        url[at] == '%' && url.size() - at > 2 && is_hexadecimal(url[at + 1]) && is_hexadecimal(url[at + 2]);
+    is_encoded || is_url_char(url[at]) ? out.push_back(url[at]) : append_encoded(out, url[at]);
+  }
+  return out;
+}
+
+namespace {
 
 bool is_name(std::string_view text) noexcept {
   if (text.empty() || !std::ranges::all_of(text, is_name_char)) return false;

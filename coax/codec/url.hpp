@@ -40,6 +40,11 @@ bool is_host_and_port(std::string_view text) noexcept;
 // (RFC 3986, section 2.3).
 std::string percent_encode(std::string_view text);
 
+// For a whole URL: only what no URL may have becomes %XX (RFC 3986, section 2): spaces, control characters, bytes above
+// ASCII, quotes, backslashes, braces, "<", ">", "^", "|", and a "%" that is not part of a %XX. The others, such as "/",
+// "?" and "&", have their meaning.
+std::string encode_url(std::string_view url);
+
 // Whether the target is a path without a query that needs no decoding and no change. Most are.
 bool is_plain_path(std::string_view target) noexcept;
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "coax/base/units.hpp"
 #include "coax/codec/http1.hpp"
 #include "coax/http/router.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/server/connection.hpp"
 
 namespace coax::http {
@@ -52,15 +54,35 @@ struct AppOptions {
   std::vector<std::string> origins = {};
 };
 
+// Makes the response to an error. A status of 200 becomes that of the error; the server adds the headers that belong to
+// the status, such as Allow. When it throws, the default response is sent.
+// Thread: it is called on each loop of the server.
+using ErrorHandler = std::move_only_function<Response(Request&, const StatusError&) const>;
+
+// For App::errors(): each error is JSON, {"errors":[{"field":"","message":"Not Found"}]}.
+Response json_error(Request& request, const StatusError& error);
+
 class App : public Router {
  public:
   // Throws: Error(invalid) when a header of the options cannot be one, or body_rate_min is 0; and as ws::check().
   explicit App(AppOptions options = {});
 
+  // The one place for the form of all errors: what handlers and middleware throw, and what the server answers by
+  // itself: 404, 405, 413, 422, 429, 500 and so on. Another exception is a 500, whose reason is empty.
+  //
+  //   app.errors(http::json_error);
+  //
+  // Without it, an error is JSON if the client prefers application/json, otherwise a text. Responses that a handler
+  // returns are left as they are; so are the errors of requests whose head cannot be read, and the pages of development
+  // mode.
+  // Throws: Error(invalid) for an empty function.
+  App& errors(ErrorHandler handler);
+
  private:
   friend class Site;
   friend int run(App app, std::string listen);
   AppOptions options_;
+  ErrorHandler errors_;
 };
 
 // For serve(): speaks HTTP/1.1 on each connection. Errors that the head determines (no such path, another method, a

@@ -16,7 +16,7 @@
 
 namespace coax::http {
 
-Response challenge(const Request& request, int status, std::string_view reason, std::string header) {
+Response challenge(Request& request, int status, std::string_view reason, std::string header) {
   const StatusError refusal(status, "log in", "", reason);
   return refusal_of(refusal, request).header("WWW-Authenticate", std::move(header));
 }
@@ -36,7 +36,7 @@ std::optional<std::string_view> credentials_of(std::string_view value, std::stri
   return trim(value.substr(space));
 }
 
-Response too_many_attempts(const Request& request, std::chrono::seconds wait) {
+Response too_many_attempts(Request& request, std::chrono::seconds wait) {
   const StatusError refusal(429, "log in", "", "too many wrong logins from your address");
   return refusal_of(refusal, request).header("Retry-After", std::to_string(wait.count()));
 }
@@ -170,6 +170,22 @@ std::string own_path(const Request& request) {
   return encode_segments(RequestAccess::segments(request)).append(target.substr(query));
 }
 
+std::string wanted_page(const Request& request) {
+  const std::string target = safe_redirect_target(request.target());
+  return target != "/" ? target : safe_redirect_target(own_path(request));
+}
+
+// What a form sends cannot be sent again after the login, and its action may have no page: the visitor returns to the
+// page with the form, by Referer (RFC 9110, section 10.1.3), if it is one of this site. Nothing for the login page.
+std::optional<std::string> page_of_form(const Request& request, std::string_view login) {
+  const auto referer = request.fields().find_only("Referer");
+  const auto page = referer ? parse_absolute_target(*referer) : std::nullopt;
+  if (!page || !is_own_origin(request, referer->substr(0, referer->size() - page->rest.size()))) return std::nullopt;
+  std::string target = safe_redirect_target(page->rest);
+  if (std::string_view(target).substr(0, target.find('?')) == login) return std::nullopt;
+  return target;
+}
+
 }  // namespace
 
 Middleware login_required(std::string url) {
@@ -178,10 +194,9 @@ Middleware login_required(std::string url) {
   return [url = std::move(url)](Request& request, Next next) -> Task<Response> {
     if (!request.principal().is_anonymous() || request.path() == url) co_return co_await next.answered(request);
     const bool is_page = request.method() == "GET" || request.method() == "HEAD";
-    std::string target = safe_redirect_target(request.target());
-    if (target == "/") target = safe_redirect_target(own_path(request));
+    const std::optional<std::string> target = is_page ? wanted_page(request) : page_of_form(request, url);
     Response response{.status = 303};
-    response.header("Location", is_page ? url + "?next=" + percent_encode(target) : url);
+    response.header("Location", target ? url + "?next=" + percent_encode(*target) : url);
     response.header("Cache-Control", "no-store");
     co_return response;
   };

@@ -17,6 +17,10 @@ namespace coax::http {
 class BodyTooLarge : public Error {
  public:
   explicit BodyTooLarge(std::size_t bytes_max);
+  [[nodiscard]] std::size_t bytes_max() const noexcept { return bytes_max_; }
+
+ private:
+  std::size_t bytes_max_;
 };
 
 class BodyReader {

@@ -69,7 +69,12 @@ std::string xored(std::string_view left, std::string_view right) {
   return out;
 }
 
-void require_token(Request& request, std::string_view text) {
+// `missing`: what to say without a token; in development mode with `remedy`.
+void require_token(Request& request, std::string_view text, std::string_view missing, std::string_view remedy) {
+  if (text.empty()) {
+    const std::string reason = std::string(missing).append(RequestAccess::is_development(request) ? remedy : "");
+    throw StatusError(403, "check", "the token of the form", reason);
+  }
   const auto secret = decode_base64url(CsrfSecret(request).find());
   const auto token = decode_base64url(text);
   const bool is_whole = secret && secret->size() == secret_bytes && token && token->size() == 2 * secret_bytes;
@@ -97,11 +102,17 @@ std::string csrf_token(Request& request) {
   return encode_base64url(mask + xored(*secret, mask));
 }
 
-void check_csrf(Request& request) { require_token(request, request.header("X-CSRF-Token")); }
+void check_csrf(Request& request) {
+  require_token(request, request.header("X-CSRF-Token"), "the request has no X-CSRF-Token",
+                ": let the script of the page send this header, with the value of http::csrf_token()");
+}
 
 void check_csrf(Request& request, const Form& form) {
   const std::string_view field = form.value(secret_name);
-  require_token(request, field.empty() ? request.header("X-CSRF-Token") : field);
+  require_token(
+      request, field.empty() ? request.header("X-CSRF-Token") : field,
+      "the form has no token: its field _csrf is missing or empty",
+      ": put <input type=\"hidden\" name=\"_csrf\" value=\"{{ token }}\"> into it, with http::csrf_token() as token");
 }
 
 }  // namespace coax::http

@@ -32,7 +32,8 @@ Middleware csrf_protection(CsrfOptions options = {});
 std::string csrf_token(Request& request);
 
 // The token has to be in the header X-CSRF-Token or, with a form, in its field "_csrf".
-// Throws: StatusError(403) without a token of this visitor; as csrf_token().
+// Throws: StatusError(403): there is no token, which is a fault of the page; or it is not, or no longer, one of this
+// visitor; as csrf_token().
 void check_csrf(Request& request);
 void check_csrf(Request& request, const Form& form);
 

@@ -1,6 +1,4 @@
 // Development mode: the page with the reason of a failure, and a main() in one line.
-#include <fmt/core.h>
-
 #include "coax/base/log.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/site_private.hpp"
@@ -32,10 +30,10 @@ constexpr const char* page = R"(<!doctype html>
 
 }  // namespace
 
-Response development_page(const Request& request, std::string_view reason) {
+Response development_page(Request& request, std::string_view reason) {
   const std::string_view accept = request.header("Accept");
-  if (accept.empty() || preferred(accept, {"text/plain", "text/html"}) != "text/html") {
-    return Response::text(fmt::format("500 Internal Server Error: {}\n", reason), 500);
+  if (accept.empty() || preferred(accept, {"text/plain", "application/json", "text/html"}) != "text/html") {
+    return error_response(request, StatusError(500, reason));
   }
   static const Templates pages = Templates::in_memory({{"500.html", page}});
   Value fields = Value::object();

@@ -110,7 +110,7 @@ class Digests {
     return used_.find_or_add(sent.nonce, now).use(count, now);
   }
 
-  [[nodiscard]] Response refuse(const Request& request, std::string_view reason, bool is_stale) const {
+  [[nodiscard]] Response refuse(Request& request, std::string_view reason, bool is_stale) const {
     const std::string nonce = keys_.sign("nonce", random_bytes(16), nonce_lifetime);
     return challenge(request, 401, reason,
                      fmt::format("Digest realm=\"{}\", qop=\"auth\", algorithm=SHA-256, nonce=\"{}\", charset=UTF-8{}",

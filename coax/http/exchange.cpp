@@ -87,6 +87,7 @@ void Exchange::GiveBack::operator()(Exchange* exchange) const noexcept {
   std::unique_ptr<Exchange> owned(exchange);
   if (spare_exchanges.full() || owned->out_.capacity() > kept_bytes_max) return;
   owned->failure.reset();
+  owned->route = nullptr;
   owned->request.reset();
   owned->refusal.reset();
   owned->streamed.reset();

@@ -28,7 +28,7 @@ class Exchange {
   std::optional<http1::Failure> failure;  // of reading
   std::optional<Request> request;         // the one being answered
   std::string handed_body;                // of a request whose handler or middleware runs before the body is read
-  const Route* route = nullptr;           // its route
+  const Route* route = nullptr;           // its route, once that is known
   std::optional<Response> refusal;        // without a route
   std::optional<StreamedBody> streamed;   // the streamed part of a response whose head is written
   std::optional<FileRange> file;          // or the part of a file that is its body

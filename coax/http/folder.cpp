@@ -18,6 +18,7 @@
 #include "coax/http/conditional_private.hpp"
 #include "coax/http/folder_find_private.hpp"
 #include "coax/http/middleware_private.hpp"
+#include "coax/http/site_private.hpp"
 #include "coax/task/offload.hpp"
 #include "coax/task/scope.hpp"
 
@@ -26,10 +27,6 @@ namespace coax::http {
 namespace {
 
 using std::string_view;
-
-Response plain(int status) {
-  return Response::text(fmt::format("{} {}\n", status, http1::reason_phrase(status)), status);
-}
 
 // --- the path ---
 
@@ -141,14 +138,14 @@ void set_body(Response& response, const FoundFile& found, const std::optional<st
   response.body = FileRange(found.file, range.offset, range.size);
 }
 
-Response answer(const Request& request, const FoundFile& found, const FolderOptions& options) {
+Response answer(Request& request, const FoundFile& found, const FolderOptions& options) {
   using std::chrono::floor;
   const auto now = floor<std::chrono::seconds>(std::chrono::system_clock::now());
   const auto modified = floor<std::chrono::seconds>(found.file.modified());
   // Section 8.8.2.1: not later than Date.
   const Validators validators{.etag = found.etag, .last_modified = std::min(modified, now)};
   const Precondition precondition = check_preconditions(request.fields(), validators, now);
-  if (precondition == Precondition::failed) return plain(412);
+  if (precondition == Precondition::failed) return error_response(request, 412);
   const bool is_immutable = options.is_immutable && options.is_immutable(found.name);
   Response response{
       .headers = {{"ETag", found.etag},
@@ -163,7 +160,7 @@ Response answer(const Request& request, const FoundFile& found, const FolderOpti
   const auto ranges =
       request.method() == "GET" ? requested_ranges(request.fields(), validators, found.file.size(), now) : std::nullopt;
   if (ranges && ranges->empty()) {
-    return plain(416).header("Content-Range", fmt::format("bytes */{}", found.file.size()));
+    return error_response(request, 416).header("Content-Range", fmt::format("bytes */{}", found.file.size()));
   }
   response.header("Last-Modified", format_date(*validators.last_modified)).header("Accept-Ranges", "bytes");
   if (!found.encoding.empty()) response.header("Content-Encoding", std::string(found.encoding));
@@ -187,7 +184,7 @@ Task<> until_left(BodyReader& body) {
 // The response of make(stop), which reads a whole folder: one of few at a time, and only while its client waits for it.
 // Nothing: 404.
 template <class F>
-Task<Response> made_as_bulk_work(F make, BodyReader& body) {
+Task<Response> made_as_bulk_work(F make, Request& request, BodyReader& body) {
   std::optional<Response> response;
   const auto work = [&make, &response]() -> Task<> {
     const auto call = [&make](const std::stop_token& stop) { return make(stop); };
@@ -195,7 +192,8 @@ Task<Response> made_as_bulk_work(F make, BodyReader& body) {
   };
   const std::size_t ended = co_await race(work(), until_left(body));
   if (response) co_return std::move(*response);
-  co_return ended == 0 ? plain(404) : plain(503).header("Retry-After", "1");
+  if (ended == 0) co_return error_response(request, 404);
+  co_return error_response(request, 503).header("Retry-After", "1");
 }
 
 Task<Response> list(std::shared_ptr<const Served> served, std::string path, Request& request, BodyReader& body) {
@@ -204,21 +202,22 @@ Task<Response> list(std::shared_ptr<const Served> served, std::string path, Requ
     const auto entries = OpenFolder(served->root).list(path, listed_entries_max, stop);
     return entries ? std::optional(served->options.listing(request, *entries)) : std::nullopt;
   };
-  co_return co_await made_as_bulk_work(make, body);
+  co_return co_await made_as_bulk_work(make, request, body);
 }
 
-Task<Response> archive(std::shared_ptr<const Served> served, std::string path, std::string format, BodyReader& body) {
+Task<Response> archive(std::shared_ptr<const Served> served, std::string path, std::string format, Request& request,
+                       BodyReader& body) {
   const auto make = [&](const std::stop_token& stop) { return archive_of(served->root, path, format, stop); };
-  co_return co_await made_as_bulk_work(make, body);
+  co_return co_await made_as_bulk_work(make, request, body);
 }
 
 Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request, BodyReader& body) {
   const FolderOptions& options = served->options;
   std::string path(request.parameter("path"));
-  if (has_encoded_slash(request.target()) || !is_servable(path, options)) co_return plain(404);
+  if (has_encoded_slash(request.target()) || !is_servable(path, options)) co_return error_response(request, 404);
   while (!body.at_end()) co_await body.recv();  // a GET may have one, which means nothing
   if (const std::string_view format = request.query("archive"); options.archives && !format.empty()) {
-    co_return co_await archive(served, std::move(path), std::string(format), body);
+    co_return co_await archive(served, std::move(path), std::string(format), request, body);
   }
   std::string accepted = joined(request.fields(), "Accept-Encoding");
   std::optional<Found> found = find_cached(served->root, options, path, accepted);
@@ -230,8 +229,10 @@ Task<Response> serve_file(std::shared_ptr<const Served> served, Request& request
   }
   if (const auto* const file = std::get_if<FoundFile>(&*found)) co_return answer(request, *file, options);
   if (std::holds_alternative<FoundListing>(*found)) co_return co_await list(served, std::move(path), request, body);
-  if (std::holds_alternative<FoundFolder>(*found)) co_return plain(308).header("Location", with_slash(request));
-  co_return plain(404);
+  if (std::holds_alternative<FoundFolder>(*found)) {
+    co_return Response::text("308 Permanent Redirect\n", 308).header("Location", with_slash(request));
+  }
+  co_return error_response(request, 404);
 }
 
 }  // namespace

@@ -23,8 +23,9 @@ Step Http1Connection::answer() {
     }
     if (exchange_->is_full()) return Step::room;
     parse();
-    if (exchange_->failure) return refuse(*exchange_->failure);
-    if (exchange_->parser.head_done() && !exchange_->request) {
+    const bool is_new = exchange_->parser.has_head() && !exchange_->request && exchange_->route == nullptr;
+    if (exchange_->failure) return is_new ? refuse_body(*exchange_->failure) : refuse(*exchange_->failure);
+    if (is_new) {
       if (const Step step = route(); step != Step::request) return step;
       if (!exchange_->request) continue;  // it was answered
     }
@@ -81,7 +82,36 @@ Task<> Http1Connection::read_rest() {
 
 namespace {
 
-constexpr http1::Failure too_many_bodies{.status = 503, .reason = "too many bodies are being read"};
+http1::Failure too_many_bodies(const AppOptions& options) {
+  return {.status = 503,
+          .reason = "too many bodies are being read",
+          .limit = "bodies_bytes_max",
+          .limit_value = options.bodies_bytes_max};
+}
+
+// `limit`: a duration of the options.
+http1::Failure too_late(std::string_view limit, Duration value) {
+  return {.status = 408,
+          .reason = "the request did not come in time",
+          .limit = limit,
+          .limit_value = static_cast<std::uint64_t>(std::chrono::floor<std::chrono::milliseconds>(value).count())};
+}
+
+http1::Failure too_slow(std::size_t rate_min) {
+  return {.status = 408, .reason = "the body comes too slowly", .limit = "body_rate_min", .limit_value = rate_min};
+}
+
+// "a body that is too long; body_bytes_max is 1MiB"
+std::string with_limit(const http1::Failure& failure) {
+  const std::string_view name = failure.limit;
+  if (name.empty()) return std::string(failure.reason);
+  const bool is_size = name.ends_with("bytes_max");
+  const bool is_duration = name == "head" || name == "body";
+  const std::string value = is_size       ? format_size(failure.limit_value)
+                            : is_duration ? format_duration(std::chrono::milliseconds(failure.limit_value))
+                                          : std::to_string(failure.limit_value);
+  return fmt::format("{}; {} is {}", failure.reason, name, value);
+}
 
 }  // namespace
 
@@ -90,7 +120,7 @@ constexpr http1::Failure too_many_bodies{.status = 503, .reason = "too many bodi
 Task<> Http1Connection::read_body() {
   http1::RequestParser& parser = exchange_->parser;
   if (!site_.has_room_for_body(parser.head().content_length.value_or(0)) || !hold_body(parser.body().size())) {
-    exchange_->failure = too_many_bodies;
+    exchange_->failure = too_many_bodies(site_.options());
     co_return;
   }
   if (parser.expects_continue()) co_await connection_.stream().send("HTTP/1.1 100 Continue\r\n\r\n");
@@ -113,7 +143,7 @@ Task<> Http1Connection::read_head() {
     co_await timeout(site_.options().head, read());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
-    exchange_->failure = http1::Failure{.status = 408, .reason = "the request did not come in time"};
+    exchange_->failure = too_late("head", site_.options().head);
   }
 }
 
@@ -131,8 +161,7 @@ Task<> Http1Connection::read_body_until(bool (http1::Parser::*is_there)() const,
     }
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::timed_out) throw;
-    exchange_->failure = http1::Failure{
-        .status = 408, .reason = is_slow ? "the body comes too slowly" : "the request did not come in time"};
+    exchange_->failure = is_slow ? too_slow(*options.body_rate_min) : too_late("body", options.body);
   }
 }
 
@@ -153,7 +182,7 @@ Task<> Http1Connection::recv_body(bool is_held) {
   ended_ = unread_.empty();
   account_body(unread_.size(), clock.now() - began);
   if (is_held && !hold_body(exchange_->parser.body().size() + unread_.size())) {
-    exchange_->failure = too_many_bodies;
+    exchange_->failure = too_many_bodies(site_.options());
     unread_ = {};
   }
   parse();
@@ -174,6 +203,7 @@ bool Http1Connection::make_request(std::string& body) {
                             .fields = head.view(),
                             .protocol = head.version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1"};
   Request& request = exchange_->request.emplace(neutral, body, connection_);
+  RequestAccess::set_site(request, site_.facts());
   const bool good = RequestAccess::parse(request);
   if (good && exchange_->route != nullptr) RequestAccess::set_route(request, *exchange_->route);
   return good;
@@ -185,18 +215,16 @@ Step Http1Connection::route() {
   exchange_->route = nullptr;
   exchange_->refusal.reset();
   if (parser.head().method == "CONNECT") return refuse({.status = 501, .reason = "no tunnels here"});
-  if (!make_request(exchange_->parser.body())) return refuse({.status = 400, .reason = "the target is malformed"});
+  if (!make_request(exchange_->parser.body())) {
+    exchange_->request.reset();
+    return refuse({.status = 400, .reason = "the target is malformed"});
+  }
   Request& request = *exchange_->request;
   const bool is_upgrade = site_.has_websockets() && parser.head().version_minor == 1 &&  // RFC 9110, section 7.8
                           parser.head().has_token("Upgrade", "websocket");
   exchange_->route = site_.find(request, is_upgrade, exchange_->refusal);
   if (exchange_->refusal && exchange_->route != nullptr) return Step::handler;  // its body is not read
-  if (exchange_->route == nullptr) {
-    if (!parser.done()) return refuse(std::move(*exchange_->refusal), "");
-    write(std::move(*exchange_->refusal));
-    end_request();
-    return Step::request;
-  }
+  if (exchange_->route == nullptr) return answer_unrouted();
   if (exchange_->route->is_websocket()) {
     return parser.done() ? Step::handler : refuse({.status = 400, .reason = "an upgrade with a body"});
   }
@@ -204,7 +232,8 @@ Step Http1Connection::route() {
   exchange_->body_credit = site_.options().body_grace;
   account_body(parser.body().size(), Duration());
   const auto limited = parser.limit_body(site_.body_bytes_max(*exchange_->route));
-  if (!limited) return refuse(limited.error());
+  if (!limited && exchange_->route->middleware.empty()) return refuse(limited.error());
+  if (!limited) exchange_->failure = limited.error();  // the middleware gets the response
   const bool is_handler_first = exchange_->route->is_streaming() || !exchange_->route->middleware.empty();
   return is_handler_first ? Step::handler : Step::request;
 }
@@ -227,16 +256,26 @@ void Http1Connection::end_request() noexcept {
   ended_ = ended_ || !keeps_alive();
   hold_body(0);
   exchange_->request.reset();
+  exchange_->route = nullptr;
   exchange_->parser.reset(site_.parser_limits());
 }
 
 // Answers an invalid request, and then ends the connection.
 Response Http1Connection::refusal_of(http1::Failure failure) {
-  log::info("{} refused: {} {}", connection_.peer_name(), failure.status, failure.reason);
   connection_.set_reason(CloseReason::protocol);
   ended_ = true;
-  Response response = Response::text(
-      fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason), failure.status);
+  Response response;
+  if (exchange_->request) {
+    log_refusal(*exchange_->request, failure.status, with_limit(failure));
+    response = error_response(*exchange_->request, StatusError(failure.status, failure.reason));
+  } else {
+    const std::string_view line = exchange_->parser.start_line();
+    log::info("{} refused: {} {}{}{}", connection_.peer_name(), failure.status, with_limit(failure),
+              line.empty() ? "" : "; ", printable(line));
+    response =
+        Response::text(fmt::format("{} {}: {}\n", failure.status, http1::reason_phrase(failure.status), failure.reason),
+                       failure.status);
+  }
   if (failure.status == 426) response.header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
   if (failure.status == 503) response.header("Retry-After", "1");
   if (failure.status == 405) response.header("Allow", "GET");  // of a WebSocket
@@ -244,18 +283,34 @@ Response Http1Connection::refusal_of(http1::Failure failure) {
 }
 
 Step Http1Connection::refuse(http1::Failure failure) {
+  if (!exchange_->request && exchange_->route != nullptr) make_request(exchange_->parser.body());
   write(refusal_of(failure));
   return Step::nothing;
 }
 
-// Sends the response and ends: further bytes of the peer are not read as requests. Empty reason: no protocol error.
-Step Http1Connection::refuse(Response&& response, std::string_view reason) {
-  log::info("{} refused: {} {}", connection_.peer_name(), response.status,
-            reason.empty() ? http1::reason_phrase(response.status) : reason);
-  if (!reason.empty()) connection_.set_reason(CloseReason::protocol);
-  ended_ = true;
-  write(std::move(response));
-  return Step::nothing;
+// The head is valid: the middleware of the route gets the response.
+Step Http1Connection::refuse_body(http1::Failure failure) {
+  if (!make_request(exchange_->parser.body())) {
+    exchange_->request.reset();
+    return refuse(failure);
+  }
+  std::optional<Response> other;
+  const Route* const route = site_.find(*exchange_->request, false, other);
+  if (other || route == nullptr || route->middleware.empty()) return refuse(failure);
+  exchange_->route = route;
+  return Step::handler;
+}
+
+// Without middleware.
+Step Http1Connection::answer_unrouted() {
+  const int status = exchange_->refusal->status;
+  const bool is_read = exchange_->parser.done();  // otherwise the start of the next request is unknown
+  if (!is_read || status == 421) log_refusal(*exchange_->request, status, http1::reason_phrase(status));
+  ended_ = ended_ || !is_read;
+  write(std::move(*exchange_->refusal));
+  if (!is_read) return Step::nothing;
+  end_request();
+  return Step::request;
 }
 
 // A TLS client on a port without TLS: it understands an alert, but not a response.

@@ -63,9 +63,10 @@ class Http1Connection {
   bool make_request(std::string& body);
   Response refusal_of(http1::Failure failure);
   Step refuse(http1::Failure failure);
-  Step refuse(Response&& response, std::string_view reason);
+  Step refuse_body(http1::Failure failure);
+  Step answer_unrouted();
   Step refuse_tls();
-  Response accept_websocket(const Request& request);
+  Response accept_websocket(Request& request);
   Task<> read_body();
   Task<> wait_disconnected();
   bool hold_body(std::size_t bytes) noexcept;

@@ -48,6 +48,9 @@ class Http1Connection::Reader final : public BodyReader, public RequestSource {
     }
     exchange.handed_body.swap(exchange.parser.body());
   }
+  void require_acceptable() override {
+    if (http_.exchange_->failure) fail();
+  }
   Response accept_websocket() override { return http_.accept_websocket(*http_.exchange_->request); }
   Response failure_response() override { return http_.failure_response(is_cut_short_); }
   [[nodiscard]] std::optional<std::uint64_t> length() const noexcept override {
@@ -201,12 +204,12 @@ Task<> Http1Connection::run_handler() {
 
 namespace {
 
-Response out_of_descriptors(const std::system_error& error) {
+Response out_of_descriptors(Request& request, const std::system_error& error) {
   thread_local LogThrottle throttle;
   if (throttle.should_log(Clock::now())) {
     log::error("requests are answered with 503: {}; raise the limit of open files (ulimit -n)", error.what());
   }
-  return Response::text("503 Service Unavailable: too many files are open\n", 503).header("Retry-After", "1");
+  return error_response(request, StatusError(503, "too many files are open")).header("Retry-After", "1");
 }
 
 }  // namespace
@@ -216,18 +219,19 @@ Response Http1Connection::failure_response(bool is_cut_short) {
   if (exchange_->failure) return refusal_of(*exchange_->failure);
   if (is_cut_short) throw;
   ended_ = ended_ || !exchange_->parser.done();  // the start of the next request is unknown
-  const Request& request = *exchange_->request;
+  Request& request = *exchange_->request;
   std::string reason;
   try {
     throw;
   } catch (const Cancelled&) {
     throw;
   } catch (const BodyTooLarge& error) {
-    return refusal_of({.status = 413, .reason = "the body is too long"});
+    return refusal_of(
+        {.status = 413, .reason = "the body is too long", .limit = "bytes_max", .limit_value = error.bytes_max()});
   } catch (const StatusError& error) {
     return http::refusal_of(error, request);
   } catch (const std::system_error& error) {
-    if (is_out_of_descriptors(error)) return out_of_descriptors(error);
+    if (is_out_of_descriptors(error)) return out_of_descriptors(request, error);
     reason = error.what();
   } catch (const std::exception& error) {
     reason = error.what();
@@ -237,8 +241,7 @@ Response Http1Connection::failure_response(bool is_cut_short) {
   const std::string_view id = request.id();
   log::error("the handler failed for {}: {}; {} {}{}{}", connection_.peer_name(), reason, request.method(),
              request.path(), id.empty() ? "" : "; request ", id);
-  Response response = site_.options().development ? development_page(request, reason)
-                                                  : Response::text("500 Internal Server Error\n", 500);
+  Response response = site_.options().development ? development_page(request, reason) : error_response(request, 500);
   if (!id.empty()) response.header("X-Request-Id", std::string(id));
   return response;
 }
@@ -269,7 +272,7 @@ bool Http1Connection::write(Response&& response) {
                                       : has_upgrade         ? "Connection: Upgrade\r\n"
                                       : is_old              ? "Connection: keep-alive\r\n"
                                                             : "";
-  const bool head_only = exchange_->parser.head_done() && exchange_->parser.head().method == "HEAD";
+  const bool head_only = exchange_->parser.has_head() && exchange_->parser.head().method == "HEAD";
   return exchange_->write(
       std::move(response),
       {.connection = connection, .fixed_fields = site_.fixed_fields(), .head_only = head_only, .may_chunk = !is_old});
@@ -282,9 +285,8 @@ bool Http1Connection::write_switching(Response&& response) {
   }
   const http1::Head& head = exchange_->parser.head();
   if (head.version_minor == 0 || !head.has_token("Connection", "upgrade")) {  // and in HTTP/1.0 it means nothing
-    log::info("{} refused: {} is for clients that ask for an upgrade", connection_.peer_name(),
-              exchange_->request->path());
-    Response refusal = Response::text("426 Upgrade Required\n", 426);
+    log_refusal(*exchange_->request, 426, "it is for clients that ask for an upgrade");
+    Response refusal = error_response(*exchange_->request, 426);
     for (const auto& [name, value] : response.headers) {
       if (equal_ignoring_case(name, "Upgrade")) refusal.header("Upgrade", value);
     }
@@ -364,14 +366,13 @@ Task<> Http1Connection::send_streamed() {
 // --- WebSockets ---
 
 // The response to a valid handshake from an allowed origin; or the reason of a refusal, and the end.
-Response Http1Connection::accept_websocket(const Request& request) {
+Response Http1Connection::accept_websocket(Request& request) {
   exchange_->handshake = {};
   const auto wanted = ws::check_upgrade(exchange_->parser.head());
   if (!is_allowed_origin(request, site_.options().origins)) {
-    log::info("{} refused: a WebSocket from the page of another origin, {}", connection_.peer_name(),
-              request.header("Origin"));
+    log_refusal(request, 403, fmt::format("a WebSocket from the page of another origin, {}", request.header("Origin")));
     ended_ = true;
-    return Response::text("this WebSocket is for pages of its own origin\n", 403);
+    return error_response(request, StatusError(403, "this WebSocket is for pages of its own origin"));
   }
   if (!wanted) return refusal_of(wanted.error());
   const ws::DeflateOptions& deflate = site_.options().websocket.deflate;

@@ -63,19 +63,17 @@ Value json_body(Request& request) {
   const bool is_json = equal_ignoring_case(type, "application/json") ||
                        (type.size() > 5 && equal_ignoring_case(type.substr(type.size() - 5), "+json"));
   if (!is_json) throw StatusError(415, "read JSON", "", "the body must be application/json");
-  try {
-    return parse_json(request.body());
-  } catch (const Error& error) {
-    throw StatusError(400, "read JSON", "", std::string_view(error.what()).substr(std::size("read JSON: ") - 1));
-  }
+  auto value = try_parse_json(request.body());
+  if (!value) throw StatusError(400, "read JSON", "", value.error());
+  return std::move(*value);
 }
 
-void refuse_json(const std::vector<FieldError>& errors) {
-  Value list = Value::list();
-  for (const auto& [field, message] : errors) list.append(Value{{"field", field}, {"message", message}});
-  const FieldError& first = errors.front();
-  const std::string reason = first.field.empty() ? "it " + first.message : first.field + " " + first.message;
-  throw StatusError(422, "read JSON", "", reason, Value{{"errors", std::move(list)}}.to_json() + "\n");
+std::expected<Value, std::string> try_parse_json(std::string_view text) {
+  try {
+    return parse_json(text);
+  } catch (const Error& error) {
+    return std::unexpected(std::string(error.what()).substr(std::size("read JSON: ") - 1));
+  }
 }
 
 }  // namespace coax::http::detail

@@ -34,6 +34,7 @@
 #include <vector>
 
 #include "coax/http/message.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/http/value.hpp"
 
 namespace coax::http {
@@ -45,20 +46,45 @@ concept Described = requires { std::tuple_size<decltype(T::members())>::value; }
 template <class T>
 concept JsonNumber = (std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>) || std::floating_point<T>;
 
-// What is wrong with one member, for the sender of the JSON.
-struct FieldError {
-  std::string field;    // "priority", "items[2].name"; empty: the JSON as a whole
-  std::string message;  // "must be an integer, is a string"
+namespace detail {
+template <class T>
+inline constexpr bool is_vector = false;
+template <class T>
+inline constexpr bool is_vector<std::vector<T>> = true;
+template <class T>
+inline constexpr bool is_map = false;
+template <class T, class L>
+inline constexpr bool is_map<std::map<std::string, T, L>> = true;
+
+// Of a std::optional its value.
+template <class T>
+struct ValueOf {
+  using Type = T;
 };
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+template <class T>
+using value_of = typename ValueOf<T>::Type;
+template <class T>
+inline constexpr bool has_range = JsonNumber<value_of<T>>;
+template <class T>
+inline constexpr bool has_length =
+    std::same_as<value_of<T>, std::string> || is_vector<value_of<T>> || is_map<value_of<T>>;
+}  // namespace detail
 
 template <class Struct, class T>
 struct MemberOf {
+  // Of a number, or of one in a std::optional; double, so that the others are refused with words.
+  using Bound = std::conditional_t<detail::has_range<T>, detail::value_of<T>, double>;
+
   std::string_view name;
   T Struct::* pointer;
   bool is_optional = false;  // it keeps its value when it is missing
-  T least = {};
-  T most = {};
-  bool has_range = false;
+  bool is_limited = false;
+  Bound least = {};
+  Bound most = {};
   std::size_t length_min = 0;
   std::size_t length_max = SIZE_MAX;
 
@@ -67,18 +93,22 @@ struct MemberOf {
     result.is_optional = true;
     return result;
   }
-  // Both are allowed.
-  [[nodiscard]] constexpr MemberOf range(T minimum, T maximum) const
-    requires JsonNumber<T>
-  {
+  // Both are allowed. A std::optional is checked when it is present.
+  [[nodiscard]] constexpr MemberOf range(Bound minimum, Bound maximum) const {
+    static_assert(detail::has_range<T>,
+                  ".range() is for members that are numbers, or std::optional of a number; for the length of a "
+                  "std::string, std::vector or std::map there is .length()");
     MemberOf result = *this;
     result.least = minimum;
     result.most = maximum;
-    result.has_range = true;
+    result.is_limited = true;
     return result;
   }
-  // Of a string in characters, of a list or map in elements.
+  // Of a string in characters, of a list or map in elements. A std::optional is checked when it is present.
   [[nodiscard]] constexpr MemberOf length(std::size_t minimum, std::size_t maximum) const {
+    static_assert(detail::has_length<T>,
+                  ".length() is for members that are std::string, std::vector or std::map, or std::optional of these; "
+                  "for a number there is .range()");
     MemberOf result = *this;
     result.length_min = minimum;
     result.length_max = maximum;
@@ -93,19 +123,6 @@ constexpr MemberOf<Struct, T> member(std::string_view name, T Struct::* pointer)
 }
 
 namespace detail {
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-template <class T>
-inline constexpr bool is_vector = false;
-template <class T>
-inline constexpr bool is_vector<std::vector<T>> = true;
-template <class T>
-inline constexpr bool is_map = false;
-template <class T, class L>
-inline constexpr bool is_map<std::map<std::string, T, L>> = true;
-
 class JsonReader {
  public:
   [[nodiscard]] std::vector<FieldError> errors() && { return std::move(errors_); }
@@ -181,13 +198,21 @@ class JsonReader {
     const std::size_t errors_before = errors_.size();
     read(*value, out.*member.pointer);
     if (errors_.size() != errors_before || value->is_null()) return;
-    if constexpr (JsonNumber<T>) {
-      const T number = out.*member.pointer;
-      if (member.has_range && (number < member.least || number > member.most)) fail_range(member.least, member.most);
+    if constexpr (has_range<T>) {
+      const auto number = number_in(out.*member.pointer);
+      if (member.is_limited && (number < member.least || number > member.most)) fail_range(member.least, member.most);
     }
-    check_length(*value, member.length_min, member.length_max);
+    if constexpr (has_length<T>) check_length(*value, member.length_min, member.length_max);
   }
 
+  template <class T>
+  static T number_in(T number) {
+    return number;
+  }
+  template <class T>
+  static T number_in(const std::optional<T>& number) {
+    return *number;  // it was read
+  }
   bool expect(const Value& value, Value::Kind kind);
   void check_length(const Value& value, std::size_t minimum, std::size_t maximum);
   void fail(std::string_view message);
@@ -209,7 +234,8 @@ class JsonReader {
 
 // The body of a request, parsed. Throws: as read_json().
 Value json_body(Request& request);
-[[noreturn]] void refuse_json(const std::vector<FieldError>& errors);
+// Returns: why it is no JSON: "line 3, column 7: ...".
+std::expected<Value, std::string> try_parse_json(std::string_view text);
 }  // namespace detail
 
 // Members that the struct does not have are ignored.
@@ -223,14 +249,22 @@ std::expected<T, std::vector<FieldError>> from_json(const Value& value) {
   return result;
 }
 
+// The same of a text: from_json<Todo>(R"({"title":"Tea"})"). What is no JSON is one error, without a field.
+template <class T, detail::Text Text>
+std::expected<T, std::vector<FieldError>> from_json(const Text& text) {
+  const auto value = detail::try_parse_json(text);
+  if (value) return from_json<T>(*value);
+  return std::unexpected(std::vector{FieldError{.field = "", .message = "is not JSON: " + value.error()}});
+}
+
 // The body of a request for which the route has no BodyReader.
 // Throws: StatusError: 415 when its Content-Type is neither application/json nor ends with +json; 400 when it is no
-// JSON (parse_json() says what that is); 422 when it is not a T, with all errors in the response:
+// JSON (parse_json() says what that is). ValidationError (422) when it is not a T, with all errors in the response:
 // {"errors":[{"field":"priority","message":"must be 1 to 5"}]}.
 template <class T>
 T read_json(Request& request) {
   std::expected<T, std::vector<FieldError>> result = from_json<T>(detail::json_body(request));
-  if (!result) detail::refuse_json(result.error());
+  if (!result) throw ValidationError(std::move(result.error()), "read JSON");
   return std::move(*result);
 }
 

@@ -5,6 +5,7 @@
 
 #include "coax/http/conditional_private.hpp"
 #include "coax/http/router.hpp"
+#include "coax/http/site_private.hpp"
 
 namespace coax::http {
 
@@ -23,7 +24,7 @@ Router& Router::file(const MemoryFile& file) {
   return get(file.path, [file, etag = etag_of(file.body)](Request& request) {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     const Precondition precondition = check_preconditions(request.fields(), {.etag = etag}, now);
-    if (precondition == Precondition::failed) return Response::text("412 Precondition Failed\n", 412);
+    if (precondition == Precondition::failed) return error_response(request, 412);
     Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
     if (precondition == Precondition::not_modified) {
       response.status = 304;

@@ -19,9 +19,9 @@ std::string_view Request::query(std::string_view name) const noexcept {
 }
 
 // The path has the segments of the pattern, since the route matched.
-std::string_view Request::parameter(std::string_view name) const noexcept {
+std::optional<std::string_view> Request::find_parameter(std::string_view name) const noexcept {
   std::string_view rest = segments_;
-  if (route_ == nullptr) return {};
+  if (route_ == nullptr) return std::nullopt;
   for (const Segment& segment : route_->segments) {
     rest.remove_prefix(1);  // '/'
     const bool is_rest = segment.kind == Segment::Kind::rest;
@@ -31,11 +31,35 @@ std::string_view Request::parameter(std::string_view name) const noexcept {
     }
     rest.remove_prefix(size);
   }
-  return {};
+  return std::nullopt;
 }
 
-std::int64_t Request::int_parameter(std::string_view name) const noexcept {
-  return parse_int_parameter(parameter(name)).value_or(0);
+namespace {
+
+[[noreturn]] void refuse_parameter(std::string_view name, const Route* route, std::string_view kind) {
+  const std::string wanted = "{" + std::string(name) + std::string(kind) + "}";
+  if (route == nullptr || route->segments.empty()) {
+    throw Error(ErrorKind::invalid, "read the parameter", wanted,
+                "the request has no route; for middleware there is find_parameter()");
+  }
+  throw Error(ErrorKind::invalid, "read the parameter", wanted, "the pattern of the route is " + pattern_of(*route));
+}
+
+}  // namespace
+
+std::string_view Request::parameter(std::string_view name) const {
+  const auto found = find_parameter(name);
+  if (!found) refuse_parameter(name, route_, "");
+  return *found;
+}
+
+std::int64_t Request::int_parameter(std::string_view name) const {
+  const auto found = find_parameter(name);
+  const auto is_this = [name](const Segment& segment) {
+    return segment.kind == Segment::Kind::integer && segment.text == name;
+  };
+  if (!found || std::ranges::none_of(route_->segments, is_this)) refuse_parameter(name, route_, ":int");
+  return parse_int_parameter(*found).value_or(0);
 }
 
 std::string Request::pattern() const {
@@ -43,9 +67,9 @@ std::string Request::pattern() const {
 }
 
 std::string Request::url_for(std::string_view name, const Pairs& values) const {
-  const auto* const named = route_ != nullptr && route_->names != nullptr ? route_->names : nullptr;
-  const auto found = named != nullptr ? named->find(name) : NamedRoutes::const_iterator();
-  if (named == nullptr || found == named->end()) refuse_name(name);
+  if (site_ == nullptr) refuse_name(name);
+  const auto found = site_->names.find(name);
+  if (found == site_->names.end()) refuse_name(name);
   return url_of(*found->second, values);
 }
 
@@ -61,6 +85,15 @@ Task<> Request::send_early_hints(Pairs headers) {
   std::string head;
   http1::append_response_head(head, 103, fields);
   co_await connection_.stream().send(head);
+}
+
+Response Response::redirect(std::string_view location, int status) {
+  const auto is_control = [](char c) { return (c >= '\0' && c < ' ') || c == '\x7F'; };
+  if (std::ranges::any_of(location, is_control)) {
+    throw Error(ErrorKind::invalid, "redirect to", location,
+                "a URL has no control characters; encode the values in it");
+  }
+  return Response{.status = status}.header("Location", encode_url(location));
 }
 
 Response& Response::header(std::string name, std::string value) & {
@@ -105,7 +138,8 @@ bool RequestAccess::parse(Request& request) {
 }
 
 BodyTooLarge::BodyTooLarge(std::size_t bytes_max)
-    : Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max)) {}
+    : Error(ErrorKind::overloaded, "read", "a body", "it is longer than " + format_size(bytes_max)),
+      bytes_max_(bytes_max) {}
 
 Task<std::string> BodyReader::read_all(std::size_t bytes_max) {
   std::string all;

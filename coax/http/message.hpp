@@ -56,10 +56,14 @@ class Request {
   [[nodiscard]] std::string_view header(std::string_view name) const noexcept {
     return head_.fields.find(name).value_or("");
   }
-  // The value of {name} in the route's pattern; the first ?name=value of the target. Empty when there is none.
-  [[nodiscard]] std::string_view parameter(std::string_view name) const noexcept;
-  // The value of {name:int}. 0 when the pattern has no such parameter.
-  [[nodiscard]] std::int64_t int_parameter(std::string_view name) const noexcept;
+  // The value of {name} in the route's pattern.
+  // Throws: Error(invalid) when the pattern has no such parameter, or there is no route.
+  [[nodiscard]] std::string_view parameter(std::string_view name) const;
+  // The value of {name:int}. Throws: as parameter(), and for a parameter that is not an int.
+  [[nodiscard]] std::int64_t int_parameter(std::string_view name) const;
+  // For middleware of several routes. Returns: nothing when the pattern has no such parameter, or there is no route.
+  [[nodiscard]] std::optional<std::string_view> find_parameter(std::string_view name) const noexcept;
+  // The first ?name=value of the target; empty when there is none.
   [[nodiscard]] std::string_view query(std::string_view name) const noexcept;
   [[nodiscard]] const Pairs& query() const noexcept { return query_; }
   [[nodiscard]] std::string& body() noexcept { return body_; }
@@ -124,6 +128,7 @@ class Request {
     std::optional<bool> is_secure;
     std::string host;
     std::string id;
+    std::string refusal;  // the reason of a refusal, for the access log
     std::map<std::type_index, std::shared_ptr<void>> values;
   };
   Additions& additions() {
@@ -144,6 +149,8 @@ class Request {
   Pairs query_;
   std::unique_ptr<Additions> additions_;
   const struct Route* route_ = nullptr;
+  const struct SiteFacts* site_ = nullptr;
+  bool is_in_access_log_ = false;  // whose line has the reason of a refusal
 };
 
 // Static text, which outlives every response: a literal, or the argument of of().
@@ -216,11 +223,12 @@ struct Response {
   static Response json(const T& from, int status = 200) {
     return json(to_json(from), status);
   }
-  // 303: the client gets the location, whatever its method was. For a location from the client, see
-  // safe_redirect_target() (coax/http/middleware.hpp).
-  static Response redirect(std::string location, int status = 303) {
-    return Response{.status = status}.header("Location", std::move(location));
-  }
+  // 303: the client gets the location, whatever its method was. What no URL may have, such as a space or "ü", is
+  // percent-encoded; "%20" stays. Values with "/", "?", "&", "#" or "%" are encoded before, by Request::url_for():
+  // redirect(request.url_for("item", {{"name", name}, {"page", "2"}})); or by percent_encode() (coax/codec/url.hpp).
+  // For a location from the client, see safe_redirect_target() (coax/http/middleware.hpp).
+  // Throws: Error(invalid) for control characters.
+  static Response redirect(std::string_view location, int status = 303);
   // `producer`: Task<>(BodyWriter&), kept until it has run.
   template <class F>
   static Response stream(Literal content_type, F producer) {

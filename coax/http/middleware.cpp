@@ -130,6 +130,7 @@ std::string json_line(const Request& request, const Outcome& outcome, double sec
   line.set("referer", request.header("Referer"));
   line.set("user_agent", request.header("User-Agent"));
   if (!request.id().empty()) line.set("id", request.id());
+  if (const auto reason = RequestAccess::refusal(request); !reason.empty()) line.set("reason", reason);
   return line.to_json();
 }
 
@@ -142,7 +143,9 @@ std::string line_of(const Request& request, const Outcome& outcome, double secon
   if (format == AccessLogOptions::Format::combined) {
     line += ' ' + quoted(request.header("Referer")) + ' ' + quoted(request.header("User-Agent"));
   }
-  return line + fmt::format(" {:.3f}", seconds);
+  line += fmt::format(" {:.3f}", seconds);
+  if (const auto reason = RequestAccess::refusal(request); !reason.empty()) line += ' ' + quoted(reason);
+  return line;
 }
 
 void log_access(const AccessLogOptions& options, const Request& request, const Outcome& outcome, TimePoint start) {
@@ -159,8 +162,11 @@ void log_access(const AccessLogOptions& options, const Request& request, const O
 }  // namespace
 
 Middleware access_log(AccessLogOptions options) {
-  return [options = std::move(options)](Request& request, Next next) -> Task<Response> {
+  // A file of lines as Apache writes them has nothing else.
+  const bool has_reasons = !options.sink || options.format == AccessLogOptions::Format::json;
+  return [options = std::move(options), has_reasons](Request& request, Next next) -> Task<Response> {
     const TimePoint start = Loop::current().backend().now();
+    if (has_reasons) RequestAccess::set_in_access_log(request);
     try {
       Response response = co_await next.answered(request);
       log_access(options, request, outcome_of(response), start);

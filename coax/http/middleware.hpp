@@ -47,7 +47,8 @@ struct AccessLogOptions {
   std::function<void(std::string_view line)> sink = {};
 };
 // Logs each request with its status, the bytes of its body ("-" for a stream without a length), and at the end the
-// seconds until the response was there. A streamed body is not waited for.
+// seconds until the response was there. A streamed body is not waited for. Without a sink, and in JSON, the line of a
+// refusal ends with its reason; otherwise the reason has a line in the log, as every request without a valid head.
 Middleware access_log(AccessLogOptions options = {});
 
 // Answers 503 when the response is not there in that time. The handler is cancelled. Streamed bodies and WebSockets are
@@ -132,8 +133,10 @@ struct ProxyOptions {
 // addresses end the search: then it is that of the last proxy. 400 for a malformed Forwarded.
 Middleware trusted_proxies(ProxyOptions options);
 
-// For pages that need a login: redirects anonymous visitors (303) to `url`, for GET and HEAD with ?next= and the page
-// they wanted. Throws: Error(invalid) when the url is no local path.
+// For pages that need a login: redirects anonymous visitors (303) to `url` with ?next= and the page that they wanted.
+// After another method than GET and HEAD, whose body is lost, that is the page with the form: the Referer, if it is one
+// of this site; otherwise there is no ?next=.
+// Throws: Error(invalid) when the url is no local path.
 Middleware login_required(std::string url);
 
 // A path of this site to redirect to, such as that of ?next=.

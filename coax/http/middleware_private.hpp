@@ -17,7 +17,7 @@ void require_field_value(std::string_view name, std::string_view value);
 // Throws: Error(invalid) for a realm that cannot be quoted.
 void require_realm(std::string_view realm);
 // The refusal of a login, with WWW-Authenticate.
-Response challenge(const Request& request, int status, std::string_view reason, std::string header);
+Response challenge(Request& request, int status, std::string_view reason, std::string header);
 // The bytes of the address, or of the IPv6 /64, that limits for each address count by.
 std::string address_key(const Endpoint& peer);
 // The values of all fields of that name as one list (RFC 9110, section 5.3).

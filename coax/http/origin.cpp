@@ -25,19 +25,22 @@ std::optional<std::pair<std::string, bool>> authority_of(std::string_view origin
 
 }  // namespace
 
+bool is_own_origin(const Request& request, std::string_view origin) {
+  const auto page = authority_of(origin);
+  const auto ours = authority_of(fmt::format("{}://{}", request.is_secure() ? "https" : "http", request.host()));
+  return page && ours && page->second == ours->second && equal_ignoring_case(page->first, ours->first);
+}
+
 bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins) {
   if (request.fields().count("Origin") == 0) return true;
   const auto origin = request.fields().find_only("Origin");
   const auto page = origin ? authority_of(*origin) : std::nullopt;
   if (!page) return false;
-  const auto is_at = [&](std::string_view host, std::string_view scheme) {
-    const auto ours = authority_of(fmt::format("{}://{}", scheme, host));
-    return ours && equal_ignoring_case(ours->first, page->first);
-  };
-  const bool is_https = request.is_secure();
-  if (page->second == is_https && is_at(request.host(), is_https ? "https" : "http")) return true;
-  return std::ranges::any_of(origins,
-                             [&](const std::string& host) { return is_at(host, page->second ? "https" : "http"); });
+  if (is_own_origin(request, *origin)) return true;
+  return std::ranges::any_of(origins, [&](const std::string& host) {
+    const auto other = authority_of(fmt::format("{}://{}", page->second ? "https" : "http", host));
+    return other && equal_ignoring_case(other->first, page->first);
+  });
 }
 
 }  // namespace coax::http

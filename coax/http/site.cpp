@@ -13,14 +13,6 @@
 
 namespace coax::http {
 
-namespace {
-
-Response plain(int status) {
-  return Response::text(fmt::format("{} {}\n", status, http1::reason_phrase(status)), status);
-}
-
-}  // namespace
-
 App::App(AppOptions options) : options_(std::move(options)) {
   for (const auto& [name, value] : options_.headers) http1::require_safe({name, value});
   ws::check(options_.websocket.deflate);
@@ -29,22 +21,28 @@ App::App(AppOptions options) : options_(std::move(options)) {
   }
 }
 
+App& App::errors(ErrorHandler handler) {
+  if (!handler) throw Error(ErrorKind::invalid, "use", "a handler of errors", "its function is empty");
+  errors_ = std::move(handler);
+  return *this;
+}
+
 Site::Site(App app)
     : options_(std::move(app.options_)), parser_limits_(options_.message), routes_(std::move(app.routes_->list)) {
   for (const auto& [name, value] : options_.headers) fixed_fields_ += fmt::format("{}: {}\r\n", name, value);
+  facts_.errors = std::move(app.errors_);
+  facts_.is_development = options_.development;
   MiddlewareList& outer = app.routes_->middleware;
   if (options_.development) outer.insert(outer.begin(), std::make_shared<const Middleware>(access_log()));
   for (const auto& route : routes_) {
-    route->names = &names_;
-    if (!route->options.name.empty()) names_.emplace(route->options.name, route.get());
+    if (!route->options.name.empty()) facts_.names.emplace(route->options.name, route.get());
     route->middleware.insert(route->middleware.begin(), outer.begin(), outer.end());
     has_websockets_ = has_websockets_ || route->is_websocket();
     parser_limits_.body_bytes_max = std::max(parser_limits_.body_bytes_max, body_bytes_max(*route));
     tree_of(route->host).add(*route);
   }
   if (outer.empty()) return;
-  unrouted_ = std::make_unique<Route>(
-      Route{.method = "*", .segments = {}, .handler = {}, .middleware = outer, .names = &names_});
+  unrouted_ = std::make_unique<Route>(Route{.method = "*", .segments = {}, .handler = {}, .middleware = outer});
 }
 
 RouteTree& Site::tree_of(const std::string& host) {
@@ -107,7 +105,8 @@ std::optional<Response> Site::other_slash(const Request& request, const RouteTre
   if (tree.find(request.method(), path, false).route == nullptr) return std::nullopt;
   const std::string_view target = request.target();
   const std::size_t query = std::min(target.find('?'), target.size());
-  return plain(308).header("Location", encode_segments(path) + std::string(target.substr(query)));
+  return Response::text("308 Permanent Redirect\n", 308)
+      .header("Location", encode_segments(path) + std::string(target.substr(query)));
 }
 
 bool Site::reserve_body(std::size_t bytes) const noexcept {
@@ -128,7 +127,7 @@ bool Site::names_our_host(const Request& request) const {
 
 const Route* Site::find(Request& request, bool is_upgrade, std::optional<Response>& refusal) const {
   if (!is_for_us(request)) {
-    refusal = plain(421);
+    refusal = error_response(request, StatusError(421, "this server has no such host"));
     return unrouted_.get();
   }
   const RouteTree& tree = tree_for(request);
@@ -149,14 +148,14 @@ const Route* Site::find(Request& request, bool is_upgrade, std::optional<Respons
     refusal = allowed_methods(request, found);
   } else {
     refusal = other_slash(request, tree);
-    if (!refusal) refusal = plain(404);
+    if (!refusal) refusal = error_response(request, 404);
   }
   if (other != nullptr && !other->middleware.empty()) return other;
   return found.unrouted != nullptr ? found.unrouted : unrouted_.get();
 }
 
 // RFC 9110, section 10.2.1: Allow lists what the resource, or the server as a whole, has.
-Response Site::allowed_methods(const Request& request, const RouteTree::Found& found) const {
+Response Site::allowed_methods(Request& request, const RouteTree::Found& found) const {
   const bool is_for_server = request.path() == "*";
   std::set<std::string_view> methods(found.allowed.begin(), found.allowed.end());
   if (methods.contains("GET")) methods.insert("HEAD");
@@ -172,12 +171,12 @@ Response Site::allowed_methods(const Request& request, const RouteTree::Found& f
     methods.erase("*");
   }
   if (!is_for_server && found.websocket != nullptr && request.method() == "GET") {
-    return plain(426).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
+    return error_response(request, 426).header("Upgrade", "websocket").header("Sec-WebSocket-Version", "13");
   }
   std::string allow;
   for (const std::string_view method : methods) allow.append(allow.empty() ? "" : ", ").append(method);
   if (is_for_server || request.method() == "OPTIONS") return Response{.status = 204}.header("Allow", allow);
-  return plain(405).header("Allow", allow);
+  return error_response(request, 405).header("Allow", allow);
 }
 
 // --- Dispatch ---
@@ -214,6 +213,7 @@ Task<Response> ready(Response response) { co_return response; }
 
 Task<Response> Dispatch::handle(Request& request) const {
   if (refusal_) return ready(std::move(*refusal_));
+  source_.require_acceptable();
   if (auto* const streaming = std::get_if<detail::StreamingHandler>(&route_.handler)) {
     return (*streaming)(request, source_.body_reader());
   }

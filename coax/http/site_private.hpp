@@ -33,9 +33,8 @@ struct Route {
   // May change what it captured.
   mutable detail::AnyHandler handler;
   RouteOptions options = {};
-  MiddlewareList middleware = {};      // outermost first
-  std::string host = {};               // empty: any
-  const NamedRoutes* names = nullptr;  // of the site
+  MiddlewareList middleware = {};  // outermost first
+  std::string host = {};           // empty: any
 
   [[nodiscard]] bool is_unrouted() const noexcept { return method.empty(); }
   [[nodiscard]] bool is_websocket() const noexcept { return std::holds_alternative<detail::WebSocketHandler>(handler); }
@@ -44,6 +43,13 @@ struct Route {
   [[nodiscard]] bool is_sync() const noexcept {
     return middleware.empty() && std::holds_alternative<detail::SyncHandler>(handler);
   }
+};
+
+// The part of a site that its requests know.
+struct SiteFacts {
+  NamedRoutes names;
+  ErrorHandler errors;  // may be empty
+  bool is_development = false;
 };
 
 // The routes of a router before it is served.
@@ -58,6 +64,18 @@ struct RequestAccess {
   static bool parse(Request& request);
   static std::string_view segments(const Request& request) noexcept { return request.segments_; }
   static void set_route(Request& request, const Route& route) noexcept { request.route_ = &route; }
+  static void set_site(Request& request, const SiteFacts& site) noexcept { request.site_ = &site; }
+  static const SiteFacts* site(const Request& request) noexcept { return request.site_; }
+  static bool is_development(const Request& request) noexcept {
+    return request.site_ != nullptr && request.site_->is_development;
+  }
+  // access_log() writes the reason of a refusal into its line; otherwise the refusal has a line of its own.
+  static void set_in_access_log(Request& request) noexcept { request.is_in_access_log_ = true; }
+  static bool is_in_access_log(const Request& request) noexcept { return request.is_in_access_log_; }
+  static void set_refusal(Request& request, std::string reason) { request.additions().refusal = std::move(reason); }
+  static std::string_view refusal(const Request& request) noexcept {
+    return request.additions_ ? std::string_view(request.additions_->refusal) : "";
+  }
 };
 
 // A path with encoded slashes as NULs: "/a\0b/c" -> "/a%2Fb/c".
@@ -119,6 +137,7 @@ class Site {
     return route.options.body_bytes_max.value_or(options_.message.body_bytes_max);
   }
   [[nodiscard]] bool has_websockets() const noexcept { return has_websockets_; }
+  [[nodiscard]] const SiteFacts& facts() const noexcept { return facts_; }
 
   // Fills in the parameters. When no route answers, `refusal` is the response.
   // Returns: then a route whose middleware it goes through: that of another method at the path, or one for the whole
@@ -141,7 +160,7 @@ class Site {
   [[nodiscard]] bool names_our_host(const Request& request) const;
   RouteTree& tree_of(const std::string& host);
   [[nodiscard]] const RouteTree& tree_for(const Request& request) const;
-  [[nodiscard]] Response allowed_methods(const Request& request, const RouteTree::Found& found) const;
+  [[nodiscard]] Response allowed_methods(Request& request, const RouteTree::Found& found) const;
   [[nodiscard]] std::optional<Response> other_slash(const Request& request, const RouteTree& tree) const;
 
   AppOptions options_;
@@ -150,7 +169,7 @@ class Site {
   std::string fixed_fields_;
   std::vector<std::unique_ptr<Route>> routes_;
   std::unique_ptr<Route> unrouted_;  // for paths without a route, where the app has middleware
-  NamedRoutes names_;
+  SiteFacts facts_;
   RouteTree tree_;                                           // of the routes without a host
   std::vector<std::pair<std::string, RouteTree>> of_hosts_;  // the longest names first
   bool has_websockets_ = false;
@@ -162,6 +181,8 @@ class RequestSource {
   virtual BodyReader& body_reader() noexcept = 0;
   // Reads the body to its end into Request::body().
   virtual Task<> read_body() = 0;
+  // Throws: StatusError when the head has shown already that the body is refused.
+  virtual void require_acceptable() = 0;
   virtual Response accept_websocket() = 0;
   // Within a catch block: the response to the exception of a handler. Throws it again when no response is possible.
   virtual Response failure_response() = 0;
@@ -188,11 +209,19 @@ class Dispatch {
   mutable std::optional<Response> refusal_;
 };
 
-// Logs the refusal. Returns: the response to a request whose handler or middleware threw the error.
-Response refusal_of(const class StatusError& error, const Request& request);
+// The response to an error: that of App::errors(), or by what the client prefers.
+Response error_response(Request& request, const StatusError& error);
+inline Response error_response(Request& request, int status) { return error_response(request, StatusError(status)); }
+// Logs why a request is refused: as part of its line in the access log, if it has one there, otherwise by itself.
+void log_refusal(Request& request, int status, std::string_view reason);
+// Both: the response to a request whose handler or middleware threw the error.
+Response refusal_of(const StatusError& error, Request& request);
 
 // AppOptions::development: the response to a request whose handler threw this.
-Response development_page(const Request& request, std::string_view reason);
+Response development_page(Request& request, std::string_view reason);
+
+// Whether the origin, "http://a.example", is the one that the request was sent to.
+bool is_own_origin(const Request& request, std::string_view origin);
 
 // Whether a page of this origin may open a WebSocket here, by the request's Origin.
 bool is_allowed_origin(const Request& request, const std::vector<std::string>& origins);

@@ -4,17 +4,18 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include "coax/base/error.hpp"
 
 namespace coax::http {
 
-// The response is a text of the status and the reason: "415 Unsupported Media Type: the body is not a form". Other
-// exceptions are answered with 500, without their reason.
+// The response has the status and the reason, in the form of all errors of the app (App::errors()): by default a text,
+// "415 Unsupported Media Type: the body is not a form". Other exceptions are answered with 500, without their reason.
 class StatusError : public Error {
  public:
-  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too. json: the body of
-  // the response, in place of the text.
+  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too; may be empty. json:
+  // the body of the response, in place of the text.
   StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
               std::string json = {});
   // For a handler whose reason says it all: StatusError(404, "there is no todo 7"). Empty: the phrase of the status.
@@ -28,6 +29,27 @@ class StatusError : public Error {
   int status_;
   std::string reason_;
   std::string json_;
+};
+
+// What is wrong with one member of JSON or one field of a form, for its sender.
+struct FieldError {
+  std::string field;    // "priority", "items[2].name"; empty: all of it
+  std::string message;  // "must be an integer, is a string"
+};
+
+// 422, as read_json() throws it: {"errors":[{"field":"email","message":"is in use"}]}.
+//
+//   if (is_in_use(user.email)) throw http::ValidationError("email", "is in use");
+class ValidationError : public StatusError {
+ public:
+  ValidationError(std::string_view field, std::string_view message);
+  // Throws: Error(invalid) without any.
+  explicit ValidationError(std::vector<FieldError> errors, std::string_view operation = "read the request");
+
+  [[nodiscard]] const std::vector<FieldError>& errors() const noexcept { return errors_; }
+
+ private:
+  std::vector<FieldError> errors_;
 };
 
 // Whether the process (EMFILE) or the system (ENFILE) had no free file descriptor. The server answers such an exception

@@ -38,9 +38,21 @@ concept MapRange = std::ranges::input_range<R> && !Text<R> && requires(std::rang
   { Value(pair.second) };
 };
 template <class R>
-concept ListRange = std::ranges::input_range<R> && !Text<R> && !MapRange<R> &&
-                    !std::same_as<std::remove_cvref_t<std::ranges::range_reference_t<R>>, Member> &&
-                    std::constructible_from<Value, std::ranges::range_reference_t<R>>;
+using Element = std::remove_cvref_t<std::ranges::range_reference_t<R>>;
+// A range of itself, such as std::filesystem::path, is none.
+template <class R>
+concept ListRange =
+    std::ranges::input_range<R> && !Text<R> && !MapRange<R> && !std::same_as<Element<R>, Member> &&
+    !std::same_as<Element<R>, std::remove_cv_t<R>> && std::constructible_from<Value, std::ranges::range_reference_t<R>>;
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+// All that a Value can be made from.
+template <class T>
+concept ValueSource = std::same_as<T, bool> || Integer<T> || std::floating_point<T> || Text<T> ||
+                      std::same_as<T, std::nullptr_t> || std::derived_from<T, Value> || is_optional<T> ||
+                      requires(const T& from) { from.operator Value(); } || MapRange<const T> || ListRange<const T>;
 }  // namespace detail
 
 // Null, a boolean, an integer, a number, a string, a list or an object. Copies of a list or object share it until one
@@ -82,6 +94,16 @@ class Value {
   template <class T>
     requires std::constructible_from<Value, const T&>
   Value(const std::optional<T>& value) : Value(value ? Value(*value) : Value()) {}
+  // Anything else: an error of the compiler, in words.
+  template <class T>
+    requires(!detail::ValueSource<T>)
+  Value(const T& /*from*/) {
+    static_assert(
+        detail::ValueSource<T>,
+        "a coax::http::Value is made from nullptr, bool, numbers, text in UTF-8 (std::string, "
+        "std::string_view), std::vector, std::map with names of text, std::optional, and {{name, value}, ...}; "
+        "from a struct with members() by coax::http::to_value(); a char is a number or a text: convert it");
+  }
 
   static Value list(List elements = {});
   static Value object();

@@ -392,8 +392,36 @@ Task<> WebSocket::send_deflated(Opcode opcode, BytesView payload) {
 
 namespace {
 
+// What a client can do about the status.
+std::string_view remedy_of(int status) noexcept {
+  switch (status) {
+    case 200: return "this path is a page, not a WebSocket";
+    case 401: return "it needs a login: add the header Authorization or Cookie";
+    case 403: return "it does not allow this client: check its login, and the header Origin";
+    case 404:
+    case 405:
+    case 410: return "no WebSocket has this path";
+    case 421: return "it is not for this host name";
+    case 429: return "try again later, and less often";
+    default: return status >= 500 ? "try again later, or read its log" : "";
+  }
+}
+
+HandshakeError refused(const Stream& stream, std::string_view host, std::string_view target,
+                       const http1::Head& response) {
+  const std::string_view location = response.find("Location").value_or("");
+  const bool is_redirect = response.status / 100 == 3 && !location.empty();
+  const std::string remedy =
+      is_redirect ? "connect to " + std::string(location) : std::string(remedy_of(response.status));
+  const std::string url = fmt::format("{}://{}{}", stream.is_encrypted() ? "wss" : "ws", host, target);
+  return {response.status, url,
+          fmt::format("the server answered {} {}{}{}", response.status, response.reason, remedy.empty() ? "" : ": ",
+                      remedy)};
+}
+
 // Reads the response to the request. Returns: the chosen protocol, and the bytes received after the response.
-Task<Handshake> recv_handshake(Stream& stream, std::string_view key, HandshakeOptions options) {
+Task<Handshake> recv_handshake(Stream& stream, std::string_view host, std::string_view target, std::string_view key,
+                               HandshakeOptions options) {
   http1::ResponseParser response("GET");
   BytesView bytes;
   while (!response.head_done() || (response.head().status / 100 == 1 && response.head().status != 101)) {
@@ -404,13 +432,8 @@ Task<Handshake> recv_handshake(Stream& stream, std::string_view key, HandshakeOp
     if (!taken) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), taken.error().reason);
     bytes = bytes.from(*taken);
   }
-  const int status = response.head().status;
-  if (status != 101 || response.head().version_minor == 0) {
-    const std::string_view location = response.head().find("Location").value_or("");
-    const bool is_redirect = status / 100 == 3 && !location.empty();
-    throw HandshakeError(status, stream.peer_name(),
-                         fmt::format("the server answered {} {}{}{}", status, response.head().reason,
-                                     is_redirect ? ": connect to " : "", is_redirect ? location : ""));
+  if (response.head().status != 101 || response.head().version_minor == 0) {
+    throw refused(stream, host, target, response.head());
   }
   const auto accepted = check_accept(response.head(), key, options.protocols);
   if (!accepted) throw Error(ErrorKind::protocol, "open a WebSocket to", stream.peer_name(), accepted.error());
@@ -455,7 +478,7 @@ Task<Handshake> client_handshake(Stream& stream, std::string_view host, std::str
   std::string request;
   append_upgrade_request(request, host, target, key, options.protocols, fields);
   co_await stream.send(request);
-  co_return co_await timeout(options.limit, recv_handshake(stream, key, options));
+  co_return co_await timeout(options.limit, recv_handshake(stream, host, target, key, options));
 }
 
 }  // namespace coax::ws

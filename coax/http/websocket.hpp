@@ -165,11 +165,12 @@ struct HandshakeOptions {
   Duration limit = std::chrono::seconds(30);         // of the whole handshake
 };
 
-// The server has answered with another status than 101, of the kind `refused`.
+// The server has answered with another status than 101, of the kind `refused`: "open a WebSocket at ws://a.example/chat:
+// the server answered 404 Not Found: no WebSocket has this path". peer() is the URL.
 class HandshakeError : public Error {
  public:
-  HandshakeError(int status, std::string_view peer, std::string_view reason)
-      : Error(ErrorKind::refused, "open a WebSocket to", peer, reason), status_(status) {}
+  HandshakeError(int status, std::string_view url, std::string_view reason)
+      : Error(ErrorKind::refused, "open a WebSocket at", url, reason), status_(status) {}
   [[nodiscard]] int status() const noexcept { return status_; }
 
  private:

@@ -21,6 +21,18 @@ std::string_view to_string(CloseReason reason) noexcept {
   return "?";
 }
 
+CloseReason close_reason_of(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::disconnected:
+    case ErrorKind::truncated: return CloseReason::disconnected;
+    case ErrorKind::timed_out: return CloseReason::timed_out;
+    case ErrorKind::certificate:
+    case ErrorKind::protocol: return CloseReason::protocol;
+    case ErrorKind::overloaded: return CloseReason::overflow;
+    default: return CloseReason::failed;
+  }
+}
+
 void Connection::set_busy(bool busy) noexcept {
   busy_ = busy;
   has_been_busy_ = has_been_busy_ || busy;

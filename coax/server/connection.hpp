@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "coax/base/error.hpp"
 #include "coax/guard/principal.hpp"
 #include "coax/net/credentials.hpp"
 #include "coax/net/endpoint.hpp"
@@ -34,6 +35,8 @@ enum class CloseReason : std::uint8_t {
   failed,         // the handler threw an error that the peer did not cause
 };
 std::string_view to_string(CloseReason reason) noexcept;
+// That of a connection whose handler has thrown an Error of this kind.
+CloseReason close_reason_of(ErrorKind kind) noexcept;
 
 // Thread: its loop's. Lifetime: as long as the handler runs.
 class Connection {
@@ -83,7 +86,8 @@ class Connection {
   }
   // Ends the connection from outside its handler, which is cancelled. The first reason is kept.
   void end(CloseReason reason) noexcept;
-  // The reason for the log, for a handler that ends by itself.
+  // The reason for the log, for a handler that ends by itself. A handler that has logged more sets it before it throws
+  // an error of the peer: then the server does not log the error again.
   void set_reason(CloseReason reason) noexcept;
   [[nodiscard]] CloseReason reason() const noexcept { return reason_; }
 

@@ -172,22 +172,6 @@ void Shard::take(int native, const Endpoint& peer, std::uint64_t id) {
 
 namespace {
 
-CloseReason reason_of(ErrorKind kind) noexcept {
-  switch (kind) {
-    case ErrorKind::disconnected:
-    case ErrorKind::truncated: return CloseReason::disconnected;
-    case ErrorKind::timed_out: return CloseReason::timed_out;
-    case ErrorKind::certificate:
-    case ErrorKind::protocol: return CloseReason::protocol;
-    case ErrorKind::overloaded: return CloseReason::overflow;
-    default: return CloseReason::failed;
-  }
-}
-
-}  // namespace
-
-namespace {
-
 bool is_limit(CloseReason reason) noexcept {
   return reason == CloseReason::idle || reason == CloseReason::write_timeout || reason == CloseReason::overflow ||
          reason == CloseReason::timed_out || reason == CloseReason::reclaimed;
@@ -200,25 +184,26 @@ std::string described(const Connection& connection, const Error& error) {
   return text.contains(peer) ? text : peer + ": " + text;
 }
 
-// Logs why a handler ended, unless the peer is the cause, and records the reason.
+// Logs why a handler ended, unless it has disconnected or the handler has logged it, and records the reason.
 void note_end(Connection& connection, const std::exception_ptr& why) {
   log::Level level = log::Level::info;
+  const bool is_logged = connection.reason() != CloseReason::finished;
   try {
     if (why) std::rethrow_exception(why);
   } catch (const Cancelled&) {
     connection.set_reason(CloseReason::shutting_down);
   } catch (const IncompleteRead& error) {  // the peer may still read what was sent before
     connection.set_reason(CloseReason::protocol);
-    log::info("{}", described(connection, error));
+    if (!is_logged) log::info("{}", described(connection, error));
     level = log::Level::debug;
   } catch (const Error& error) {
     const ErrorKind kind = error.kind();
-    connection.set_reason(reason_of(kind));
+    connection.set_reason(close_reason_of(kind));
     // What peers do wrong is as usual as disconnected ones; the rest may be our fault.
     const bool is_of_peer = kind == ErrorKind::timed_out || kind == ErrorKind::truncated ||
                             kind == ErrorKind::protocol || kind == ErrorKind::certificate;
     if (is_of_peer) {
-      log::info("{}", described(connection, error));
+      if (!is_logged) log::info("{}", described(connection, error));
     } else if (kind != ErrorKind::disconnected) {
       log::warning("{}", described(connection, error));
     }

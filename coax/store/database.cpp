@@ -123,16 +123,7 @@ class DatabaseThread {
     changed_.notify_one();
   }
 
-  Rows execute(std::string_view sql, const std::vector<SqlValue>& values) {
-    const bool before = sqlite_.in_transaction();
-    Rows rows = sqlite_.execute(sql, values);
-    if (sqlite_.in_transaction() != before) {
-      if (!before) sqlite_.control("rollback");
-      throw Error(ErrorKind::invalid, "execute SQL in", sqlite_.path(),
-                  "it begins or ends a transaction; use transaction() for that");
-    }
-    return rows;
-  }
+  [[nodiscard]] Sqlite& sqlite() noexcept { return sqlite_; }
 
  private:
   static constexpr std::size_t batch_max = 1000;
@@ -221,7 +212,13 @@ class DatabaseThread {
   std::thread thread_;
 };
 
-Rows Connection::run(std::string_view sql, const std::vector<SqlValue>& values) { return thread_.execute(sql, values); }
+Rows Connection::run(std::string_view sql, const std::vector<SqlValue>& values) {
+  return thread_.sqlite().execute(sql, values, true);
+}
+
+Rows Connection::run_alone(std::string_view sql, const std::vector<SqlValue>& values) {
+  return thread_.sqlite().execute(sql, values, false);
+}
 
 // --- the handle ---
 
@@ -265,7 +262,7 @@ bool needs_no_transaction(std::string_view sql) {
 Task<Rows> Database::run(std::string sql, std::vector<SqlValue> values) const {
   const bool is_alone = needs_no_transaction(sql);
   return call([sql = std::move(sql),
-               values = std::move(values)](Connection& connection) { return connection.run(sql, values); },
+               values = std::move(values)](Connection& connection) { return connection.run_alone(sql, values); },
               is_alone);
 }
 

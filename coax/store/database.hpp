@@ -62,6 +62,7 @@ class SqlValue {
   [[nodiscard]] const std::string& blob() const;
   // For a template, or as JSON. Throws: Error(invalid) for a blob, which JSON does not have.
   [[nodiscard]] http::Value to_value() const;
+  operator http::Value() const { return to_value(); }
 
   using Data = std::variant<std::monostate, std::int64_t, double, std::string, Blob>;
   [[nodiscard]] const Data& data() const noexcept { return data_; }
@@ -80,8 +81,9 @@ class Row {
   const SqlValue& operator[](std::string_view column) const;
   const SqlValue& operator[](std::size_t index) const;
   [[nodiscard]] std::size_t size() const noexcept { return values_.size(); }
-  // An object with the columns as members. Throws: as SqlValue::to_value().
+  // An object with the columns as members, as is {{"guest", row}}. Throws: as SqlValue::to_value().
   [[nodiscard]] http::Value to_value() const;
+  operator http::Value() const { return to_value(); }
 
  private:
   Columns columns_;
@@ -100,7 +102,7 @@ class Rows {
   // Of the last insert, update or delete: the number of rows; the row id of an insert.
   [[nodiscard]] std::int64_t changes() const noexcept { return changes_; }
   [[nodiscard]] std::int64_t last_id() const noexcept { return last_id_; }
-  // A list of objects. Throws: as SqlValue::to_value().
+  // A list of objects, as is {{"guests", rows}}. Throws: as SqlValue::to_value().
   [[nodiscard]] http::Value to_value() const;
 
  private:
@@ -116,7 +118,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // As Database::execute(), but it blocks.
+  // As Database::execute(), but it blocks, and savepoints are allowed.
   template <class... Values>
   Rows execute(std::string_view sql, Values&&... values) {
     return run(sql, {SqlValue(std::forward<Values>(values))...});
@@ -124,8 +126,10 @@ class Connection {
   Rows run(std::string_view sql, const std::vector<SqlValue>& values);
 
  private:
+  friend class Database;
   friend class DatabaseThread;
   explicit Connection(class DatabaseThread& thread) noexcept : thread_(thread) {}
+  Rows run_alone(std::string_view sql, const std::vector<SqlValue>& values);
   class DatabaseThread& thread_;
 };
 
@@ -147,9 +151,9 @@ class Database {
 
   // Executes a statement; `?` stands for each value. A text without values may be several statements, such as a schema.
   // Returns: when it is committed.
-  // Throws: Error(invalid) for faults of SQL, violated constraints, and begin, commit and rollback, for which
-  // transaction() is there; Error(timed_out) when another process kept its lock; Error of the system, such as ENOSPC.
-  // After an error, it has changed nothing.
+  // Throws: Error(invalid) for faults of SQL, violated constraints, and begin, commit, rollback and savepoints, for
+  // which transaction() is there; Error(timed_out) when another process kept its lock; Error of the system, such as
+  // ENOSPC. After an error, it has changed nothing.
   // Cancelled: at once; it is executed all the same.
   template <class... Values>
   Task<Rows> execute(std::string sql, Values&&... values) const {

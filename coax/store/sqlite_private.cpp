@@ -78,6 +78,16 @@ Sqlite::Sqlite(const std::string& path, const DatabaseOptions& options)
   control("pragma journal_mode = wal");
   control(options.sync ? "pragma synchronous = full" : "pragma synchronous = normal");
   control("pragma foreign_keys = on");
+  sqlite3_set_authorizer(handle, authorize, this);
+}
+
+// Called when a statement is prepared.
+int Sqlite::authorize(void* self, int action, const char* /*operation*/, const char* /*name*/, const char* /*schema*/,
+                      const char* /*trigger*/) noexcept {
+  const Allowed allowed = static_cast<const Sqlite*>(self)->allowed_;
+  if (action == SQLITE_TRANSACTION) return allowed == Allowed::all ? SQLITE_OK : SQLITE_DENY;
+  if (action == SQLITE_SAVEPOINT) return allowed != Allowed::nothing ? SQLITE_OK : SQLITE_DENY;
+  return SQLITE_OK;
 }
 
 void Sqlite::fail(std::string_view operation, int code) const {
@@ -89,6 +99,9 @@ void Sqlite::fail(std::string_view operation, int code) const {
     case SQLITE_LOCKED: throw Error(ErrorKind::timed_out, operation, path_, "another process has locked it");
     case SQLITE_PERM:
     case SQLITE_READONLY: throw Error(ErrorKind::permission, operation, path_, reason);
+    case SQLITE_AUTH:
+      throw Error(ErrorKind::invalid, operation, path_,
+                  "it begins or ends a transaction or a savepoint; use transaction(), whose function calls execute()");
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT: throw Error(ErrorKind::protocol, operation, path_, reason);
     case SQLITE_IOERR:
@@ -101,24 +114,26 @@ void Sqlite::fail(std::string_view operation, int code) const {
   }
 }
 
-Statement Sqlite::prepare(std::string_view& sql) const {
+Statement Sqlite::prepare(std::string_view& sql, Allowed allowed) {
   sqlite3_stmt* statement = nullptr;
   const char* rest = nullptr;
+  allowed_ = allowed;
   const int code = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &statement, &rest);
+  allowed_ = Allowed::all;
   Statement owned(statement);
   if (code != SQLITE_OK) fail("execute SQL in", code);
   sql.remove_prefix(static_cast<std::size_t>(rest - sql.data()));
   return owned;
 }
 
-sqlite3_stmt* Sqlite::cached(std::string_view sql) {
+sqlite3_stmt* Sqlite::cached(std::string_view sql, Allowed allowed) {
   if (const auto found = by_sql_.find(sql); found != by_sql_.end()) {
     cache_.splice(cache_.begin(), cache_, found->second);
     return cache_.front().statement.get();
   }
   std::string_view rest = sql;
-  Statement statement = prepare(rest);
+  Statement statement = prepare(rest, allowed);
   if (!statement) throw Error(ErrorKind::invalid, "execute SQL in", path_, "there is no statement");
   if (!is_blank(rest)) throw Error(ErrorKind::invalid, "execute SQL in", path_, "values are for one statement");
   if (cache_.size() >= cached_max) {
@@ -178,7 +193,8 @@ std::vector<Row> Sqlite::step(sqlite3_stmt* statement) const {
   }
 }
 
-Rows Sqlite::execute(std::string_view sql, const std::vector<SqlValue>& values) {
+Rows Sqlite::execute(std::string_view sql, const std::vector<SqlValue>& values, bool allows_savepoints) {
+  const Allowed allowed = allows_savepoints ? Allowed::savepoints : Allowed::nothing;
   Rows result;
   const auto run = [&](sqlite3_stmt* statement) {
     const Reset reset(statement);
@@ -187,11 +203,11 @@ Rows Sqlite::execute(std::string_view sql, const std::vector<SqlValue>& values) 
   };
   if (values.empty()) {
     while (!is_blank(sql)) {
-      const Statement statement = prepare(sql);
+      const Statement statement = prepare(sql, allowed);
       if (statement) run(statement.get());
     }
   } else {
-    run(cached(sql));
+    run(cached(sql, allowed));
   }
   result.changes_ = sqlite3_changes64(handle_.get());
   result.last_id_ = sqlite3_last_insert_rowid(handle_.get());

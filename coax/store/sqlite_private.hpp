@@ -29,26 +29,32 @@ class Sqlite {
   Sqlite(const std::string& path, const DatabaseOptions& options);
 
   // Throws: as Database::execute().
-  Rows execute(std::string_view sql, const std::vector<SqlValue>& values);
+  Rows execute(std::string_view sql, const std::vector<SqlValue>& values, bool allows_savepoints);
   // begin, commit, savepoints: without rows.
   void control(const char* sql);
   [[nodiscard]] bool in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
  private:
+  // What the statements that are prepared may do with the transaction. Those of SQLite itself, such as within a vacuum,
+  // may do all.
+  enum class Allowed : std::uint8_t { nothing, savepoints, all };
+
   struct Cached {
     std::string sql;
     Statement statement;
   };
 
+  static int authorize(void* self, int action, const char*, const char*, const char*, const char*) noexcept;
   [[noreturn]] void fail(std::string_view operation, int code) const;
-  [[nodiscard]] Statement prepare(std::string_view& sql) const;
-  sqlite3_stmt* cached(std::string_view sql);
+  [[nodiscard]] Statement prepare(std::string_view& sql, Allowed allowed);
+  sqlite3_stmt* cached(std::string_view sql, Allowed allowed);
   void bind(sqlite3_stmt* statement, const std::vector<SqlValue>& values) const;
   std::vector<Row> step(sqlite3_stmt* statement) const;
 
   std::string path_;
   std::size_t rows_bytes_max_;
+  Allowed allowed_ = Allowed::all;
   std::unique_ptr<sqlite3, CloseHandle> handle_;
   std::list<Cached> cache_;  // the last used ones first
   std::unordered_map<std::string_view, std::list<Cached>::iterator> by_sql_;

@@ -40,6 +40,7 @@ class LineClient {
 
  private:
   Task<bool> join();
+  Task<bool> join(bool& was_refused);
   Task<> read();
   Task<std::expected<std::string, Refusal>> read_nick();
   Task<> handle(std::string_view line);
@@ -74,6 +75,16 @@ Task<bool> LineClient::join_in_time() {
 
 // Returns: true when it has joined.
 Task<bool> LineClient::join() {
+  bool was_refused = false;
+  try {
+    co_return co_await join(was_refused);
+  } catch (const Error& error) {
+    if (was_refused) connection_.set_reason(close_reason_of(error.kind()));  // and has its line in the log
+    throw;
+  }
+}
+
+Task<bool> LineClient::join(bool& was_refused) {
   for (int attempt = 1; attempt <= nick_tries; ++attempt) {
     auto nick = co_await read_nick();
     if (nick && nick->empty()) co_return false;
@@ -86,6 +97,7 @@ Task<bool> LineClient::join() {
       nick = std::unexpected(joined.error());
     }
     log::info("{} refused: {}", connection_.peer_name(), nick.error().text);
+    was_refused = true;
     const std::string_view then = attempt < nick_tries ? "send another one" : "goodbye";
     const std::string answer = error_line(fmt::format("{}; {}", nick.error().text, then));
     co_await stream().send(answer);

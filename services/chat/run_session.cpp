@@ -32,6 +32,10 @@ Task<> run_session(Connection& connection, std::string nick, Task<> read, Task<>
     connection.set_reason(CloseReason::shutting_down);
     log_left(nick, to_string(connection.reason()));
     throw;
+  } catch (const Error& error) {
+    connection.set_reason(close_reason_of(error.kind()));
+    log_left(nick, error.what());
+    throw;
   } catch (const std::exception& error) {
     log_left(nick, error.what());
     throw;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+using coax::encode_url;
 using coax::parse_absolute_target;
 using coax::parse_target;
 using Pairs = std::vector<std::pair<std::string, std::string>>;
@@ -118,6 +119,12 @@ TEST(Query, is_pairs_as_forms_write_them) {
   EXPECT_EQ(query_of("/?&a=1&&"), (Pairs{{"a", "1"}}));
   EXPECT_EQ(query_of("/?a=b=c?d/.."), (Pairs{{"a", "b=c?d/.."}}));
   EXPECT_EQ(query_of("/?a+b=c%20d%26%3D%2Fe%2B"), (Pairs{{"a b", "c d&=/e+"}}));
+}
+
+TEST(Url, whole_one_is_encoded_once) {
+  EXPECT_EQ(encode_url("https://a.example:8/b/?c=d&e=%20#f"), "https://a.example:8/b/?c=d&e=%20#f");
+  EXPECT_EQ(encode_url("/\xC3\xBC b\t\"<>\\^`{|}"), "/%C3%BC%20b%09%22%3C%3E%5C%5E%60%7B%7C%7D");
+  EXPECT_EQ(encode_url("%%41%4%zz%"), "%25%41%254%25zz%25");
 }
 
 TEST(Query, refuses_a_malformed_percent_and_nul) {

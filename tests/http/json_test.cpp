@@ -111,6 +111,40 @@ TEST(Json, all_errors_are_reported_with_their_places) {
   EXPECT_EQ(errors_of<Everything>(R"({"map":{"a":[],"b":[],"c":[]}})"), "map: must have 0 to 2 elements, has 3");
 }
 
+TEST(Json, bounds_of_optional_members_hold_when_they_are_present) {
+  struct Filter {
+    std::optional<int> page;
+    std::optional<double> share;
+    std::optional<std::string> word;
+    std::optional<std::vector<int>> ids;
+    std::vector<int> list;
+    static constexpr auto members() {
+      return std::tuple(member("page", &Filter::page).range(1, 9), member("share", &Filter::share).range(0, 1),
+                        member("word", &Filter::word).length(2, 3), member("ids", &Filter::ids).length(1, 2),
+                        member("list", &Filter::list).length(1, 2).optional());
+    }
+  };
+  EXPECT_EQ(errors_of<Filter>("{}"), "none");
+  EXPECT_EQ(errors_of<Filter>(R"({"page":null,"share":null,"word":null,"ids":null})"), "none");
+  EXPECT_EQ(errors_of<Filter>(R"({"page":9,"share":1,"word":"ab","ids":[1],"list":[1,2]})"), "none");
+  EXPECT_EQ(errors_of<Filter>(R"({"page":0,"share":1.5,"word":"a","ids":[],"list":[]})"),
+            "page: must be 1 to 9; share: must be 0.0 to 1.0; word: must have 2 to 3 characters, has 1; "
+            "ids: must have 1 to 2 elements, has 0; list: must have 1 to 2 elements, has 0");
+}
+
+TEST(Json, text_is_read_without_a_request) {
+  EXPECT_EQ(from_json<Todo>(R"({"title":"Tea","priority":2})")->title, "Tea");
+  EXPECT_EQ(from_json<std::vector<int>>(std::string("[1,2]"))->size(), 2U);
+  const auto wrong = from_json<std::vector<Todo>>(std::string_view(R"([{"title":"Tea","priority":"2"}])"));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().front().field, "[0].priority");
+  EXPECT_EQ(wrong.error().front().message, "must be an integer, is a string");
+  const auto none = from_json<Todo>(R"({"title":)");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().front().field, "");
+  EXPECT_TRUE(none.error().front().message.starts_with("is not JSON: line 1, column ")) << none.error().front().message;
+}
+
 TEST(Json, errors_are_limited) {
   std::string many = R"({"list":[)";
   for (int i = 0; i < 1000; ++i) many += "1,";

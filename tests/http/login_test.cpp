@@ -170,6 +170,29 @@ TEST_F(HttpLogin, strangers_are_sent_to_the_login_page) {
   EXPECT_EQ(header_of(text, "Location"), "/login");
 }
 
+TEST_F(HttpLogin, sender_of_a_form_returns_to_its_page) {
+  const auto target_of = [](std::string_view fields, std::string_view method = "POST") {
+    App app = bare();
+    app.use(http::login_required("/login"));
+    app.any("/note/{id}", [](Request&) { return Response{}; });
+    return header_of(
+        answer(std::move(app),
+               fmt::format("{} /note/7 HTTP/1.1\r\nHost: h:80\r\n{}Content-Length: 0\r\n\r\n", method, fields)),
+        "Location");
+  };
+  EXPECT_EQ(target_of("Referer: http://h/notes?page=2\r\n"), "/login?next=%2Fnotes%3Fpage%3D2");
+  EXPECT_EQ(target_of("Referer: http://h:80/notes\r\n", "DELETE"), "/login?next=%2Fnotes");
+  EXPECT_EQ(target_of("Referer: http://h\r\n"), "/login?next=%2F");
+  for (const char* fields :
+       {"", "Referer: https://h/notes\r\n", "Referer: http://h:81/notes\r\n", "Referer: http://evil.example/\r\n",
+        "Referer: http://h@evil.example/\r\n", "Referer: /notes\r\n", "Referer: http://h/login?next=%2F\r\n",
+        "Referer: http://h/a\r\nReferer: http://h/b\r\n"}) {
+    EXPECT_EQ(target_of(fields), "/login") << fields;
+  }
+  EXPECT_EQ(target_of("Referer: http://h//evil.example/\r\n"), "/login?next=%2F");
+  EXPECT_EQ(target_of("Referer: http://h/other\r\n", "GET"), "/login?next=%2Fnote%2F7");
+}
+
 TEST_F(HttpLogin, passwords_are_verified_by_their_hash) {
   test::run([]() -> Task<> {
     const std::string password("s\0cret", 6);

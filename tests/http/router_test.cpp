@@ -97,6 +97,52 @@ TEST_F(HttpRouter, refuses_patterns_that_are_malformed_or_there_already) {
   EXPECT_THROW(router.mount("/of", std::move(other)), Error);
 }
 
+TEST_F(HttpRouter, parameters_that_the_pattern_does_not_have_are_errors) {
+  const auto reason = [](auto read, std::string_view target = "/note/7") {
+    std::string text = "none";
+    App app = bare();
+    const auto handle = [&](Request& request) {
+      try {
+        read(request);
+      } catch (const Error& error) {
+        text = error.what();
+      }
+      return Response{};
+    };
+    app.use([&](Request& request, http::Next next) -> Task<Response> {
+      EXPECT_EQ(request.find_parameter("nmae"), std::nullopt);
+      if (request.pattern().empty()) handle(request);
+      co_return co_await next(request);
+    });
+    app.get("/note/{id:int}", handle).get("/of/{name}", handle);
+    get(std::move(app), target);
+    return text;
+  };
+  EXPECT_EQ(reason([](Request& request) { return request.parameter("id"); }), "none");
+  EXPECT_EQ(reason([](Request& request) { return request.int_parameter("id"); }), "none");
+  EXPECT_EQ(reason([](Request& request) { return request.parameter("nmae"); }),
+            "read the parameter {nmae}: the pattern of the route is /note/{id:int}");
+  EXPECT_EQ(reason([](Request& request) { return request.int_parameter("nmae"); }),
+            "read the parameter {nmae:int}: the pattern of the route is /note/{id:int}");
+  EXPECT_EQ(reason([](Request& request) { return request.int_parameter("name"); }, "/of/7"),
+            "read the parameter {name:int}: the pattern of the route is /of/{name}");
+  EXPECT_EQ(reason([](Request& request) { return request.parameter("id"); }, "/none"),
+            "read the parameter {id}: the request has no route; for middleware there is find_parameter()");
+}
+
+TEST_F(HttpRouter, redirects_encode_what_no_url_may_have) {
+  const auto location = [](std::string_view to) { return Response::redirect(to).headers.front().second; };
+  EXPECT_EQ(location("/a?b=c&d=%20#e"), "/a?b=c&d=%20#e");
+  EXPECT_EQ(location(std::string_view("/caf\xC3\xA9 x").substr(0, 6)), "/caf%C3%A9");
+  EXPECT_EQ(location("/a b\"c\\d<e>`{|}^"), "/a%20b%22c%5Cd%3Ce%3E%60%7B%7C%7D%5E");
+  EXPECT_EQ(location("/100%/%zz/%4"), "/100%25/%25zz/%254");
+  EXPECT_EQ(location(std::string("https://a.example:8/[::1]/~x")), "https://a.example:8/[::1]/~x");
+  EXPECT_EQ(Response::redirect("/", 307).status, 307);
+  for (const char* bad : {"/a\r\nSet-Cookie: x", "/a\n", "/\t/evil.example", "/\x7F"}) {
+    EXPECT_THROW((void)Response::redirect(bad), Error) << bad;
+  }
+}
+
 TEST_F(HttpRouter, typed_parameters_match_what_they_name) {
   const auto make = [] {
     App app = bare();

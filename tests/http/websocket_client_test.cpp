@@ -90,8 +90,10 @@ TEST_F(WebSocketClient, asks_for_what_its_url_names) {
       Peer peer{.answer = "HTTP/1.1 302 Found\r\nLocation: wss://other.example/\r\n\r\n"};
       ws::ClientOptions options{.headers = {{"Cookie", "a=1"}}};
       (expected.url.starts_with("wss") ? options.tls : options.connector) = peer.connector();
+      const std::string target = expected.line.substr(4, expected.line.rfind(' ') - 4);
       EXPECT_EQ(co_await error_of(expected.url, options),
-                "open a WebSocket to memory: the server answered 302 Found: connect to wss://other.example/");
+                "open a WebSocket at ws://" + expected.host + target +
+                    ": the server answered 302 Found: connect to wss://other.example/");
       EXPECT_EQ(peer.where, expected.where);
       EXPECT_TRUE(peer.request.starts_with(expected.line + "\r\nHost: " + expected.host + "\r\n")) << peer.request;
       EXPECT_TRUE(peer.request.contains("\r\nCookie: a=1\r\n")) << peer.request;
@@ -106,7 +108,7 @@ TEST_F(WebSocketClient, header_host_replaces_that_of_the_url) {
     Peer peer{.answer = "HTTP/1.1 404 Not Found\r\n\r\n"};
     const ws::ClientOptions options{.headers = {{"host", "b.example"}}, .connector = peer.connector()};
     EXPECT_EQ(co_await error_of("ws://a.example/", options),
-              "open a WebSocket to memory: the server answered 404 Not Found");
+              "open a WebSocket at ws://b.example/: the server answered 404 Not Found: no WebSocket has this path");
     EXPECT_EQ(peer.where, "a.example:80");
     EXPECT_TRUE(peer.request.starts_with("GET / HTTP/1.1\r\nHost: b.example\r\n")) << peer.request;
     EXPECT_FALSE(peer.request.contains("a.example")) << peer.request;
@@ -239,8 +241,9 @@ TEST_F(WebSocketClient, connects_again_after_a_close_but_not_after_a_refusal) {
       }
       EXPECT_TRUE(has_thrown);
       EXPECT_EQ(sessions, 3);
-      EXPECT_EQ(co_await text_of_error(ws::keep_connected("ws://10.0.0.1/none", options, session)),
-                "open a WebSocket to 10.0.0.1:80: the server answered 404 Not Found");
+      EXPECT_EQ(
+          co_await text_of_error(ws::keep_connected("ws://10.0.0.1/none", options, session)),
+          "open a WebSocket at ws://10.0.0.1/none: the server answered 404 Not Found: no WebSocket has this path");
     };
     co_await race(serve({.listen = "10.0.0.1:80"}, http::handler(std::move(app))), ask());
   });

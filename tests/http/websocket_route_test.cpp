@@ -93,7 +93,7 @@ TEST(HttpWebSocket, a_refused_websocket_reports_the_reason) {
     const Handler handler = http::handler(App());
     const auto ask = [&]() -> Task<> {
       EXPECT_EQ(co_await test::text_of_error(ws::client_handshake(*client, "a", "/none")),
-                "open a WebSocket to memory: the server answered 404 Not Found");
+                "open a WebSocket at ws://a/none: the server answered 404 Not Found: no WebSocket has this path");
       client->close();
     };
     co_await all(serve_one(*server, handler), ask());

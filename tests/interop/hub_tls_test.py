@@ -124,6 +124,24 @@ class TheHub(TlsTest):
                     self.assertLess(len(read_rest(below)), 200)  # an alert
         hub.log.wait_for("it sent a record that was changed on its way", 2)
 
+    def test_member_who_leaves_without_the_end_of_tls_has_one_line(self) -> None:
+        hub = self.hub("--tls", "auto")
+        ports = []
+        for nick, line in ((b"", "close_notify"), (b"\x01\n", "refused: "), (b"mallory\n", "mallory left: ")):
+            with self.subTest(nick), self.connect(hub.port_of("tls")) as member:
+                ports.append(member.getsockname()[1])
+                self.assertEqual(member.recv(4), b"NICK")
+                member.sendall(nick)
+                if nick:
+                    self.assertTrue(member.recv(100))
+                member.shutdown(socket.SHUT_WR)  # of the connection below: no close_notify
+                read_rest(member)
+                hub.log.wait_for(line)
+        hub.stop()
+        lines = [line for line in hub.log.text().splitlines() if "joined from" not in line]
+        for port in ports:
+            self.assertEqual(len([line for line in lines if f"{LOCALHOST}:{port}" in line]), 1, lines)
+
     def test_unix_socket_stays_plain(self) -> None:
         path = self.folder / "hub.sock"
         hub = self.hub("--tls", "auto", "--listen", f"127.0.0.1,unix:{path}")

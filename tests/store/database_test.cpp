@@ -43,6 +43,9 @@ TEST(Database, rows_become_values_for_templates_and_json) {
     const Rows rows = co_await database.execute("select 1 as id, 'Tea' as name, 0.5 as part, null as gone");
     EXPECT_EQ(rows.to_value().to_json(), R"([{"id":1,"name":"Tea","part":0.5,"gone":null}])");
     EXPECT_EQ(rows[0].to_value()["name"].as_string(), "Tea");
+    const http::Value data{{"rows", rows}, {"row", rows[0]}, {"name", rows[0]["name"]}};
+    EXPECT_EQ(data.to_json(), R"({"rows":[{"id":1,"name":"Tea","part":0.5,"gone":null}],)"
+                              R"("row":{"id":1,"name":"Tea","part":0.5,"gone":null},"name":"Tea"})");
     const Rows blobs = co_await database.execute("select x'00' as bytes");
     EXPECT_THROW(static_cast<void>(blobs.to_value()), Error);
     EXPECT_EQ((co_await database.execute("select 1 where false")).to_value().to_json(), "[]");
@@ -90,8 +93,13 @@ TEST(Database, faults_of_sql_are_errors_that_change_nothing) {
     EXPECT_TRUE((co_await reason(database.execute(" ", 1))).starts_with("invalid"));
     EXPECT_EQ(co_await reason(database.execute("insert into u values (7); insert into t values (1)")),
               "invalid: execute SQL in :memory:: UNIQUE constraint failed: t.a");
-    for (const char* sql : {"begin", "commit", "rollback", "savepoint x; rollback"}) {
-      EXPECT_TRUE((co_await reason(database.execute(sql))).starts_with("invalid: ")) << sql;
+    for (const char* sql :
+         {"begin", "BEGIN IMMEDIATE", "-- x\ncommit", "end", "rollback", "/**/savepoint x", "release x",
+          "rollback to x", "insert into u values (7); commit", "pragma user_version; begin"}) {
+      EXPECT_EQ(co_await reason(database.execute(sql)),
+                "invalid: execute SQL in :memory:: it begins or ends a transaction or a savepoint; use transaction(), "
+                "whose function calls execute()")
+          << sql;
     }
     EXPECT_TRUE((co_await database.execute("select * from u")).empty());
     co_await database.execute("vacuum");

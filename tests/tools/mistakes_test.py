@@ -11,6 +11,7 @@ COMPILER = ["clang++-19", "-std=c++23", "-fsyntax-only", "-Wall", "-Wextra", "-W
 
 HEAD = """
 #include <array>
+#include <filesystem>
 #include <string>
 #include <vector>
 #include "coax/coax.hpp"
@@ -79,14 +80,22 @@ http::App app; app.get("/", [p = std::make_unique<int>()](http::Request&) { retu
 """.strip().splitlines()
 
 
-# The words that the error must contain, for a handler with another result type.
-WRONG_HANDLERS = {
+# The words that the error must contain.
+WRONG_TYPES = {
     "serve({}, [](Stream&) { return 1; });": "a handler takes coax::Stream& or coax::Connection& and returns Task<>",
     "serve({}, [](int) -> Task<> { co_return; });": "a handler takes coax::Stream& or coax::Connection&",
     'http::App app; app.get("/", [](http::Request&) { return ""; });': "for a text return coax::http::Response::text",
     'http::App app; app.post("/", [] { return http::Response(); });': "a route's handler takes coax::http::Request&",
     "http::App app; app.use([](http::Request&) { return http::Response(); });":
         "a middleware takes coax::http::Request& and coax::http::Next",
+    'http::Value data{{"when", 3s}};': "a coax::http::Value is made from nullptr, bool, numbers, text in UTF-8",
+    "http::Value data; data.set(\"mark\", 'c');": "a char is a number or a text: convert it",
+    'http::Value data{{"list", std::vector<Stream*>()}};': "a coax::http::Value is made from",
+    'http::Value data{{"maybe", std::optional<Endpoint>()}};': "a coax::http::Value is made from",
+    "const std::filesystem::path path; http::Value data(path);": "a coax::http::Value is made from",
+    'struct T { bool b; }; (void)http::member("b", &T::b).length(1, 2);': "for a number there is .range()",
+    'struct T { int n; }; (void)http::member("n", &T::n).length(1, 2);': ".length() is for members that are",
+    'struct T { std::string s; }; (void)http::member("s", &T::s).range(1, 2);': "there is .length()",
     "char buffer[8]{}; co_await stream.send(buffer);": "deleted",  # it would send 7 bytes, whatever is in them
 }
 
@@ -117,8 +126,8 @@ class Compiler(unittest.TestCase):
     def test_warns_of_bytes_whose_owner_is_gone(self) -> None:
         self.check(DANGLING, "-Wdangling")
 
-    def test_says_in_words_what_a_handler_is(self) -> None:
-        for body, words in WRONG_HANDLERS.items():
+    def test_says_in_words_what_a_type_must_be(self) -> None:
+        for body, words in WRONG_TYPES.items():
             with self.subTest(body):
                 self.assertIn(words, errors([body]))
 
