@@ -186,7 +186,9 @@ http::Response Listing::operator()(const http::Request& request, const std::vect
   const Order order = order_of(request);
   const std::vector<FolderEntry> entries = sorted(unsorted, order);
   if (http::preferred(request.header("Accept"), {"text/html", "application/json"}) == "application/json") {
-    return http::Response::json(json_of(entries)).header("Vary", "Accept").header("Cache-Control", "no-cache");
+    auto response = http::Response::json(json_of(entries)).header("Vary", "Accept").header("Cache-Control", "no-cache");
+    if (entries.size() == entries_max) response.header("X-Truncated", fmt::format("the first {} names", entries_max));
+    return response;
   }
   Value::List rows;
   for (const FolderEntry& entry : entries) {

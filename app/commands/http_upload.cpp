@@ -61,9 +61,7 @@ FileDescriptor open_folder(const std::string& root, const std::string& path) {
 // What a person can do about it.
 std::pair<int, std::string> explain(const Error& error, const std::string& name) {
   if (error.code() == std::errc::file_exists) return {409, fmt::format("{} exists already", name)};
-  const bool is_full = error.code() == std::errc::no_space_on_device || error.code() == std::errc::file_too_large ||
-                       error.code().value() == EDQUOT;
-  if (is_full) return {507, "the disk is full"};
+  if (http::is_out_of_space(error)) return {507, "the disk is full"};
   const bool is_forbidden =
       error.code() == std::errc::permission_denied || error.code() == std::errc::read_only_file_system;
   if (is_forbidden) return {403, "the server may not write into this folder"};

@@ -47,10 +47,10 @@ class Counts {
   std::uint64_t seen_ = 0;  // the last bit is for the highest one
 };
 
-// What the client has sent; views of `parameters`.
+// What the client has sent; the views are of `parameters`.
 struct Credentials {
   ParameterizedValue parameters;
-  std::string_view name;
+  std::string name;
   std::string_view nonce;
   std::string_view uri;
   std::string_view response;
@@ -66,7 +66,12 @@ std::optional<Credentials> credentials_of(const Request& request, std::string_vi
   const auto get = [&](std::string_view name) { return found->parameters.find(name).value_or(""); };
   if (get("realm") != realm || get("qop") != "auth" || get("algorithm") != "SHA-256") return std::nullopt;
   if (get("uri") != request.target() || get("nc").size() != 8) return std::nullopt;
-  found->name = get("username");
+  // Beyond ASCII (RFC 7616, section 3.4): never both.
+  const auto extended = found->parameters.find("username*");
+  if (extended && found->parameters.find("username")) return std::nullopt;
+  const auto name = extended ? decode_extended_value(*extended) : std::optional<std::string>(get("username"));
+  if (!name) return std::nullopt;
+  found->name = *name;
   found->nonce = get("nonce");
   found->uri = get("uri");
   found->response = get("response");
@@ -87,7 +92,7 @@ class Digests {
   Task<Response> answer(Request& request, Next next) const {
     const std::optional<Credentials> sent = credentials_of(request, realm_);
     if (!sent) co_return refuse(request, "a name and a password are needed", false);
-    std::string name(sent->name);
+    std::string name = sent->name;
     Task<std::optional<std::string>> looking = secret_of_(name);
     const std::optional<std::string> secret = co_await std::move(looking);
     const std::string expected = expected_response(*sent, secret.value_or(""), request.method());

@@ -212,6 +212,14 @@ Response out_of_descriptors(Request& request, const std::system_error& error) {
   return error_response(request, StatusError(503, "too many files are open")).header("Retry-After", "1");
 }
 
+Response out_of_space(Request& request, const std::system_error& error) {
+  thread_local LogThrottle throttle;
+  if (throttle.should_log(Clock::now())) {
+    log::error("requests are answered with 507: {}; make room on that disk", error.what());
+  }
+  return error_response(request, StatusError(507, "the disk is full"));
+}
+
 }  // namespace
 
 // For an exception of a handler, or of writing its response; within a catch block. An error of the body goes before.
@@ -232,6 +240,7 @@ Response Http1Connection::failure_response(bool is_cut_short) {
     return http::refusal_of(error, request);
   } catch (const std::system_error& error) {
     if (is_out_of_descriptors(error)) return out_of_descriptors(request, error);
+    if (is_out_of_space(error)) return out_of_space(request, error);
     reason = error.what();
   } catch (const std::exception& error) {
     reason = error.what();

@@ -3,6 +3,8 @@
 
 #include <fmt/core.h>
 
+#include <cerrno>
+
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
 #include "coax/http/exchange_private.hpp"
@@ -71,6 +73,13 @@ ValidationError::ValidationError(std::string_view field, std::string_view messag
 
 ValidationError::ValidationError(std::vector<FieldError> errors, std::string_view operation)
     : StatusError(422, operation, "", reason_of(errors), to_json(errors)), errors_(std::move(errors)) {}
+
+bool is_out_of_space(const std::system_error& error) noexcept {
+  const std::error_code& code = error.code();
+  return code == std::errc::no_space_on_device || code == std::errc::file_too_large ||
+         (code.category() == std::system_category() && code.value() == EDQUOT) ||
+         (code.category() == std::generic_category() && code.value() == EDQUOT);
+}
 
 bool is_out_of_descriptors(const std::system_error& error) noexcept {
   return error.code() == std::errc::too_many_files_open || error.code() == std::errc::too_many_files_open_in_system;

@@ -56,4 +56,8 @@ class ValidationError : public StatusError {
 // of a handler with 503 and Retry-After.
 bool is_out_of_descriptors(const std::system_error& error) noexcept;
 
+// Whether a disk was full (ENOSPC), a quota used up (EDQUOT), or a file too large for its file system or limit (EFBIG).
+// The server answers such an exception of a handler with 507.
+bool is_out_of_space(const std::system_error& error) noexcept;
+
 }  // namespace coax::http

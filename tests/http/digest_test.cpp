@@ -109,6 +109,32 @@ TEST_F(HttpDigest, each_count_of_a_nonce_is_accepted_once) {
   });
 }
 
+// RFC 7616, section 3.4: "Jäsøn Doe", whom its section 3.9.2 has.
+TEST_F(HttpDigest, names_beyond_ascii_are_extended_values) {
+  test::run([]() -> Task<> {
+    const std::string name = "J\xC3\xA4s\xC3\xB8n Doe";
+    App own = test::bare();
+    own.use(http::digest_auth(
+        [name](std::string given) -> Task<std::optional<std::string>> {
+          if (given != name) co_return std::nullopt;
+          co_return http::digest_secret(name, "Tea room", "wonder:land");
+        },
+        "Tea room"));
+    own.get("/a", [](Request& request) { return Response::text(request.principal().name); });
+    const Handler handler = http::handler(std::move(own));
+    const std::string nonce = co_await nonce_of(handler);
+    const auto with = [&](std::string_view field, int count) {
+      std::string request = request_of({.name = name, .count = fmt::format("{:08x}", count)}, nonce);
+      const std::string plain = "username=\"" + name + "\"";
+      return request.replace(request.find(plain), plain.size(), field);
+    };
+    EXPECT_EQ(co_await status_of(handler, with("username*=UTF-8''J%C3%A4s%C3%B8n%20Doe", 1)), "200");
+    EXPECT_EQ(co_await status_of(handler, with("username*=UTF-8''J%C3%A4s%C3%B8n%20Doe, username=\"x\"", 2)), "401");
+    EXPECT_EQ(co_await status_of(handler, with("username*=latin1''J%E4s%F8n%20Doe", 3)), "401");
+    EXPECT_EQ(co_await status_of(handler, with("username*=\"Doe\"", 4)), "401");
+  });
+}
+
 TEST_F(HttpDigest, wrong_responses_are_refused) {
   test::run([]() -> Task<> {
     const Handler handler = http::handler(app());

@@ -288,4 +288,15 @@ TEST_F(HttpErrors, a_form_without_a_token_is_told_from_one_that_is_too_old) {
   EXPECT_TRUE(reason("", true).contains("with the value of http::csrf_token()"));
 }
 
+// A form that cannot be stored, or a file that a handler writes.
+TEST_F(HttpErrors, a_full_disk_is_507) {
+  for (const int reason : {ENOSPC, EDQUOT, EFBIG}) {
+    App app(small());
+    app.get("/", [reason](Request&) -> Response { throw Error(reason, "write", "a file of a form"); });
+    const std::string full = answer(std::move(app), "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_TRUE(full.starts_with("HTTP/1.1 507 Insufficient Storage\r\n")) << full;
+    EXPECT_EQ(body_of(full), "507 Insufficient Storage: the disk is full\n");
+  }
+}
+
 }  // namespace coax
