@@ -1,7 +1,9 @@
 // coax serve: the hub. One room, reached over plain TCP and, from the page or any other client, over WebSocket.
 #include "coax/tls/serve.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 
 #include <deque>
 #include <filesystem>
@@ -197,10 +199,23 @@ class Hub {
   Announcements announcements_;
 };
 
+// Two hubs would give the same numbers to different messages. SQLite's own locks are others (fcntl(2)).
+FileDescriptor lock_history(const std::string& path) {
+  FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) throw Error(errno, "open", path);
+  if (::flock(file.native(), LOCK_EX | LOCK_NB) != 0) {
+    throw Error(ErrorKind::address, "use the history", path, "another hub uses it");
+  }
+  return file;
+}
+
 Task<> Hub::run() {
   std::shared_ptr<Bus> bus = std::make_shared<MemoryBus>();
+  FileDescriptor lock;
   if (!options_.history_file.empty()) {
-    bus = co_await store::sqlite_bus(co_await store::Database::open(options_.history_file));
+    const store::Database database = co_await store::Database::open(options_.history_file);
+    lock = lock_history(options_.history_file);
+    bus = co_await store::sqlite_bus(database);
   }
   rooms_.emplace(std::move(bus), options_.rooms);
   co_await rooms_->open();

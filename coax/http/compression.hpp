@@ -30,8 +30,8 @@ struct CompressionOptions {
 // client by itself, so that events and lines arrive in time. Bodies of up to 32 KiB keep a Content-Length; longer ones
 // and files are compressed while they are sent, on threads beside the loop.
 // All responses of these types get "Vary: Accept-Encoding", and compressed ones a weak ETag.
-// Memory: for each compressed body of unknown length while it lasts, such as server-sent events, 270 KiB (gzip), 280 KiB
-// (zstd) or 600 KiB (br); for a long body of known length 270 KiB, 1.7 MiB or 2.1 MiB.
+// Memory: for each compressed body of unknown length while it lasts, such as server-sent events, 270 KiB (gzip),
+// 280 KiB (zstd) or 600 KiB (br); for a long body of known length 270 KiB, 1.7 MiB or 2.1 MiB.
 // Left as they are: parts of files, statuses 204, 206 and 304, "Cache-Control: no-transform", responses that have
 // Content-Encoding, Content-Range, or a digest (RFC 9530).
 Middleware compression(CompressionOptions options = {});

@@ -110,11 +110,16 @@ Task<std::optional<Refusal>> JsonClient::try_join(std::expected<ClientMessage, R
     co_return Refusal{"bad_message", "its version is neither 1 nor 2"};
   const auto nick = check_nick(message->argument);
   if (!nick) co_return nick.error();
-  const auto joined = co_await session_.join(rooms_.lobby(), *nick);
+  auto joined = co_await session_.join(rooms_.lobby(), *nick);
+  if (!joined && message->version == 2 && !message->token.empty()) {
+    const bool is_free = co_await rooms_.replace(*nick, person_of(message->token));
+    if (is_free) joined = co_await session_.join(rooms_.lobby(), *nick, true);
+  }
   if (!joined) co_return joined.error();
   rooms_.attach(session_);
   if (message->version == 2) {
     person_ = message->token.empty() ? new_id() : person_of(message->token);
+    session_.set_owner(person_, [this] { connection_.end(CloseReason::finished); });
     session_.reply(text_frame(users_json(*message, rooms_.lobby().state(), rooms_.topic_of(lobby))));
   }
   co_return std::nullopt;

@@ -112,8 +112,10 @@ std::expected<ClientMessage, Refusal> parse_client_message(BytesView json) {
 }
 
 void append_event_json(std::string& out, std::string_view room, const Event& event) {
-  fmt::format_to(std::back_inserter(out), R"({{"type":"{}","seq":{},"time":"{}","nick":{})", type_of(event.kind),
-                 event.sequence, format_time(event.time), quoted(event.nick));
+  fmt::format_to(std::back_inserter(out), R"({{"type":"{}")", type_of(event.kind));
+  // The numbers of direct messages are those of no room.
+  if (event.kind != EventKind::direct) fmt::format_to(std::back_inserter(out), R"(,"seq":{})", event.sequence);
+  fmt::format_to(std::back_inserter(out), R"(,"time":"{}","nick":{})", format_time(event.time), quoted(event.nick));
   const auto add = [&](std::string_view name, std::string_view text) {
     out.append(",\"").append(name).append("\":").append(quoted(text));
   };

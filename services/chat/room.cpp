@@ -98,14 +98,16 @@ void Room::apply_locked(const Event& event) {
   topic_.publish_now(messages);
 }
 
-Task<std::expected<void, Refusal>> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member) {
+Task<std::expected<void, Refusal>> Room::join(std::string nick, Outbox& outbox, std::optional<Member>& member,
+                                              bool is_replacement) {
   const NickKeys keys = nick_keys(nick);
   const std::uint64_t id = new_id();
   Joining joining{.form = outbox.form()};
   {
     const std::scoped_lock lock(mutex_);
     if (draining_) co_return std::unexpected(Refusal{"shutting_down", "the hub shuts down"});
-    if (auto refusal = state_.refuse_join(nick, keys)) co_return std::unexpected(*std::move(refusal));
+    auto refusal = is_replacement ? std::nullopt : state_.refuse_join(nick, keys);
+    if (refusal) co_return std::unexpected(*std::move(refusal));
     joining_.emplace(id, &joining);
   }
   // When it is cancelled, or the bus has failed.

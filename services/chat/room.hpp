@@ -70,10 +70,12 @@ class Room {
 
   // Sets `member`, and pushes the welcome of its wire, then all events from its `joined` on, into the outbox. The
   // nickname must have passed check_nick(); it may be in use, or look like one that is.
+  // is_replacement: the nickname is given up by a member whose `left` may still be on its way.
   // Throws: Error of the bus.
   // Cancelled: it has not joined.
   // Thread: the loop of the outbox.
-  Task<std::expected<void, Refusal>> join(std::string nick, Outbox& outbox, std::optional<Member>& member);
+  Task<std::expected<void, Refusal>> join(std::string nick, Outbox& outbox, std::optional<Member>& member,
+                                          bool is_replacement = false);
 
   // A message to all members. done(outcome) is called on any thread, see Subject::post().
   // A message with an id that the same person has used is not sent a second time.

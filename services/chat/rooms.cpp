@@ -186,6 +186,30 @@ Task<std::expected<Receipt, Refusal>> Rooms::send_direct(Speech speech, std::str
   co_return co_await state_->direct->publish({.body = body_of(event), .transient = true});
 }
 
+Task<bool> Rooms::replace(std::string nick, std::uint64_t person) {
+  std::vector<Future<bool>> ended;
+  {
+    const std::scoped_lock lock(state_->mutex);
+    for (const auto& [loop, part] : state_->parts) {
+      Promise<bool> promise;
+      ended.push_back(promise.future());
+      part->home.post([part, nick, person, promise = std::move(promise)]() mutable {
+        bool found = false;
+        part->sessions.for_each([&](Session& session) {
+          if (!found && session.nick() == nick) found = session.end_for(person, promise);
+        });
+        if (!found) promise.set(false);
+      });
+    }
+  }
+  bool found = false;
+  for (const Future<bool>& each : ended) {
+    const bool is_it = co_await each;
+    found = found || is_it;
+  }
+  co_return found;
+}
+
 void Rooms::attach(Session& session) {
   const std::scoped_lock lock(state_->mutex);
   auto& part = state_->parts[&Loop::current()];

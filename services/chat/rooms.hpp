@@ -57,6 +57,9 @@ class Rooms {
 
   // To one person, and to the sender: sessions that are attached. It is not kept.
   Task<std::expected<Receipt, Refusal>> send_direct(Speech speech, std::string to);
+  // Ends the session of this nickname, if it is that of the same person, whose connection may be dead without a sign.
+  // Returns: whether there was one; it has left its rooms then.
+  Task<bool> replace(std::string nick, std::uint64_t person);
   // Until the session ends. Thread: the session's loop.
   void attach(Session& session);
 

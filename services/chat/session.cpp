@@ -18,12 +18,26 @@ struct Session::Unsettled {
 
 Session::~Session() {
   if (unsettled_) unsettled_->session_ended = true;
+  leave_all();
+  if (!owner_) return;
+  for (Promise<bool>& ended : owner_->ended) ended.set(true);
 }
 
-Task<std::expected<void, Refusal>> Session::join(Room& room, std::string nick) {
+void Session::set_owner(std::uint64_t person, std::move_only_function<void()> end) {
+  owner_ = std::make_unique<Owner>(person, std::move(end));
+}
+
+bool Session::end_for(std::uint64_t person, Promise<bool>& ended) {
+  if (!owner_ || owner_->person != person) return false;
+  owner_->ended.push_back(std::move(ended));
+  owner_->end();
+  return true;
+}
+
+Task<std::expected<void, Refusal>> Session::join(Room& room, std::string nick, bool is_replacement) {
   if (member_of(room) != nullptr) co_return std::unexpected(Refusal{"already_joined", "you are in the room already"});
   std::list<std::optional<Member>> entry(1);  // not yet among the members: others look at them meanwhile
-  auto joined = co_await room.join(std::move(nick), outbox_, entry.front());
+  auto joined = co_await room.join(std::move(nick), outbox_, entry.front(), is_replacement);
   if (joined) members_.splice(members_.end(), entry);
   co_return joined;
 }

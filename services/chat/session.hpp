@@ -8,9 +8,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "coax/base/units.hpp"
 #include "coax/bus/outbox.hpp"
+#include "coax/task/future.hpp"
 #include "services/chat/room.hpp"
 
 namespace coax::chat {
@@ -25,12 +27,16 @@ class Session : public ListHook {
   ~Session();
 
   // See Room::join(). Also refused: a room that it is in already.
-  Task<std::expected<void, Refusal>> join(Room& room, std::string nick);
+  Task<std::expected<void, Refusal>> join(Room& room, std::string nick, bool is_replacement = false);
   void leave(const Room& room);
   void leave_all() noexcept { members_.clear(); }
   // Returns: its membership, or nullptr.
   [[nodiscard]] Member* member_of(const Room& room) noexcept;
   [[nodiscard]] const std::list<std::optional<Member>>& members() const noexcept { return members_; }
+  // Makes it one that the same person may replace, see Rooms::replace(). `end`: ends the session soon.
+  void set_owner(std::uint64_t person, std::move_only_function<void()> end);
+  // Ends it, if it is that of the person. Returns: whether it is; then the promise is kept when it has left all rooms.
+  bool end_for(std::uint64_t person, Promise<bool>& ended);
   // In all rooms. Returns: why it is refused: then some rooms may have it already.
   Task<std::expected<void, Refusal>> rename(std::string nick);
   // Of the room that it joined first; empty when it is in none.
@@ -54,11 +60,17 @@ class Session : public ListHook {
 
  private:
   struct Unsettled;
+  struct Owner {
+    std::uint64_t person;
+    std::move_only_function<void()> end;
+    std::vector<Promise<bool>> ended;
+  };
 
   Outbox outbox_;
   std::list<std::optional<Member>> members_;  // each has a value
   std::shared_ptr<Unsettled> unsettled_;      // once the bus has not answered at once
-  TimePoint budget_empty_at_;                 // the budget is the time since then, at most the refill time
+  std::unique_ptr<Owner> owner_;
+  TimePoint budget_empty_at_;  // the budget is the time since then, at most the refill time
 };
 
 }  // namespace coax::chat

@@ -1,10 +1,13 @@
 // The wires: an event in, the literal bytes of each wire out; and the messages of a JSON client.
 #include "services/chat/wire.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <string>
 
+#include "services/chat/event_record.hpp"
 #include "services/chat/json_wire.hpp"
 #include "services/chat/line_wire.hpp"
 
@@ -92,6 +95,66 @@ TEST(JsonWire, welcome_has_the_members_in_order_and_the_last_sequence) {
             R"({"type":"welcome","room":"lobby","nick":"bob","seq":17,"users":["alice","bob","carol"]})");
 }
 
+std::string json_of(std::string_view room, const Event& event) {
+  std::string json;
+  append_event_json(json, room, event);
+  return json;
+}
+
+TEST(JsonWire, events_of_other_rooms_name_them) {
+  constexpr std::string_view time = R"("time":"2026-11-21T10:00:00.123Z","nick":"a")";
+  Event event{.sequence = 7, .time = at_ten, .nick = "a", .text = "x", .id = "c\"1"};
+  EXPECT_EQ(json_of("dev", event),
+            fmt::format(R"({{"type":"message","seq":7,{},"text":"x","room":"dev","id":"c\"1"}})", time));
+  event = {.sequence = 8, .time = at_ten, .kind = EventKind::edited, .nick = "a", .text = "y", .target = 7};
+  EXPECT_EQ(json_of("dev", event),
+            fmt::format(R"({{"type":"edited","seq":8,{},"text":"y","room":"dev","target":7}})", time));
+  event = {.sequence = 9, .time = at_ten, .kind = EventKind::deleted, .nick = "a", .target = 7};
+  EXPECT_EQ(json_of(lobby, event), fmt::format(R"({{"type":"deleted","seq":9,{},"target":7}})", time));
+  event = {.sequence = 9, .time = at_ten, .kind = EventKind::topic, .nick = "a", .text = ""};
+  EXPECT_EQ(json_of(lobby, event), fmt::format(R"({{"type":"topic","seq":9,{},"text":""}})", time));
+  event = {.sequence = 9, .time = at_ten, .kind = EventKind::renamed, .nick = "a", .text = "b", .member = 5};
+  EXPECT_EQ(json_of(lobby, event), fmt::format(R"({{"type":"renamed","seq":9,{},"to":"b"}})", time));
+  event = {.sequence = 9, .time = at_ten, .kind = EventKind::direct, .nick = "a", .text = "x", .to = "b", .person = 3};
+  EXPECT_EQ(json_of(lobby, event), fmt::format(R"({{"type":"direct",{},"to":"b","text":"x"}})", time));
+  event = {.sequence = 7, .time = at_ten, .nick = "a", .text = "y", .person = 9, .is_edited = true};
+  EXPECT_EQ(json_of(lobby, event), fmt::format(R"({{"type":"message","seq":7,{},"text":"y","edited":true}})", time));
+}
+
+TEST(LineWire, events_of_other_rooms_name_them) {
+  std::string lines;
+  for (const EventKind kind : {EventKind::joined, EventKind::said, EventKind::edited, EventKind::deleted,
+                               EventKind::topic, EventKind::renamed, EventKind::direct}) {
+    append_line(lines, "dev", {.kind = kind, .nick = "a", .text = "x", .to = "b"});
+  }
+  append_line(lines, lobby, {.kind = EventKind::topic, .nick = "a"});
+  EXPECT_EQ(lines,
+            "[dev] a joined the chat!\n[dev] a: x\n[dev] a edited a message: x\n[dev] a deleted a message\n"
+            "[dev] a set the topic: x\n[dev] a is now x\n[dev] a to b: x\na removed the topic\n");
+}
+
+// What the bus keeps.
+TEST(EventRecord, has_all_of_an_event_but_its_number_and_time) {
+  const Event all{.sequence = 5,
+                  .time = at_ten,
+                  .kind = EventKind::edited,
+                  .nick = "Ζωή",
+                  .text = "\"x\"\\",
+                  .to = "b",
+                  .id = "1",
+                  .target = 3,
+                  .member = 0xFEDCBA9876543210,
+                  .person = 1,
+                  .is_edited = true};
+  EXPECT_EQ(event_of({.sequence = 5, .time = at_ten, .body = body_of(all)}), all);
+  EXPECT_EQ(body_of({.nick = "a", .text = "hello"}), R"({"kind":"said","nick":"a","text":"hello"})");
+  for (const char* body : {"", "x", "[]", "{}", R"({"kind":"nonsense"})", R"({"kind":5})"}) {
+    EXPECT_FALSE(event_of({.body = body})) << body;
+  }
+  const auto odd = event_of({.body = R"({"kind":"said","nick":5,"target":-1,"person":"zz"})"});
+  EXPECT_EQ(odd, Event());
+}
+
 TEST(JsonWire, error_has_code_and_message) {
   EXPECT_EQ(error_json({"nick_taken", "the nickname \"x\" is taken"}),
             R"({"type":"error","code":"nick_taken","message":"the nickname \"x\" is taken"})");
@@ -102,6 +165,25 @@ TEST(ClientMessage, join_and_message_are_parsed) {
   EXPECT_EQ(parsed(R"({"type":"join","nick":"alice"})"), "join alice");
   EXPECT_EQ(parsed(R"({"text":"hello","type":"message","more":[1]})"), "message hello");
   EXPECT_EQ(parsed(R"({"type":"message","text":""})"), "message ");
+}
+
+TEST(ClientMessage, version_2_has_more_members) {
+  const auto message = parse_client_message(
+      R"({"type":"history","room":"dev","before":9,"after":2,"limit":5,"ref":{"a":1},"id":"c","to":"b","seq":3})");
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->type, ClientMessage::Type::history);
+  EXPECT_EQ(message->room + message->id + message->to + message->ref, R"(devcb{"a":1})");
+  EXPECT_EQ((std::array{message->before, message->after, message->limit, message->seq}),
+            (std::array<std::uint64_t, 4>{9, 2, 5, 3}));
+  EXPECT_EQ(parsed(R"({"type":"join","room":"dev"})"), "join ");
+  EXPECT_EQ(parsed(R"({"type":"history","limit":1.5})"), "bad_message: its limit is not a whole number from 0");
+  EXPECT_EQ(parsed(R"({"type":"history","after":-1})"), "bad_message: its after is not a whole number from 0");
+  EXPECT_EQ(parsed(R"({"type":"history","before":99999999999999999999})"),
+            "bad_message: its before is not a whole number from 0");
+  EXPECT_EQ(parsed(R"({"type":"rooms","room":5})"), "bad_message: its room is not a string of at most 256 bytes");
+  EXPECT_EQ(parsed(R"({"type":"rooms","ref":")" + std::string(300, 'x') + "\"}"),
+            "bad_message: its ref has more than 256 bytes");
+  EXPECT_EQ(parsed(R"({"type":"edit","seq":1})"), "bad_message: it has no text");
 }
 
 TEST(ClientMessage, other_json_is_refused_with_the_reason) {

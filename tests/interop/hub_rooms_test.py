@@ -13,7 +13,7 @@ import unittest
 from typing import Any
 
 import websockets
-from support import LOCALHOST, WAIT_S, Client, Hub, HubTest
+from support import LOCALHOST, WAIT_S, Client, Hub, HubTest, run
 
 Event = dict[str, Any]
 
@@ -132,6 +132,21 @@ class Rooms(HubTest, unittest.IsolatedAsyncioTestCase):
         self.assertTrue((await again.ask("message", text="first", id="c1"))["duplicate"])
         self.assertEqual((await again.ask("edit", seq=number, text="1st"))["type"], "done")
 
+    async def test_a_connection_replaces_an_older_one_of_the_same_person(self) -> None:
+        bob = await self.person("bob")
+        old = await self.person("alice", "the secret")
+        await bob.event("joined", nick="alice")
+        again = await self.person("alice", "the secret")  # the old one has not noticed that its network has gone
+        await bob.event("left", nick="alice")
+        await bob.event("joined", nick="alice")
+        self.assertEqual((await again.ask("users"))["users"], ["alice", "bob"])
+        with self.assertRaises(websockets.ConnectionClosed):
+            while True:
+                await old.receive()
+        async with websockets.connect(f"ws://{LOCALHOST}:{self.hub.web_port}/ws", open_timeout=WAIT_S) as other:
+            await other.send('{"type":"join","nick":"alice","version":2,"token":"another secret"}')
+            self.assertEqual(json.loads(await other.recv())["code"], "nick_taken")
+
     async def test_direct_messages_and_another_nickname(self) -> None:
         alice, bob, carol = await self.person("alice"), await self.person("bob"), await self.person("carol")
         self.assertEqual((await alice.ask("nick", nick="alicia"))["type"], "done")
@@ -140,6 +155,7 @@ class Rooms(HubTest, unittest.IsolatedAsyncioTestCase):
         ack = await alice.ask("direct", to="bob", text="psst", id="d1")
         self.assertEqual((ack["type"], ack["id"]), ("ack", "d1"))
         direct = await bob.event("direct")
+        self.assertNotIn("seq", direct)
         self.assertEqual((direct["nick"], direct["to"], direct["text"], direct["id"]), ("alicia", "bob", "psst", "d1"))
         self.assertEqual((await alice.event("direct"))["text"], "psst")
         self.assertEqual((await alice.ask("direct", to="dave", text="psst"))["code"], "no_such_person")
@@ -242,6 +258,12 @@ class Killed(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(len(by_id), len(kept), "a message is there twice")
         self.assertEqual({name: by_id.get(name) for name in acknowledged}, acknowledged)
         self.assertEqual([event["text"] for event in kept], [f"m{i + 1}" for i in range(len(kept))])
+
+    async def test_two_hubs_do_not_share_a_history(self) -> None:
+        with Hub("--history-file", self.file):
+            second = run("serve", "--port", "0", "--web-port", "0", "--history-file", self.file)
+            self.assertNotEqual(second.returncode, 0)
+            self.assertIn(b"another hub uses it", second.stderr)
 
     async def test_a_full_disk_is_told_and_nothing_is_shown_that_is_not_kept(self) -> None:
         def small_files() -> None:
