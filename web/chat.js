@@ -1,21 +1,15 @@
-// The page of the hub. Log, People, Outbox and LinkStatus each own one part of it; the rest wires them to the
-// connection to the room (room_connection.js). Text of peers reaches the page through format.js only.
+// The page of the hub. Log (log.js), Rooms (rooms.js), People, Outbox and LinkStatus each own one part of it; the rest
+// wires them to the hub (coax_client.js). Text of peers reaches the page through format.js only.
 
-import {
-  byteCount, calendar, element, inUtc, moment, nickElement, plural, rings, sentence, singleLine, timeElement, withLinks,
-} from './format.js';
-import { RoomConnection, closeCode, finalCloseCodes } from './room_connection.js';
+import { HubClient, closeCode, finalCloseCodes, lobby, randomName } from './coax_client.js';
+import { byteCount, element, nickElement, plural, rings, sentence, singleLine } from './format.js';
+import { Log } from './log.js';
+import { Rooms } from './rooms.js';
 
 const limits = {
   nickCharacters: 32,
   textBytes: 4096,
   counterFromBytes: 3600, // from here on the counter shows
-  linesKept: 1000,
-};
-
-const times = {
-  echoWithin: 15_000, // our own message comes back, or the connection counts as dead
-  groupWithin: 5 * 60_000, // one sender's messages share a heading
 };
 
 const byId = (id) => document.getElementById(id);
@@ -27,6 +21,15 @@ const memory = {
   /** Of this tab, while it is in the room: a reload joins again. Empty: it is not. */
   get joined() { try { return sessionStorage.getItem('coax.joined') ?? ''; } catch { return ''; } },
   set joined(nick) { try { sessionStorage.setItem('coax.joined', nick); } catch { /* not remembered */ } },
+  get rooms() { try { return JSON.parse(localStorage.getItem('coax.rooms') ?? '[]'); } catch { return []; } },
+  set rooms(names) { try { localStorage.setItem('coax.rooms', JSON.stringify(names)); } catch { /* not remembered */ } },
+  /** The secret that makes us the same person on every connection of this tab. */
+  get token() {
+    try {
+      if (!sessionStorage.getItem('coax.token')) sessionStorage.setItem('coax.token', randomName());
+      return sessionStorage.getItem('coax.token');
+    } catch { return randomName(); }
+  },
 };
 
 // ----------------------------------------------------------------------------------------------------- the lists
@@ -80,156 +83,44 @@ class People {
   }
 }
 
-/** What happened in the room. It follows the end only while the reader is there, and keeps the last lines only. */
-class Log {
-  #view = byId('view'); #lines = byId('lines'); #pill = byId('pill');
-  #last = null; #atEnd = true; #top = 0; #below = 0; #unread = 0; #frame = 0;
-
-  constructor() {
-    this.#view.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    new ResizeObserver(() => this.settle()).observe(this.#view);
-    this.#pill.addEventListener('click', () => this.toEnd());
-    document.addEventListener('visibilitychange', () => {
-      if (document.hidden) return;
-      this.#unread = 0;
-      this.#title();
-      this.settle();
-    });
-  }
-
-  message({ nick, text, time }, own) {
-    const when = moment(time);
-    this.#day(when);
-    const follows = this.#last?.nick === nick && when - this.#last.when < times.groupWithin;
-    const body = element('p', 'text', withLinks(text));
-    body.dir = 'auto';
-    body.title = inUtc(when);
-    const head = element('p', 'head', nickElement(nick), ' ', timeElement(when));
-    this.#add(element('li', `message${own ? ' own' : ''}${follows ? ' follow' : ''}`, rings(nick), head, body));
-    this.#last = { nick, when };
-    if (!byId('empty').hidden) this.#atEnd = true;
-    byId('empty').hidden = true;
-    if (!this.#atEnd) ++this.#below;
-    if (document.hidden) ++this.#unread;
-    this.#title();
-    this.#showPill();
-  }
-
-  presence({ nick, time }, what) {
-    const when = moment(time);
-    this.#day(when);
-    this.#add(element('li', 'presence', nickElement(nick), ` ${what} `, timeElement(when)));
-    this.#last = { when };
-  }
-
-  note(text) {
-    this.#add(element('li', 'note', text));
-    this.#last = { when: this.#last?.when };
-  }
-
-  toEnd() {
-    this.#atEnd = true;
-    this.settle();
-  }
-
-  /** Once per frame at most: drop the oldest lines, then stay at the end if the reader is there. */
-  settle() {
-    this.#frame = 0;
-    this.#trim();
-    if (!this.#atEnd) return;
-    this.#view.scrollTop = byId('empty').hidden ? this.#view.scrollHeight : 0;
-    this.#top = this.#view.scrollTop;
-    this.#below = 0;
-    this.#showPill();
-  }
-
-  #day(when) {
-    const before = this.#last?.when;
-    if (before && before.toDateString() !== when.toDateString()) this.note(calendar.format(when));
-  }
-
-  #add(line) {
-    this.#lines.append(line);
-    if (document.hidden) this.#trim();
-    else this.#frame ||= requestAnimationFrame(() => this.settle());
-  }
-
-  #trim() {
-    while (this.#lines.childElementCount > limits.linesKept) this.#lines.firstElementChild.remove();
-    this.#lines.firstElementChild?.classList.remove('follow');
-  }
-
-  // New lines alone never move the reader away from the end: only scrolling up does.
-  #scrolled() {
-    const { scrollTop, scrollHeight, clientHeight } = this.#view;
-    if (scrollHeight - scrollTop - clientHeight < 40) this.#atEnd = true;
-    else if (scrollTop < this.#top) this.#atEnd = false;
-    this.#top = scrollTop;
-    if (this.#atEnd) this.#below = 0;
-    this.#showPill();
-  }
-
-  #showPill() {
-    this.#pill.hidden = this.#below === 0;
-    if (this.#below) this.#pill.textContent = `${plural(this.#below, 'new message')} ↓`;
-  }
-
-  #title() {
-    document.title = `${this.#unread ? `(${this.#unread}) ` : ''}Coax · ${byId('room').textContent}`;
-  }
-}
-
-/** What we sent and have not heard back, in order; then what was lost, to send again or to remove. */
+/** What we sent and the hub has not confirmed, in order, and what it refused: to send again or to remove. */
 class Outbox {
-  #list = byId('outbox'); #sent = []; #timer = 0; #sendAgain; #silent;
+  #list = byId('outbox'); #lines = new Map(); #sendAgain;
 
-  constructor({ sendAgain, silent }) {
-    this.#sendAgain = sendAgain;
-    this.#silent = silent;
-  }
+  constructor({ sendAgain }) { this.#sendAgain = sendAgain; }
 
-  sent(text) {
-    const line = element('li', 'message own', element('p', 'text', text), element('p', 'fate', 'Sending…'));
+  sent(message) {
+    const line = element('li', 'message own', element('p', 'text', message.text), element('p', 'fate', 'Sending…'));
+    this.#lines.set(message.id, { message, line });
     this.#list.append(line);
-    this.#sent.push({ text, line });
-    this.#watch();
+    this.#show();
   }
 
-  /** Our own message came back: the one with this text, else the oldest. */
-  confirmed(text) {
-    const found = this.#sent.findIndex((item) => item.text === text);
-    this.#sent.splice(Math.max(found, 0), 1).forEach(({ line }) => line.remove());
-    this.#watch();
+  confirmed(message) {
+    this.#lines.get(message.id)?.line.remove();
+    this.#lines.delete(message.id);
   }
 
-  rejected(why) {
-    const item = this.#sent.shift();
-    if (item) this.#failed(item, why);
-    this.#watch();
-    return Boolean(item);
-  }
-
-  /** The connection is gone, and with it the answers; returns how many messages that leaves open. */
-  lost() {
-    const open = this.#sent.splice(0);
-    for (const item of open) this.#failed(item, 'Probably not delivered.');
-    this.#watch();
-    return open.length;
-  }
-
-  #failed({ text, line }, why) {
+  failed(message, why) {
+    const { line } = this.#lines.get(message.id) ?? {};
+    if (!line) return;
     const again = element('button', 'small', 'Send again');
-    again.addEventListener('click', () => { if (this.#sendAgain(text)) line.remove(); });
+    again.addEventListener('click', () => { if (this.#sendAgain(message)) this.confirmed(message); });
     const remove = element('button', 'small quiet', 'Remove');
-    remove.addEventListener('click', () => { line.remove(); byId('text').focus(); });
+    remove.addEventListener('click', () => { this.confirmed(message); byId('text').focus(); });
     for (const button of [again, remove]) button.type = 'button';
     line.classList.add('failed');
     line.lastElementChild.replaceChildren(element('span', '', why), ' ', again, ' ', remove);
   }
 
-  #watch() {
-    clearTimeout(this.#timer);
-    if (this.#sent.length) this.#timer = setTimeout(this.#silent, times.echoWithin);
+  /** Those of other rooms are hidden. */
+  show(room) {
+    this.#room = room;
+    this.#show();
+  }
+  #room = lobby;
+  #show() {
+    for (const { message, line } of this.#lines.values()) line.hidden = message.room !== this.#room;
   }
 }
 
@@ -283,69 +174,173 @@ const joining = {
   form: byId('join-form'), input: byId('nick'), error: byId('nick-error'), button: byId('join-button'),
 };
 let me = '';
-let lastSeq = null; // of the last event seen; null before the first welcome
+let room = lobby; // the one that is shown
+const present = new Map(); // room -> the nicknames in it
 
-const tryNow = { label: 'Try now', run: () => connection.tryNow() };
-const joinAgain = { label: 'Join again', run: () => connection.take(me) };
+const tryNow = { label: 'Try now', run: () => hub.tryNow() };
+const joinAgain = { label: 'Join again', run: () => hub.take(me) };
 const link = new LinkStatus(() => showJoin());
-const outbox = new Outbox({ sendAgain: send, silent: () => connection.giveUpConnection() });
-
-const connection = new RoomConnection({
-  welcomed(welcome) {
-    me = welcome.nick;
-    memory.nick = me;
-    memory.joined = me;
-    byId('room').textContent = welcome.room;
-    people.reset(welcome.users, me);
-    if (lastSeq !== null) log.note(backAgain(welcome.seq));
-    lastSeq = welcome.seq;
-    link.show('up', `Connected as ${me}.`);
-    textError('');
-    if (byId('chat').hidden) showChat();
+const outbox = new Outbox({ sendAgain: (message) => send(message.text, message.room) });
+const rooms = new Rooms({
+  show: showRoom,
+  enter(name) {
+    hub.enter(name);
+    if (hub.joined) textError('');
   },
-
-  heard(event) {
-    if (Number.isInteger(event.seq)) {
-      if (event.seq > lastSeq + 1) log.note('Some messages may be missing here.');
-      lastSeq = event.seq;
-    }
-    if (event.type === 'message') {
-      if (event.nick === me) outbox.confirmed(event.text);
-      log.message(event, event.nick === me);
-    } else if (event.type === 'joined') {
-      people.add(event.nick);
-      log.presence(event, 'joined');
-    } else if (event.type === 'left') {
-      people.remove(event.nick);
-      log.presence(event, 'left');
-    }
+  exit(name) {
+    hub.exit(name);
+    forgetRoom(name);
   },
+  list: async () => (await hub.ask('rooms')).rooms,
+});
 
-  rejected(error) {
-    const why = wording[error.code] ?? `The hub says: ${sentence(error.message || error.code)}`;
-    if (!outbox.rejected(why)) textError(why);
-  },
+const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+const hub = new HubClient({
+  url: `${scheme}//${location.host}/ws`,
+  token: memory.token,
+  on: {
+    welcomed(welcome, again) {
+      present.set(welcome.room, new Set(welcome.users));
+      if (welcome.room === lobby) {
+        me = welcome.nick;
+        memory.nick = me;
+        memory.joined = me;
+        link.show('up', `Connected as ${me}.`);
+        textError('');
+        if (byId('chat').hidden) showChat();
+      }
+      if (again) log.note(welcome.room, 'You are back.');
+      else fetchHistory(welcome.room, welcome.seq + 1);
+      rooms.entered(welcome.room);
+      remember();
+      showPeople(welcome.room);
+      if (welcome.room !== lobby && rooms.isExpected(welcome.room)) showRoom(welcome.room);
+    },
 
-  waiting({ why, delay }) {
-    const text = {
-      lost: 'Connection lost. Reconnecting.',
-      shutdown: 'The hub is shutting down. Reconnecting when it is back.',
-      held: `“${me}” is still taken, probably by your lost connection. Trying again.`,
-    }[why];
-    if (byId('chat').hidden) joining.error.textContent = text;
-    link.show('trying', text + whatWasLost(), { retryIn: delay, action: tryNow, rename: why === 'held' });
-  },
+    entered({ room: where = lobby, topic }) { rooms.topic(where, topic); },
 
-  trying() { link.trying(); },
+    heard(event) {
+      const where = event.room ?? lobby;
+      const here = present.get(where);
+      if (event.type === 'message') {
+        log.message(where, event, event.nick === me);
+        if (where !== room || document.hidden) rooms.unread(where, event.nick !== me && isMention(event.text));
+      } else if (event.type === 'joined') {
+        here?.add(event.nick);
+        if (where === room) people.add(event.nick);
+        log.presence(where, event, 'joined');
+      } else if (event.type === 'left') {
+        here?.delete(event.nick);
+        if (where === room) people.remove(event.nick);
+        log.presence(where, event, 'left');
+      } else if (event.type === 'renamed') {
+        here?.delete(event.nick);
+        here?.add(event.to);
+        if (event.nick === me) renamed(event.to);
+        showPeople(where);
+        log.presence(where, event, `is now ${event.to}`);
+      } else if (event.type === 'topic') {
+        rooms.topic(where, event.text);
+        log.presence(where, event, event.text ? `set the topic: ${event.text}` : 'removed the topic');
+      } else if (event.type === 'edited') {
+        log.edited(where, event.target, event.text);
+      } else if (event.type === 'deleted') {
+        log.deleted(where, event.target);
+      } else if (event.type === 'direct') {
+        log.direct(room, event, event.nick === me);
+      }
+    },
 
-  refused({ code }) { showJoin(wording[code]); },
+    missed({ room: where, why }) {
+      log.note(where, why === 'restarted'
+        ? 'You are back. The hub was restarted; you may have missed messages while away.'
+        : 'Some messages of the time while you were away are not kept any more.');
+    },
 
-  ended({ code, reason, wasJoined }) {
-    const why = endWording(code, reason);
-    if (!wasJoined || byId('chat').hidden) showJoin(why);
-    else link.show('down', why + whatWasLost(), { action: joinAgain, rename: true });
+    acknowledged(message) { outbox.confirmed(message); },
+
+    rejected(error, message) { outbox.failed(message, inWords(error)); },
+
+    failed(error) {
+      textError(inWords(error));
+      if (error.room) forgetRoom(error.room);
+    },
+
+    waiting({ why, delay }) {
+      const text = {
+        lost: 'Connection lost. Reconnecting.',
+        shutdown: 'The hub is shutting down. Reconnecting when it is back.',
+        held: `“${me}” is still taken, probably by your lost connection. Trying again.`,
+      }[why];
+      if (byId('chat').hidden) joining.error.textContent = text;
+      link.show('trying', text, { retryIn: delay, action: tryNow, rename: why === 'held' });
+    },
+
+    trying() { link.trying(); },
+
+    refused({ code }) { showJoin(wording[code]); },
+
+    ended({ code, reason, wasJoined }) {
+      const why = endWording(code, reason);
+      if (!wasJoined || byId('chat').hidden) showJoin(why);
+      else link.show('down', why + whatWasLost(), { action: joinAgain, rename: true });
+    },
   },
 });
+
+const inWords = (error) => wording[error.code] ?? `The hub says: ${sentence(error.message || error.code)}`;
+
+/** Our nickname in a message of somebody else, as a word. */
+function isMention(text) {
+  const at = text.toLowerCase().indexOf(me.toLowerCase());
+  if (at < 0) return false;
+  const isLetter = (character) => /[\p{L}\p{N}_]/u.test(character ?? '');
+  return !isLetter(text[at - 1]) && !isLetter(text[at + me.length]);
+}
+
+function renamed(nick) {
+  me = nick;
+  memory.nick = nick;
+  memory.joined = nick;
+  link.show('up', `Connected as ${me}.`);
+}
+
+function remember() { memory.rooms = hub.rooms.filter((name) => name !== lobby); }
+
+function showPeople(where) {
+  if (where === room) people.reset([...(present.get(room) ?? [])], me);
+}
+
+function showRoom(name) {
+  if (!hub.rooms.includes(name)) return;
+  room = name;
+  byId('room').textContent = name;
+  rooms.show(name);
+  log.show(name);
+  outbox.show(name);
+  showPeople(name);
+  textError('');
+  composer.input.focus();
+}
+
+function forgetRoom(name) {
+  hub.exit(name);
+  rooms.left(name);
+  log.forget(name);
+  present.delete(name);
+  remember();
+  if (room === name) showRoom(lobby);
+}
+
+/** The page of messages before a number, put before those that are there. */
+async function fetchHistory(where, before) {
+  try {
+    const { events, first } = await hub.ask('history', { room: where, before, limit: 50 });
+    log.earlier(where, events, (nick) => nick === me, events.length > 0 && events[0].seq > first);
+    for (const { type, text } of events) if (type === 'topic') rooms.topic(where, text);
+  } catch { /* the connection ended: the next one begins anew */ }
+}
+log.wantsEarlier = fetchHistory;
 
 const wording = {
   nick_taken: 'Somebody here has this nickname already, or one that looks like it. Choose another.',
@@ -353,6 +348,9 @@ const wording = {
   text_invalid: 'Not sent: it contains characters that the hub does not take.',
   text_too_long: `Not sent: longer than ${limits.textBytes} bytes.`,
   not_joined: 'Not sent: the hub does not know you yet.',
+  not_in_room: 'Not sent: you are not in that room.',
+  not_stored: 'Not sent: the hub could not store it. Try again later.',
+  room_invalid: 'A room is named with letters, digits, - and _, without blanks.',
   bad_message: 'Not sent: the hub did not understand this page. Reload it.',
 };
 
@@ -366,21 +364,18 @@ function endWording(code, reason) {
 }
 
 function whatWasLost() {
-  const open = outbox.lost();
-  return open ? ` ${plural(open, 'message')} probably not delivered.` : '';
-}
-
-/** Our own leaving is one event; whatever else happened while we were away, we did not see. */
-function backAgain(seq) {
-  if (seq < lastSeq) return 'You are back. The hub was restarted; you may have missed messages while away.';
-  if (seq > lastSeq + 1) return 'You are back. You may have missed messages while away.';
-  return 'You are back.';
+  const open = hub.unconfirmed;
+  for (const message of open) {
+    hub.forget(message);
+    outbox.failed(message, 'Probably not delivered.');
+  }
+  return open.length ? ` ${plural(open.length, 'message')} probably not delivered.` : '';
 }
 
 function showJoin(error = '') {
-  connection.leave();
+  hub.leave();
   memory.joined = '';
-  outbox.lost();
+  whatWasLost();
   closePeople();
   byId('chat').hidden = true;
   byId('join').hidden = false;
@@ -416,24 +411,29 @@ function join(event) {
   nickError('');
   joining.button.textContent = 'Joining…';
   joining.button.ariaDisabled = 'true';
-  connection.take(nick);
+  enterRemembered();
+  hub.take(nick);
+}
+
+function enterRemembered() {
+  for (const name of memory.rooms) hub.enter(name);
 }
 
 /** After a reload: as who we were. The hub may still have our connection from before it, for a moment. */
 function rejoin() {
   joining.button.textContent = 'Joining…';
   joining.button.ariaDisabled = 'true';
-  connection.takeAgain(memory.joined);
+  enterRemembered();
+  hub.takeAgain(memory.joined);
 }
 
 /** True if it went out. Otherwise the page says so, and keeps the text. */
-function send(text) {
-  if (!connection.joined) {
+function send(text, where = room) {
+  if (!hub.joined) {
     textError('Not sent: there is no connection right now. Your text stays here.');
     return false;
   }
-  connection.send(text);
-  outbox.sent(text);
+  outbox.sent(hub.send(where, text));
   log.toEnd();
   return true;
 }
@@ -525,8 +525,12 @@ document.addEventListener('keydown', ({ key }) => {
 document.addEventListener('click', ({ target }) => {
   if (!target.closest('#people, #people-toggle')) closePeople();
 });
-addEventListener('online', () => connection.tryNow());
-document.addEventListener('visibilitychange', () => { if (!document.hidden) connection.tryNow(); });
+addEventListener('online', () => hub.tryNow());
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) return;
+  hub.tryNow();
+  rooms.show(room);
+});
 
 joining.input.value = memory.joined || memory.nick;
 if (memory.joined) rejoin();

@@ -60,7 +60,8 @@ Task<std::expected<void, Refusal>> Member::rename(std::string nick) {
 
 // --- Room ---
 
-Room::Room(std::string name, std::shared_ptr<Subject> subject) : name_(std::move(name)), subject_(std::move(subject)) {
+Room::Room(std::string name, std::shared_ptr<Subject> subject, std::uint64_t sequence)
+    : name_(std::move(name)), subject_(std::move(subject)), state_(sequence) {
   consumption_ = subject_->listen([this](const Record& record) { consume(record); });
 }
 

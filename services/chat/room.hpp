@@ -64,7 +64,8 @@ struct Speech {
 // Thread: any, unless it says otherwise.
 class Room {
  public:
-  explicit Room(std::string name, std::shared_ptr<Subject> subject = memory_subject());
+  // sequence: the last one of the subject.
+  explicit Room(std::string name, std::shared_ptr<Subject> subject = memory_subject(), std::uint64_t sequence = 0);
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 

@@ -17,6 +17,9 @@ class RoomState {
  public:
   using Members = std::map<std::string, std::uint64_t>;  // nickname -> Event::member
 
+  // sequence: of the last event before it, in a room that outlived its members.
+  explicit RoomState(std::uint64_t sequence = 0) noexcept : sequence_(sequence) {}
+
   // Applies an event at its place in the order.
   // Returns: false, and nothing has changed but sequence(), when it has no effect: it was applied before (its sequence
   // is not above sequence(), as in a replay), its nickname is taken, or it is the `left` of another membership.
@@ -40,7 +43,7 @@ class RoomState {
   bool add(const std::string& nick, std::uint64_t member);
   bool remove(const std::string& nick);
 
-  std::uint64_t sequence_ = 0;
+  std::uint64_t sequence_;
   Members members_;
   std::map<std::string, std::string> nick_of_key_;
 };

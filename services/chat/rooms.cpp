@@ -136,10 +136,11 @@ Task<std::expected<std::shared_ptr<Room>, Refusal>> Rooms::find(std::string name
     state.rooms.try_emplace(name);
   }
   auto subject = co_await state.bus->open(std::string(room_prefix) + name, state.options.history);
+  const Subject::Extent extent = co_await subject->extent();
   const std::scoped_lock lock(state.mutex);
   State::Known& known = state.rooms[name];  // another task may have opened it meanwhile
   if (!known.room) {
-    known.room = std::make_shared<Room>(name, std::move(subject));
+    known.room = std::make_shared<Room>(name, std::move(subject), extent.last);
     if (state.draining) known.room->drain();
   }
   co_return known.room;

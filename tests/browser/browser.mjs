@@ -44,11 +44,18 @@ export async function within(promise, awaited) {
 export class Hub {
   #process = null;
   #overTls;
+  #keepsHistory;
   tcpPort = 0;
   webPort = 0;
 
-  /** With `overTls`, the page is at https, under a certificate of an authority that the test has made. */
-  constructor({ overTls = false } = {}) { this.#overTls = overTls; }
+  /**
+   * With `overTls`, the page is at https, under a certificate of an authority that the test has made; with
+   * `keepsHistory`, messages outlive the hub.
+   */
+  constructor({ overTls = false, keepsHistory = false } = {}) {
+    this.#overTls = overTls;
+    this.#keepsHistory = keepsHistory;
+  }
 
   get url() { return `${this.#overTls ? 'https' : 'http'}://127.0.0.1:${this.webPort}/`; }
 
@@ -57,6 +64,10 @@ export class Hub {
     assert.ok(program, 'COAX must name the program to test');
     const options = ['serve', '--port', this.tcpPort, '--web-port', this.webPort];
     const env = { ...process.env };
+    if (this.#keepsHistory) {
+      this.folder ??= mkdtempSync(path.join(tmpdir(), 'coax-browser-'));
+      options.push('--history-file', path.join(this.folder, 'hub.db'));
+    }
     if (this.#overTls) {
       this.folder ??= mkdtempSync(path.join(tmpdir(), 'coax-browser-'));
       env.XDG_DATA_HOME = this.folder;
@@ -204,9 +215,9 @@ async function openPage(hub, { context = {}, before = async () => {} } = {}) {
  * A test with a hub of its own: body({ hub, open }), where open(options) gives a ChatPage. Whatever else
  * it shows, no page may have reported an error or asked anybody but the hub.
  */
-export function browserTest(name, body, { overTls = false } = {}) {
+export function browserTest(name, body, { overTls = false, keepsHistory = false } = {}) {
   test(name, { timeout: 6 * waitFor }, async () => {
-    const hub = new Hub({ overTls });
+    const hub = new Hub({ overTls, keepsHistory });
     const pages = [];
     try {
       await hub.start();

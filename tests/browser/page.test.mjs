@@ -76,7 +76,7 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await tooWide(alice.page), []);
     const fields = alice.page.locator('input');
     const fonts = await fields.evaluateAll((all) => all.map((one) => getComputedStyle(one).fontSize));
-    assert.deepEqual(fonts, ['16px', '16px']); // less, and phones zoom in
+    assert.deepEqual(fonts, ['16px', '16px', '16px']); // less, and phones zoom in
     await alice.join('alice');
     assert.deepEqual(await tooWide(alice.page), []);
     const bob = await RawClient.join(hub, 'b'.repeat(32));

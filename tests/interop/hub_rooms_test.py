@@ -247,6 +247,9 @@ class Killed(unittest.IsolatedAsyncioTestCase):
         with Hub("--history-file", self.file) as hub:
             async with Person(hub, "reader") as reader:
                 kept: list[Event] = []
+                lobby = await reader.ask("history", limit=1)
+                # A client compares this with its last number: it must not look like a hub without a history.
+                self.assertGreater((await reader.event("joined"))["seq"], lobby["events"][0]["seq"])
                 while True:
                     page = await reader.ask("history", after=kept[-1]["seq"] if kept else 1, limit=200)
                     kept += page["events"]
