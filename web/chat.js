@@ -2,8 +2,8 @@
 // wires them to the hub (coax_client.js). Text of peers reaches the page through format.js only.
 
 import { HubClient, closeCode, finalCloseCodes, lobby, randomName } from './coax_client.js';
-import { byteCount, element, nickElement, plural, rings, sentence, singleLine } from './format.js';
-import { Log } from './log.js';
+import { byteCount, element, plural, rings, sentence, singleLine } from './format.js';
+import { Log, topicWords } from './log.js';
 import { Rooms } from './rooms.js';
 
 const limits = {
@@ -22,7 +22,9 @@ const memory = {
   get joined() { try { return sessionStorage.getItem('coax.joined') ?? ''; } catch { return ''; } },
   set joined(nick) { try { sessionStorage.setItem('coax.joined', nick); } catch { /* not remembered */ } },
   get rooms() { try { return JSON.parse(localStorage.getItem('coax.rooms') ?? '[]'); } catch { return []; } },
-  set rooms(names) { try { localStorage.setItem('coax.rooms', JSON.stringify(names)); } catch { /* not remembered */ } },
+  set rooms(names) {
+    try { localStorage.setItem('coax.rooms', JSON.stringify(names)); } catch { /* not remembered */ }
+  },
   /** The secret that makes us the same person on every connection of this tab. */
   get token() {
     try {
@@ -241,7 +243,7 @@ const hub = new HubClient({
         log.presence(where, event, `is now ${event.to}`);
       } else if (event.type === 'topic') {
         rooms.topic(where, event.text);
-        log.presence(where, event, event.text ? `set the topic: ${event.text}` : 'removed the topic');
+        log.presence(where, event, topicWords(event));
       } else if (event.type === 'edited') {
         log.edited(where, event.target, event.text);
       } else if (event.type === 'deleted') {

@@ -1,6 +1,6 @@
-// A client of the hub, without dependencies, for pages and for node: version 2 of the JSON protocol (docs/protocols.md).
-// It connects again by itself, enters its rooms again, fetches what it has missed, and sends again what was not
-// acknowledged: no message is lost, and none comes twice.
+// A client of the hub, without dependencies, for pages and for node: version 2 of the JSON protocol
+// (docs/protocols.md). It connects again by itself, enters its rooms again, fetches what it has missed, and sends again
+// what was not acknowledged: no message is lost, and none comes twice.
 //
 //   const hub = new HubClient({ url: 'ws://127.0.0.1:8080/ws', on: { heard: (event) => console.log(event) } });
 //   hub.take('alice');
@@ -22,7 +22,7 @@ export const closeCode = { shutdown: 1001, policy: 1008 };
 /** Trying again would end the same way. */
 export const finalCloseCodes = new Set([1002, 1003, 1007, closeCode.policy, 1009]);
 
-/** A secret or an id that nobody guesses. */
+/** A secret, or an id: 128 random bits. */
 export function randomName() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -43,7 +43,8 @@ export function randomName() {
 export class HubClient {
   #url; #on; #token; #Socket; #socket = null; #timer = 0; #nick = '';
   #joined = false; #known = false; #joinedAt = 0; #lostAt = 0; #tries = 0;
-  #rooms = new Map(); #open = new Map(); #waiting = new Map(); #lastRef = 0; #lastId = 0; #prefix = randomName().slice(0, 8);
+  #rooms = new Map(); #open = new Map(); #waiting = new Map();
+  #lastRef = 0; #lastId = 0; #prefix = randomName().slice(0, 8);
   #ackTimer = 0;
 
   constructor({ url, on = {}, token = randomName(), socket = globalThis.WebSocket }) {
@@ -91,7 +92,7 @@ export class HubClient {
   /** It is not sent again. */
   forget(message) { this.#open.delete(message.id); }
 
-  /** Another request of the protocol. Returns: a promise of the answer; it rejects with the error, or without a connection. */
+  /** Another request. Returns: a promise of the answer; it rejects with the error, or without a connection. */
   ask(type, members = {}) {
     if (!this.#joined) return Promise.reject(new Error('not connected'));
     const ref = ++this.#lastRef;
@@ -209,7 +210,7 @@ export class HubClient {
     });
   }
 
-  // What came while away, in pages; events that arrive meanwhile are held back.
+  // The events of the time without a connection, in pages; those that arrive meanwhile are held back.
   async #catchUp(name, room, newest) {
     const restarted = newest < room.last;
     room.held = [];

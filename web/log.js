@@ -10,6 +10,7 @@ const groupWithin = 5 * 60_000; // one sender's messages share a heading
 const nearTop = 80; // pixels
 
 const byId = (id) => document.getElementById(id);
+export const topicWords = ({ text }) => (text ? `set the topic: ${text}` : 'removed the topic');
 
 /** Lines in their order; follows: what the next one looks at to share a heading or a day. */
 class Lines {
@@ -135,7 +136,7 @@ export class Log {
     const lines = new Lines(document.createDocumentFragment());
     for (const event of events) {
       if (event.type === 'message') lines.message(event, isOwn(event.nick));
-      else if (event.type === 'topic') lines.presence(event, event.text ? `set the topic: ${event.text}` : 'removed the topic');
+      else if (event.type === 'topic') lines.presence(event, topicWords(event));
     }
     if (!lines.list.childElementCount) return;
     room.hasMessages = true;
@@ -170,7 +171,9 @@ export class Log {
     let room = this.#rooms.get(name);
     if (!room) {
       const list = element('ol', 'lines');
-      room = { name, list, lines: new Lines(list), hasMessages: false, oldest: null, isComplete: true, isLoading: false };
+      room = {
+        name, list, lines: new Lines(list), hasMessages: false, oldest: null, isComplete: true, isLoading: false,
+      };
       this.#rooms.set(name, room);
     }
     return room;

@@ -69,11 +69,14 @@ export class Rooms {
   }
 
   #mark() {
+    const elsewhere = [...this.#items.values()].reduce((sum, { unread }) => sum + unread, 0);
+    byId('unread-elsewhere').textContent = elsewhere || '';
     for (const [name, { button, badge, unread, isMentioned }] of this.#items) {
       button.ariaCurrent = String(name === this.#shown);
       badge.textContent = unread ? `${isMentioned ? '@' : ''}${unread > 99 ? '99+' : unread}` : '';
       badge.classList.toggle('mention', isMentioned);
-      button.ariaLabel = unread ? `${name}, ${plural(unread, 'unread message')}${isMentioned ? ', one for you' : ''}` : name;
+      const words = `${plural(unread, 'unread message')}${isMentioned ? ', one for you' : ''}`;
+      button.ariaLabel = unread ? `${name}, ${words}` : name;
     }
   }
 
@@ -91,7 +94,8 @@ export class Rooms {
   async #suggest() {
     try {
       const rooms = await this.#on.list();
-      this.#known.replaceChildren(...rooms.filter(({ room }) => !this.#items.has(room)).map(({ room, members, topic }) => {
+      const others = rooms.filter(({ room }) => !this.#items.has(room));
+      this.#known.replaceChildren(...others.map(({ room, members, topic }) => {
         const option = element('option', '', `${plural(members, 'person', 'people')}${topic ? ` · ${topic}` : ''}`);
         option.value = room;
         return option;

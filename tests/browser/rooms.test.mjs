@@ -8,7 +8,8 @@ const enterRoom = async (chat, name) => {
   await chat.page.getByRole('combobox', { name: 'Room' }).press('Enter');
   await chat.shows(chat.page.locator('#room'), name.replace('#', '').toLowerCase());
 };
-const roomButton = (chat, name) => chat.page.getByRole('list', { name: 'Rooms' }).getByRole('button', { name, exact: true });
+const roomButton = (chat, name) => chat.page.getByRole('list', { name: 'Rooms' })
+  .getByRole('button', { name, exact: true });
 
 browserTest('two rooms: each has its messages, its people, and a count of what is unread', async ({ hub, open }) => {
   const alice = await open();
