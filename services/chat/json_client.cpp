@@ -19,7 +19,6 @@ namespace {
 
 constexpr int nick_tries = 2;
 constexpr int errors_max = 10;             // in a row
-constexpr std::size_t unsettled_max = 64;  // messages that the bus has not answered
 constexpr std::size_t request_cost = 256;  // bytes of the budget
 
 struct CloseStatus {
@@ -195,7 +194,7 @@ Task<std::optional<Refusal>> JsonClient::say(const ClientMessage& message) {
   Room* const room = person_ == 0 ? &rooms_.lobby() : room_of(rooms_, session_, message);
   if (room == nullptr) co_return Refusal{"not_in_room", "you are not in that room; join it first"};
   if (!session_.consume_budget(message.argument.size())) co_await room->ready();
-  co_await session_.until_unsettled_below(unsettled_max);
+  co_await session_.until_unsettled_below(Session::unsettled_bytes_max);
   Speech speech{.nick = std::string(session_.nick()), .text = message.argument, .person = person_};
   if (person_ == 0) {
     session_.say(*session_.member_of(*room), std::move(speech), [this](const Subject::Outcome& outcome) {

@@ -18,7 +18,6 @@ namespace coax::chat {
 namespace {
 
 constexpr int nick_tries = 2;
-constexpr std::size_t unsettled_max = 64;  // messages that the bus has not answered
 constexpr std::size_t command_cost = 256;  // bytes of the budget
 
 class LineClient {
@@ -156,7 +155,7 @@ Task<> LineClient::handle(std::string_view line) {
   const auto [is_command, what] = meaning_of(text);
   if (is_command) co_return co_await obey(std::string(what));
   if (!session_.consume_budget(what.size())) co_await room_->ready();
-  co_await session_.until_unsettled_below(unsettled_max);
+  co_await session_.until_unsettled_below(Session::unsettled_bytes_max);
   session_.say(*session_.member_of(*room_), {.nick = std::string(session_.nick()), .text = std::string(what)},
                [this](const Subject::Outcome& outcome) {
                  if (!outcome) reply_error(fmt::format("{}; it was not sent", text_of(outcome.error())));

@@ -12,7 +12,7 @@ namespace coax::chat {
 struct Session::Unsettled {
   LoopLink home{Loop::current()};
   bool session_ended = false;
-  std::size_t count = 0;
+  std::size_t bytes = 0;
   coax::Event changed;
 };
 
@@ -64,10 +64,11 @@ std::string_view Session::nick() const noexcept {
 
 void Session::say(Member& member, Speech speech, Subject::Done on_done) {
   if (!unsettled_) unsettled_ = std::make_shared<Unsettled>();
-  ++unsettled_->count;
-  auto settle = [shared = unsettled_, on_done = std::move(on_done)](Subject::Outcome outcome) mutable {
+  const std::size_t bytes = speech.text.size() + 128;
+  unsettled_->bytes += bytes;
+  auto settle = [bytes, shared = unsettled_, on_done = std::move(on_done)](Subject::Outcome outcome) mutable {
     if (shared->session_ended) return;
-    --shared->count;
+    shared->bytes -= bytes;
     shared->changed.set();
     if (on_done) on_done(std::move(outcome));
   };
@@ -78,8 +79,8 @@ void Session::say(Member& member, Speech speech, Subject::Done on_done) {
       });
 }
 
-Task<> Session::until_unsettled_below(std::size_t count) {
-  while (unsettled_ && unsettled_->count >= count) {
+Task<> Session::until_unsettled_below(std::size_t bytes) {
+  while (unsettled_ && unsettled_->bytes >= bytes) {
     unsettled_->changed.clear();
     co_await unsettled_->changed.wait();
   }

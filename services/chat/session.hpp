@@ -45,8 +45,9 @@ class Session : public ListHook {
   // Sends a message to a room that it is in. Calls on_done(outcome) on this loop, in the order of the messages, unless
   // the session has ended.
   void say(Member& member, Speech speech, Subject::Done on_done);
-  // Waits until fewer than `count` messages are without an outcome.
-  Task<> until_unsettled_below(std::size_t count);
+  // Waits until fewer than `bytes` of messages are without an outcome; each counts for 128 more than its text.
+  Task<> until_unsettled_below(std::size_t bytes);
+  static constexpr std::size_t unsettled_bytes_max = 128_KiB;
 
   // Counts a message against what the session may send without a wait, in all rooms together: 4 KiB in two seconds.
   // Returns: false when it must await Room::ready() before Member::say().

@@ -238,6 +238,13 @@ class FileServer(unittest.TestCase):
         self.assertEqual(program.wait(), 0)
         self.assertEqual(sorted(self.folder.rglob("*")), before)
 
+    def test_a_name_that_is_not_utf_8_is_stored_as_text(self) -> None:
+        self.start("--upload")
+        body = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff\xe4.txt"\r\n\r\nhello\r\n--b--\r\n')
+        response, _ = self.ask("POST", "/", body, Content_Type="multipart/form-data; boundary=b")
+        self.assertEqual(response.status, 303)
+        self.assertEqual((self.root / "\ufffd\ufffd.txt").read_bytes(), b"hello")
+
     def test_login_is_required_and_never_on_the_command_line(self) -> None:
         self.start("--auth", "ada", extra={"COAX_HTTP_PASSWORD": "tea"})
         self.assertEqual(self.ask("GET", "/")[0].status, 401)
@@ -262,6 +269,8 @@ class FileServer(unittest.TestCase):
         self.start("--spa", "--cors", "https://app.example")
         response, data = self.ask("GET", "/users/7", Origin="https://app.example")
         self.assertEqual((data, response.getheader("Access-Control-Allow-Origin")), (b"<p>app", "https://app.example"))
+        exposed = response.getheader("Access-Control-Expose-Headers", "").split(", ")
+        self.assertLessEqual({"Content-Range", "Accept-Ranges", "ETag"}, set(exposed))
         response, data = self.ask("GET", "/sub/deep/zeros.bin", Range="bytes=0-9")
         self.assertEqual((response.status, data), (206, bytes(10)))
 
