@@ -240,7 +240,8 @@ class FileServer(unittest.TestCase):
 
     def test_a_name_that_is_not_utf_8_is_stored_as_text(self) -> None:
         self.start("--upload")
-        body = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff\xe4.txt"\r\n\r\nhello\r\n--b--\r\n')
+        body = (b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff\xe4.txt"\r\n\r\n'
+                b'hello\r\n--b--\r\n')
         response, _ = self.ask("POST", "/", body, Content_Type="multipart/form-data; boundary=b")
         self.assertEqual(response.status, 303)
         self.assertEqual((self.root / "\ufffd\ufffd.txt").read_bytes(), b"hello")
