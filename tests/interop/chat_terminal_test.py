@@ -195,6 +195,31 @@ class Reconnecting(unittest.TestCase):
                 alice.type("\x04")
                 self.assertEqual(alice.leave(), (0, True))
 
+    def test_it_enters_its_rooms_again(self) -> None:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(Hub())
+            ports = ["--port", str(first.port), "--web-port", str(first.web_port)]
+            alice = stack.enter_context(Person(first.address, "--nick", "alice"))
+            alice.wait_for_end("\nalice>")
+            alice.type("/join dev\r")
+            alice.wait_for("* you talk in dev now, 1 here")
+            alice.type("hello\r")
+            alice.wait_for("[dev] alice: hello")
+            alice.type("/nick alicia\r")
+            alice.wait_for("[dev] alice is now alicia")
+            alice.type("/nope\r")
+            alice.wait_for("error: there is no /nope")
+            alice.wait_for_end("\nalicia>")
+            first.stop()
+            alice.wait_for("connecting again")
+            second = stack.enter_context(Hub(*ports, ports=False))
+            bob = stack.enter_context(join(second, "bob"))
+            alice.wait_for("connected again as alicia")
+            bob.send(b"/join dev\n")
+            bob.skip_to(b"* you talk in dev now, 2 here")
+            alice.type("again\r")
+            bob.skip_to(b"[dev] alicia: again")
+
     def test_who_leaves_while_the_hub_is_away_has_failed(self) -> None:
         with self.hub() as hub, Person(hub.address, "--nick", "alice") as alice:
             alice.wait_for_end("\nalice>")
