@@ -147,7 +147,8 @@ Router& Router::mount(std::string_view prefix, Router router) {
     route->segments.insert(route->segments.begin(), before.begin(), before.end());
     adopt(*router.routes_, std::move(route));
   }
-  if (!router.routes_->middleware.empty()) add_unrouted(*router.routes_, std::move(before));
+  // Without a prefix, the paths that have no route belong to no router.
+  if (!before.empty() && !router.routes_->middleware.empty()) add_unrouted(*router.routes_, std::move(before));
   return *this;
 }
 

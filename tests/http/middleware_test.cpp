@@ -286,6 +286,13 @@ TEST_F(HttpReadyMiddleware, cors_of_a_mounted_router_answers_preflights_and_othe
   EXPECT_EQ(header_of(ask("GET", "/none"), "Access-Control-Allow-Origin"), "none");
   EXPECT_EQ(header_of(ask("GET", "/apix"), "Access-Control-Allow-Origin"), "none");
   EXPECT_EQ(header_of(ask("OPTIONS", "*"), "Allow"), "GET, HEAD, OPTIONS, PUT");
+  // A router without a prefix has no say about paths of others.
+  http::Router own;
+  own.use([](Request&, http::Next) -> Task<Response> { co_return Response::text("no", 403); });
+  own.get("/own", [](Request&) { return Response::text("own"); });
+  http::App app = bare();
+  app.mount("/", std::move(own));
+  EXPECT_TRUE(answer(std::move(app), "GET /none HTTP/1.1\r\nHost: h\r\n\r\n").starts_with("HTTP/1.1 404 "));
 }
 
 TEST_F(HttpReadyMiddleware, cors_options_that_would_be_unsafe_are_refused) {
