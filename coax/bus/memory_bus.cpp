@@ -173,6 +173,14 @@ class MemorySubject final : public Subject {
 struct MemoryBus::State {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<MemorySubject>> subjects;
+  std::size_t prune_at = 64;  // subjects
+
+  // Under the mutex: clients may choose the names.
+  void drop_unused() {
+    std::erase_if(subjects,
+                  [](const auto& entry) { return entry.second.use_count() == 1 && entry.second->is_empty(); });
+    prune_at = std::max<std::size_t>(64, 2 * subjects.size());
+  }
 };
 
 MemoryBus::MemoryBus() : state_(std::make_unique<State>()) {}
@@ -183,6 +191,7 @@ Task<std::shared_ptr<Subject>> MemoryBus::open(std::string name, SubjectOptions 
     throw Error(ErrorKind::invalid, "open the subject", name, "this bus keeps its records in memory only");
   }
   const std::scoped_lock lock(state_->mutex);
+  if (state_->subjects.size() >= state_->prune_at) state_->drop_unused();
   auto& subject = state_->subjects[name];
   if (!subject) subject = std::make_shared<MemorySubject>(options);
   co_return subject;

@@ -262,6 +262,21 @@ TEST_P(BusContract, subjects_are_independent_and_can_be_erased) {
   });
 }
 
+// Names that clients invent do not fill the memory.
+TEST(MemoryBus, subjects_without_records_and_owners_are_dropped) {
+  run([]() -> Task<> {
+    MemoryBus bus;
+    const auto held = co_await bus.open("held", {});
+    co_await held->publish({.body = "x", .transient = true});
+    co_await (co_await bus.open("kept", {}))->publish({.body = "x"});
+    co_await (co_await bus.open("unused", {}))->publish({.body = "x", .transient = true});
+    for (int i = 0; i < 1000; ++i) co_await bus.open("invented" + std::to_string(i), {});
+    EXPECT_EQ((co_await (co_await bus.open("unused", {}))->extent()).last, 0U);
+    EXPECT_EQ((co_await (co_await bus.open("held", {}))->extent()).last, 1U);
+    EXPECT_EQ((co_await (co_await bus.open("kept", {}))->extent()).records, 1U);
+  });
+}
+
 // Against a model: at random publications, revisions, duplicates, pages and searches.
 TEST_P(BusContract, behaves_as_a_model) {
   test::Random random;
