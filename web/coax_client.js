@@ -227,8 +227,8 @@ export class HubClient {
           this.#tell('missed', { room: name, why: 'gone' });
         }
         first = false;
+        if (!events.length) break; // a page is shorter where messages were deleted
         for (const event of events) this.#pass(room, event);
-        if (events.length < pageSize) break;
       }
     } catch { return; } // the connection ended: the next one begins here again
     if (room.held !== held) return;
