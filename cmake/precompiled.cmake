@@ -1,5 +1,6 @@
-# Precompiled headers: of the standard library and fmt only, so that no file of ours hides a missing include of another
-# file of ours behind them. Targets that are compiled alike share one.
+# Precompiled headers: for the library and the program of the standard library and fmt only, so that no file of ours
+# hides a missing include of another file of ours behind them; for examples, benchmarks and tests also what most of them
+# include of ours. Targets that are compiled alike share one.
 set(COAX_PRECOMPILED
     <algorithm>
     <array>
@@ -48,30 +49,32 @@ function(coax_own_precompiled owner)
   endif()
 endfunction()
 
-# Gives the target the precompiled header of its kind: that of the library, that of the tests (with GoogleTest), or that
-# of everything else.
-function(coax_precompile target)
+# Gives the target the precompiled header of its kind: PROGRAM, EXAMPLE or TEST; or one of its own, for a library.
+function(coax_precompile target kind)
   if(NOT COAX_PCH)
     return()
   endif()
-  if(target MATCHES "^coax-[a-z]+-library$")
+  if(kind STREQUAL "LIBRARY")
     coax_own_precompiled(${target})
     return()
   endif()
-  set(owner coax-precompiled)
-  if(ARGV1 STREQUAL "TESTS")
-    set(owner coax-precompiled-tests)
-  endif()
+  string(TOLOWER coax-precompiled-${kind} owner)
   if(NOT TARGET ${owner})
     file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/${owner}.cpp CONTENT "// Owns a precompiled header.\n")
     add_library(${owner} OBJECT ${PROJECT_BINARY_DIR}/${owner}.cpp)
-    target_link_libraries(${owner} PRIVATE fmt::fmt Threads::Threads)
     coax_target(${owner})
-    if(ARGV1 STREQUAL "TESTS")
-      target_link_libraries(${owner} PRIVATE GTest::gtest)
-      coax_own_precompiled(${owner} <gtest/gtest.h>)
-    else()
+    if(kind STREQUAL "PROGRAM")
+      target_link_libraries(${owner} PRIVATE fmt::fmt Threads::Threads)
       coax_own_precompiled(${owner})
+    else()
+      target_link_libraries(${owner} PRIVATE Coax::http Coax::store Coax::tls)
+      set(headers "${PROJECT_SOURCE_DIR}/coax/coax.hpp" "${PROJECT_SOURCE_DIR}/coax/tls/tls.hpp")
+      if(kind STREQUAL "TEST")
+        target_link_libraries(${owner} PRIVATE GTest::gtest)
+        target_compile_options(${owner} PRIVATE ${COAX_TEST_OPTIONS})
+        list(APPEND headers <gtest/gtest.h>)
+      endif()
+      coax_own_precompiled(${owner} ${headers})
     endif()
   endif()
   target_precompile_headers(${target} REUSE_FROM ${owner})

@@ -18,7 +18,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct CertArguments {
   std::vector<std::string> names;
   std::string out = ".";
   std::string key = "ec";
@@ -89,7 +89,7 @@ Task<> fetch_chain(std::string where, std::string name, std::vector<tls::Certifi
   stream.close();
 }
 
-int show(const Options& given) {
+int show(const CertArguments& given) {
   if (given.names.size() != 2) throw WrongUsage{"show takes one FILE or HOST:PORT"};
   const std::string& what = given.names[1];
   std::vector<tls::Certificate> chain;
@@ -123,7 +123,7 @@ tls::Issued issued_or_refused(const OwnAuthority& authority, const tls::IssueOpt
   }
 }
 
-int make(const Options& given) {
+int make(const CertArguments& given) {
   if (!given.server_name.empty()) throw WrongUsage{"--server-name is for coax cert show"};
   const OwnAuthority authority = OwnAuthority::open();
   if (given.authority) {
@@ -176,8 +176,8 @@ int make(const Options& given) {
   return done;
 }
 
-Run configure(CLI::App& command) {
-  auto given = std::make_shared<Options>();
+Run configure_cert(CLI::App& command) {
+  auto given = std::make_shared<CertArguments>();
   command
       .add_option("name", given->names,
                   "DNS names and IP addresses that the certificate is for; or \"show\" and FILE or HOST:PORT")
@@ -217,7 +217,7 @@ const Command cert_command{
         "  coax cert --authority                             where the authority is, and how to trust it\n"
         "  coax cert show localhost.pem\n"
         "  coax cert show example.org:443",
-    .configure = configure,
+    .configure = configure_cert,
 };
 
 }  // namespace coax::app

@@ -513,7 +513,7 @@ std::optional<std::string> read_server(const std::string& given) {
   return fmt::format("{}:{}", is_v6 ? "[" + target->host + "]" : target->host, target->port.value_or(default_port));
 }
 
-struct Options {
+struct ChatArguments {
   std::vector<std::string> server;  // "host:port", or a host and a port
   std::string nick;
   bool reconnect = false;
@@ -525,7 +525,7 @@ int refuse(std::string_view text) {
   return usage;
 }
 
-int chat_with(const Options& given, const TlsFlags& tls) {
+int chat_with(const ChatArguments& given, const TlsFlags& tls) {
   std::string server_text = given.server.empty() ? "127.0.0.1" : given.server.front();
   if (given.server.size() == 2) {
     const bool is_bare_v6 = server_text.contains(':') && !server_text.starts_with('[');
@@ -550,8 +550,8 @@ int chat_with(const Options& given, const TlsFlags& tls) {
   return ran != 0 ? ran : code;
 }
 
-Run configure(CLI::App& command) {
-  auto given = std::make_shared<Options>();
+Run configure_chat(CLI::App& command) {
+  auto given = std::make_shared<ChatArguments>();
   command
       .add_option("server", given->server,
                   "Address of the hub: HOST, HOST:PORT, HOST PORT, PORT or unix:PATH [127.0.0.1:12345]")
@@ -589,7 +589,7 @@ const Command chat_command{
         "  coax chat --tls hub.example:12345 --nick alice\n"
         "  make 2>&1 | coax chat --nick builder\n"
         "  sleep infinity | coax chat --reconnect --nick logger > chat.log",
-    .configure = configure,
+    .configure = configure_chat,
 };
 
 }  // namespace coax::app

@@ -23,7 +23,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct ConnectArguments {
   std::vector<std::string> target;
   std::string timeout;
   std::string reconnect;
@@ -123,7 +123,7 @@ Task<> run_client(Target target, const RelayOptions& options, const Means& means
   code = client.code();
 }
 
-int connect_websocket(const Options& given, const RelayFlags& flags, const TlsFlags& tls,
+int connect_websocket(const ConnectArguments& given, const RelayFlags& flags, const TlsFlags& tls,
                       const WebSocketFlags& websocket) {
   using namespace std::chrono_literals;
   if (given.target.size() != 1 || given.check || given.udp || !given.reconnect.empty()) {
@@ -135,7 +135,8 @@ int connect_websocket(const Options& given, const RelayFlags& flags, const TlsFl
   return websocket.connect(url, flags.options(), limit, tls.client(is_secure_websocket_url(url)), given.verbose);
 }
 
-int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls, const WebSocketFlags& websocket) {
+int connect_with(const ConnectArguments& given, const RelayFlags& flags, const TlsFlags& tls,
+                 const WebSocketFlags& websocket) {
   using namespace std::chrono_literals;
   if (std::ranges::any_of(given.target, is_websocket_url)) return connect_websocket(given, flags, tls, websocket);
   if (websocket.any()) {
@@ -171,8 +172,8 @@ int connect_with(const Options& given, const RelayFlags& flags, const TlsFlags& 
   return ran != 0 ? ran : code;
 }
 
-Run configure(CLI::App& command) {
-  auto given = std::make_shared<Options>();
+Run configure_connect(CLI::App& command) {
+  auto given = std::make_shared<ConnectArguments>();
   command
       .add_option("target", given->target,
                   "Where to: HOST:PORT, HOST PORT, PORT of this machine, unix:PATH, ws://HOST[:PORT]/PATH or "
@@ -231,7 +232,7 @@ const Command connect_command{
         "  coax connect --check 192.168.1.5:8000-8010        which of these answer?\n"
         "  coax connect wss://example.org/chat               the messages of a WebSocket, as lines\n"
         "  tail -f log | coax connect --reconnect 5s 192.168.1.5:7000",
-    .configure = configure,
+    .configure = configure_connect,
 };
 
 }  // namespace coax::app

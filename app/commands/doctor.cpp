@@ -169,7 +169,7 @@ void print_findings_as_json(const std::vector<Finding>& findings) {
   print_json(boost::json::object{{"version", COAX_VERSION}, {"findings", std::move(all)}});
 }
 
-Run configure(CLI::App& command) {
+Run configure_doctor(CLI::App& command) {
   auto json = std::make_shared<bool>(false);
   command.add_flag("--json", *json, "For machines: one object, with advice where there is any");
   return [json] {
@@ -193,7 +193,7 @@ const Command doctor_command{
         "  coax doctor\n"
         "  COAX_BACKEND=auto coax doctor\n"
         "  coax doctor --json",
-    .configure = configure,
+    .configure = configure_doctor,
 };
 
 }  // namespace coax::app

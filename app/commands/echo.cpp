@@ -27,7 +27,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct EchoArguments {
   std::vector<std::string> words;
   std::string count_text = "1000";
   unsigned count = 0;  // of count_text, once it was read
@@ -44,7 +44,7 @@ constexpr std::size_t datagram_bytes_max = 65'507;  // over IPv4
 constexpr std::size_t sequence_bytes = 8;
 constexpr unsigned count_max = 10'000'000;
 
-void check_is_ip(const Target& target, const Options& options) {
+void check_is_ip(const Target& target, const EchoArguments& options) {
   if (options.udp && target.is_unix()) throw WrongUsage{"--udp is for HOST:PORT"};
 }
 
@@ -94,7 +94,7 @@ Task<> serve_datagrams(std::vector<Address> addresses, bool json, int& code) {
   }
 }
 
-int listen_with(const Options& options, const TlsFlags& flags) {
+int listen_with(const EchoArguments& options, const TlsFlags& flags) {
   std::vector<std::string> where(options.words.begin() + 1, options.words.end());
   if (where.empty()) where = {"7777"};
   const Target target = target_of(where, options.transport(), Ports::one_or_any);
@@ -112,7 +112,7 @@ int listen_with(const Options& options, const TlsFlags& flags) {
 
 // --- the client ---
 
-Duration time_limit(const Options& options) {
+Duration time_limit(const EchoArguments& options) {
   if (options.timeout.empty()) return std::chrono::seconds(options.udp ? 1 : 5);
   return duration_of("--timeout", options.timeout);
 }
@@ -132,7 +132,7 @@ double percentile(const std::vector<Duration>& sorted, std::size_t percent) {
   return microseconds(sorted[std::max<std::size_t>(rank, 1) - 1]);
 }
 
-void tell(const Target& target, const Options& options, Figures& figures) {
+void tell(const Target& target, const EchoArguments& options, Figures& figures) {
   std::ranges::sort(figures.round_trips);
   const std::size_t size = size_of("--size", options.size);
   const double seconds = std::chrono::duration<double>(figures.took).count();
@@ -195,7 +195,7 @@ Task<> send_and_compare(Stream& stream, BytesView message) {
   co_await all(stream.send(message), compare());
 }
 
-Task<> talk_over_stream(const Target& target, const Options& options, const std::optional<TlsClient>& tls,
+Task<> talk_over_stream(const Target& target, const EchoArguments& options, const std::optional<TlsClient>& tls,
                         Figures& figures) {
   const Duration limit = time_limit(options);
   const Messages messages(size_of("--size", options.size));
@@ -251,7 +251,7 @@ Task<Answer> ask(DatagramTransport& transport, const std::string& message, Durat
   }
 }
 
-Task<> talk_over_datagrams(const Target& target, const Options& options, Figures& figures) {
+Task<> talk_over_datagrams(const Target& target, const EchoArguments& options, Figures& figures) {
   const Duration limit = time_limit(options);
   const Messages messages(size_of("--size", options.size));
   DatagramPeer peer = co_await DatagramPeer::find(target, limit);
@@ -281,7 +281,7 @@ Task<> talk_over_datagrams(const Target& target, const Options& options, Figures
   }
 }
 
-Task<> talk(const Target& target, const Options& options, const std::optional<TlsClient>& tls, int& code) {
+Task<> talk(const Target& target, const EchoArguments& options, const std::optional<TlsClient>& tls, int& code) {
   Figures figures;
   try {
     co_await (options.udp ? talk_over_datagrams(target, options, figures)
@@ -296,7 +296,7 @@ Task<> talk(const Target& target, const Options& options, const std::optional<Tl
   if (figures.sent != 0) tell(target, options, figures);
 }
 
-int talk_with(Options options, const TlsFlags& flags) {
+int talk_with(EchoArguments options, const TlsFlags& flags) {
   options.count = count_of("--count", options.count_text, count_max);
   const Target target = target_of(options.words, options.transport(), Ports::one);
   check_is_ip(target, options);
@@ -313,8 +313,8 @@ int talk_with(Options options, const TlsFlags& flags) {
   return ran != 0 ? ran : code;
 }
 
-Run configure(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+Run configure_echo(CLI::App& command) {
+  auto options = std::make_shared<EchoArguments>();
   command
       .add_option("where", options->words,
                   "\"listen\" and an address [7777 on this machine], or the server: HOST:PORT, PORT or unix:PATH")
@@ -357,7 +357,7 @@ const Command echo_command{
         "  coax echo 192.168.1.5:7000 --count 100 --size 1MiB\n"
         "  coax echo listen --tls :7000       coax echo --tls HOST:7000 measures it\n"
         "  coax echo unix:/tmp/echo.sock --json",
-    .configure = configure,
+    .configure = configure_echo,
 };
 
 }  // namespace coax::app

@@ -33,7 +33,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct HttpArguments {
   std::string folder = ".";
   std::string listen = "127.0.0.1:8000";
   std::string tls;
@@ -63,7 +63,7 @@ Task<http::Response> confine_pages(http::Request& request, http::Next next) {
   co_return response;
 }
 
-http::App app_of(const Options& options, bool only_this_machine) {
+http::App app_of(const HttpArguments& options, bool only_this_machine) {
   http::AppOptions limits;
   if (only_this_machine) limits.hosts = {"localhost"};  // and all addresses: against DNS rebinding
   http::App app(std::move(limits));
@@ -126,7 +126,7 @@ std::vector<std::string> urls_of(const std::vector<Address>& addresses, bool is_
   return urls;
 }
 
-std::string start_text(const Options& options, const std::vector<Address>& addresses) {
+std::string start_text(const HttpArguments& options, const std::vector<Address>& addresses) {
   const std::vector<std::string> urls = urls_of(addresses, !options.tls.empty());
   if (options.json) {
     boost::json::array all(urls.begin(), urls.end());
@@ -143,7 +143,7 @@ std::string start_text(const Options& options, const std::vector<Address>& addre
   return text + "  Ctrl-C ends it.\n";
 }
 
-void warn(const Options& options, bool only_this_machine) {
+void warn(const HttpArguments& options, bool only_this_machine) {
   if (only_this_machine) return;
   if (!options.user.empty() && options.tls.empty()) {
     complain("http", "without --tls, others on the network can read the password and the files");
@@ -153,7 +153,7 @@ void warn(const Options& options, bool only_this_machine) {
 
 Task<> wait_for(Event& event) { co_await event.wait(); }
 
-Task<> serve_folder(const Options& options, const Target& target, int& code) {
+Task<> serve_folder(const HttpArguments& options, const Target& target, int& code) {
   Announcements announcements;
   std::vector<Address> addresses;
   bool is_listening = false;
@@ -192,7 +192,7 @@ Task<> serve_folder(const Options& options, const Target& target, int& code) {
 
 // --- the command line ---
 
-void read_password(Options& options) {
+void read_password(HttpArguments& options) {
   if (options.user.empty()) {
     if (!options.password_file.empty()) throw WrongUsage{"--password-file is for --auth USER"};
     return;
@@ -209,7 +209,7 @@ void read_password(Options& options) {
   if (options.password.empty()) throw WrongUsage{"--auth: the password is empty"};
 }
 
-int run_with(Options options) {
+int run_with(HttpArguments options) {
   const bool is_known = options.tls.empty() || options.tls == "auto" || is_certificate_and_key(options.tls);
   if (!is_known) throw WrongUsage{"--tls: give auto, or CERT,KEY"};
   if (!options.tls_passphrase_file.empty() && !is_certificate_and_key(options.tls)) {
@@ -233,8 +233,8 @@ int run_with(Options options) {
   return code != done ? code : ran;
 }
 
-Run configure(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+Run configure_http(CLI::App& command) {
+  auto options = std::make_shared<HttpArguments>();
   command.add_option("folder", options->folder, "The folder [this one]")->type_name("[DIR]");
   command.add_option("--listen", options->listen, "The address: PORT, HOST:PORT, :PORT for all, or unix:PATH [8000]")
       ->type_name("ADDRESS");
@@ -285,7 +285,7 @@ const Command http_command{
         "  coax http dist --spa                       an application with routes of its own\n"
         "  curl http://127.0.0.1:8000/?archive=tar.gz | tar xz\n"
         "  curl -F file=@notes.txt http://127.0.0.1:8000/",
-    .configure = configure,
+    .configure = configure_http,
 };
 
 }  // namespace coax::app

@@ -19,7 +19,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct IpArguments {
   std::vector<std::string> what;
   std::vector<std::string> contains;
   bool json = false;
@@ -181,7 +181,7 @@ Endpoint ip_of(const std::string& text) {
 
 // --- containment ---
 
-int tell_contained(const Options& options) {
+int tell_contained(const IpArguments& options) {
   bool all = true;
   for (const std::string& each : options.what) {
     const Network network = network_of(each);
@@ -247,7 +247,7 @@ int tell_interfaces(bool json) {
   return done;
 }
 
-int tell(const Options& options) {
+int tell(const IpArguments& options) {
   if (!options.contains.empty()) {
     if (options.what.empty()) throw WrongUsage{"--contains: give the network, such as 10.0.0.0/8"};
     return tell_contained(options);
@@ -263,8 +263,8 @@ int tell(const Options& options) {
   return done;
 }
 
-Run configure(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+Run configure_ip(CLI::App& command) {
+  auto options = std::make_shared<IpArguments>();
   command.add_option("what", options->what, "Addresses and networks; none: the interfaces of this machine")
       ->type_name("ADDRESS|NETWORK");
   command.add_option("--contains", options->contains, "Whether the networks contain these")
@@ -286,7 +286,7 @@ const Command ip_command{
         "  coax ip 192.168.1.5 fe80::1                their purpose, and their names for reverse lookups\n"
         "  coax ip 10.0.0.0/22                        range, mask and count\n"
         "  coax ip 10.0.0.0/8 --contains 10.1.2.3",
-    .configure = configure,
+    .configure = configure_ip,
 };
 
 }  // namespace coax::app

@@ -22,7 +22,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct ListenArguments {
   std::vector<std::string> target;
   bool keep_open = false;
   bool udp = false;
@@ -225,7 +225,7 @@ Task<> run_server(const std::vector<Address>& addresses, const RelayOptions& opt
   }
 }
 
-int listen_with(const Options& given, const RelayFlags& flags, const TlsFlags& tls_flags) {
+int listen_with(const ListenArguments& given, const RelayFlags& flags, const TlsFlags& tls_flags) {
   const Target target = target_of(given.target, given.udp ? Transport::udp : Transport::tcp, Ports::one_or_any);
   if (given.udp && target.is_unix()) throw WrongUsage{"--udp is for ADDRESS:PORT"};
   RelayOptions options = flags.options();
@@ -247,8 +247,8 @@ int listen_with(const Options& given, const RelayFlags& flags, const TlsFlags& t
   return ran != 0 ? ran : code;
 }
 
-Run configure(CLI::App& command) {
-  auto given = std::make_shared<Options>();
+Run configure_listen(CLI::App& command) {
+  auto given = std::make_shared<ListenArguments>();
   command
       .add_option("target", given->target,
                   "PORT (this machine only), ADDRESS:PORT, :PORT (all addresses), or unix:PATH; port 0: any")
@@ -289,7 +289,7 @@ const Command listen_command{
         "  coax listen --keep-open --no-input --json 7000 >> events\n"
         "  coax listen --tls :7000                     with a certificate of your own authority (coax cert)\n"
         "  coax listen --hex unix:/tmp/debug.sock",
-    .configure = configure,
+    .configure = configure_listen,
 };
 
 }  // namespace coax::app

@@ -19,7 +19,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct PortsArguments {
   std::vector<std::string> ports;
   std::string address;
   std::string free_text;  // the value of --free; empty: not given
@@ -78,7 +78,7 @@ boost::json::object json_of(const PortHolder& holder, unsigned unprivileged_from
 
 // --- the list ---
 
-int list(const Options& options) {
+int list(const PortsArguments& options) {
   const unsigned unprivileged_from = unprivileged_port_start();
   std::vector<PortHolder> all =
       port_holders([&](const PortHolder& holder) { return holder.listening && options.wants(holder.transport); });
@@ -108,7 +108,7 @@ int list(const Options& options) {
 // --- the ports in question ---
 
 // The address to try; by default all of this machine.
-Endpoint address_of(const Options& options) {
+Endpoint address_of(const PortsArguments& options) {
   if (options.address.empty()) return Endpoint::any(0);
   const auto address = Endpoint::from_ip(options.address, 0);
   if (!address) {
@@ -151,7 +151,7 @@ std::string who_could(PortClass port_class, unsigned unprivileged_from) {
   return fmt::format("for root and CAP_NET_BIND_SERVICE (from {} on for everybody)", unprivileged_from);
 }
 
-struct Answer {
+struct PortAnswer {
   Transport transport;
   std::uint16_t port;
   PortState state;
@@ -162,7 +162,7 @@ std::string_view word_of(PortState state) {
   return state == PortState::free ? "free" : state == PortState::held ? "held" : "not permitted";
 }
 
-void print_answer(const Answer& answer, unsigned unprivileged_from, bool json) {
+void print_answer(const PortAnswer& answer, unsigned unprivileged_from, bool json) {
   const PortClass port_class = class_of_port(answer.port, unprivileged_from);
   const std::string service = service_of(answer.transport, answer.port);
   if (json) {
@@ -189,7 +189,7 @@ void print_answer(const Answer& answer, unsigned unprivileged_from, bool json) {
   }
 }
 
-int check(const Options& options) {
+int check(const PortsArguments& options) {
   const Endpoint address = address_of(options);
   const unsigned unprivileged_from = unprivileged_port_start();
   std::vector<PortRange> ranges;
@@ -204,7 +204,7 @@ int check(const Options& options) {
       for (const Transport transport : {Transport::tcp, Transport::udp}) {
         if (!options.wants(transport)) continue;
         const auto number = static_cast<std::uint16_t>(port);
-        Answer answer{transport, number, probe_port(transport, with_port(address, number)), {}};
+        PortAnswer answer{transport, number, probe_port(transport, with_port(address, number)), {}};
         std::ranges::copy_if(all, std::back_inserter(answer.holders), [&](const PortHolder& holder) {
           return answer.state != PortState::free && holder.transport == transport && holder.local.port() == number;
         });
@@ -237,7 +237,7 @@ std::vector<std::uint16_t> free_of_kernel(Transport transport, const Endpoint& a
   return ports;
 }
 
-std::vector<std::uint16_t> free_in(const Options& options, const Endpoint& address) {
+std::vector<std::uint16_t> free_in(const PortsArguments& options, const Endpoint& address) {
   std::vector<std::uint16_t> ports;
   const auto is_free = [&](std::uint16_t port) {
     return std::ranges::all_of(std::array{Transport::tcp, Transport::udp}, [&](Transport transport) {
@@ -254,7 +254,7 @@ std::vector<std::uint16_t> free_in(const Options& options, const Endpoint& addre
   return ports;
 }
 
-int find_free(const Options& options) {
+int find_free(const PortsArguments& options) {
   if (options.tcp && options.udp && options.ports.empty()) {
     throw WrongUsage{"--free for --tcp and --udp at once needs a range to look in, such as 8000-8100"};
   }
@@ -272,8 +272,8 @@ int find_free(const Options& options) {
   return failed;
 }
 
-Run configure(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+Run configure_ports(CLI::App& command) {
+  auto options = std::make_shared<PortsArguments>();
   command.add_option("ports", options->ports, "Ports to check: numbers, ranges, names of services; none: list")
       ->type_name("PORT|FIRST-LAST|SERVICE");
   command.add_option("--free", options->free_text, "Find N free ports: among the given ones, or any")->type_name("N");
@@ -314,7 +314,7 @@ const Command ports_command{
         "  coax ports --udp 53 --address 127.0.0.1\n"
         "  port=$(coax ports --free 1)         one that is free\n"
         "  coax ports 8000-8100 --free 3 --json",
-    .configure = configure,
+    .configure = configure_ports,
 };
 
 }  // namespace coax::app

@@ -17,7 +17,7 @@ namespace coax::app {
 
 namespace {
 
-struct Options {
+struct ResolveArguments {
   std::vector<std::string> names;
   bool reverse = false;
   bool json = false;
@@ -140,7 +140,7 @@ int backward(const std::string& text, bool json) {
   return done;
 }
 
-int resolve_all(const Options& options) {
+int resolve_all(const ResolveArguments& options) {
   int worst = done;
   for (const std::string& name : options.names) {
     worst = std::max(worst, options.reverse ? backward(name, options.json) : forward(name, options.json));
@@ -148,8 +148,8 @@ int resolve_all(const Options& options) {
   return worst;
 }
 
-Run configure(CLI::App& command) {
-  auto options = std::make_shared<Options>();
+Run configure_resolve(CLI::App& command) {
+  auto options = std::make_shared<ResolveArguments>();
   command.add_option("names", options->names, "Names to resolve; with --reverse: addresses")
       ->type_name("NAME[:PORT|:SERVICE]")
       ->required();
@@ -177,7 +177,7 @@ const Command resolve_command{
         "  coax resolve example.org:https\n"
         "  coax resolve --reverse 127.0.0.1\n"
         "  coax resolve --json a.example b.example",
-    .configure = configure,
+    .configure = configure_resolve,
 };
 
 }  // namespace coax::app

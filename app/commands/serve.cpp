@@ -534,7 +534,7 @@ int serve_hub(Settings& settings) {
   return code != done ? code : ran;
 }
 
-Run configure(CLI::App& command) {
+Run configure_serve(CLI::App& command) {
   auto settings = std::make_shared<Settings>(command);
   settings->add("listen", "ADDRESS,...", "127.0.0.1",
                 "Addresses to listen on: one of this machine, 0.0.0.0 or :: for all; unix:PATH for nc -U and Python,\n"
@@ -587,7 +587,7 @@ const Command serve_command{
         "  coax serve --tls auto\n"
         "  coax serve --tls /etc/ssl/hub.pem,/etc/ssl/hub.key --listen 0.0.0.0 --tls-web-port 443 --web-port 80\n"
         "  coax serve --config hub.toml",
-    .configure = configure,
+    .configure = configure_serve,
 };
 
 }  // namespace coax::app

@@ -54,8 +54,8 @@ termios modes_before;
 // The default action of a signal that stops or ends the process, with the terminal restored.
 extern "C" void on_leaving_terminal(int number) {
   const int saved = errno;
-  pollfd output{STDOUT_FILENO, POLLOUT, 0};
-  if (::poll(&output, 1, 0) > 0) {
+  pollfd ready{STDOUT_FILENO, POLLOUT, 0};
+  if (::poll(&ready, 1, 0) > 0) {
     [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, paste_off.data(), paste_off.size());
   }
   tcsetattr(STDIN_FILENO, TCSANOW, &modes_before);

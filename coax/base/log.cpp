@@ -18,13 +18,13 @@ namespace coax {
 
 namespace {
 
-constexpr std::size_t characters_max = 1000;
+constexpr std::size_t logged_characters_max = 1000;
 
 }  // namespace
 
 void print_error(std::string_view line) noexcept {
   try {
-    detail::add_error_line(printable(line, 2 * characters_max) + '\n');
+    detail::add_error_line(printable(line, 2 * logged_characters_max) + '\n');
   } catch (...) {  // out of memory: nothing is left to report it to
   }
 }
@@ -163,7 +163,7 @@ void set_sink(Sink new_sink) {
 void write(Level level, std::string_view text) noexcept {
   if (!enabled(level)) return;
   try {
-    const std::string escaped = printable(text, characters_max);
+    const std::string escaped = printable(text, logged_characters_max);
     const Record record{.level = level, .time = std::chrono::system_clock::now(), .text = escaped};
     if (!give_to_sink(record)) detail::add_error_line(line_of(record));
   } catch (...) {  // out of memory, or by the sink: the caller continues

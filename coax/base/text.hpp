@@ -10,6 +10,8 @@
 
 namespace coax {
 
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
 // Validates UTF-8 (RFC 3629) as it arrives, in any number of pieces. No overlong forms, no surrogates, nothing above
 // U+10FFFF. After feed() returned false it always returns false.
 class Utf8Check {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "coax/base/text.hpp"
 #include "coax/codec/token.hpp"
 
 namespace coax {
@@ -13,7 +14,6 @@ constexpr char tls_handshake = '\x16';                  // the type of a record;
 constexpr std::string_view version_pattern = "HTTP/#";  // '#': any digit; ".1" is optional
 constexpr std::string_view ssh_pattern = "SSH-#.#";     // 2.0, 1.99
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool fits(char pattern, char c) noexcept { return pattern == '#' ? is_digit(c) : pattern == c; }
 
 }  // namespace

@@ -22,8 +22,6 @@ namespace {
 constexpr WordChars is_plain_host_char("-._~");
 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 // Whether a name, which is a token, equals `lower`, which has only small letters and '-'.
 template <std::size_t n>
 bool is(std::string_view token, const char (&lower)[n]) noexcept {

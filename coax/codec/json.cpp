@@ -10,8 +10,6 @@ namespace coax {
 
 namespace {
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 class JsonCheck {
  public:
   JsonCheck(std::string_view text, std::size_t depth_max) noexcept

@@ -28,7 +28,7 @@ namespace {
 using std::string_view;
 
 constexpr std::size_t entries_max = 100'000;
-constexpr std::size_t piece_bytes_max = 64_KiB;
+constexpr std::size_t read_bytes_max = 64_KiB;
 
 // --- tar ---
 
@@ -230,7 +230,7 @@ class Packer {
 
   // Appends the next bytes of the archive. Returns: false when it is complete.
   bool next(std::string& out) {
-    for (std::size_t read = 0; read < piece_bytes_max && out.size() < piece_bytes_max;) {
+    for (std::size_t read = 0; read < read_bytes_max && out.size() < read_bytes_max;) {
       if (!file_ && at_ == entries_.size()) {
         add_missing(out);
         writer_->finish(out);
@@ -240,7 +240,7 @@ class Packer {
         begin(entries_[at_++], out);
         continue;
       }
-      const std::size_t count = std::min<std::uint64_t>(file_->size() - offset_, piece_bytes_max - read);
+      const std::size_t count = std::min<std::uint64_t>(file_->size() - offset_, read_bytes_max - read);
       if (count != 0) add_piece(count, out);
       offset_ += count;
       read += count;

@@ -5,7 +5,6 @@ namespace coax::http {
 
 namespace {
 
-using Step = Http1Connection::Step;
 using HandOver = std::unique_ptr<Http1Connection::HandOver>;  // null: the connection has ended
 
 // Not inlined: its frame would become part of the one that lives as long as a WebSocket does.
@@ -13,8 +12,8 @@ using HandOver = std::unique_ptr<Http1Connection::HandOver>;  // null: the conne
   Http1Connection http(connection, site);
   Stream& stream = connection.stream();
   while (true) {
-    const Step step = http.answer();
-    if (http.has_responses() && (step != Step::handler || !http.queue_responses())) {
+    const Http1Connection::Step step = http.answer();
+    if (http.has_responses() && (step != Http1Connection::Step::handler || !http.queue_responses())) {
       const std::span<const BytesView> responses = http.responses();
       if (responses.size() == 1) {
         co_await stream.send(responses[0]);
@@ -24,17 +23,17 @@ using HandOver = std::unique_ptr<Http1Connection::HandOver>;  // null: the conne
       http.responses_are_sent();
     }
     switch (step) {
-      case Step::request: {
+      case Http1Connection::Step::request: {
         http.rest();
         const BytesView bytes = co_await stream.recv();
         http.feed(bytes);
         break;
       }
-      case Step::rest: co_await http.read_rest(); break;
-      case Step::handler: co_await http.run_handler(); break;
-      case Step::response: co_await http.send_streamed(); break;
-      case Step::room: break;
-      case Step::nothing: over = http.hand_over(); co_return;
+      case Http1Connection::Step::rest: co_await http.read_rest(); break;
+      case Http1Connection::Step::handler: co_await http.run_handler(); break;
+      case Http1Connection::Step::response: co_await http.send_streamed(); break;
+      case Http1Connection::Step::room: break;
+      case Http1Connection::Step::nothing: over = http.hand_over(); co_return;
     }
   }
 }

@@ -12,7 +12,7 @@ namespace coax::http::templates {
 namespace {
 
 constexpr std::size_t nodes_max = 200'000;
-constexpr std::size_t depth_max = 300;  // of blocks, branches and included templates within each other
+constexpr std::size_t nesting_max = 300;  // of blocks, branches and included templates within each other
 constexpr std::size_t ancestors_max = 32;
 constexpr std::size_t text_bytes_max = 16_MiB;
 constexpr std::size_t sources_max = 1000;
@@ -119,7 +119,7 @@ class Compiler {
   void patch(std::size_t index) { patch(std::vector{index}); }
 
   void emit(const std::vector<Node>& nodes) {
-    if (++depth_ > depth_max) refuse(*source_, last_line_, "templates or blocks contain each other without an end");
+    if (++depth_ > nesting_max) refuse(*source_, last_line_, "templates or blocks contain each other without an end");
     for (const Node& node : nodes) {
       if (++nodes_ > nodes_max) refuse(*source_, node.line, "the template becomes too large with all that it includes");
       if (!flow_) break;  // unreachable

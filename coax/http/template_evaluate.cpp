@@ -13,8 +13,6 @@ namespace {
 using Kind = Expression::Kind;
 using ValueKind = Value::Kind;
 
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
-
 // "title, rows, user, ...": what a variable that is missing may have been meant to be.
 std::string names_in(std::span<const Member> members) {
   constexpr std::size_t shown_max = 8;

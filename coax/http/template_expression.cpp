@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "coax/base/text.hpp"
 #include "coax/http/template_expression_private.hpp"
 
 namespace coax::http::templates {
@@ -20,7 +21,6 @@ constexpr std::array<std::string_view, 23> keywords{
     "and",    "as", "assert", "class",  "def",  "del", "elif", "else",   "False", "for",   "from", "if",
     "import", "in", "is",     "lambda", "None", "not", "or",   "return", "True",  "while", "yield"};
 
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 bool is_name_start(char c) noexcept { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_name_character(char c) noexcept { return is_name_start(c) || is_digit(c); }
 
@@ -28,8 +28,6 @@ bool is_assignable(std::string_view name) noexcept {
   return !name.empty() && is_name_start(name.front()) && std::ranges::all_of(name, is_name_character) &&
          std::ranges::find(keywords, name) == keywords.end();
 }
-
-std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 struct Token {
   enum class Kind : std::uint8_t { end, name, number, string, mark };

@@ -21,6 +21,8 @@ struct Fault {
   std::string reason;
 };
 
+inline std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
+
 // What one rendering may use. Values that a template makes are counted when they are made, and never given back: the
 // sum is an upper bound of the memory that is in use.
 class Budget {

@@ -13,30 +13,30 @@ namespace coax::http::templates {
 
 namespace {
 
-using Kind = Value::Kind;
+using ValueKind = Value::Kind;
 constexpr std::string_view spaces = " \t\n\r\f\v";
 
 const std::string& string_in(const Arguments& arguments, std::size_t index) {
-  if (arguments.values[index]->kind() != Kind::string) refuse_argument(arguments, index, "a string");
+  if (arguments.values[index]->kind() != ValueKind::string) refuse_argument(arguments, index, "a string");
   return arguments.values[index]->as_string();
 }
 
 std::int64_t integer_in(const Arguments& arguments, std::size_t index) {
-  if (arguments.values[index]->kind() != Kind::integer) refuse_argument(arguments, index, "an integer");
+  if (arguments.values[index]->kind() != ValueKind::integer) refuse_argument(arguments, index, "an integer");
   return arguments.values[index]->as_integer();
 }
 
 const Value& object_in(const Arguments& arguments) {
-  if (arguments.values[0]->kind() != Kind::object) refuse_argument(arguments, 0, "an object");
+  if (arguments.values[0]->kind() != ValueKind::object) refuse_argument(arguments, 0, "an object");
   return *arguments.values[0];
 }
 
 // A list itself, the characters of a string, the names of an object.
 Value elements_in(const Arguments& arguments, std::size_t index) {
   const Value& value = *arguments.values[index];
-  if (value.kind() == Kind::list) return value;
-  if (value.kind() == Kind::string) return characters_of(value.as_string(), arguments.budget);
-  if (value.kind() != Kind::object) refuse_argument(arguments, index, "a list");
+  if (value.kind() == ValueKind::list) return value;
+  if (value.kind() == ValueKind::string) return characters_of(value.as_string(), arguments.budget);
+  if (value.kind() != ValueKind::object) refuse_argument(arguments, index, "a list");
   arguments.budget.spend_bytes(value.size() * sizeof(Value) + value.cost() * 64);
   Value::List names;
   for (const Member& member : value.as_object()) names.emplace_back(member.name);
@@ -47,10 +47,10 @@ Value elements_in(const Arguments& arguments, std::size_t index) {
 
 Value len(const Arguments& arguments) {
   const Value& value = *arguments.values[0];
-  if (value.kind() != Kind::string && value.kind() != Kind::list && value.kind() != Kind::object) {
+  if (value.kind() != ValueKind::string && value.kind() != ValueKind::list && value.kind() != ValueKind::object) {
     refuse_argument(arguments, 0, "a string, a list or an object");
   }
-  if (value.kind() != Kind::string) return value.size();
+  if (value.kind() != ValueKind::string) return value.size();
   arguments.budget.spend_walk(value);
   return count_of(value.as_string());
 }
@@ -71,9 +71,9 @@ T parse_number(const Arguments& arguments, std::string_view wanted) {
 Value integer(const Arguments& arguments) {
   const Value& value = *arguments.values[0];
   switch (value.kind()) {
-    case Kind::integer: return value;
-    case Kind::boolean: return value.as_bool() ? 1 : 0;
-    case Kind::number: {
+    case ValueKind::integer: return value;
+    case ValueKind::boolean: return value.as_bool() ? 1 : 0;
+    case ValueKind::number: {
       constexpr double limit = 9223372036854775808.0;
       const double number = value.as_number();
       if (!(number >= -limit && number < limit)) refuse_argument(arguments, 0, "a number that fits into an integer");
@@ -85,7 +85,7 @@ Value integer(const Arguments& arguments) {
 
 Value number(const Arguments& arguments) {
   const Value& value = *arguments.values[0];
-  if (value.kind() == Kind::integer || value.kind() == Kind::number) return value.as_number();
+  if (value.kind() == ValueKind::integer || value.kind() == ValueKind::number) return value.as_number();
   return parse_number<double>(arguments, "the text of a number");
 }
 
@@ -93,7 +93,7 @@ Value boolean(const Arguments& arguments) { return is_true(*arguments.values[0])
 
 Value absolute(const Arguments& arguments) {
   const Value& value = *arguments.values[0];
-  if (value.kind() == Kind::number) return std::abs(value.as_number());
+  if (value.kind() == ValueKind::number) return std::abs(value.as_number());
   const std::int64_t integer = integer_in(arguments, 0);
   return integer < 0 ? arithmetic(Operator::subtract, 0, value, arguments.budget) : value;
 }
@@ -101,8 +101,8 @@ Value absolute(const Arguments& arguments) {
 // To an integer, or to so many digits after the point.
 Value rounded(const Arguments& arguments) {
   const Value& value = *arguments.values[0];
-  if (value.kind() == Kind::integer) return value;
-  if (value.kind() != Kind::number) refuse_argument(arguments, 0, "a number");
+  if (value.kind() == ValueKind::integer) return value;
+  if (value.kind() != ValueKind::number) refuse_argument(arguments, 0, "a number");
   const std::int64_t digits = arguments.values.size() == 2 ? integer_in(arguments, 1) : 0;
   if (digits < 0 || digits > 15) refuse_argument(arguments, 1, "a number of digits from 0 to 15");
   std::array<char, 400> text;
@@ -163,7 +163,7 @@ Value enumerate(const Arguments& arguments) {
   Value::List pairs;
   for (const Value& element : list.as_list()) {
     // The two values of a pair, and what the list of the pair needs itself.
-    arguments.budget.spend_bytes(4 * sizeof(Value) + (element.kind() == Kind::string ? element.size() : 0));
+    arguments.budget.spend_bytes(4 * sizeof(Value) + (element.kind() == ValueKind::string ? element.size() : 0));
     Value::List pair;
     pair.reserve(2);
     pair.emplace_back(number++);
@@ -186,7 +186,7 @@ Value sorted(const Arguments& arguments) {
   });
   Value::List result;
   for (const Value* element : order_of) {
-    if (element->kind() == Kind::string) arguments.budget.spend_bytes(element->size());
+    if (element->kind() == ValueKind::string) arguments.budget.spend_bytes(element->size());
     result.push_back(*element);
   }
   return Value::list(std::move(result));
@@ -197,7 +197,7 @@ Value reversed(const Arguments& arguments) {
   arguments.budget.spend_bytes(list.size() * sizeof(Value));
   Value::List result;
   for (std::size_t index = list.size(); index-- > 0;) {
-    if (list[index].kind() == Kind::string) arguments.budget.spend_bytes(list[index].size());
+    if (list[index].kind() == ValueKind::string) arguments.budget.spend_bytes(list[index].size());
     result.push_back(list[index]);
   }
   return Value::list(std::move(result));
@@ -342,7 +342,7 @@ Value join(const Arguments& arguments) {
   const Value list = elements_in(arguments, 1);
   std::string text;
   for (const Value& element : list.as_list()) {
-    if (element.kind() != Kind::string) refuse_argument(arguments, 1, "a list of strings");
+    if (element.kind() != ValueKind::string) refuse_argument(arguments, 1, "a list of strings");
     arguments.budget.spend_bytes(separator.size() + element.size() + 1);
     if (&element != list.as_list().data()) text += separator;
     text += element.as_string();
@@ -364,7 +364,7 @@ Value values(const Arguments& arguments) {
   const Value& object = object_in(arguments);
   Value::List list;
   for (const Member& member : object.as_object()) {
-    arguments.budget.spend_bytes(sizeof(Value) + (member.value.kind() == Kind::string ? member.value.size() : 0));
+    arguments.budget.spend_bytes(sizeof(Value) + (member.value.kind() == ValueKind::string ? member.value.size() : 0));
     list.push_back(member.value);
   }
   return Value::list(std::move(list));
@@ -375,7 +375,7 @@ Value items(const Arguments& arguments) {
   Value::List pairs;
   for (const Member& member : object.as_object()) {
     arguments.budget.spend_bytes(4 * sizeof(Value) + member.name.size() +
-                                 (member.value.kind() == Kind::string ? member.value.size() : 0));
+                                 (member.value.kind() == ValueKind::string ? member.value.size() : 0));
     Value::List pair;
     pair.reserve(2);
     pair.emplace_back(member.name);
@@ -388,7 +388,7 @@ Value items(const Arguments& arguments) {
 Value get(const Arguments& arguments) {
   const Value* found = object_in(arguments).find(string_in(arguments, 1));
   if (found == nullptr) return arguments.values.size() == 3 ? *arguments.values[2] : Value();
-  if (found->kind() == Kind::string) arguments.budget.spend_bytes(found->size());
+  if (found->kind() == ValueKind::string) arguments.budget.spend_bytes(found->size());
   return *found;
 }
 
@@ -445,7 +445,7 @@ const BuiltIn* find_method(std::string_view name) noexcept {
 
 void refuse_argument(const Arguments& arguments, std::size_t index, std::string_view wanted) {
   throw Fault{"'" + std::string(arguments.name) + "' needs " + std::string(wanted) + ", not " +
-              (arguments.values[index]->kind() == Kind::string && wanted.contains("text")
+              (arguments.values[index]->kind() == ValueKind::string && wanted.contains("text")
                    ? "'" + arguments.values[index]->as_string().substr(0, 40) + "'"
                    : kind_of(*arguments.values[index]))};
 }

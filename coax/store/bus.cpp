@@ -20,7 +20,7 @@ namespace {
 
 using Time = std::chrono::system_clock::time_point;
 
-constexpr const char* schema =
+constexpr const char* bus_schema =
     "create table if not exists coax_subjects (subject integer primary key, name text not null unique, "
     "reserved integer not null);"
     "create table if not exists coax_records (n integer primary key, subject integer not null, "
@@ -410,7 +410,7 @@ class SqliteBus final : public Bus {
 }  // namespace
 
 Task<std::shared_ptr<Bus>> sqlite_bus(Database database) {
-  co_await database.execute(schema);
+  co_await database.execute(bus_schema);
   co_return std::make_shared<SqliteBus>(std::move(database));
 }
 

@@ -16,7 +16,7 @@ using http::SessionChange;
 using http::SessionLimits;
 using http::Value;
 
-constexpr const char* schema =
+constexpr const char* sessions_schema =
     "create table if not exists coax_sessions "
     "(key blob primary key, content text not null, made integer not null, used integer not null, "
     "has_user integer not null default 0) without rowid;"
@@ -119,7 +119,7 @@ class SqliteSessions final : public http::SessionStore {
 Task<std::shared_ptr<http::SessionStore>> sqlite_sessions(Database database, SessionLimits limits) {
   if (limits.sessions_max == 0 || limits.idle <= Duration() || limits.lifetime <= Duration())
     throw Error(ErrorKind::invalid, "keep sessions", "in a database", "a limit is zero");
-  co_await database.execute(schema);
+  co_await database.execute(sessions_schema);
   const Rows known =
       co_await database.execute("select 1 from pragma_table_info('coax_sessions') where name = 'has_user'");
   if (known.empty()) co_await database.execute(added_column);

@@ -28,7 +28,7 @@ struct StreamCheck {
 namespace checks {
 
 // More than any stream buffers between its ends.
-inline constexpr std::size_t more_than_fits = 32_MiB;
+inline constexpr std::size_t more_than_fits = 12_MiB;
 
 inline std::string pattern(std::size_t count) {
   std::string bytes(count, '\0');

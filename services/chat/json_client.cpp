@@ -17,7 +17,6 @@ namespace coax::chat {
 
 namespace {
 
-constexpr int nick_tries = 2;
 constexpr int errors_max = 10;             // in a row
 constexpr std::size_t request_cost = 256;  // bytes of the budget
 

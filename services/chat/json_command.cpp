@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint64_t history_events_max = 200;
 
-using Answer = std::expected<std::string, Refusal>;
+using Result = std::expected<std::string, Refusal>;
 
 std::unexpected<Refusal> refuse(std::string_view code, std::string text) {
   return std::unexpected(Refusal{code, std::move(text)});
@@ -25,7 +25,7 @@ std::unexpected<Refusal> not_a_member(const ClientMessage& request) {
   return refuse("not_in_room", fmt::format("you are not in {}; join it first", request.room));
 }
 
-Task<Answer> join(Rooms& rooms, Session& session, ClientMessage request) {
+Task<Result> join(Rooms& rooms, Session& session, ClientMessage request) {
   auto name = check_room_name(request.room);
   if (!name) co_return std::unexpected(std::move(name.error()));
   const auto room = co_await rooms.find(*name);
@@ -39,7 +39,7 @@ Task<Answer> join(Rooms& rooms, Session& session, ClientMessage request) {
   co_return users_json(request, (*room)->state(), rooms.topic_of(*name));
 }
 
-Task<Answer> history(Room& room, ClientMessage request) {
+Task<Result> history(Room& room, ClientMessage request) {
   const bool is_search = request.type == ClientMessage::Type::search;
   ReadRange range{.after = request.after,
                   .before = request.before,
@@ -51,7 +51,7 @@ Task<Answer> history(Room& room, ClientMessage request) {
   co_return history_json(request, is_search ? "found" : "history", events, extent);
 }
 
-Task<Answer> change(Rooms& rooms, Session& session, Room& room, std::uint64_t person, ClientMessage request) {
+Task<Result> change(Rooms& rooms, Session& session, Room& room, std::uint64_t person, ClientMessage request) {
   const bool deletes = request.type == ClientMessage::Type::remove;
   const bool is_topic = request.type == ClientMessage::Type::topic;
   if (!deletes && !(is_topic && request.argument.empty())) {
@@ -70,7 +70,7 @@ Task<Answer> change(Rooms& rooms, Session& session, Room& room, std::uint64_t pe
   co_return done_json(request);
 }
 
-Task<Answer> send_direct(Rooms& rooms, Session& session, ClientMessage request) {
+Task<Result> send_direct(Rooms& rooms, Session& session, ClientMessage request) {
   if (auto refusal = check_text(request.argument)) co_return std::unexpected(*std::move(refusal));
   const auto to = check_nick(request.to);
   if (!to) co_return refuse("no_such_person", "its `to` is no nickname");
@@ -80,7 +80,7 @@ Task<Answer> send_direct(Rooms& rooms, Session& session, ClientMessage request) 
   co_return ack_json(request, *sent);
 }
 
-Task<Answer> rename(Session& session, ClientMessage request) {
+Task<Result> rename(Session& session, ClientMessage request) {
   auto nick = check_nick(request.argument);
   if (!nick) co_return std::unexpected(std::move(nick.error()));
   auto renamed = co_await session.rename(*std::move(nick));
@@ -100,7 +100,7 @@ Room* room_of(Rooms& rooms, Session& session, const ClientMessage& request) {
   return nullptr;
 }
 
-Task<Answer> run_request(Rooms& rooms, Session& session, std::uint64_t person, ClientMessage request) {
+Task<Result> run_request(Rooms& rooms, Session& session, std::uint64_t person, ClientMessage request) {
   using Type = ClientMessage::Type;
   switch (request.type) {
     case Type::join: co_return co_await join(rooms, session, std::move(request));

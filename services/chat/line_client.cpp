@@ -17,7 +17,6 @@ namespace coax::chat {
 
 namespace {
 
-constexpr int nick_tries = 2;
 constexpr std::size_t command_cost = 256;  // bytes of the budget
 
 class LineClient {

@@ -17,6 +17,8 @@
 
 namespace coax::chat {
 
+constexpr int nick_tries = 2;
+
 // The destructor leaves all rooms.
 // Lifetime: shorter than the rooms. Thread: belongs to the loop that made it.
 class Session : public ListHook {

@@ -10,7 +10,7 @@
 #include "app/console/display.hpp"
 #include "app/console/line_editor.hpp"
 
-namespace coax::app {
+namespace coax::app::keys_test {
 namespace {
 
 using Kind = Key::Kind;
@@ -281,4 +281,4 @@ TEST(Display, a_long_text_is_split_between_clusters) {
 }
 
 }  // namespace
-}  // namespace coax::app
+}  // namespace coax::app::keys_test

@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+namespace error_test {
+
 using coax::Error;
 using coax::ErrorKind;
 
@@ -85,3 +87,5 @@ TEST(Error, of_an_error_escapes_once) {
   const Error inner(ErrorKind::invalid, "read", "\x1B", "bad");
   EXPECT_STREQ(Error(ErrorKind::invalid, "open", "f", inner.what()).what(), "open f: read \\x1B: bad");
 }
+
+}  // namespace error_test

@@ -5,6 +5,8 @@
 
 #include "coax/base/log_throttle.hpp"
 
+namespace free_list_test {
+
 using namespace coax;
 using namespace std::chrono_literals;
 
@@ -53,3 +55,5 @@ TEST(LogThrottle, allows_one_message_per_interval) {
   EXPECT_TRUE(throttle.should_log(start + 10s));
   EXPECT_FALSE(throttle.should_log(start + 19s));
 }
+
+}  // namespace free_list_test

@@ -16,6 +16,8 @@
 
 #include "coax/base/error.hpp"
 
+namespace log_test {
+
 using namespace std::chrono_literals;
 namespace log_ = coax::log;
 
@@ -283,3 +285,5 @@ TEST(Log, wrong_environment_is_an_error) {
   EXPECT_EQ(message_of("COAX_LOG", "debug"), "none");
   EXPECT_EQ(message_of("COAX_LOG", ""), "none");
 }
+
+}  // namespace log_test

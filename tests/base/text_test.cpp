@@ -6,6 +6,8 @@
 #include <array>
 #include <string>
 
+namespace text_test {
+
 using coax::Utf8Check;
 
 namespace {
@@ -187,3 +189,5 @@ TEST(EqualIgnoringCase, is_for_ascii_alone) {
   EXPECT_FALSE(coax::equal_ignoring_case("[", "{"));
   EXPECT_FALSE(coax::equal_ignoring_case("@", "`"));
 }
+
+}  // namespace text_test

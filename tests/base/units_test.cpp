@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+namespace units_test {
+
 using namespace std::chrono_literals;
 using namespace coax::literals;
 
@@ -63,3 +65,5 @@ TEST(FormatTime, is_rfc_3339_in_utc) {
   EXPECT_EQ(coax::format_time(system_clock::time_point(milliseconds(1'772'352'930'007))), "2026-03-01T08:15:30.007Z");
   EXPECT_EQ(coax::format_time(system_clock::time_point(milliseconds(-1))), "1969-12-31T23:59:59.999Z");
 }
+
+}  // namespace units_test

@@ -6,7 +6,7 @@
 #include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::backpressure_test {
 namespace {
 
 using test::outcome;
@@ -328,4 +328,4 @@ TEST(Checkpoint, cancelled_throws) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::backpressure_test

@@ -7,7 +7,7 @@
 #include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::topic_test {
 namespace {
 
 using test::outcome;
@@ -241,4 +241,4 @@ TEST(Outbox, drain_ends_when_it_is_cancelled) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::topic_test

@@ -9,7 +9,7 @@
 
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::topics_test {
 namespace {
 
 TEST(Topics, name_is_one_topic_while_it_is_used) {
@@ -63,4 +63,4 @@ TEST(Topics, may_be_used_on_several_threads) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::topics_test

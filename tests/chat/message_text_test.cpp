@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace coax::chat {
+namespace coax::chat::message_text_test {
 namespace {
 
 // "" when it is accepted.
@@ -29,4 +29,4 @@ TEST(CheckText, empty_non_utf8_or_control_text_is_invalid) {
 }
 
 }  // namespace
-}  // namespace coax::chat
+}  // namespace coax::chat::message_text_test

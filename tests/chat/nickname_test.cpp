@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+namespace nickname_test {
+
 using coax::chat::check_nick;
 using coax::chat::nick_keys;
 
@@ -134,3 +136,5 @@ TEST(NickKeys, of_other_names_do_not_meet) {
   EXPECT_FALSE(alike("\u0645", "\u0646"));
   EXPECT_FALSE(alike("日本", "日木"));
 }
+
+}  // namespace nickname_test

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace coax::chat {
+namespace coax::chat::room_state_test {
 namespace {
 
 Event joined(std::uint64_t sequence, std::string nick) {
@@ -95,4 +95,4 @@ TEST(RoomState, accepts_a_nickname_again_after_it_left) {
 }
 
 }  // namespace
-}  // namespace coax::chat
+}  // namespace coax::chat::room_state_test

@@ -10,7 +10,7 @@
 #include "tests/chat/client.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax::chat {
+namespace coax::chat::room_test {
 namespace {
 
 using test::run;
@@ -155,4 +155,4 @@ TEST(Room, replay_of_its_events_restores_the_same_state) {
 }
 
 }  // namespace
-}  // namespace coax::chat
+}  // namespace coax::chat::room_test

@@ -13,7 +13,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax::chat {
+namespace coax::chat::rooms_test {
 namespace {
 
 using test::run;
@@ -257,4 +257,4 @@ TEST(LineMeaning, a_slash_and_a_word_is_a_command) {
   EXPECT_EQ(meaning_of("/msg a b").text, "msg a b");
 }
 
-}  // namespace coax::chat
+}  // namespace coax::chat::rooms_test

@@ -9,7 +9,7 @@
 #include "tests/chat/client.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax::chat {
+namespace coax::chat::session_test {
 namespace {
 
 using test::run;
@@ -205,4 +205,4 @@ TEST(Session, on_two_loops_has_one_order_in_each_room) {
 }
 
 }  // namespace
-}  // namespace coax::chat
+}  // namespace coax::chat::session_test

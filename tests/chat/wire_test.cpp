@@ -11,7 +11,7 @@
 #include "services/chat/json_wire.hpp"
 #include "services/chat/line_wire.hpp"
 
-namespace coax::chat {
+namespace coax::chat::wire_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -197,4 +197,4 @@ TEST(ClientMessage, other_json_is_refused_with_the_reason) {
 }
 
 }  // namespace
-}  // namespace coax::chat
+}  // namespace coax::chat::wire_test

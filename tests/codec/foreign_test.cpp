@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace coax {
+namespace coax::foreign_test {
 namespace {
 
 ForeignProtocol detect(std::string_view bytes, std::size_t piece) {
@@ -82,4 +82,4 @@ TEST(ForeignAnswer, is_whole_in_its_protocol) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::foreign_test

@@ -6,6 +6,8 @@
 #include "coax/base/error.hpp"
 #include "tests/codec/pieces.hpp"
 
+namespace frames_test {
+
 using coax::ByteOrder;
 using coax::FrameDecoder;
 using coax::FrameEvent;
@@ -262,3 +264,5 @@ TEST(FrameDecoder, holds_memory_for_received_not_for_announced_bytes) {
   EXPECT_FALSE(dropping.next());
   EXPECT_EQ(coax::test::allocated_bytes(), idle);
 }
+
+}  // namespace frames_test

@@ -5,6 +5,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace http1_test {
+
 using coax::http1::Failure;
 using coax::http1::Head;
 using coax::http1::Limits;
@@ -580,3 +582,5 @@ TEST(Http1, of_no_bytes_at_all_is_cut_short) {
   EXPECT_FALSE(response.done());
   EXPECT_FALSE(response.finish());
 }
+
+}  // namespace http1_test

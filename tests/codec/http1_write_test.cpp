@@ -8,6 +8,8 @@
 #include "coax/base/error.hpp"
 #include "coax/codec/http1.hpp"
 
+namespace http1_write_test {
+
 using coax::http1::Field;
 
 TEST(AppendResponseHead, writes_the_status_line_and_the_fields) {
@@ -55,3 +57,5 @@ TEST(ReasonPhrase, names_the_status) {
   EXPECT_EQ(coax::http1::reason_phrase(431), "Request Header Fields Too Large");
   EXPECT_EQ(coax::http1::reason_phrase(299), "");
 }
+
+}  // namespace http1_write_test

@@ -7,6 +7,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace json_test {
+
 using coax::check_json;
 using coax::json_on_one_line;
 using namespace std::literals;
@@ -114,3 +116,5 @@ TEST(Json, of_random_tokens_is_what_boost_takes) {
 }
 
 TEST(Json, on_one_line_is_the_same) { EXPECT_EQ(json_on_one_line("{\r\n  \"a\\n\": 1\n}"), "{    \"a\\n\": 1 }"); }
+
+}  // namespace json_test

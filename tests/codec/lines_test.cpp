@@ -5,6 +5,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace lines_test {
+
 using coax::LineDecoder;
 using coax::LineEvent;
 using Events = std::vector<std::string>;
@@ -140,3 +142,5 @@ TEST(LineDecoder, holds_memory_only_for_a_line_that_is_not_complete) {
   EXPECT_EQ(lines.next()->kind, LineEvent::Kind::too_long);
   EXPECT_EQ(coax::test::allocated_bytes(), before);
 }
+
+}  // namespace lines_test

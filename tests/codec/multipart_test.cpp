@@ -5,6 +5,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace multipart_test {
+
 using coax::http::multipart_boundary;
 using coax::http::MultipartDecoder;
 using coax::http::MultipartEvent;
@@ -299,3 +301,5 @@ TEST(MultipartBoundary, is_a_parameter_of_the_type) {
     EXPECT_EQ(boundary.error(), expected) << type;
   }
 }
+
+}  // namespace multipart_test

@@ -5,6 +5,8 @@
 
 #include "coax/codec/urlencoded.hpp"
 
+namespace parameters_test {
+
 using coax::http::decode_extended_value;
 using coax::http::parse_parameters;
 using coax::http::parse_urlencoded;
@@ -82,3 +84,5 @@ TEST(Urlencoded, has_at_most_so_many_fields) {
   EXPECT_FALSE(parse_urlencoded("a=1&b=2&c", 2));
   EXPECT_TRUE(parse_urlencoded("&&", 0));
 }
+
+}  // namespace parameters_test

@@ -5,6 +5,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace token_test {
+
 using coax::http1::find_control;
 using coax::http1::find_outside;
 
@@ -54,3 +56,5 @@ TEST(FindOutside, finds_the_first_of_several) {
     EXPECT_EQ(found - text.data(), expected - text.begin()) << "--gtest_random_seed=" << coax::test::seed();
   }
 }
+
+}  // namespace token_test

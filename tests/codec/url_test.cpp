@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+namespace url_test {
+
 using coax::encode_url;
 using coax::parse_absolute_target;
 using coax::parse_target;
@@ -132,3 +134,5 @@ TEST(Query, refuses_a_malformed_percent_and_nul) {
     EXPECT_EQ(parse_target(target), std::nullopt) << target;
   }
 }
+
+}  // namespace url_test

@@ -5,6 +5,8 @@
 
 #include "coax/codec/websocket.hpp"
 
+namespace websocket_deflate_test {
+
 using namespace coax::ws;
 
 namespace {
@@ -140,3 +142,5 @@ TEST(DeflatedFrames, rsv1_is_for_first_frames_of_messages) {
   EXPECT_EQ(events("\xC2\x7E\x00\xA6"s, true), "1009");  // a little more is allowed
   EXPECT_EQ(events("\xC2\x7E\x00\xA5"s, true), "");
 }
+
+}  // namespace websocket_deflate_test

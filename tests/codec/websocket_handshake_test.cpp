@@ -4,6 +4,8 @@
 #include "coax/base/error.hpp"
 #include "coax/codec/websocket.hpp"
 
+namespace websocket_handshake_test {
+
 using namespace std::string_view_literals;
 
 namespace {
@@ -129,3 +131,5 @@ TEST(CheckAccept, refuses_all_other_responses) {
                              std::array{"x"sv}),
             "a protocol that was not offered");
 }
+
+}  // namespace websocket_handshake_test

@@ -5,6 +5,8 @@
 
 #include "tests/codec/pieces.hpp"
 
+namespace websocket_test {
+
 using coax::ws::Event;
 using coax::ws::FrameHeader;
 using coax::ws::Mask;
@@ -314,3 +316,5 @@ TEST(ClosePayload, is_a_code_and_a_reason_that_fits) {
   EXPECT_EQ(coax::ws::close_payload(1000, std::string(122, 'x') + "é"), "\x03\xE8" + std::string(122, 'x'));
   EXPECT_EQ(coax::ws::close_payload(1000, std::string(121, 'x') + "é"), "\x03\xE8" + std::string(121, 'x') + "é");
 }
+
+}  // namespace websocket_test

@@ -12,7 +12,7 @@
 #include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::bus_test {
 namespace {
 
 using test::run;
@@ -322,4 +322,4 @@ TEST_P(BusContract, behaves_as_a_model) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::bus_test

@@ -2,6 +2,8 @@
 #include "coax/net/names.hpp"
 #include "tests/support/datagrams.hpp"
 
+namespace datagram_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -560,3 +562,5 @@ TEST(Datagrams, broadcast_needs_its_option) {
     EXPECT_EQ((co_await far.recv_from()).bytes.text(), "to everybody");
   });
 }
+
+}  // namespace datagram_test

@@ -3,6 +3,8 @@
 
 #include "tests/support/stream_pairs.hpp"
 
+namespace stream_contract_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -37,3 +39,5 @@ TEST(StreamContract, applies_by_half_close_and_end_mark) {
   EXPECT_EQ(count(tls12), count(tcp) + 2);
   EXPECT_EQ(static_cast<std::size_t>(count(tls12)), std::size(checks::end_checks) - 1);
 }
+
+}  // namespace stream_contract_test

@@ -12,6 +12,8 @@
 #include "tests/support/datagrams.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace transport_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -264,3 +266,5 @@ TEST_F(UnixDatagrams, received_descriptors_are_closed) {
     EXPECT_EQ(open_descriptors(), before);
   });
 }
+
+}  // namespace transport_test

@@ -15,6 +15,8 @@
 #include "coax/task/offload.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace file_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -260,3 +262,5 @@ TEST_F(FileSend, sendfile_to_a_socket_without_a_peer_raises_no_signal) {
   EXPECT_EQ(sigismember(&mask, SIGPIPE), 0);
   EXPECT_EQ(sigismember(&pending, SIGPIPE), 0);
 }
+
+}  // namespace file_test

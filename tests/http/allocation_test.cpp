@@ -32,6 +32,8 @@ void* operator new(std::size_t size) {
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
+namespace allocation_test {
+
 namespace {
 
 using namespace coax;
@@ -136,3 +138,5 @@ TEST(Allocations, a_get_makes_none) {
 }
 
 #endif
+
+}  // namespace allocation_test

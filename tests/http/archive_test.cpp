@@ -6,7 +6,7 @@
 #include "coax/http/archive_private.hpp"
 #include "tests/http/folder.hpp"
 
-namespace coax::test {
+namespace coax::test::archive_test {
 namespace {
 
 struct Member {
@@ -136,4 +136,4 @@ TEST(HttpArchiveTimes, those_out_of_range_are_the_nearest_or_in_a_wider_field) {
 }
 
 }  // namespace
-}  // namespace coax::test
+}  // namespace coax::test::archive_test

@@ -13,6 +13,8 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/sim.hpp"
 
+namespace archive_zip64_test {
+
 #ifndef __has_feature
 #define __has_feature(name) 0
 #endif
@@ -259,3 +261,5 @@ TEST(HttpArchiveZip64, a_zip_above_4_gib_has_its_numbers_in_64_bits) {
   }
   expect_long_end(rest, 2, reader.rest_offset(), reader.rest().size() - rest.size());
 }
+
+}  // namespace archive_zip64_test

@@ -5,7 +5,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::body_limits_test {
 namespace {
 
 using http::App;
@@ -173,4 +173,4 @@ TEST_F(HttpBodyLimits, a_body_above_the_sum_is_503_and_the_others_are_read) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::body_limits_test

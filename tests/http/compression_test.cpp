@@ -13,7 +13,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::compression_test {
 namespace {
 
 using http::App;
@@ -387,4 +387,4 @@ TEST_F(HttpCompression, a_producer_that_throws_cuts_the_body) {
   EXPECT_FALSE(text.ends_with("0\r\n\r\n"));
 }
 
-}  // namespace coax
+}  // namespace coax::compression_test

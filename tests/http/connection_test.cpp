@@ -9,7 +9,7 @@
 #include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::connection_test {
 namespace {
 
 using http::App;
@@ -374,4 +374,4 @@ TEST(WebSocket, a_silent_peer_is_pinged_and_then_given_up) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::connection_test

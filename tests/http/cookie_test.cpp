@@ -7,7 +7,7 @@
 
 #include "coax/base/error.hpp"
 
-namespace coax {
+namespace coax::cookie_test {
 namespace {
 
 using http::Field;
@@ -154,4 +154,4 @@ TEST(SetCookie, is_a_field_of_a_response) {
             "SameSite=Lax");
 }
 
-}  // namespace coax
+}  // namespace coax::cookie_test

@@ -13,6 +13,8 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/sim.hpp"
 
+namespace development_test {
+
 using namespace coax;
 using http::Request;
 using http::Response;
@@ -52,3 +54,5 @@ TEST(HttpDevelopment, run_reloads_templates_and_serve_does_not) {
   EXPECT_EQ(answers, "oneone;anotherone;");
   EXPECT_EQ(templates.render("page.html"), "another") << "after run() they stay as they are";
 }
+
+}  // namespace development_test

@@ -8,7 +8,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::digest_test {
 namespace {
 
 using http::App;
@@ -163,4 +163,4 @@ TEST_F(HttpDigest, realms_that_cannot_be_quoted_are_refused) {
   EXPECT_THROW(http::digest_auth({}, "a\nb"), Error);
 }
 
-}  // namespace coax
+}  // namespace coax::digest_test

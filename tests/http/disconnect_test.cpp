@@ -7,7 +7,7 @@
 #include "coax/task/scope.hpp"
 #include "coax/test/run.hpp"
 
-namespace coax {
+namespace coax::disconnect_test {
 
 using http::App;
 using http::BodyReader;
@@ -111,4 +111,4 @@ TEST_F(HttpDisconnect, is_refused_before_the_body_is_read) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::disconnect_test

@@ -11,7 +11,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::errors_test {
 namespace {
 
 using http::App;
@@ -299,4 +299,4 @@ TEST_F(HttpErrors, a_full_disk_is_507) {
   }
 }
 
-}  // namespace coax
+}  // namespace coax::errors_test

@@ -6,7 +6,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::events_test {
 namespace {
 
 using http::App;
@@ -124,4 +124,4 @@ TEST_F(HttpEvents, producer_is_cancelled_when_the_client_has_left) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::events_test

@@ -12,6 +12,8 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
+namespace file_body_test {
+
 using namespace coax;
 using namespace coax::test;
 using http::App;
@@ -179,3 +181,5 @@ TEST_F(HttpFileBody, of_a_client_that_leaves_ends_with_it) {
     EXPECT_EQ(end, "disconnected, finished");
   });
 }
+
+}  // namespace file_body_test

@@ -1,6 +1,8 @@
 // Conditional requests and ranges of static files (RFC 9110, sections 13 and 14).
 #include "tests/http/folder.hpp"
 
+namespace folder_conditions_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -186,3 +188,5 @@ TEST_F(HttpFolder, if_range_compares_strongly) {
   EXPECT_EQ(ask("/s/digits.txt", "Range: bytes=99-\r\nIf-Range: \"x\"\r\n"), whole());
   EXPECT_EQ(ask("/s/digits.txt", "If-Range: " + tag + "\r\n"), whole());
 }
+
+}  // namespace folder_conditions_test

@@ -9,6 +9,8 @@
 #include "coax/http/folder_find_private.hpp"
 #include "coax/task/future.hpp"
 
+namespace folder_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -490,3 +492,5 @@ TEST_F(HttpFolder, replaced_file_is_sent_as_it_was_opened) {
     EXPECT_EQ(std::ranges::count(body_of(received), 'y'), 0);
   });
 }
+
+}  // namespace folder_test

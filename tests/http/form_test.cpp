@@ -14,7 +14,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::form_test {
 namespace {
 
 using http::App;
@@ -349,4 +349,4 @@ TEST_F(HttpStatusError, of_a_handler_is_answered_with_its_status) {
   EXPECT_EQ(text.find("close"), std::string::npos) << text;
 }
 
-}  // namespace coax
+}  // namespace coax::form_test

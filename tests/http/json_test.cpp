@@ -6,7 +6,7 @@
 
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::json_test {
 namespace {
 
 using http::from_json;
@@ -190,4 +190,4 @@ TEST_F(HttpJson, response_has_a_struct_a_value_or_text_that_is_json) {
   EXPECT_EQ(Response::json(Value(), 201).status, 201);
 }
 
-}  // namespace coax
+}  // namespace coax::json_test

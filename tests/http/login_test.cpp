@@ -7,7 +7,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::login_test {
 namespace {
 
 using http::App;
@@ -236,4 +236,4 @@ TEST_F(HttpLogin, attempts_are_limited_per_key_and_given_back_in_time) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::login_test

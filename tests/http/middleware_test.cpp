@@ -9,7 +9,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::middleware_test {
 namespace {
 
 using http::App;
@@ -304,4 +304,4 @@ TEST_F(HttpReadyMiddleware, cors_options_that_would_be_unsafe_are_refused) {
   EXPECT_THROW(http::cors({.origins = {"*"}, .headers = {"X\r\nY"}}), Error);
 }
 
-}  // namespace coax
+}  // namespace coax::middleware_test

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+namespace negotiate_test {
+
 using coax::http::preferred;
 using coax::http::preferred_encoding;
 using coax::http::preferred_language;
@@ -122,3 +124,5 @@ TEST(PreferredLanguage, is_a_longer_tag_or_else_a_shorter_one) {
     EXPECT_EQ(best, expected) << accepted;
   }
 }
+
+}  // namespace negotiate_test

@@ -7,7 +7,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::proxies_test {
 namespace {
 
 using http::App;
@@ -167,4 +167,4 @@ TEST_F(HttpProxies, rate_table_is_bounded_and_forgets_the_oldest) {
   EXPECT_THROW(http::RateTable(1, seconds(1), 0), Error);
 }
 
-}  // namespace coax
+}  // namespace coax::proxies_test

@@ -8,7 +8,7 @@
 #include "coax/http/app.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::router_test {
 namespace {
 
 using http::App;
@@ -283,4 +283,4 @@ TEST_F(HttpRouter, urls_are_built_from_names) {
   EXPECT_EQ(body_of(get(std::move(app), "/go")), "/shop/item/9") << "with the prefix";
 }
 
-}  // namespace coax
+}  // namespace coax::router_test

@@ -15,7 +15,7 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
-namespace coax {
+namespace coax::rules_test {
 namespace {
 
 using http::App;
@@ -405,4 +405,4 @@ TEST_F(HttpRules, bodies_bytes_max_limits_all_bodies_in_memory) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::rules_test

@@ -8,7 +8,7 @@
 
 #include "coax/base/error.hpp"
 
-namespace coax {
+namespace coax::secret_cookie_test {
 namespace {
 
 using http::CookieKeys;
@@ -132,4 +132,4 @@ TEST(SecretCookie, needs_long_secrets) {
   EXPECT_EQ(kind_of_error({std::string(32, 'x')}), "none");
 }
 
-}  // namespace coax
+}  // namespace coax::secret_cookie_test

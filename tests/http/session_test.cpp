@@ -13,7 +13,7 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::session_test {
 namespace {
 
 using http::App;
@@ -490,4 +490,4 @@ TEST_F(HttpSession, csrf_cookie_over_tls_is_bound_to_the_host) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::session_test

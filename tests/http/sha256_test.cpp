@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace coax {
+namespace coax::sha256_test {
 
 TEST(Sha256, digests_are_those_of_the_standard) {
   http::Sha256 hash;
@@ -20,4 +20,4 @@ TEST(Sha256, digests_are_those_of_the_standard) {
   EXPECT_EQ(moved.hexadecimal(), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
-}  // namespace coax
+}  // namespace coax::sha256_test

@@ -9,7 +9,7 @@
 #include "tests/http/folder.hpp"
 #include "tests/support/sim.hpp"
 
-namespace coax::test {
+namespace coax::test::shortage_test {
 namespace {
 
 // No descriptor can be opened during its lifetime.
@@ -132,4 +132,4 @@ TEST_F(HttpShortage, a_listing_that_waits_ends_when_its_client_has_left) {
 }
 
 }  // namespace
-}  // namespace coax::test
+}  // namespace coax::test::shortage_test

@@ -9,7 +9,7 @@
 #include "tests/support/http.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::streaming_test {
 namespace {
 
 using http::App;
@@ -482,4 +482,4 @@ TEST_F(HttpMiddleware, that_throws_is_500) {
   EXPECT_TRUE(get(std::move(app), "/hello").starts_with("HTTP/1.1 500 "));
 }
 
-}  // namespace coax
+}  // namespace coax::streaming_test

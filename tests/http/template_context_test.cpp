@@ -5,7 +5,7 @@
 #include "coax/http/template.hpp"
 #include "tests/http/templates.hpp"
 
-namespace coax {
+namespace coax::template_context_test {
 namespace {
 
 using http::Templates;
@@ -287,4 +287,4 @@ TEST(TemplateContext, nothing_is_followed_for_files_without_escaping) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::template_context_test

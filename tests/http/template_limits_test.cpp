@@ -10,7 +10,7 @@
 #include "coax/http/template.hpp"
 #include "tests/http/templates.hpp"
 
-namespace coax {
+namespace coax::template_limits_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -271,4 +271,4 @@ TEST_F(TemplateFiles, threads_render_the_same_template) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::template_limits_test

@@ -5,7 +5,7 @@
 
 #include "tests/http/templates.hpp"
 
-namespace coax {
+namespace coax::template_test {
 namespace {
 
 using http::Templates;
@@ -326,4 +326,4 @@ TEST(TemplateRefusal, errors_of_own_functions_get_the_line) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::template_test

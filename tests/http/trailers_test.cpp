@@ -3,7 +3,7 @@
 
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::trailers_test {
 namespace {
 
 using http::App;
@@ -116,4 +116,4 @@ TEST_F(HttpEarlyHints, come_before_the_response) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::trailers_test

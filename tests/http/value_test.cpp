@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-namespace coax {
+namespace coax::value_test {
 namespace {
 
 using http::Member;
@@ -172,4 +172,4 @@ TEST(ValueJson, script_form_ends_no_script) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::value_test

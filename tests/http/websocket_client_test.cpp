@@ -12,6 +12,8 @@
 #include "tests/support/http.hpp"
 #include "tests/support/run.hpp"
 
+namespace websocket_client_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -286,3 +288,5 @@ TEST_F(WebSocketClient, gets_prepared_messages_in_the_form_that_it_has_agreed_to
     EXPECT_EQ(forms, (std::vector<std::size_t>{0, 1, 0, 0}));
   });
 }
+
+}  // namespace websocket_client_test

@@ -9,7 +9,7 @@
 #include "tests/support/http.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::websocket_deflate_test {
 namespace {
 
 using test::run;
@@ -276,4 +276,4 @@ TEST_F(HttpDeflate, options_are_checked) {
   EXPECT_THROW(http::App app(options), Error);
 }
 
-}  // namespace coax
+}  // namespace coax::websocket_deflate_test

@@ -5,7 +5,7 @@
 #include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::websocket_route_test {
 namespace {
 
 using http::App;
@@ -100,4 +100,4 @@ TEST(HttpWebSocket, a_refused_websocket_reports_the_reason) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::websocket_route_test

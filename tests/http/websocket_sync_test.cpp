@@ -19,6 +19,8 @@
 #include "tests/support/sim.hpp"
 #include "tests/support/tls.hpp"
 
+namespace websocket_sync_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -287,3 +289,5 @@ TEST_F(WebSocketSync, the_destructor_closes_with_1001) {
   ws::SyncClient client(peer.url());
   client.send_text("last");
 }
+
+}  // namespace websocket_sync_test

@@ -11,6 +11,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace websocket_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -320,3 +322,5 @@ TEST(WebSocketClose, nothing_follows_the_close_frame) {
     });
   }
 }
+
+}  // namespace websocket_test

@@ -9,6 +9,8 @@
 
 #include "tests/support/run.hpp"
 
+namespace backend_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -194,3 +196,5 @@ TEST_F(BackendContract, poll_never_returns_before_its_time_without_a_reason) {
   EXPECT_GE(backend->now(), until);
   EXPECT_GE(backend->turn_began(), until);
 }
+
+}  // namespace backend_test

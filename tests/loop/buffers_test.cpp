@@ -5,6 +5,8 @@
 
 #include <vector>
 
+namespace buffers_test {
+
 using namespace coax;
 
 TEST(Buffers, reuse_the_buffer_that_was_returned_last) {
@@ -53,3 +55,5 @@ TEST(Buffers, keep_only_a_few) {
   for (LentBuffer* buffer : lent) buffers.give_back(buffer);
   EXPECT_EQ(buffers.lent(), 0U);
 }
+
+}  // namespace buffers_test

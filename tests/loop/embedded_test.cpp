@@ -17,6 +17,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace embedded_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -569,3 +571,5 @@ TEST(SimulatedLoop, embedding_throws_invalid) {
   EXPECT_EQ(error_of([&] { static_cast<void>(loop.poll_timeout()); }), refusal);
   EXPECT_EQ(error_of([&] { loop.run_once(); }), refusal);
 }
+
+}  // namespace embedded_test

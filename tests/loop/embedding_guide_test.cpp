@@ -10,6 +10,8 @@
 #include "coax/coax.hpp"
 #include "tests/support/run.hpp"
 
+namespace embedding_guide_test {
+
 using namespace coax;
 using namespace std::chrono_literals;
 
@@ -102,3 +104,5 @@ TEST_F(EmbeddingGuide, notify_and_close_window) {
   run_beside(loop, is_over);
   EXPECT_EQ(tasks.size(), 0U);
 }
+
+}  // namespace embedding_guide_test

@@ -8,6 +8,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace epoll_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -370,3 +372,5 @@ TEST_F(Listener, takes_both_families_on_the_wildcard) {
     EXPECT_TRUE(accepted.peer.is_loopback());
   });
 }
+
+}  // namespace epoll_test

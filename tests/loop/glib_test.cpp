@@ -10,6 +10,8 @@
 #include "examples/glib_source.hpp"
 #include "tests/support/run.hpp"
 
+namespace glib_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -148,3 +150,5 @@ TEST_F(GlibLoop, idle_loop_does_not_wake_it) {
   EXPECT_EQ(iterations, 1);
   remove(timer);
 }
+
+}  // namespace glib_test

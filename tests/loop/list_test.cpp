@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+namespace list_test {
+
 using coax::List;
 using coax::ListHook;
 
@@ -105,3 +107,5 @@ TEST_F(ListTest, a_moved_element_is_in_no_list) {
   EXPECT_FALSE(moved.linked());
   EXPECT_TRUE(a.linked());  // NOLINT(bugprone-use-after-move): the documented state
 }
+
+}  // namespace list_test

@@ -12,6 +12,8 @@
 #include "tests/support/sockets.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace loop_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -285,3 +287,5 @@ TEST(Spin, follows_a_brief_sleep_and_stops_when_it_does_not_pay) {
   spin.slept(5 * Spin::max);
   EXPECT_FALSE(spin.is_worth_it());
 }
+
+}  // namespace loop_test

@@ -10,6 +10,8 @@
 #include "coax/loop/loop.hpp"
 #include "tests/support/run.hpp"
 
+namespace op_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -71,3 +73,5 @@ TEST(OpDeath, payload_of_another_kind_is_asserted) {
   EXPECT_DEATH(static_cast<void>(recv.into()), "the payload of another kind of operation");
 }
 #endif
+
+}  // namespace op_test

@@ -9,6 +9,8 @@
 #include "coax/test/random.hpp"
 #include "tests/support/allocations.hpp"
 
+namespace timers_test {
+
 using namespace coax;
 using namespace std::chrono_literals;
 
@@ -384,3 +386,5 @@ TEST(Timers, a_million_that_are_put_off_again_and_again_never_move) {
   EXPECT_EQ(log.fired, 0U);
   EXPECT_EQ(wheel.moves(), 0U);
 }
+
+}  // namespace timers_test

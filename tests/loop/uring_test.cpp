@@ -17,6 +17,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace uring_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -257,3 +259,5 @@ TEST(UringForbidden, an_unknown_name_is_reported_with_the_valid_ones) {
   });
   EXPECT_EQ(result, 0);
 }
+
+}  // namespace uring_test

@@ -8,6 +8,8 @@
 #include "tests/support/accept_failures.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace accept_error_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -79,3 +81,5 @@ TEST(AcceptError, does_not_end_a_server_on_threads_unless_it_is_fatal) {
   EXPECT_EQ(end.get(), EBADF);
   log::set_level(log::Level::info);
 }
+
+}  // namespace accept_error_test

@@ -5,6 +5,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace address_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -122,3 +124,5 @@ TEST(Addresses, of_other_families_are_kept_as_they_are) {
   EXPECT_EQ(Address::from_native(vsock.native()), vsock);
   EXPECT_EQ(Address().family(), Family::none);
 }
+
+}  // namespace address_test

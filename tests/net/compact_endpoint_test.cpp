@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+namespace compact_endpoint_test {
+
 using namespace coax;
 
 TEST(CompactEndpoint, gives_back_every_kind_of_endpoint) {
@@ -23,3 +25,5 @@ TEST(CompactEndpoint, moved_leaves_none_behind) {
   EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): that is the test
   EXPECT_EQ(second.get().to_string(), "[2001:db8::1]:80");
 }
+
+}  // namespace compact_endpoint_test

@@ -9,6 +9,8 @@
 
 #include "coax/base/error.hpp"
 
+namespace endpoint_test {
+
 using coax::Endpoint;
 using coax::NativeAddress;
 using coax::parse_host_port;
@@ -193,3 +195,5 @@ TEST(InterleaveFamilies, gives_each_family_its_turn_and_keeps_the_order_in_each)
   EXPECT_EQ(mixed({"1.0.0.2", "1.0.0.1"}), "1.0.0.2 1.0.0.1 ");
   EXPECT_EQ(mixed({}), "");
 }
+
+}  // namespace endpoint_test

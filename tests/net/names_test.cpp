@@ -11,6 +11,8 @@
 #include "coax/net/idna.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace names_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -155,3 +157,5 @@ TEST(Names, re12_interfaces_agree_by_name_and_number) {
   EXPECT_EQ(reason_of([] { interface_index("no-such-if"); }), ENODEV);
   EXPECT_EQ(reason_of([] { interface_name(4'000'000'000U); }), ENXIO);
 }
+
+}  // namespace names_test

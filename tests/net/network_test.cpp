@@ -5,6 +5,8 @@
 
 #include "coax/base/error.hpp"
 
+namespace network_test {
+
 using coax::Endpoint;
 using coax::Error;
 using coax::Network;
@@ -93,3 +95,5 @@ TEST(Endpoint, tells_what_its_address_is_for) {
   EXPECT_FALSE(ip("240.0.0.1").is_multicast());
   EXPECT_FALSE(Endpoint().is_global());
 }
+
+}  // namespace network_test

@@ -9,6 +9,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace options_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -115,3 +117,5 @@ TEST(Options, op09_the_options_of_ip_are_read_as_they_were_set) {
   EXPECT_TRUE(v6.get(options::v6_only));
   EXPECT_EQ(v6.get(options::v6_hops), 9);
 }
+
+}  // namespace options_test

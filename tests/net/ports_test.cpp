@@ -9,6 +9,8 @@
 #include "coax/socket/udp.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace ports_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -147,7 +149,7 @@ TEST(Ports, holders_are_reported_with_process_and_user) {
 }
 
 TEST(Ports, a_connection_holds_its_port_but_does_not_listen) {
-  const TcpPair pair = tcp_pair();
+  const ConnectedSockets pair = connected_sockets();
   const std::uint16_t port = port_of(pair.near);
   const auto holders = holders_of_ports({port, port});
   const auto found = std::ranges::find(holders, pair.near.local().endpoint(), &PortHolder::local);
@@ -155,3 +157,5 @@ TEST(Ports, a_connection_holds_its_port_but_does_not_listen) {
   EXPECT_FALSE(found->listening);
   EXPECT_EQ(found->remote, pair.near.peer().endpoint());
 }
+
+}  // namespace ports_test

@@ -12,6 +12,8 @@
 
 #include "coax/base/error.hpp"
 
+namespace new_file_test {
+
 using namespace coax;
 
 namespace {
@@ -96,3 +98,5 @@ TEST(NewFile, has_a_plain_name) {
 }
 
 TEST(NewFile, in_a_folder_that_is_not_there_says_so) { EXPECT_THROW(NewFile("/nowhere/at/all"), Error); }
+
+}  // namespace new_file_test

@@ -7,6 +7,8 @@
 #include "coax/task/scope.hpp"
 #include "tests/support/captured.hpp"
 
+namespace program_test {
+
 using namespace coax;
 
 namespace {
@@ -126,3 +128,5 @@ TEST(Program, continues_after_a_failed_attempt) {
   EXPECT_EQ(steps, 3);
   EXPECT_TRUE(test::captured_stderr().ends_with(": send to x:1: Connection refused\n"));
 }
+
+}  // namespace program_test

@@ -8,6 +8,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace guard_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -84,3 +86,5 @@ TEST(Principal, of_a_connection_is_anonymous_until_its_principal_is_set) {
     co_return;
   });
 }
+
+}  // namespace guard_test

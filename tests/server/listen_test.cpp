@@ -8,6 +8,8 @@
 #include "tests/support/server.hpp"
 #include "tests/support/sim.hpp"
 
+namespace listen_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -67,3 +69,5 @@ TEST_F(ServeListens, listens_again_on_the_port_that_it_has_just_left) {
     }
   });
 }
+
+}  // namespace listen_test

@@ -17,6 +17,8 @@
 #include "tests/support/server.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace serve_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -591,3 +593,5 @@ TEST_F(Serve, at_the_limit_a_farewell_is_said_when_none_is_idle) {
     co_await server.stop();
   });
 }
+
+}  // namespace serve_test

@@ -10,6 +10,8 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
+namespace serve_unix_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -142,3 +144,5 @@ TEST_F(ServeUnix, peers_are_not_counted_as_one_host) {
     co_await serving.stop();
   });
 }
+
+}  // namespace serve_unix_test

@@ -8,6 +8,8 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/run.hpp"
 
+namespace cancel_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -120,3 +122,5 @@ TEST(SimCancel, in_any_turn_ends_everything) {
   }
   log::set_level(log::Level::info);
 }
+
+}  // namespace cancel_test

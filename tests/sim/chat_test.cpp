@@ -16,6 +16,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace chat_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -288,3 +290,5 @@ TEST_F(SimChat, a_guest_that_does_not_read_is_disconnected_alone) {
   for_each_seed(200, body, {.has_failed = ::testing::Test::HasFailure});
   if (!seed_from_environment()) EXPECT_GT(thrown_out, 0);
 }
+
+}  // namespace chat_test

@@ -5,6 +5,8 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/run.hpp"
 
+namespace connect_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -209,3 +211,5 @@ TEST(ConnectToAny, to_random_hosts_succeeds_at_the_first_possible_moment) {
   };
   for_each_seed(300, one_host, {.has_failed = ::testing::Test::HasFailure});
 }
+
+}  // namespace connect_test

@@ -7,6 +7,8 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/datagrams.hpp"
 
+namespace datagram_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -205,3 +207,5 @@ TEST(SimDatagrams, the_same_seed_is_the_same_run) {
   }
   EXPECT_EQ(traces.size(), 20U);
 }
+
+}  // namespace datagram_test

@@ -11,6 +11,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace flood_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -123,3 +125,5 @@ TEST_F(SimFlood, readers_that_keep_up_lose_nothing) {
   };
   for_each_seed(20, body, {.has_failed = ::testing::Test::HasFailure});
 }
+
+}  // namespace flood_test

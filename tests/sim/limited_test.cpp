@@ -7,6 +7,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace limited_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -202,3 +204,5 @@ TEST(LimitedStream, close_and_end_of_input_end_waiting_calls) {
     EXPECT_LT(seconds_since(start), 0.5);
   });
 }
+
+}  // namespace limited_test

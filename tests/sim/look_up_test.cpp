@@ -7,6 +7,8 @@
 #include "coax/test/sim.hpp"
 #include "tests/support/run.hpp"
 
+namespace look_up_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -232,3 +234,5 @@ TEST(ConnectByFamily, that_is_cancelled_waits_for_no_name_server) {
     EXPECT_EQ((co_await race(sleep(5ms), name.connect())).index(), 0U);
   });
 }
+
+}  // namespace look_up_test

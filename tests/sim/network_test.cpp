@@ -6,6 +6,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace network_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -358,3 +360,5 @@ TEST(SimNetwork, its_random_numbers_are_the_same_everywhere) {
   EXPECT_TRUE(random.chance(1));
   for (int times = 0; times < 100; ++times) EXPECT_LT(random.below(3), 3U);
 }
+
+}  // namespace network_test

@@ -9,6 +9,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace pause_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -162,3 +164,5 @@ TEST(Addresses, that_this_machine_lacks_are_left_out) {
     EXPECT_EQ(co_await outcome(serve({.listen = "10.0.0.9:80"}, echo)), "address");
   });
 }
+
+}  // namespace pause_test

@@ -10,6 +10,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace serve_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -261,3 +263,5 @@ TEST_F(SimServe, http_and_websockets_do_not_care_how_bytes_are_cut) {
       },
       checked);
 }
+
+}  // namespace serve_test

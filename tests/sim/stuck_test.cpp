@@ -13,6 +13,8 @@
 #include "coax/task/signals.hpp"
 #include "tests/support/run.hpp"
 
+namespace stuck_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -123,3 +125,5 @@ TEST(Stuck, a_loop_without_tasks_says_so_too) {
   Loop loop(make_sim_backend(std::make_shared<SimNetwork>(1)));
   EXPECT_THROW(loop.run_until([] { return false; }), Error);
 }
+
+}  // namespace stuck_test

@@ -12,6 +12,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace tls_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -173,3 +175,5 @@ TEST(TlsOnNetwork, chat_over_tls_delivers_every_line_in_order) {
       },
       options);
 }
+
+}  // namespace tls_test

@@ -14,6 +14,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace websocket_chat_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -260,3 +262,5 @@ TEST(SimWebSocketChat, a_guest_that_stays_receives_all_in_one_order) {
   for_each_seed(100, body, {.has_failed = ::testing::Test::HasFailure});
   log::set_level(log::Level::info);
 }
+
+}  // namespace websocket_chat_test

@@ -4,6 +4,8 @@
 #include "tests/support/blocking.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace connect_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -63,7 +65,7 @@ TEST(Connect, co05_the_error_of_a_pending_connect_is_reported_once) {
 }
 
 TEST(Connect, co06_a_connected_socket_is_connected) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   EXPECT_EQ(reason_of([&] { pair.near.connect(pair.far.local()); }), EISCONN);
 }
 
@@ -131,3 +133,5 @@ TEST(Connect, co10_a_datagram_socket_may_connect_to_another_peer) {
     EXPECT_EQ(peer->recv().text(), "hello");
   }
 }
+
+}  // namespace connect_test

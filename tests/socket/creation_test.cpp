@@ -9,6 +9,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace creation_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -38,7 +40,7 @@ TEST(Creation, cr03_set_inheritable_changes_inheritable) {
 }
 
 TEST(Creation, cr04_accepted_copied_and_paired_sockets_are_not_inherited) {
-  const TcpPair pair = tcp_pair();
+  const ConnectedSockets pair = connected_sockets();
   EXPECT_FALSE(pair.far.inheritable());
   EXPECT_FALSE(pair.near.dup().inheritable());
   const SocketPair local;
@@ -103,7 +105,7 @@ TEST(Creation, cr11_detach_releases_the_descriptor_open) {
 }
 
 TEST(Creation, cr12_a_copy_is_the_same_connection) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   Socket copy = pair.near.dup();
   pair.near.close();
   copy.send("over the copy");
@@ -132,7 +134,7 @@ TEST(Creation, cr14_a_pair_is_connected_both_ways_over_a_unix_stream) {
 }
 
 TEST(Creation, a_moved_from_socket_is_closed_and_can_be_assigned_again) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("ab");
   EXPECT_EQ(pair.far.recv(1).text(), "a");
   Socket other = std::move(pair.far);
@@ -150,3 +152,5 @@ TEST(Creation, multipath_tcp_is_a_protocol_where_the_kernel_has_it) {
     EXPECT_EQ(error.kind(), ErrorKind::unsupported) << error.what();
   }
 }
+
+}  // namespace creation_test

@@ -12,6 +12,8 @@
 #include "coax/socket/udp.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace file_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -35,7 +37,7 @@ class File {
 }  // namespace
 
 TEST(SendFile, fi01_goes_from_the_position_to_the_end_and_moves_it) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   const File file("0123456789");
   ::lseek(file.native(), 4, SEEK_SET);
   EXPECT_EQ(pair.near.send_file(file.native()), 6U);
@@ -44,7 +46,7 @@ TEST(SendFile, fi01_goes_from_the_position_to_the_end_and_moves_it) {
 }
 
 TEST(SendFile, fi02_a_part_can_be_sent_an_empty_file_too_but_not_zero_bytes) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   const File file("0123456789");
   EXPECT_EQ(pair.near.send_file(file.native(), 2, 3), 3U);
   EXPECT_EQ(file.position(), 5);
@@ -58,7 +60,7 @@ TEST(SendFile, fi03_needs_a_blocking_stream_and_keeps_its_time_limit) {
   const File file(std::string(16_MiB, 'f'));
   UdpSocket udp;
   EXPECT_EQ(kind_thrown([&] { udp.send_file(file.native()); }), ErrorKind::invalid);
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.set_blocking(false);
   EXPECT_EQ(kind_thrown([&] { pair.near.send_file(file.native()); }), ErrorKind::invalid);
   pair.near.set_timeout(20ms);
@@ -80,7 +82,7 @@ TEST(SendFile, to_a_closed_peer_is_an_error_not_a_signal) {
 }
 
 TEST(SocketLines, fi04_a_line_is_joined_and_the_end_returns_the_rest) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   LineReader lines(pair.far);
   const std::jthread writer([&] {
     for (const BytesView piece : std::array<BytesView, 4>{"one\ntw", "o\r", "\n\nre", "st"}) pair.near.send(piece);
@@ -96,7 +98,7 @@ TEST(SocketLines, fi04_a_line_is_joined_and_the_end_returns_the_rest) {
 
 // Python's reader fails from then on, since it has lost the bytes that it had read; this one has not.
 TEST(SocketLines, fi05_after_a_timeout_nothing_is_lost) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   LineReader lines(pair.far);
   pair.near.send("half ");
   pair.far.set_timeout(20ms);
@@ -107,9 +109,11 @@ TEST(SocketLines, fi05_after_a_timeout_nothing_is_lost) {
 }
 
 TEST(SocketLines, a_line_above_the_limit_throws_and_the_next_is_returned) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   LineReader lines(pair.far, 4);
   pair.near.send("12345\n1234\n");
   EXPECT_EQ(kind_thrown([&] { lines.next(); }), ErrorKind::protocol);
   EXPECT_EQ(lines.next()->text(), "1234");
 }
+
+}  // namespace file_test

@@ -7,6 +7,8 @@
 #include "coax/socket/line_reader.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace frames_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::literals;
@@ -181,3 +183,5 @@ TEST(SocketJsonMessages, that_are_invalid_are_not_sent) {
   SocketJsonMessages here(pair.far);
   EXPECT_EQ(text(here.recv()), "{}");
 }
+
+}  // namespace frames_test

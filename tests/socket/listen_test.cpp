@@ -1,6 +1,8 @@
 // Listening and accepting.
 #include "tests/support/blocking.hpp"
 
+namespace listen_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -74,3 +76,5 @@ TEST(Listen, li08_a_client_that_resets_before_accept_harms_no_other) {
   EXPECT_EQ(reason_of([&] { first.recv(); }), ECONNRESET);
   EXPECT_EQ(listener.accept().peer(), client.local());
 }
+
+}  // namespace listen_test

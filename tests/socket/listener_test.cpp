@@ -5,6 +5,8 @@
 #include "tests/support/blocking.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace listener_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -116,3 +118,5 @@ TEST(OneStep, he06_attempts_that_failed_leave_no_descriptor) {
   EXPECT_EQ(reason_of([&] { const Listener failed("203.0.113.1:0"); }), EADDRNOTAVAIL);
   EXPECT_EQ(open_descriptors(), before);
 }
+
+}  // namespace listener_test

@@ -12,6 +12,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace poll_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -42,7 +44,7 @@ TEST(Waiting, mu02_a_closed_socket_throws_and_high_descriptors_work) {
   ::close(also_behind.native());
   EXPECT_EQ(reason_of([&] { coax::select({&also_behind}, {}, {}, 0ms); }), EBADF);
   static_cast<void>(also_behind.detach());
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
   if (limit.rlim_cur < 2000) GTEST_SKIP() << "this system does not permit that many descriptors";
@@ -54,7 +56,7 @@ TEST(Waiting, mu02_a_closed_socket_throws_and_high_descriptors_work) {
 }
 
 TEST(Waiting, mu03_zero_does_not_wait_and_a_limit_is_kept) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   EXPECT_TRUE(coax::select({&pair.near}, {}, {}, 0ms).readable.empty());
   EXPECT_EQ(wait_for(pair.near, Events::readable, 0ms), Events::none);
   Poller poller;
@@ -68,7 +70,7 @@ TEST(Waiting, mu03_zero_does_not_wait_and_a_limit_is_kept) {
 }
 
 TEST(Waiting, mu04_hang_up_and_close_are_reported) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.shutdown_send();
   pair.far.shutdown_send();
   EXPECT_TRUE(has(wait_for(pair.near, Events::hung_up, patience), Events::hung_up));
@@ -81,7 +83,7 @@ TEST(Waiting, mu04_hang_up_and_close_are_reported) {
 }
 
 TEST(Waiting, mu05_adding_twice_and_modifying_an_unknown_one_throw) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   Poller poller;
   EXPECT_EQ(reason_of([&] { poller.modify(pair.far, Events::readable); }), ENOENT);
   poller.add(pair.far, Events::readable | Events::edge_triggered);
@@ -98,7 +100,7 @@ TEST(Waiting, mu05_adding_twice_and_modifying_an_unknown_one_throw) {
 }
 
 TEST(Waiting, mu06_a_poller_returns_the_data_of_a_socket) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   Poller poller;
   poller.add(pair.near, Events::readable | Events::writable, std::string("near"));
   EXPECT_EQ(poller.size(), 1U);
@@ -117,7 +119,7 @@ TEST(Waiting, mu06_a_poller_returns_the_data_of_a_socket) {
 }
 
 TEST(Waiting, mu07_a_poller_survives_a_closed_socket) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   Poller poller;
   const int native = pair.near.native();
   poller.add(pair.near, Events::writable);
@@ -141,7 +143,7 @@ TEST(Waiting, mu08_a_signal_only_runs_its_handler) {
   struct sigaction before{};
   action.sa_handler = [](int) { ++handled; };
   sigaction(SIGUSR2, &action, &before);
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   Poller poller;
   poller.add(pair.far, Events::readable);
   for (int round = 0; round < 2; ++round) {
@@ -168,3 +170,5 @@ TEST(Waiting, mu08_a_signal_only_runs_its_handler) {
   }
   sigaction(SIGUSR2, &before, nullptr);
 }
+
+}  // namespace poll_test

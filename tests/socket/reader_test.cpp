@@ -10,6 +10,8 @@
 #include "tests/support/blocking.hpp"
 #include "tests/support/mixed_session.hpp"
 
+namespace reader_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -140,3 +142,5 @@ TEST(SocketReader, another_protocol_is_refused) {
   EXPECT_FALSE(reader.line());
   EXPECT_TRUE(pair.near.recv().text().starts_with("HTTP/1.1 400 "));
 }
+
+}  // namespace reader_test

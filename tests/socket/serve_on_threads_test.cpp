@@ -7,6 +7,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace serve_on_threads_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -113,3 +115,5 @@ TEST(ServeOnThreads, needs_a_listener_that_blocks) {
   listener.set_blocking(false);
   EXPECT_EQ(kind_thrown([&] { serve_on_threads(listener, echo); }), ErrorKind::invalid);
 }
+
+}  // namespace serve_on_threads_test

@@ -5,6 +5,8 @@
 
 #include "tests/support/blocking.hpp"
 
+namespace timeout_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -61,7 +63,7 @@ TEST(Timeouts, ti05_the_default_is_for_sockets_that_are_made_afterwards) {
 }
 
 TEST(Timeouts, ti06_a_timeout_is_an_error_of_the_system_too) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_timeout(1ms);
   try {
     pair.far.recv();
@@ -72,8 +74,8 @@ TEST(Timeouts, ti06_a_timeout_is_an_error_of_the_system_too) {
 }
 
 TEST(Timeouts, ti07_recv_times_out_although_others_receive) {
-  TcpPair idle = tcp_pair();
-  TcpPair busy = tcp_pair();
+  ConnectedSockets idle = connected_sockets();
+  ConnectedSockets busy = connected_sockets();
   idle.far.set_timeout(20ms);
   busy.near.send("trickle");
   const TimePoint start = Clock::now();
@@ -83,15 +85,17 @@ TEST(Timeouts, ti07_recv_times_out_although_others_receive) {
 }
 
 TEST(Timeouts, ti08_the_smallest_timeout_is_still_one) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_timeout(1ns);
   EXPECT_TRUE(pair.far.blocking());
   EXPECT_EQ(kind_thrown([&] { pair.far.recv(); }), ErrorKind::timed_out);
 }
 
 TEST(Timeouts, the_largest_timeout_is_no_limit) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_timeout(Duration::max());
   pair.near.send("x");
   EXPECT_EQ(pair.far.recv().text(), "x");
 }
+
+}  // namespace timeout_test

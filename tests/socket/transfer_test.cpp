@@ -10,6 +10,8 @@
 #include "coax/socket/ancillary.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace transfer_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -28,8 +30,8 @@ void wait_for_bytes(Socket& socket, std::size_t count) {
 }
 
 // With small buffers, so that sends are partial.
-TcpPair narrow_pair() {
-  TcpPair pair = tcp_pair();
+ConnectedSockets narrow_pair() {
+  ConnectedSockets pair = connected_sockets();
   pair.near.set(options::send_buffer, 32_KiB);
   return pair;
 }
@@ -49,7 +51,7 @@ Error send_until_it_fails(Socket& socket) {
 }  // namespace
 
 TEST(Transfer, sr01_recv_returns_available_bytes_and_leaves_the_rest) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("abcdef");
   wait_for_bytes(pair.far, 6);
   EXPECT_EQ(pair.far.recv(4).text(), "abcd");
@@ -57,13 +59,13 @@ TEST(Transfer, sr01_recv_returns_available_bytes_and_leaves_the_rest) {
 }
 
 TEST(Transfer, sr02_recv_returns_the_end_at_every_call) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.close();
   for (int times = 0; times < 3; ++times) EXPECT_TRUE(pair.far.recv().empty());
 }
 
 TEST(Transfer, sr03_recv_into_an_empty_buffer_returns_0) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   EXPECT_TRUE(pair.far.recv(0).empty()) << "at once, although nothing has come";
   pair.near.send("x");
   EXPECT_TRUE(pair.far.recv(0).empty());
@@ -72,7 +74,7 @@ TEST(Transfer, sr03_recv_into_an_empty_buffer_returns_0) {
 }
 
 TEST(Transfer, sr04_send_sends_all) {
-  TcpPair pair = narrow_pair();
+  ConnectedSockets pair = narrow_pair();
   const std::string much(1_MiB, 'm');
   std::string got;
   {
@@ -86,7 +88,7 @@ TEST(Transfer, sr04_send_sends_all) {
 }
 
 TEST(Transfer, sr05_non_blocking_send_some_is_partial_then_would_block) {
-  TcpPair pair = narrow_pair();
+  ConnectedSockets pair = narrow_pair();
   pair.near.set_blocking(false);
   const std::string much(16_MiB, 'm');
   EXPECT_LT(pair.near.send_some(much), much.size());
@@ -97,7 +99,7 @@ TEST(Transfer, sr05_non_blocking_send_some_is_partial_then_would_block) {
 }
 
 TEST(Transfer, sr06_the_time_limit_of_send_is_for_the_whole_call) {
-  TcpPair pair = narrow_pair();
+  ConnectedSockets pair = narrow_pair();
   pair.near.set_timeout(50ms);
   // The peer continues to read, so that no single wait is long; it needs a millisecond for each piece.
   const std::jthread reader([&] {
@@ -109,14 +111,14 @@ TEST(Transfer, sr06_the_time_limit_of_send_is_for_the_whole_call) {
 }
 
 TEST(Transfer, sr06_a_peer_that_does_not_read_at_all_ends_it_too) {
-  TcpPair pair = narrow_pair();
+  ConnectedSockets pair = narrow_pair();
   pair.near.set_timeout(10ms);
   const std::string much(64_MiB, 'm');
   EXPECT_EQ(kind_thrown([&] { pair.near.send(much); }), ErrorKind::timed_out);
 }
 
 TEST(Transfer, sr07_sending_to_a_closed_peer_is_no_signal) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   const std::string peer = pair.near.peer().to_string();
   pair.far.close();
   const Error error = send_until_it_fails(pair.near);
@@ -125,7 +127,7 @@ TEST(Transfer, sr07_sending_to_a_closed_peer_is_no_signal) {
 }
 
 TEST(Transfer, sr08_recv_after_a_reset_says_so) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.set(options::linger{.time = 0s});
   pair.near.close();
   EXPECT_EQ(reason_of([&] { pair.far.recv(); }), ECONNRESET);
@@ -133,7 +135,7 @@ TEST(Transfer, sr08_recv_after_a_reset_says_so) {
 }
 
 TEST(Transfer, sr09_closing_with_unread_bytes_resets) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.send("unread");
   wait_for_bytes(pair.near, 6);
   pair.near.close();
@@ -148,7 +150,7 @@ TEST(Transfer, sr10_an_unconnected_socket_neither_sends_nor_receives) {
 }
 
 TEST(Transfer, sr11_recv_fills_the_buffer_of_the_caller) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("abc");
   wait_for_bytes(pair.far, 3);
   std::array<char, 8> buffer{};
@@ -158,7 +160,7 @@ TEST(Transfer, sr11_recv_fills_the_buffer_of_the_caller) {
 
 // A request for more than the buffer holds is impossible: a span has its size.
 TEST(Transfer, sr12_a_part_of_the_buffer_is_a_smaller_span) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("abc");
   wait_for_bytes(pair.far, 3);
   std::array<char, 8> buffer{};
@@ -181,21 +183,21 @@ TEST(Transfer, sr13_recv_from_into_a_buffer_returns_the_sender) {
 }
 
 TEST(Transfer, sr14_peek_leaves_the_bytes) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("x");
   EXPECT_EQ(pair.far.recv(1, flags::peek).text(), "x");
   EXPECT_EQ(pair.far.recv(1).text(), "x");
 }
 
 TEST(Transfer, sr15_dont_wait_does_not_wait_on_a_blocking_socket) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   EXPECT_EQ(kind_thrown([&] { pair.far.recv(1, flags::dont_wait); }), ErrorKind::would_block) << "it has a time limit";
   pair.far.set_blocking(true);
   EXPECT_EQ(kind_thrown([&] { pair.far.recv(1, flags::dont_wait); }), ErrorKind::would_block);
 }
 
 TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_blocking(true);
   const std::jthread writer([&] {
     pair.near.send("abc");
@@ -210,7 +212,7 @@ TEST(Transfer, sr16_wait_all_waits_for_all_or_the_end) {
 }
 
 TEST(Transfer, sr17_the_urgent_byte_is_exceptional_and_read_apart) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("abc");
   pair.near.send("!", flags::out_of_band);
   const Selected selected = coax::select({}, {}, {&pair.far}, patience);
@@ -220,7 +222,7 @@ TEST(Transfer, sr17_the_urgent_byte_is_exceptional_and_read_apart) {
 }
 
 TEST(Transfer, sr18_several_buffers_are_gathered_and_scattered) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   const std::array<BytesView, 4> pieces{"ab", "", "cde", "f"};
   pair.near.send(pieces);
   wait_for_bytes(pair.far, 6);
@@ -233,7 +235,7 @@ TEST(Transfer, sr18_several_buffers_are_gathered_and_scattered) {
 }
 
 TEST(Transfer, sr18_more_buffers_than_iov_max_are_sent_in_order) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   std::string all;
   for (int number = 0; number < 5000; ++number) all += std::to_string(number);
   std::vector<BytesView> pieces;
@@ -282,7 +284,7 @@ class Interrupting {
 TEST(Transfer, sr20_a_signal_does_not_end_a_call) {
   const Interrupting interrupting;
   for (const std::optional<Duration> timeout : {std::optional<Duration>(patience), std::optional<Duration>()}) {
-    TcpPair pair = tcp_pair();
+    ConnectedSockets pair = connected_sockets();
     pair.far.set_timeout(timeout);
     std::string got;
     std::atomic<bool> started = false;
@@ -306,7 +308,7 @@ TEST(Transfer, sr20_a_signal_does_not_end_a_call) {
 
 TEST(Transfer, sr20_a_signal_does_not_restart_the_time_limit) {
   const Interrupting interrupting;
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_timeout(100ms);
   std::atomic<bool> over = false;
   std::jthread reader([&] {
@@ -324,7 +326,7 @@ TEST(Transfer, sr20_a_signal_does_not_restart_the_time_limit) {
 }
 
 TEST(Transfer, sr21_a_recv_that_timed_out_loses_nothing) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.far.set_timeout(1ms);
   EXPECT_EQ(kind_thrown([&] { pair.far.recv(); }), ErrorKind::timed_out);
   pair.near.send("later");
@@ -333,7 +335,7 @@ TEST(Transfer, sr21_a_recv_that_timed_out_loses_nothing) {
 }
 
 TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   static constexpr std::size_t total = 4_MiB;
   const auto send_all = [](Socket& socket) {
     const std::string piece(64_KiB, 'p');
@@ -352,7 +354,7 @@ TEST(Transfer, sr22_one_thread_sends_while_another_receives) {
 }
 
 TEST(Transfer, recv_exactly_throws_with_the_bytes_before_an_early_end) {
-  TcpPair pair = tcp_pair();
+  ConnectedSockets pair = connected_sockets();
   pair.near.send("abc");
   pair.near.shutdown_send();
   try {
@@ -362,3 +364,5 @@ TEST(Transfer, recv_exactly_throws_with_the_bytes_before_an_early_end) {
     EXPECT_EQ(error.received(), "abc");
   }
 }
+
+}  // namespace transfer_test

@@ -7,6 +7,8 @@
 #include "coax/socket/ancillary.hpp"
 #include "tests/support/blocking.hpp"
 
+namespace udp_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -162,3 +164,5 @@ TEST(Udp, bound_to_one_address_does_not_say_which_it_reached) {
   far.reply(datagram, "y");
   EXPECT_EQ(near.recv_from().bytes.text(), "y");
 }
+
+}  // namespace udp_test

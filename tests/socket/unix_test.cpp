@@ -11,6 +11,8 @@
 #include "tests/support/blocking.hpp"
 #include "tests/support/folder.hpp"
 
+namespace unix_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -176,3 +178,5 @@ TEST(Unix, un10_the_peers_credentials_can_be_read) {
   EXPECT_EQ(peer.uid, ::getuid());
   EXPECT_EQ(peer.gid, ::getgid());
 }
+
+}  // namespace unix_test

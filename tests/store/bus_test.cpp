@@ -9,7 +9,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax::store {
+namespace coax::store::bus_test {
 namespace {
 
 constexpr SubjectOptions on_disk{.durability = Durability::disk};
@@ -101,4 +101,4 @@ TEST(SqliteBus, a_full_disk_fails_the_publication_and_nothing_else) {
   });
 }
 
-}  // namespace coax::store
+}  // namespace coax::store::bus_test

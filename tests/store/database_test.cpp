@@ -12,7 +12,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::database_test {
 namespace {
 
 using store::Blob;
@@ -226,4 +226,4 @@ TEST(Database, a_cancelled_statement_is_executed_all_the_same) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::database_test

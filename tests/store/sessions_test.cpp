@@ -6,7 +6,7 @@
 #include "tests/support/folder.hpp"
 #include "tests/support/http.hpp"
 
-namespace coax {
+namespace coax::sessions_test {
 namespace {
 
 using http::SessionLimits;
@@ -146,4 +146,4 @@ TEST(SqliteSessions, outlive_a_restart) {
   });
 }
 
-}  // namespace coax
+}  // namespace coax::sessions_test

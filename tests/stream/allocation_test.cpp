@@ -12,6 +12,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace allocation_test {
+
 #ifndef COAX_SANITIZED
 
 namespace {
@@ -175,3 +177,5 @@ TEST(Allocations, datagrams_make_none) {
 }
 
 #endif
+
+}  // namespace allocation_test

@@ -9,6 +9,8 @@
 #include "tests/support/server.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace asyncio_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -118,3 +120,5 @@ TEST(AsyncioStreams, as05_a_name_is_listened_on_at_each_of_its_addresses) {
     co_await group.join();
   });
 }
+
+}  // namespace asyncio_test

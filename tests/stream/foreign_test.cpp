@@ -7,7 +7,7 @@
 #include "coax/stream/memory.hpp"
 #include "tests/support/run.hpp"
 
-namespace coax {
+namespace coax::foreign_test {
 namespace {
 
 using test::outcome;
@@ -88,4 +88,4 @@ TEST(Foreign, byte_by_byte_returns_no_line) {
 }
 
 }  // namespace
-}  // namespace coax
+}  // namespace coax::foreign_test

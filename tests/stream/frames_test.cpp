@@ -6,6 +6,8 @@
 #include "coax/stream/json_messages.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace frames_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::literals;
@@ -198,3 +200,5 @@ TEST(JsonMessages, that_are_invalid_are_not_sent) {
     EXPECT_EQ(co_await next_text(here), "{}");
   });
 }
+
+}  // namespace frames_test

@@ -12,6 +12,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/server.hpp"
 
+namespace layer_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -239,3 +241,5 @@ TEST(LimitedStream, refuses_a_rate_of_0) {
     co_return;
   });
 }
+
+}  // namespace layer_test

@@ -5,6 +5,8 @@
 
 #include "tests/support/run.hpp"
 
+namespace memory_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -65,3 +67,5 @@ TEST(MemoryStream, that_is_reset_loses_what_was_not_received) {
     EXPECT_EQ(co_await outcome(pair.second->recv()), "disconnected");
   });
 }
+
+}  // namespace memory_test

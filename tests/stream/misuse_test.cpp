@@ -13,6 +13,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sim.hpp"
 
+namespace misuse_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -149,3 +151,5 @@ TEST(BytesView, compares_with_literals_and_converts_from_containers) {
     EXPECT_TRUE(Received() == Received());
   });
 }
+
+}  // namespace misuse_test

@@ -11,6 +11,8 @@
 #include "tests/support/mixed_session.hpp"
 #include "tests/support/run.hpp"
 
+namespace reader_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::string_literals;
@@ -328,3 +330,5 @@ TEST(Lines, end_at_a_pause_once_something_was_received) {
   };
   simulate(1, body, {.has_failed = [] { return ::testing::Test::HasFailure(); }});
 }
+
+}  // namespace reader_test

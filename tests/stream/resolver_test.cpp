@@ -12,6 +12,8 @@
 #include "coax/stream/socket_stream.hpp"
 #include "tests/support/run.hpp"
 
+namespace resolver_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -149,3 +151,5 @@ TEST(ConnectByName, tries_both_families_and_says_what_each_address_said) {
     EXPECT_TRUE(error.ends_with(", 127.0.0.1" + port + ": Connection refused")) << error;
   });
 }
+
+}  // namespace resolver_test

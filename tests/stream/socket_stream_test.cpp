@@ -8,6 +8,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace socket_stream_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -139,3 +141,5 @@ TEST_F(TcpOfTheKernel, a_single_send_is_sent_at_once_several_together) {
     EXPECT_EQ(co_await send({"alone"}), (Sent{5, -1})) << "it has been the only one for long";
   });
 }
+
+}  // namespace socket_stream_test

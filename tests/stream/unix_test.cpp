@@ -14,6 +14,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sockets.hpp"
 
+namespace unix_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -290,3 +292,5 @@ TEST_F(UnixPathOfTheKernel, closing_with_unread_bytes_breaks_the_connection) {
     EXPECT_EQ(co_await outcome(stream->shutdown_send()), "disconnected");
   });
 }
+
+}  // namespace unix_test

@@ -56,15 +56,15 @@ inline Listener listener_on_loopback() {
   return listener;
 }
 
-struct TcpPair {
+struct ConnectedSockets {
   Socket near;
   Socket far;
 };
 
 // Connected; both ends give up after `patience`.
-inline TcpPair tcp_pair() {
+inline ConnectedSockets connected_sockets() {
   Listener listener = listener_on_loopback();
-  TcpPair pair{.near = Socket::connect_to(listener.local(), {.timeout = patience}), .far = listener.accept()};
+  ConnectedSockets pair{.near = Socket::connect_to(listener.local(), {.timeout = patience}), .far = listener.accept()};
   pair.far.set_timeout(patience);
   return pair;
 }

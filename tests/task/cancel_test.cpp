@@ -13,6 +13,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace cancel_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -230,3 +232,5 @@ TEST(Cancelling, at_any_await_leaves_nothing_behind) {
       },
       {.threads = on_sim() ? 1 : 2});
 }
+
+}  // namespace cancel_test

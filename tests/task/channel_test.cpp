@@ -10,6 +10,8 @@
 #include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
+namespace channel_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -442,3 +444,5 @@ TEST(Channel, loses_and_repeats_no_value_whichever_task_is_cancelled) {
     }
   });
 }
+
+}  // namespace channel_test

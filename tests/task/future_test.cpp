@@ -9,6 +9,8 @@
 
 #include "tests/support/run.hpp"
 
+namespace future_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -178,3 +180,5 @@ TEST(Group, callable_lives_as_long_as_its_task) {
     EXPECT_EQ(alive.use_count(), 1);
   });
 }
+
+}  // namespace future_test

@@ -7,6 +7,8 @@
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
 
+namespace group_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -272,3 +274,5 @@ TEST(Event, a_wait_that_is_over_is_not_cancelled_any_more) {
     EXPECT_EQ(second, "done");
   });
 }
+
+}  // namespace group_test

@@ -11,6 +11,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/sim.hpp"
 
+namespace guide_test {
+
 using namespace coax;
 using namespace std::chrono_literals;
 
@@ -218,3 +220,5 @@ TEST(Guide, loops_channels_signals_and_files) {
       },
       {.threads = 2});
 }
+
+}  // namespace guide_test

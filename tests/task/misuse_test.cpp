@@ -15,6 +15,8 @@
 #include "coax/task/run.hpp"
 #include "tests/support/run.hpp"
 
+namespace misuse_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -351,3 +353,5 @@ TEST(Misuse, task_that_blocks_its_loop_is_reported) {
   EXPECT_TRUE(text.starts_with("coax: a task blocked its loop for ")) << text;
   unsetenv("COAX_DEBUG");
 }
+
+}  // namespace misuse_test

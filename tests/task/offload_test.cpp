@@ -16,6 +16,8 @@
 #include "coax/test/random.hpp"
 #include "tests/support/run.hpp"
 
+namespace offload_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -349,3 +351,5 @@ TEST(OffloadInSimulation, is_done_by_the_loop_while_time_waits) {
   };
   run_to_end(make_sim_backend(std::make_shared<SimNetwork>(1)), look());
 }
+
+}  // namespace offload_test

@@ -6,6 +6,8 @@
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
 
+namespace race_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -245,3 +247,5 @@ TEST(All, is_cancelled_by_what_starts_inside_it) {
     EXPECT_EQ(end, "cancelled");
   });
 }
+
+}  // namespace race_test

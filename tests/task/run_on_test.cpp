@@ -12,6 +12,8 @@
 #include "tests/support/captured.hpp"
 #include "tests/support/run.hpp"
 
+namespace run_on_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -251,3 +253,5 @@ TEST(Run, is_cancelled_by_a_signal) {
     EXPECT_EQ(end, "cancelled");
   }
 }
+
+}  // namespace run_on_test

@@ -11,6 +11,8 @@
 #include "coax/task/run.hpp"
 #include "tests/support/run.hpp"
 
+namespace signals_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -275,3 +277,5 @@ TEST(Signals, may_arrive_while_loops_begin_and_end) {
     });
   }
 }
+
+}  // namespace signals_test

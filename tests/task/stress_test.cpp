@@ -14,6 +14,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/stream_pairs.hpp"
 
+namespace stress_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -254,3 +256,5 @@ TEST(Stress, every_task_of_a_random_tree_on_two_loops_ends) {
       },
       {.threads = 2});
 }
+
+}  // namespace stress_test

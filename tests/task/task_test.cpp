@@ -8,6 +8,8 @@
 
 #include "tests/support/run.hpp"
 
+namespace task_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -171,3 +173,5 @@ TEST(Task, a_frame_may_be_of_any_size) {
     EXPECT_EQ(co_await large(), 100'000U);
   });
 }
+
+}  // namespace task_test

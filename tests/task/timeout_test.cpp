@@ -5,6 +5,8 @@
 #include "coax/task/scope.hpp"
 #include "tests/support/run.hpp"
 
+namespace timeout_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -278,3 +280,5 @@ TEST(Sleep, ends_when_it_is_cancelled) {
     EXPECT_EQ(end, "cancelled");
   });
 }
+
+}  // namespace timeout_test

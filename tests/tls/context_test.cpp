@@ -9,6 +9,8 @@
 #include "coax/base/error.hpp"
 #include "tests/support/tls.hpp"
 
+namespace context_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -222,3 +224,5 @@ TEST(TlsIssue, authority_of_no_use_is_refused_without_a_prompt) {
       "-----END ENCRYPTED PRIVATE KEY-----\n";
   EXPECT_EQ(error_with(certificate, encrypted), prefix + "its private key is encrypted");
 }
+
+}  // namespace context_test

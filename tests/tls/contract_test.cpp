@@ -3,6 +3,8 @@
 #include "tests/support/stream_pairs.hpp"
 #include "tests/support/tls.hpp"
 
+namespace contract_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -47,3 +49,5 @@ Task<StreamPair> server_is_near() {
 }();
 
 }  // namespace
+
+}  // namespace contract_test

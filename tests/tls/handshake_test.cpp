@@ -6,6 +6,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/tls.hpp"
 
+namespace handshake_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -468,3 +470,5 @@ TEST(TlsStream, shutdown_after_the_peer_has_closed_is_no_failure) {
     EXPECT_EQ(co_await outcome(attempt.client->send("x")), "disconnected");
   });
 }
+
+}  // namespace handshake_test

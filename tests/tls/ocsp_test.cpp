@@ -4,6 +4,8 @@
 #include "coax/tls/engine_private.hpp"
 #include "tests/support/tls.hpp"
 
+namespace ocsp_test {
+
 using namespace coax;
 using namespace coax::test;
 
@@ -63,3 +65,5 @@ TEST(TlsOcsp, response_is_that_of_the_certificate_which_is_sent) {
   const tls::ServerContext none({.identities = {without}});
   EXPECT_EQ(response_for(none, "ECDSA+SHA256", TLS1_3_VERSION), "");
 }
+
+}  // namespace ocsp_test

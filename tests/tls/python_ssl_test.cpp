@@ -6,6 +6,8 @@
 #include "coax/tls/socket.hpp"
 #include "tests/support/tls.hpp"
 
+namespace python_ssl_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -173,3 +175,5 @@ TEST(PythonSsl, tl12_cipher_version_and_certificates_can_be_read) {
         client.close();
       });
 }
+
+}  // namespace python_ssl_test

@@ -6,6 +6,8 @@
 #include "tests/support/run.hpp"
 #include "tests/support/tls.hpp"
 
+namespace resumption_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -169,3 +171,5 @@ TEST(TlsClientCertificate, large_one_is_not_put_into_tickets) {
               "TLS handshake with memory: its certificate has more than 60 KB, which is too much for TLS 1.2");
   });
 }
+
+}  // namespace resumption_test

@@ -7,6 +7,8 @@
 #include "tests/support/server.hpp"
 #include "tests/support/tls.hpp"
 
+namespace serve_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -156,3 +158,5 @@ TEST_F(TlsServe, bytes_before_the_handshake_are_refused) {
     co_await server.stop();
   });
 }
+
+}  // namespace serve_test

@@ -11,6 +11,8 @@
 #include "coax/socket/line_reader.hpp"
 #include "tests/support/tls.hpp"
 
+namespace socket_test {
+
 using namespace coax;
 using namespace coax::test;
 using namespace std::chrono_literals;
@@ -266,3 +268,5 @@ TEST(TlsSocket, lines_are_read_over_it) {
   session.client->shutdown_send();
   EXPECT_TRUE(session.client->recv().empty());
 }
+
+}  // namespace socket_test
