@@ -28,6 +28,9 @@ export function randomName() {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+// last: the number of the last event; held: those that arrive while earlier ones are read.
+const newRoom = () => ({ last: null, held: null, epoch: undefined });
+
 /**
  * One person, in the lobby and other rooms, kept across broken connections. `token`: the secret that makes the next
  * connection the same person; `socket`: the class WebSocket, unless it is global. It calls on the object `on`, where
@@ -67,13 +70,13 @@ export class HubClient {
   /** Disconnects, and forgets all rooms but for what they are called. */
   leave() {
     this.#drop();
-    for (const room of this.#rooms.values()) Object.assign(room, { last: null, held: null });
+    for (const room of this.#rooms.values()) Object.assign(room, newRoom());
   }
 
   /** Into another room, now or once connected. */
   enter(room) {
     if (this.#rooms.has(room)) return;
-    this.#rooms.set(room, { last: null, held: null });
+    this.#rooms.set(room, newRoom());
     if (this.#joined) this.#join(room);
   }
 
@@ -108,7 +111,7 @@ export class HubClient {
     this.#known = known;
     this.#lostAt = Date.now();
     this.#tries = 0;
-    if (!this.#rooms.has(lobby)) this.#rooms = new Map([[lobby, { last: null, held: null }], ...this.#rooms]);
+    if (!this.#rooms.has(lobby)) this.#rooms = new Map([[lobby, newRoom()], ...this.#rooms]);
     this.#connect();
   }
 
@@ -149,7 +152,7 @@ export class HubClient {
     else if (event.type === 'ack') this.#acknowledge(event);
     else if (event.type === 'error') this.#error(event);
     else if (event.type === 'direct') this.#tell('heard', event);
-    else if (event.type === 'users') this.#tell('entered', event);
+    else if (event.type === 'users') this.#entered(event);
     else if (Number.isInteger(event.seq)) this.#take(event);
   }
 
@@ -183,7 +186,7 @@ export class HubClient {
   // In a room. The first welcome is the lobby's: then the others are entered, and the open messages sent again.
   #welcome(welcome) {
     const name = welcome.room;
-    if (!this.#rooms.has(name)) this.#rooms.set(name, { last: null, held: null });
+    if (!this.#rooms.has(name)) this.#rooms.set(name, newRoom());
     const room = this.#rooms.get(name);
     const again = room.last !== null;
     if (!this.#joined) {
@@ -195,7 +198,7 @@ export class HubClient {
       this.#nick = welcome.nick;
     }
     this.#tell('welcomed', welcome, again);
-    if (again && welcome.seq !== room.last) this.#catchUp(name, room, welcome.seq);
+    if (again) this.#catchUp(name, room, welcome.seq);
     else room.last = welcome.seq;
     if (name !== lobby) return this.#sayAgain(name);
     for (const other of this.#rooms.keys()) if (other !== lobby) this.#join(other);
@@ -203,32 +206,39 @@ export class HubClient {
   }
 
   #join(room) {
-    this.ask('join', { room }).then((users) => this.#tell('entered', users), (error) => {
+    this.ask('join', { room }).then((users) => this.#entered(users), (error) => {
       if (error.code === undefined) return; // the connection ended
       this.#rooms.delete(room);
       this.#tell('failed', { ...error, message: error.message });
     });
   }
 
+  #entered(users) {
+    const room = this.#rooms.get(users.room ?? lobby);
+    if (room) room.epoch ??= users.epoch;
+    this.#tell('entered', users);
+  }
+
   // The events of the time without a connection, in pages; those that arrive meanwhile are held back.
   async #catchUp(name, room, newest) {
-    const restarted = newest < room.last;
     room.held = [];
-    if (restarted) {
-      room.last = 0;
-      this.#tell('missed', { room: name, why: 'restarted' });
-    }
     const held = room.held;
     try {
       let first = true;
       for (;;) {
-        const { events, first: oldest } = await this.ask('history', { room: name, after: room.last, limit: pageSize });
-        if (first && !restarted && oldest > room.last + 1 && events.length === pageSize) {
-          this.#tell('missed', { room: name, why: 'gone' });
+        const page = await this.ask('history', { room: name, after: room.last, limit: pageSize });
+        if (first && (page.epoch !== (room.epoch ?? page.epoch) || page.last < room.last)) { // other numbers than before
+          room.epoch = page.epoch;
+          room.last = 0;
+          first = false;
+          this.#tell('missed', { room: name, why: 'restarted' });
+          continue;
         }
+        if (first && page.first > room.last + 1 && page.more) this.#tell('missed', { room: name, why: 'gone' });
         first = false;
-        if (!events.length) break; // a page is shorter where messages were deleted
-        for (const event of events) this.#pass(room, event);
+        for (const event of page.events) this.#pass(room, event);
+        if (!page.more) break;
+        room.last = Math.max(room.last, page.until); // the last events of the page may be deleted
       }
     } catch { return; } // the connection ended: the next one begins here again
     if (room.held !== held) return;

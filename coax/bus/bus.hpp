@@ -129,8 +129,9 @@ class Subject {
 
   // Returns: kept records, in ascending order.
   virtual Task<std::vector<Record>> read(ReadRange range) = 0;
-  // Returns: the last kept records below `before` whose text has all the words, or words that begin with them, in
-  // ascending order. Case does not matter.
+  // Returns: the last kept records below `before` whose text has all the words, in ascending order. A word of three
+  // bytes or more also finds longer ones that begin with it. Case does not matter, accents do. The first 16 different
+  // words count; without a letter or digit nothing is found.
   virtual Task<std::vector<Record>> search(std::string words, ReadRange range) = 0;
 
   struct Extent {

@@ -1,38 +1,24 @@
 // Subjects in memory: a deque of records, and an index of the ids. One mutex for each subject makes its order.
 #include "coax/bus/memory_bus.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <unordered_map>
 
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
 #include "coax/bus/consumers_private.hpp"
+#include "coax/bus/search_words_private.hpp"
 
 namespace coax {
 
 namespace {
 
-// The words of a text, as search() compares them.
-std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words;
-  const std::string folded = fold_case(valid_utf8(text));
-  std::size_t at = 0;
-  const auto is_part = [](char c) {
-    return static_cast<unsigned char>(c) >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
-  };
-  while (at < folded.size()) {
-    while (at < folded.size() && !is_part(folded[at])) ++at;
-    const std::size_t begin = at;
-    while (at < folded.size() && is_part(folded[at])) ++at;
-    if (at > begin) words.push_back(folded.substr(begin, at - begin));
-  }
-  return words;
-}
-
-bool has_all(const std::vector<std::string>& text, const std::vector<std::string>& prefixes) {
-  return std::ranges::all_of(prefixes, [&](const std::string& prefix) {
-    return std::ranges::any_of(text, [&](const std::string& word) { return word.starts_with(prefix); });
+bool has_all(const std::vector<std::string>& text, const std::vector<detail::SearchWord>& words) {
+  return std::ranges::all_of(words, [&](const detail::SearchWord& word) {
+    return std::ranges::any_of(text, [&](const std::string& each) {
+      return word.is_prefix ? each.starts_with(word.text) : each == word.text;
+    });
   });
 }
 
@@ -63,10 +49,10 @@ class MemorySubject final : public Subject {
   Task<std::vector<Record>> read(ReadRange range) override { co_return select(range, {}); }
 
   Task<std::vector<Record>> search(std::string words, ReadRange range) override {
-    const std::vector<std::string> prefixes = words_of(words);
-    if (prefixes.empty()) co_return {};
+    const std::vector<detail::SearchWord> wanted = detail::search_words(words);
+    if (wanted.empty()) co_return {};
     range.newest = true;
-    co_return select(range, prefixes);
+    co_return select(range, wanted);
   }
 
   Task<Extent> extent() override {
@@ -138,7 +124,7 @@ class MemorySubject final : public Subject {
   }
 
   // Those whose text has all the words.
-  std::vector<Record> select(const ReadRange& range, const std::vector<std::string>& words) {
+  std::vector<Record> select(const ReadRange& range, const std::vector<detail::SearchWord>& words) {
     const std::scoped_lock lock(mutex_);
     drop_old();
     const auto sequence_of = [](const Kept& kept) { return kept.record.sequence; };
@@ -146,7 +132,7 @@ class MemorySubject final : public Subject {
     const auto end = std::ranges::lower_bound(begin, kept_.end(), range.before, {}, sequence_of);
     std::vector<Record> records;
     const auto take = [&](const Kept& kept) {
-      if (words.empty() || has_all(words_of(kept.text), words)) records.push_back(kept.record);
+      if (words.empty() || has_all(detail::words_of(kept.text), words)) records.push_back(kept.record);
       return records.size() < range.count_max;
     };
     if (range.count_max == 0) return records;

@@ -10,9 +10,9 @@
 #include <mutex>
 
 #include "coax/base/error.hpp"
-#include "coax/base/text.hpp"
 #include "coax/bus/consumers_private.hpp"
 #include "coax/bus/memory_bus.hpp"
+#include "coax/bus/search_words_private.hpp"
 
 namespace coax::store {
 
@@ -43,23 +43,12 @@ Record record_of(const Row& row) {
           .body = row[3].blob()};
 }
 
-// A query of FTS5: each word as a prefix.
+// A query of FTS5.
 std::string query_of(std::string_view words) {
   std::string query;
-  std::string word;
-  const auto flush = [&] {
-    if (!word.empty()) query.append("\"").append(word).append("\"* ");
-    word.clear();
-  };
-  for (const char c : fold_case(valid_utf8(words))) {
-    const bool is_part = static_cast<unsigned char>(c) >= 0x80 || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
-    if (is_part) {
-      word.push_back(c);
-    } else {
-      flush();
-    }
+  for (const coax::detail::SearchWord& word : coax::detail::search_words(words)) {
+    query.append("\"").append(word.text).append(word.is_prefix ? "\"* " : "\" ");
   }
-  flush();
   return query;
 }
 
@@ -234,9 +223,11 @@ std::vector<Record> Table::read(Connection& connection, const ReadRange& range) 
 
 std::vector<Record> Table::search(Connection& connection, const std::string& query, const ReadRange& range) const {
   return records_of(
-      connection.execute("select sequence, time, id, body from coax_words join coax_records on n = coax_words.rowid "
+      // The words first, from the newest record on: it ends at the limit.
+      connection.execute("select sequence, time, id, body from coax_words "
+                         "cross join coax_records on n = coax_words.rowid "
                          "where coax_words match ? and subject = ? and sequence > ? and sequence < ? and time >= ? "
-                         "order by sequence desc limit ?",
+                         "order by coax_words.rowid desc limit ?",
                          query, key_, static_cast<std::int64_t>(range.after), static_cast<std::int64_t>(range.before),
                          oldest_time(), static_cast<std::int64_t>(range.count_max)),
       true);

@@ -17,7 +17,8 @@ namespace coax::chat {
 
 namespace {
 
-constexpr int errors_max = 10;             // in a row
+constexpr int errors_max = 10;  // in a row
+constexpr int replacements_max = 10;
 constexpr std::size_t request_cost = 256;  // bytes of the budget
 
 struct CloseStatus {
@@ -45,6 +46,7 @@ class JsonClient {
 
  private:
   Task<> join();
+  void end_replaced();
   Task<> read();
   Task<std::optional<Refusal>> try_join(std::expected<ClientMessage, Refusal> message);
   Task<bool> answer(BytesView json);
@@ -89,7 +91,7 @@ Task<> JsonClient::join() {
     }
     const auto refusal = co_await try_join(parse_client_message(message.data));
     if (!refusal) co_return;
-    const std::string answer = error_json(*refusal);
+    const std::string answer = error_json(*refusal, reference_of(message.data));
     co_await socket_.send_text(answer);
     if (refusal->code.starts_with("nick_")) ++nicks_refused;
     if (nicks_refused == nick_tries || refusal->code == "shutting_down" || ++errors == errors_max) {
@@ -106,21 +108,37 @@ Task<std::optional<Refusal>> JsonClient::try_join(std::expected<ClientMessage, R
   if (message->type != ClientMessage::Type::join) co_return Refusal{"not_joined", "join first"};
   if (message->version != 1 && message->version != 2)
     co_return Refusal{"bad_message", "its version is neither 1 nor 2"};
+  if (message->version == 2 && !message->room.empty() && message->room != lobby) {
+    co_return Refusal{"bad_message", "the first join is of the lobby; join other rooms then"};
+  }
   const auto nick = check_nick(message->argument);
   if (!nick) co_return nick.error();
   auto joined = co_await session_.join(rooms_.lobby(), *nick);
-  if (!joined && message->version == 2 && !message->token.empty()) {
+  // Again, since another connection of the same person may have been faster.
+  for (int tries = 0; !joined && message->version == 2 && !message->token.empty() && tries < replacements_max;
+       ++tries) {
     const bool is_free = co_await rooms_.replace(*nick, person_of(message->token));
-    if (is_free) joined = co_await session_.join(rooms_.lobby(), *nick, true);
+    if (!is_free) break;
+    joined = co_await session_.join(rooms_.lobby(), *nick, true);
   }
   if (!joined) co_return joined.error();
   rooms_.attach(session_);
   if (message->version == 2) {
     person_ = message->token.empty() ? new_id() : person_of(message->token);
-    session_.set_owner(person_, [this] { connection_.end(CloseReason::finished); });
-    session_.reply(text_frame(users_json(*message, rooms_.lobby().state(), rooms_.topic_of(lobby))));
+    session_.set_owner(person_, [this] { end_replaced(); });
+    session_.reply(text_frame(users_json(*message, rooms_.lobby().state(), rooms_.topic_of(lobby), rooms_.epoch())));
   }
   co_return std::nullopt;
+}
+
+// Whatever it still sends is lost with it: it may be a dead connection.
+void JsonClient::end_replaced() {
+  std::string payload{static_cast<char>(ws::close_code::policy >> 8), static_cast<char>(ws::close_code::policy & 0xff)};
+  payload.append("another connection of the same person has this nickname now");
+  std::string frame;
+  ws::append_frame(frame, ws::Opcode::close, payload);
+  if (!socket_.close_sent()) (void)socket_.stream().queue(frame);
+  connection_.end(CloseReason::finished);
 }
 
 // Not inlined: its temporaries would be a part of the frame of talk_json().
@@ -166,7 +184,7 @@ Task<> JsonClient::read() {
 [[gnu::noinline]] Task<bool> JsonClient::answer(BytesView json) {
   const auto message = parse_client_message(json);
   const auto refusal = message ? co_await handle(*message) : std::optional(message.error());
-  if (refusal) session_.reply(text_frame(error_json(*refusal, message.value_or(ClientMessage()))));
+  if (refusal) session_.reply(text_frame(error_json(*refusal, message ? *message : reference_of(json))));
   co_return !refusal;
 }
 
@@ -182,8 +200,8 @@ Task<std::optional<Refusal>> JsonClient::handle(const ClientMessage& message) {
     auto answer = co_await run_request(rooms_, session_, person_, message);
     if (!answer) co_return answer.error();
     session_.reply(text_frame(*answer));
-  } catch (const Error& error) {
-    co_return Refusal{"failed", error.what()};
+  } catch (const Error&) {
+    co_return Refusal{"failed", text_of(std::current_exception())};
   }
   co_return std::nullopt;
 }

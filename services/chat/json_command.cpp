@@ -30,25 +30,25 @@ Task<Result> join(Rooms& rooms, Session& session, ClientMessage request) {
   if (!name) co_return std::unexpected(std::move(name.error()));
   const auto room = co_await rooms.find(*name);
   if (!room) co_return std::unexpected(room.error());
-  if (session.members().size() >= rooms_of_member_max) {
-    co_return refuse("too_many_rooms", fmt::format("you are in {} rooms, which is the limit", rooms_of_member_max));
+  if (session.members().size() > rooms_of_member_max) {  // the lobby is one more
+    co_return refuse("too_many_rooms",
+                     fmt::format("you are in {} rooms besides the lobby, which is the limit", rooms_of_member_max));
   }
   const auto joined = co_await session.join(**room, std::string(session.nick()));
   if (!joined) co_return std::unexpected(joined.error());
   request.room = *name;
-  co_return users_json(request, (*room)->state(), rooms.topic_of(*name));
+  co_return users_json(request, (*room)->state(), rooms.topic_of(*name), rooms.epoch());
 }
 
-Task<Result> history(Room& room, ClientMessage request) {
+Task<Result> history(Rooms& rooms, Room& room, ClientMessage request) {
   const bool is_search = request.type == ClientMessage::Type::search;
-  ReadRange range{.after = request.after,
+  ReadRange range{.after = request.after.value_or(0),
                   .before = request.before,
                   .count_max = static_cast<std::size_t>(std::min(request.limit, history_events_max)),
-                  .newest = request.after == 0};
-  const std::vector<Event> events =
-      is_search ? co_await room.search(request.argument, range) : co_await room.read(range);
+                  .newest = !request.after};
+  const Room::Page page = is_search ? co_await room.search(request.argument, range) : co_await room.read(range);
   const Subject::Extent extent = co_await room.extent();
-  co_return history_json(request, is_search ? "found" : "history", events, extent);
+  co_return history_json(request, is_search ? "found" : "history", page, extent, rooms.epoch());
 }
 
 Task<Result> change(Rooms& rooms, Session& session, Room& room, std::uint64_t person, ClientMessage request) {
@@ -102,6 +102,7 @@ Room* room_of(Rooms& rooms, Session& session, const ClientMessage& request) {
 
 Task<Result> run_request(Rooms& rooms, Session& session, std::uint64_t person, ClientMessage request) {
   using Type = ClientMessage::Type;
+  if (auto name = check_room_name(request.room)) request.room = *std::move(name);  // as it is shown
   switch (request.type) {
     case Type::join: co_return co_await join(rooms, session, std::move(request));
     case Type::rooms: co_return rooms_json(request, rooms.list());
@@ -118,7 +119,7 @@ Task<Result> run_request(Rooms& rooms, Session& session, std::uint64_t person, C
       co_return done_json(request);
     case Type::users: co_return users_json(request, room->state(), rooms.topic_of(room->name()));
     case Type::history:
-    case Type::search: co_return co_await history(*room, std::move(request));
+    case Type::search: co_return co_await history(rooms, *room, std::move(request));
     default: co_return co_await change(rooms, session, *room, person, std::move(request));
   }
 }

@@ -10,12 +10,15 @@
 #include <set>
 #include <utility>
 
+#include "coax/base/text.hpp"
 #include "coax/base/units.hpp"
 #include "coax/codec/websocket.hpp"
 
 namespace coax::chat {
 
 namespace {
+
+constexpr std::size_t ref_bytes_max = 256;
 
 std::string quoted(std::string_view text) { return boost::json::serialize(boost::json::string_view(text)); }
 
@@ -99,15 +102,29 @@ std::expected<ClientMessage, Refusal> parse_client_message(BytesView json) {
                                  std::pair("to", &message.to), std::pair("token", &message.token)}) {
     if (!take_text(from, *to)) return refuse(fmt::format("its {} is not a string of at most 256 bytes", from));
   }
+  std::uint64_t after = 0;
   for (const auto& [from, to] :
-       {std::pair("version", &message.version), std::pair("seq", &message.seq), std::pair("after", &message.after),
+       {std::pair("version", &message.version), std::pair("seq", &message.seq), std::pair("after", &after),
         std::pair("before", &message.before), std::pair("limit", &message.limit)}) {
-    if (!take_number(from, *to)) return refuse(fmt::format("its {} is not a whole number from 0", from));
+    if (!take_number(from, *to)) return refuse(fmt::format("its {} is not a whole number from 0 to 2^63 - 1", from));
   }
+  if (members.contains("after")) message.after = after;
+  if (has_control(message.id)) return refuse("its id has control characters");
   if (const auto* const ref = members.if_contains("ref")) {
     message.ref = boost::json::serialize(*ref);
-    if (message.ref.size() > 256) return refuse("its ref has more than 256 bytes");
+    if (message.ref.size() > ref_bytes_max) return refuse("its ref has more than 256 bytes");
   }
+  return message;
+}
+
+ClientMessage reference_of(BytesView json) {
+  ClientMessage message;
+  boost::json::error_code failure;
+  const auto value = boost::json::parse({json.data(), json.size()}, failure);
+  const auto* const members = failure ? nullptr : value.if_object();
+  const auto* const ref = members != nullptr ? members->if_contains("ref") : nullptr;
+  if (ref != nullptr) message.ref = boost::json::serialize(*ref);
+  if (message.ref.size() > ref_bytes_max) message.ref.clear();
   return message;
 }
 
@@ -191,15 +208,17 @@ std::string ack_json(const ClientMessage& request, const Receipt& receipt) {
                                               receipt.is_duplicate ? R"(,"duplicate":true)" : "");
 }
 
-std::string history_json(const ClientMessage& request, std::string_view type, const std::vector<Event>& events,
-                         const Subject::Extent& extent) {
-  std::string json =
-      answer(type, request) + fmt::format(R"(,"first":{},"last":{},"events":[)", extent.first, extent.last);
-  for (const Event& event : events) {
+std::string history_json(const ClientMessage& request, std::string_view type, const Room::Page& page,
+                         const Subject::Extent& extent, std::string_view epoch) {
+  std::string json = answer(type, request) +
+                     fmt::format(R"(,"epoch":"{}","first":{},"last":{},"events":[)", epoch, extent.first, extent.last);
+  for (const Event& event : page.events) {
     if (json.back() != '[') json.push_back(',');
     append_event_json(json, request.room.empty() ? lobby : std::string_view(request.room), event);
   }
-  return json + "]}";
+  json.append("]");
+  if (page.is_full) json += fmt::format(R"(,"from":{},"until":{},"more":true)", page.from, page.until);
+  return json + "}";
 }
 
 std::string rooms_json(const ClientMessage& request, const std::vector<RoomInfo>& rooms) {
@@ -212,8 +231,11 @@ std::string rooms_json(const ClientMessage& request, const std::vector<RoomInfo>
   return json + "]}";
 }
 
-std::string users_json(const ClientMessage& request, const RoomState& state, std::string_view topic) {
-  std::string json = answer("users", request) + fmt::format(R"(,"topic":{},"users":[)", quoted(topic));
+std::string users_json(const ClientMessage& request, const RoomState& state, std::string_view topic,
+                       std::string_view epoch) {
+  std::string json = answer("users", request);
+  if (!epoch.empty()) json += fmt::format(R"(,"epoch":"{}")", epoch);
+  json += fmt::format(R"(,"topic":{},"users":[)", quoted(topic));
   for (const auto& [nick, member] : state.members()) {
     if (json.back() != '[') json.push_back(',');
     json += quoted(nick);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,7 +43,7 @@ struct ClientMessage {
   std::string ref = {};       // JSON, which the answer repeats; empty: none
   std::uint64_t version = 1;  // of the first `join`
   std::uint64_t seq = 0;      // of `edit` and `remove`
-  std::uint64_t after = 0;    // of `history` and `search`, as ReadRange
+  std::optional<std::uint64_t> after = {};  // of `history` and `search`, as ReadRange; none: the newest events
   std::uint64_t before = std::numeric_limits<std::int64_t>::max();
   std::uint64_t limit = 50;
 
@@ -51,6 +52,8 @@ struct ClientMessage {
 
 // Returns: the message, or Refusal "bad_message".
 std::expected<ClientMessage, Refusal> parse_client_message(BytesView json);
+// Returns: a message with nothing but the `ref`, if it can be read: for the answer to one that cannot be parsed.
+ClientMessage reference_of(BytesView json);
 
 // Each a whole WebSocket frame.
 void append_json_event(std::string& out, std::string_view room, const Event& event);
@@ -65,9 +68,11 @@ std::string error_json(const Refusal& refusal, const ClientMessage& request = {}
 std::string done_json(const ClientMessage& request);
 std::string ack_json(const ClientMessage& request, const Receipt& receipt);
 // `type`: "history" or "found".
-std::string history_json(const ClientMessage& request, std::string_view type, const std::vector<Event>& events,
-                         const Subject::Extent& extent);
+std::string history_json(const ClientMessage& request, std::string_view type, const Room::Page& page,
+                         const Subject::Extent& extent, std::string_view epoch);
 std::string rooms_json(const ClientMessage& request, const std::vector<RoomInfo>& rooms);
-std::string users_json(const ClientMessage& request, const RoomState& state, std::string_view topic);
+// `epoch`: empty outside of the answer to `join`.
+std::string users_json(const ClientMessage& request, const RoomState& state, std::string_view topic,
+                       std::string_view epoch = {});
 
 }  // namespace coax::chat

@@ -166,8 +166,8 @@ Task<> LineClient::handle(std::string_view line) {
   std::string answer;
   try {
     answer = co_await run_command(rooms_, session_, room_, std::move(command));
-  } catch (const Error& error) {
-    answer = error_line(error.what());
+  } catch (const Error&) {
+    answer = error_line(text_of(std::current_exception()));
   }
   if (!answer.empty()) session_.reply(std::move(answer));
 }

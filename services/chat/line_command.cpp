@@ -44,8 +44,9 @@ Answer join(Caller caller, std::string argument) {
   const auto room = co_await caller.rooms.find(*name);
   if (!room) co_return error_line(room.error().text);
   if (caller.session.member_of(**room) == nullptr) {
-    if (caller.session.members().size() >= rooms_of_member_max) {
-      co_return error_line(fmt::format("you are in {} rooms, which is the limit; /leave one", rooms_of_member_max));
+    if (caller.session.members().size() > rooms_of_member_max) {  // the lobby is one more
+      co_return error_line(
+          fmt::format("you are in {} rooms besides the lobby, which is the limit; /leave one", rooms_of_member_max));
     }
     const auto joined = co_await caller.session.join(**room, caller.nick());
     if (!joined) co_return error_line(joined.error().text);
@@ -149,9 +150,10 @@ Answer history(Caller caller, std::string argument) {
     }
   }
   std::string text;
-  for (const Event& event : co_await caller.current->read({.count_max = count, .newest = true})) {
+  const Room::Page page = co_await caller.current->read({.count_max = count, .newest = true});
+  for (const Event& event : page.events) {
     if (event.kind != EventKind::said && event.kind != EventKind::topic) continue;
-    text.append("* ").append(format_time(event.time), 0, 18).append("Z ");
+    text.append("* ").append(format_time(event.time), 0, 19).append("Z ");
     append_line(text, caller.current->name(), event);
   }
   co_return text.empty() ? answer_line(fmt::format("{} has no history", caller.current->name())) : text;

@@ -27,6 +27,10 @@ void append_what(std::string& out, const Event& event) {
 }  // namespace
 
 void append_line(std::string& out, std::string_view room, const Event& event) {
+  // Lines with a colon that are no messages begin as no nickname does, so that none can be forged.
+  const bool is_told = event.kind == EventKind::edited || event.kind == EventKind::deleted ||
+                       event.kind == EventKind::topic || event.kind == EventKind::direct;
+  if (is_told) out.append("* ");
   if (room != lobby) out.append("[").append(room).append("] ");
   out.append(event.nick);
   append_what(out, event);

@@ -222,6 +222,12 @@ bool has_colon(std::span<const UChar32> points) {
   });
 }
 
+// As the lines of the hub, and those of other rooms.
+bool begins_as_answer(std::span<const UChar32> points) {
+  const icu::UnicodeString first = skeleton(icu::UnicodeString(points.front()));
+  return first.startsWith(icu::UnicodeString(UChar{'*'})) || first.startsWith(icu::UnicodeString(UChar{'['}));
+}
+
 bool looks_reserved(const icu::UnicodeString& text) {
   static const auto reserved = keys_of(from_utf8("error"));
   const auto keys = keys_of(text);
@@ -255,6 +261,7 @@ std::expected<std::string, Refusal> check_nick(BytesView nick) {
   }
   // In the line protocol these would let a member forge lines of other members, or of the hub.
   if (has_colon(points)) return refuse("a nickname must not have a colon");
+  if (begins_as_answer(points)) return refuse("a nickname must not begin with * or [");
   if (looks_reserved(text)) return refuse("that nickname is reserved");
   return to_utf8(text);
 }

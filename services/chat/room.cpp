@@ -16,6 +16,9 @@ std::string record_id(const Speech& speech) {
   return std::to_string(speech.person) + "/" + (speech.person == 0 ? speech.nick + "/" : "") + speech.id;
 }
 
+// The record of an edit that is kept: it has no text, so that an older one does not outlive the next edit.
+bool is_edit_without_text(const Event& event) noexcept { return event.kind == EventKind::edited && event.text.empty(); }
+
 }  // namespace
 
 // A client that waits for its `joined` to come back from the bus.
@@ -80,7 +83,7 @@ void Room::apply_locked(const Event& event) {
     joining->refusal = state_.refuse_join(event.nick, nick_keys(event.nick));
     wires[joining->form].append_welcome(welcome, {.room = name_, .nick = event.nick, .before = state_});
   }
-  if (!state_.apply(event)) return;
+  if (!state_.apply(event) || is_edit_without_text(event)) return;
   is_used_ = is_used_ || event.kind == EventKind::said || event.kind == EventKind::topic;
   if (joining != nullptr) {
     joining->bytes = std::move(welcome);
@@ -154,9 +157,8 @@ Task<std::expected<void, Refusal>> Room::edit(Speech speech, std::uint64_t seque
   const auto refuse = [](std::string_view code, std::string_view text) {
     return std::unexpected(Refusal{code, std::string(text)});
   };
-  const auto found = co_await subject_->read({.after = sequence - 1, .before = sequence + 1, .count_max = 1});
-  auto original = found.empty() ? std::nullopt : event_of(found.front());
-  if (!original || original->kind != EventKind::said) {
+  auto original = co_await find_message(sequence);
+  if (!original) {
     co_return refuse("no_message", "there is no such message, or it is not kept any more");
   }
   if (original->person == 0 || original->person != speech.person) {
@@ -169,12 +171,24 @@ Task<std::expected<void, Refusal>> Room::edit(Speech speech, std::uint64_t seque
     original->is_edited = true;
     revision.body = body_of(*original);
   }
-  const Event event{.kind = deletes ? EventKind::deleted : EventKind::edited,
-                    .nick = std::move(speech.nick),
-                    .text = std::move(speech.text),
-                    .target = sequence};
-  co_await subject_->publish({.body = body_of(event), .revision = std::move(revision)});
+  Event event{.kind = deletes ? EventKind::deleted : EventKind::edited,
+              .nick = std::move(speech.nick),
+              .text = {},
+              .target = sequence};
+  if (!deletes) {
+    co_await subject_->publish({.body = body_of(event)});
+    event.text = std::move(speech.text);
+  }
+  co_await subject_->publish({.body = body_of(event), .transient = !deletes, .revision = std::move(revision)});
   co_return {};
+}
+
+// Returns: a message that is kept and not deleted, or nothing.
+Task<std::optional<Event>> Room::find_message(std::uint64_t sequence) {
+  const auto found = co_await subject_->read({.after = sequence - 1, .before = sequence + 1, .count_max = 1});
+  auto event = found.empty() ? std::nullopt : event_of(found.front());
+  if (event && event->kind != EventKind::said) event.reset();
+  co_return event;
 }
 
 Task<Receipt> Room::set_topic(Speech speech) {
@@ -182,23 +196,36 @@ Task<Receipt> Room::set_topic(Speech speech) {
   return subject_->publish({.body = body_of(event)});
 }
 
-namespace {
-
-std::vector<Event> events_of(const std::vector<Record>& records) {
-  std::vector<Event> events;
-  events.reserve(records.size());
+// Edits get the text that their message has now.
+Task<Room::Page> Room::page_of(std::vector<Record> records, std::size_t count_max) {
+  Page page{.events = {}, .is_full = records.size() == count_max};
+  if (records.empty()) co_return page;
+  page.from = records.front().sequence;
+  page.until = records.back().sequence;
+  page.events.reserve(records.size());
+  std::map<std::uint64_t, std::string> edited;  // the texts by the messages
   for (const Record& record : records) {
-    if (auto event = event_of(record)) events.push_back(*std::move(event));
+    auto event = event_of(record);
+    if (!event) continue;
+    if (is_edit_without_text(*event)) {
+      if (!edited.contains(event->target)) {
+        const auto message = co_await find_message(event->target);
+        edited.emplace(event->target, message ? message->text : std::string());
+      }
+      event->text = edited.at(event->target);
+      if (event->text.empty()) continue;  // deleted since
+    }
+    page.events.push_back(*std::move(event));
   }
-  return events;
+  co_return page;
 }
 
-}  // namespace
+Task<Room::Page> Room::read(ReadRange range) {
+  co_return co_await page_of(co_await subject_->read(range), range.count_max);
+}
 
-Task<std::vector<Event>> Room::read(ReadRange range) { co_return events_of(co_await subject_->read(range)); }
-
-Task<std::vector<Event>> Room::search(std::string words, ReadRange range) {
-  co_return events_of(co_await subject_->search(std::move(words), range));
+Task<Room::Page> Room::search(std::string words, ReadRange range) {
+  co_return co_await page_of(co_await subject_->search(std::move(words), range), range.count_max);
 }
 
 // The member's own `left` is not for it, and everything before is.

@@ -87,9 +87,16 @@ class Room {
   // Waits while the outbox of any member is behind: await it before say(). See Topic::ready().
   [[nodiscard]] Topic::Publish ready() noexcept { return topic_.ready(); }
 
-  // Kept events: messages as they are now, their edits and deletions, and topics.
-  Task<std::vector<Event>> read(ReadRange range);
-  Task<std::vector<Event>> search(std::string words, ReadRange range);
+  // Kept events: messages as they are now, that they were edited or deleted, and topics.
+  struct Page {
+    std::vector<Event> events;
+    // The sequence numbers that it covers, those of deleted messages included; 0: none.
+    std::uint64_t from = 0;
+    std::uint64_t until = 0;
+    bool is_full = false;  // there may be more in the range
+  };
+  Task<Page> read(ReadRange range);
+  Task<Page> search(std::string words, ReadRange range);
   Task<Subject::Extent> extent() { return subject_->extent(); }
 
   // Shutdown: later joins are refused. When the last member has retired or left, the room closes: each outbox finishes
@@ -110,6 +117,8 @@ class Room {
   friend class Member;
   struct Joining;
 
+  Task<Page> page_of(std::vector<Record> records, std::size_t count_max);
+  Task<std::optional<Event>> find_message(std::uint64_t sequence);
   void consume(const Record& record);
   void leave(const std::string& nick, std::uint64_t id, std::optional<Subscription>& subscription, bool was_retired);
   void retire_one();

@@ -2,6 +2,8 @@
 // the same room. Direct messages are records of the subject "direct", and every session looks whether it is meant.
 #include "services/chat/rooms.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <boost/json.hpp>
 #include <optional>
@@ -9,6 +11,7 @@
 #include "coax/base/error.hpp"
 #include "coax/base/text.hpp"
 #include "services/chat/event_record.hpp"
+#include "services/chat/identity.hpp"
 
 namespace coax::chat {
 
@@ -32,7 +35,9 @@ std::expected<std::string, Refusal> check_room_name(BytesView name) {
   if (text.empty()) return refuse("it is empty");
   if (text.find_first_of(" /,[]#\t") != std::string_view::npos) return refuse("it has a blank or one of / , [ ] #");
   const auto checked = check_nick(text);
-  if (!checked) return refuse("it has more than 32 characters, or some that are not allowed in nicknames");
+  if (!checked)
+    return refuse(
+        "as a nickname, it has at most 32 characters, no colon, and not all characters; some names are reserved");
   return fold_case(*checked);
 }
 
@@ -56,6 +61,7 @@ struct Rooms::State {
   mutable std::mutex mutex;
   std::map<std::string, Known, std::less<>> rooms;
   std::map<Loop*, std::shared_ptr<Part>> parts;
+  std::string epoch = {};
   bool draining = false;
   std::vector<Consumption> consumptions = {};  // ends before the rest
 
@@ -103,9 +109,12 @@ void Rooms::State::drop_unused() {
 Rooms::Rooms(std::shared_ptr<Bus> bus, RoomsOptions options) : state_(std::make_unique<State>()) {
   state_->bus = std::move(bus);
   state_->options = options;
+  state_->epoch = options.history.durability == Durability::memory ? fmt::format("{:016x}", new_id()) : "kept";
 }
 
 Rooms::~Rooms() = default;
+
+std::string_view Rooms::epoch() const noexcept { return state_->epoch; }
 
 Task<> Rooms::open() {
   State& state = *state_;

@@ -45,6 +45,8 @@ class Rooms {
   Task<> open();
 
   [[nodiscard]] Room& lobby() const noexcept { return *lobby_; }
+  // Another one after a restart that has lost the history, and with it the sequence numbers; letters and digits.
+  [[nodiscard]] std::string_view epoch() const noexcept;
   // The room of that name, which is made when it is missing. The name has passed check_room_name().
   // Throws: Error of the bus.
   // Lifetime: the room exists while it has members, and while somebody holds it.

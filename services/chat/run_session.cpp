@@ -1,6 +1,9 @@
 // The common part of both wires once a client has joined: its two directions, and its lines in the log.
 #include "coax/base/error.hpp"
 #include "coax/base/log.hpp"
+#include "coax/base/log_throttle.hpp"
+#include "coax/http/status_error.hpp"
+#include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
 #include "services/chat/chat.hpp"
 
@@ -20,7 +23,11 @@ std::string text_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& known) {
-    return known.what();
+    thread_local LogThrottle throttle;
+    if (throttle.should_log(Loop::current().now())) log::error("the chat could not store something: {}", known.what());
+    const auto* const of_system = dynamic_cast<const std::system_error*>(&known);
+    if (of_system != nullptr && http::is_out_of_space(*of_system)) return "the disk of the hub is full";
+    return "the hub could not store it";
   }
 }
 

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 
+#include "coax/base/error.hpp"
 #include "coax/loop/loop.hpp"
 #include "coax/task/scope.hpp"
+#include "services/chat/chat.hpp"
 
 namespace coax::chat {
 
@@ -37,7 +39,12 @@ bool Session::end_for(std::uint64_t person, Promise<bool>& ended) {
 Task<std::expected<void, Refusal>> Session::join(Room& room, std::string nick, bool is_replacement) {
   if (member_of(room) != nullptr) co_return std::unexpected(Refusal{"already_joined", "you are in the room already"});
   std::list<std::optional<Member>> entry(1);  // not yet among the members: others look at them meanwhile
-  auto joined = co_await room.join(std::move(nick), outbox_, entry.front(), is_replacement);
+  std::expected<void, Refusal> joined;
+  try {
+    joined = co_await room.join(std::move(nick), outbox_, entry.front(), is_replacement);
+  } catch (const Error&) {
+    joined = std::unexpected(Refusal{"failed", text_of(std::current_exception())});
+  }
   if (joined) members_.splice(members_.end(), entry);
   co_return joined;
 }
@@ -52,6 +59,7 @@ Member* Session::member_of(const Room& room) noexcept {
 }
 
 Task<std::expected<void, Refusal>> Session::rename(std::string nick) {
+  if (nick == this->nick()) co_return {};
   for (std::optional<Member>& member : members_) {
     if (auto renamed = co_await member->rename(nick); !renamed) co_return renamed;
   }

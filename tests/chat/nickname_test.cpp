@@ -104,6 +104,13 @@ TEST(CheckNick, what_looks_like_a_colon_is_refused) {
   }
 }
 
+TEST(CheckNick, what_begins_as_a_line_of_the_hub_is_refused) {
+  for (const std::string name : {"* welcome", "[dev] alice", "\uFF0A x", "\uFF3Bdev", "*"}) {
+    EXPECT_EQ(text_of(name), "a nickname must not begin with * or [") << name;
+  }
+  EXPECT_EQ(text_of("a [dev] *"), "accepted");
+}
+
 TEST(CheckNick, what_looks_like_error_is_reserved) {
   for (const std::string name : {"error", "ERROR", "Error", "\u0435rror", "err\u043Er", "ＥＲＲＯＲ", "err0r"}) {
     EXPECT_EQ(text_of(name), "that nickname is reserved") << name;

@@ -53,9 +53,9 @@ Task<Receipt> say(Room& room, Speech speech) {
   co_return co_await receipt;
 }
 
-std::string texts_of(const std::vector<Event>& events) {
+std::string texts_of(const Room::Page& page) {
   std::string all;
-  for (const Event& event : events) append_line(all, lobby, event);
+  for (const Event& event : page.events) append_line(all, lobby, event);
   return all;
 }
 
@@ -105,12 +105,44 @@ TEST(Rooms, the_author_alone_edits_and_deletes) {
     EXPECT_EQ(code_of(co_await room.edit({.nick = "bob", .text = "x", .person = 0}, seq + 1)), "not_yours");
     EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "x", .person = 7}, seq + 9999)), "no_message");
     EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "hello", .person = 7}, seq)), "");
-    EXPECT_EQ(texts_of(co_await room.read({})), "alice: hello\nbob: hi\nalice edited a message: hello\n");
-    EXPECT_TRUE((co_await room.read({}))[0].is_edited);
-    EXPECT_EQ(texts_of(co_await room.search("hello", {})), "alice: hello\n");
+    EXPECT_EQ(texts_of(co_await room.read({})), "alice: hello\nbob: hi\n* alice edited a message: hello\n");
+    EXPECT_TRUE((co_await room.read({})).events[0].is_edited);
+    EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "hello!", .person = 7}, seq)), "");
+    EXPECT_EQ(texts_of(co_await room.read({})),  // the text of the first edit is gone
+              "alice: hello!\nbob: hi\n* alice edited a message: hello!\n* alice edited a message: hello!\n");
+    EXPECT_EQ(texts_of(co_await room.search("hello", {})), "alice: hello!\n");
     EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "", .person = 7}, seq)), "");
     EXPECT_EQ(texts_of(co_await room.search("hello", {})), "");
+    EXPECT_EQ(texts_of(co_await room.read({})), "bob: hi\n* alice deleted a message\n");
     EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "again", .person = 7}, seq)), "no_message");
+  });
+}
+
+TEST(Rooms, pages_of_deleted_messages_have_a_successor) {
+  check([](Rooms& rooms) -> Task<> {
+    Room& room = rooms.lobby();
+    const std::uint64_t first = (co_await say(room, {.nick = "alice", .text = "a", .person = 7})).sequence;
+    const std::uint64_t second = (co_await say(room, {.nick = "alice", .text = "b", .person = 7})).sequence;
+    co_await say(room, {.nick = "alice", .text = "c", .person = 7});
+    for (const std::uint64_t seq : {first, second}) {
+      EXPECT_EQ(code_of(co_await room.edit({.nick = "alice", .text = "", .person = 7}, seq)), "");
+    }
+    const Room::Page page = co_await room.read({.count_max = 2});
+    EXPECT_EQ(texts_of(page), "");
+    EXPECT_TRUE(page.is_full);
+    EXPECT_EQ((std::pair{page.from, page.until}), (std::pair{first, second}));
+    const Room::Page next = co_await room.read({.after = page.until, .count_max = 10});
+    EXPECT_EQ(texts_of(next), "alice: c\n* alice deleted a message\n* alice deleted a message\n");
+    EXPECT_FALSE(next.is_full);
+  });
+}
+
+TEST(Rooms, a_member_that_keeps_its_nickname_is_not_renamed) {
+  check([](Rooms& rooms) -> Task<> {
+    Guest alice;
+    co_await alice.enter(rooms, "alice");
+    EXPECT_EQ(co_await alice.command("nick alice"), "");
+    EXPECT_EQ(co_await alice.leave_and_read(), "alice joined the chat!\n");
   });
 }
 
@@ -135,7 +167,7 @@ TEST(Rooms, outlive_the_hub_on_disk) {
     EXPECT_EQ(list.back().members, 0U);
     const auto dev = co_await rooms.find("dev");
     EXPECT_EQ(texts_of(co_await (*dev)->read({})),
-              "alice: kept\nalice set the topic: first\nalice set the topic: work\n");
+              "alice: kept\n* alice set the topic: first\n* alice set the topic: work\n");
     EXPECT_EQ((*dev)->size(), 0U);
   });
 }
@@ -194,7 +226,7 @@ TEST(LineCommand, a_member_talks_in_several_rooms) {
     EXPECT_EQ(co_await alice.command("nick bob"), "error: the nickname bob is taken\n");
     const std::string heard = co_await bob.leave_and_read();
     EXPECT_EQ(heard,
-              "bob joined the chat!\n[dev] bob joined the chat!\n[dev] alice set the topic: work only\n"
+              "bob joined the chat!\n[dev] bob joined the chat!\n* [dev] alice set the topic: work only\n"
               "[dev] alice: hi\nalice is now Alicia\n");
     co_await alice.leave_and_read();
   });
@@ -214,10 +246,11 @@ TEST(LineCommand, a_direct_message_is_for_one_person) {
     EXPECT_EQ(co_await alice.command("msg"), "error: /msg NICK TEXT: give a nickname and a text\n");
     co_await test::next_turn();
     co_await test::next_turn();
-    EXPECT_EQ(co_await bob.leave_and_read(), "bob b joined the chat!\ncarol joined the chat!\nalice to bob b: hello\n");
+    EXPECT_EQ(co_await bob.leave_and_read(),
+              "bob b joined the chat!\ncarol joined the chat!\n* alice to bob b: hello\n");
     EXPECT_FALSE((co_await carol.leave_and_read()).contains("hello"));
     const std::string heard = co_await alice.leave_and_read();
-    EXPECT_TRUE(heard.contains("alice to bob b: hello\n")) << heard;
+    EXPECT_TRUE(heard.contains("* alice to bob b: hello\n")) << heard;
   });
 }
 

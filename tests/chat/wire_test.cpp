@@ -129,8 +129,8 @@ TEST(LineWire, events_of_other_rooms_name_them) {
   }
   append_line(lines, lobby, {.kind = EventKind::topic, .nick = "a"});
   EXPECT_EQ(lines,
-            "[dev] a joined the chat!\n[dev] a: x\n[dev] a edited a message: x\n[dev] a deleted a message\n"
-            "[dev] a set the topic: x\n[dev] a is now x\n[dev] a to b: x\na removed the topic\n");
+            "[dev] a joined the chat!\n[dev] a: x\n* [dev] a edited a message: x\n* [dev] a deleted a message\n"
+            "* [dev] a set the topic: x\n[dev] a is now x\n* [dev] a to b: x\n* a removed the topic\n");
 }
 
 // What the bus keeps.
@@ -167,19 +167,36 @@ TEST(ClientMessage, join_and_message_are_parsed) {
   EXPECT_EQ(parsed(R"({"type":"message","text":""})"), "message ");
 }
 
+TEST(ClientMessage, an_answer_to_a_wrong_one_has_its_ref) {
+  EXPECT_EQ(reference_of(R"({"type":7,"ref":"r"})").ref, "\"r\"");
+  EXPECT_EQ(reference_of(R"({"ref":[1]})").ref, "[1]");
+  for (const std::string& json : {std::string("["), std::string("[]"), R"({"ref":")" + std::string(300, 'x') + "\"}"}) {
+    EXPECT_EQ(reference_of(json).ref, "") << json;
+  }
+}
+
+TEST(ClientMessage, after_0_is_not_the_newest_page) {
+  EXPECT_EQ(parse_client_message(R"({"type":"history","after":0})")->after, 0U);
+  EXPECT_FALSE(parse_client_message(R"({"type":"history"})")->after);
+  EXPECT_EQ(parsed("{\"type\":\"message\",\"text\":\"x\",\"id\":\"a\\u0007\"}"),
+            "bad_message: its id has control characters");
+}
+
 TEST(ClientMessage, version_2_has_more_members) {
   const auto message = parse_client_message(
       R"({"type":"history","room":"dev","before":9,"after":2,"limit":5,"ref":{"a":1},"id":"c","to":"b","seq":3})");
   ASSERT_TRUE(message);
   EXPECT_EQ(message->type, ClientMessage::Type::history);
   EXPECT_EQ(message->room + message->id + message->to + message->ref, R"(devcb{"a":1})");
-  EXPECT_EQ((std::array{message->before, message->after, message->limit, message->seq}),
+  EXPECT_EQ((std::array{message->before, message->after.value_or(0), message->limit, message->seq}),
             (std::array<std::uint64_t, 4>{9, 2, 5, 3}));
   EXPECT_EQ(parsed(R"({"type":"join","room":"dev"})"), "join ");
-  EXPECT_EQ(parsed(R"({"type":"history","limit":1.5})"), "bad_message: its limit is not a whole number from 0");
-  EXPECT_EQ(parsed(R"({"type":"history","after":-1})"), "bad_message: its after is not a whole number from 0");
+  EXPECT_EQ(parsed(R"({"type":"history","limit":1.5})"),
+            "bad_message: its limit is not a whole number from 0 to 2^63 - 1");
+  EXPECT_EQ(parsed(R"({"type":"history","after":-1})"),
+            "bad_message: its after is not a whole number from 0 to 2^63 - 1");
   EXPECT_EQ(parsed(R"({"type":"history","before":99999999999999999999})"),
-            "bad_message: its before is not a whole number from 0");
+            "bad_message: its before is not a whole number from 0 to 2^63 - 1");
   EXPECT_EQ(parsed(R"({"type":"rooms","room":5})"), "bad_message: its room is not a string of at most 256 bytes");
   EXPECT_EQ(parsed(R"({"type":"rooms","ref":")" + std::string(300, 'x') + "\"}"),
             "bad_message: its ref has more than 256 bytes");

@@ -200,6 +200,11 @@ TEST_P(BusContract, searches_words_by_their_beginnings_without_case) {
       EXPECT_EQ(bodies_of(co_await subject.search(nothing, {})), "") << nothing;
     }
     EXPECT_EQ(bodies_of(co_await subject.search("quotes\" OR \"fox", {})), "");
+    EXPECT_EQ(bodies_of(co_await subject.search("a", {})), "a Quicksand ");  // a letter or two: the whole word
+    EXPECT_EQ(bodies_of(co_await subject.search("qu", {})), "");
+    std::string words;  // those that are too many do not count
+    for (int i = 0; i < 2000; ++i) words += "quick fox ";
+    EXPECT_EQ(bodies_of(co_await subject.search(words, {})), "The quick brown fox ");
   });
 }
 
