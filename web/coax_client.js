@@ -227,7 +227,8 @@ export class HubClient {
       let first = true;
       for (;;) {
         const page = await this.ask('history', { room: name, after: room.last, limit: pageSize });
-        if (first && (page.epoch !== (room.epoch ?? page.epoch) || page.last < room.last)) { // other numbers than before
+        const isOther = page.epoch !== (room.epoch ?? page.epoch) || page.last < room.last; // the numbers began again
+        if (first && isOther) {
           room.epoch = page.epoch;
           room.last = 0;
           first = false;

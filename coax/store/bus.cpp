@@ -332,6 +332,9 @@ class SqliteSubject final : public Subject {
     return database_.transaction([table = table_](Connection& connection) { return table->extent(connection); });
   }
 
+  // No consumer, and no publication in progress: those hold the table.
+  [[nodiscard]] bool is_idle() const { return table_.use_count() == 1 && consumers_->empty(); }
+
   Task<> erase() {
     return database_.transaction([table = table_](Connection& connection) { table->erase(connection); });
   }
@@ -358,6 +361,7 @@ class SqliteBus final : public Bus {
       return connection.execute("select subject from coax_subjects where name = ?", name)[0][0].integer();
     });
     const std::scoped_lock lock(mutex_);
+    if (subjects_.size() >= prune_at_) drop_unused();
     auto& subject = subjects_[name];  // another task may have opened it meanwhile
     if (!subject) subject = std::make_shared<SqliteSubject>(database_, std::make_shared<Table>(key, options));
     co_return subject;
@@ -377,8 +381,16 @@ class SqliteBus final : public Bus {
 
   Task<std::vector<std::string>> names() override {
     std::vector<std::string> names = co_await memory_.names();
-    const Rows rows = co_await database_.execute("select name from coax_subjects");
+    const Rows rows = co_await database_.execute(
+        "select name from coax_subjects where exists "
+        "(select 1 from coax_records where coax_records.subject = coax_subjects.subject)");
     for (const Row& row : rows) names.push_back(row[0].text());
+    {
+      const std::scoped_lock lock(mutex_);
+      for (const auto& [name, subject] : subjects_) {
+        if (subject.use_count() > 1) names.push_back(name);
+      }
+    }
     std::ranges::sort(names);
     const auto repeated = std::ranges::unique(names);
     names.erase(repeated.begin(), repeated.end());
@@ -392,8 +404,16 @@ class SqliteBus final : public Bus {
     return found != subjects_.end() ? found->second : nullptr;
   }
 
+  // Under the mutex: clients may choose the names. What is known of a subject is in its table.
+  void drop_unused() {
+    std::erase_if(subjects_,
+                  [](const auto& entry) { return entry.second.use_count() == 1 && entry.second->is_idle(); });
+    prune_at_ = std::max<std::size_t>(64, 2 * subjects_.size());
+  }
+
   Database database_;
   MemoryBus memory_;
+  std::size_t prune_at_ = 64;  // subjects
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<SqliteSubject>> subjects_;
 };

@@ -25,7 +25,7 @@ Task<> talk_lines(Connection& connection, Rooms& rooms, const ChatLimits& limits
 // JSON messages over a WebSocket that is open.
 Task<> talk_json(ws::WebSocket& socket, Connection& connection, Rooms& rooms, const ChatLimits& limits);
 
-// Why something could not be stored, as clients are told; the whole error is logged.
+// Why something could not be stored, for clients; the whole error is logged.
 std::string text_of(const std::exception_ptr& error);
 
 // For both: runs the two directions of a client that has joined, and logs its arrival and the reason of its end.

@@ -46,6 +46,7 @@ struct Rooms::State {
     std::shared_ptr<Room> room = {};  // once somebody has joined it
     std::string topic = {};
     std::uint64_t described_in = 0;  // the record that has its topic; 0: none
+    bool has_history = false;        // of before the start
   };
   // The sessions of one loop.
   struct Part {
@@ -102,7 +103,8 @@ void Rooms::State::deliver(const Record& record) {
 void Rooms::State::drop_unused() {
   std::erase_if(rooms, [](const auto& entry) {
     const Known& known = entry.second;
-    return known.described_in == 0 && (!known.room || (known.room.use_count() == 1 && known.room->is_unused()));
+    return known.described_in == 0 && !known.has_history &&
+           (!known.room || (known.room.use_count() == 1 && known.room->is_unused()));
   });
 }
 
@@ -124,7 +126,7 @@ Task<> Rooms::open() {
   state.consumptions.push_back(
       co_await state.directory->consume(0, [&state](const Record& record) { state.describe(record); }));
   for (const std::string& name : co_await state.bus->names()) {
-    if (name.starts_with(room_prefix)) state.rooms.try_emplace(name.substr(room_prefix.size()));
+    if (name.starts_with(room_prefix)) state.rooms[name.substr(room_prefix.size())].has_history = true;
   }
   state.direct = co_await state.bus->open("direct", for_hub);
   state.consumptions.push_back(state.direct->listen([&state](const Record& record) { state.deliver(record); }));
@@ -160,7 +162,8 @@ std::vector<RoomInfo> Rooms::list() const {
   std::vector<RoomInfo> rooms;
   for (const auto& [name, known] : state_->rooms) {
     const std::size_t members = known.room ? known.room->size() : 0;
-    if (members == 0 && known.room && known.described_in == 0 && known.room->is_unused()) continue;
+    if (members == 0 && known.described_in == 0 && !known.has_history && known.room && known.room->is_unused())
+      continue;
     rooms.push_back({.name = name, .topic = known.topic, .members = members});
   }
   return rooms;

@@ -172,6 +172,28 @@ TEST(Rooms, outlive_the_hub_on_disk) {
   });
 }
 
+TEST(Rooms, with_a_history_stay_listed_when_there_are_as_many_as_may_be) {
+  const test::Folder folder;
+  run([&]() -> Task<> {
+    RoomsOptions options = disk_options();
+    {
+      Rooms rooms(co_await on_disk(folder.path("hub.db")), options);
+      co_await rooms.open();
+      co_await say(**co_await rooms.find("kept"), {.nick = "alice", .text = "hello"});
+      EXPECT_TRUE(co_await rooms.find("empty"));
+    }
+    options.rooms_max = 3;
+    Rooms rooms(co_await on_disk(folder.path("hub.db")), options);
+    co_await rooms.open();
+    std::vector<std::shared_ptr<Room>> held;
+    for (int i = 0; i < 20; ++i) {
+      if (auto room = co_await rooms.find("new" + std::to_string(i))) held.push_back(*room);
+    }
+    EXPECT_EQ(held.size(), 1U);  // beside the lobby and "kept"
+    EXPECT_EQ(rooms.list().front().name, "kept");
+  });
+}
+
 TEST(Rooms, that_were_never_used_make_room_for_others) {
   run([]() -> Task<> {
     RoomsOptions options;
