@@ -1,7 +1,8 @@
-// The page of the hub. Log (log.js), Rooms (rooms.js), People, Outbox and LinkStatus each own one part of it; the rest
-// wires them to the hub (coax_client.js). Text of peers reaches the page through format.js only.
+// The page of the hub. Log (log.js), Rooms (rooms.js), Find (find.js), People, Outbox and LinkStatus each own one part
+// of it; the rest wires them to the hub (coax_client.js). Text of peers reaches the page through format.js only.
 
 import { HubClient, closeCode, finalCloseCodes, lobby, randomName } from './coax_client.js';
+import { Find } from './find.js';
 import { byteCount, element, plural, rings, sentence, singleLine } from './format.js';
 import { Log, topicWords } from './log.js';
 import { Rooms } from './rooms.js';
@@ -196,6 +197,12 @@ const rooms = new Rooms({
   list: async () => (await hub.ask('rooms')).rooms,
 });
 
+const find = new Find({
+  search: async (words) => (await hub.ask('search', { room, words, limit: 100 })).events,
+  all: () => hub.history(room),
+  room: () => room,
+});
+
 const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
 const hub = new HubClient({
   url: `${scheme}//${location.host}/ws`,
@@ -320,6 +327,7 @@ function showRoom(name) {
   rooms.show(name);
   log.show(name);
   outbox.show(name);
+  find.clear();
   showPeople(name);
   textError('');
   composer.input.focus();

@@ -103,6 +103,14 @@ export class HubClient {
     return new Promise((resolve, reject) => this.#waiting.set(ref, { resolve, reject }));
   }
 
+  /** All kept events of a room, the oldest first: an async iterator. It throws as ask() does. */
+  async* history(room) {
+    for (let page = { until: 0, more: true }; page.more;) {
+      page = await this.ask('history', { room, after: page.until, limit: pageSize });
+      yield* page.events;
+    }
+  }
+
   tryNow() { if (this.waiting) this.#connect(); }
 
   #begin(nick, known) {

@@ -485,9 +485,12 @@ HubOptions read(const Settings& settings) {
   options.connections.connections_per_host_max = settings.count_or_none("connections-per-host-max", "none");
   options.chat.outbox_bytes_max = settings.size("outbox-bytes-max");
   if (!options.history_file.empty()) options.rooms.history.durability = Durability::disk;
+  if (options.history_file.starts_with("file:")) settings.refuse("history-file", "a path, as ./file:name");
   options.rooms.history.records_max = settings.count("history-max");
   if (const std::string& age = settings.text("history-age"); age != "none") {
     options.rooms.history.age_max = std::chrono::ceil<std::chrono::seconds>(settings.duration("history-age"));
+    if (options.rooms.history.age_max == std::chrono::seconds(0))
+      settings.refuse("history-age", "a time above 0, or none");
   }
   options.rooms.rooms_max = settings.count("rooms-max");
   const bool fits = options.chat.outbox_bytes_max >= 1_KiB && options.chat.outbox_bytes_max <= 256_MiB;

@@ -1,6 +1,7 @@
 // Rooms and their history on the page: several rooms, what was said before, and what was missed.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { RawClient, browserTest } from './browser.mjs';
 
 const enterRoom = async (chat, name) => {
@@ -126,4 +127,35 @@ browserTest('direct messages, edits and deletions are shown', async ({ hub, open
   await alice.shows(alice.messages, 'hello (edited)');
   await alice.shows(alice.messages, '(deleted)');
   assert.equal(await alice.messages.getByText('gone').count(), 0);
+});
+
+browserTest('the messages of a room are searched, and saved as JSON Lines', async ({ hub, open }) => {
+  const bob = await RawClient.join(hub, 'bob');
+  const texts = Array.from({ length: 450 }, (_, number) => `message ${number}`);
+  bob.send(...texts, '<b>deploy</b> on Friday');
+  await bob.reads('bob: <b>deploy</b> on Friday');
+  const alice = await open();
+  await alice.join('alice');
+  const search = alice.page.getByRole('button', { name: 'Search' }).first();
+  await search.click();
+  const words = alice.page.getByRole('searchbox', { name: 'Words' });
+  await words.fill('FRI deploy');
+  await words.press('Enter');
+  const found = alice.page.getByRole('list', { name: 'Messages that were found' }).locator('.text');
+  await alice.shows(alice.page.locator('#find-status'), '1 message, the newest first');
+  assert.deepEqual(await found.allTextContents(), ['<b>deploy</b> on Friday']);
+  await words.fill('nothing');
+  await words.press('Enter');
+  await alice.shows(alice.page.locator('#find-status'), 'No message has all these words.');
+
+  const download = alice.page.waitForEvent('download');
+  await alice.page.getByRole('button', { name: 'Save all' }).click();
+  const saved = await download;
+  assert.equal(saved.suggestedFilename(), 'lobby.jsonl');
+  const lines = (await readFile(await saved.path(), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(lines.map(({ text }) => text), [...texts, '<b>deploy</b> on Friday']);
+  await enterRoom(alice, 'dev');
+  assert.equal(await alice.page.locator('#find-status').textContent(), '');
+  await words.press('Escape');
+  await alice.page.locator('#find').waitFor({ state: 'hidden' });
 });

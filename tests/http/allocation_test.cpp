@@ -137,6 +137,6 @@ TEST(Allocations, a_get_makes_none) {
   }
 }
 
-#endif
-
 }  // namespace allocation_test
+
+#endif

@@ -87,7 +87,8 @@ class Refused(OptionsTest):
                                       ("--outbox-bytes-max", "256", "size"), ("--outbox-bytes-max", "1MB", "size"),
                                       ("--outbox-bytes-max", "1B", "1KiB"),
                                       ("--outbox-bytes-max", "1GiB", "256MiB"), ("--web-hosts", "a b", "names"),
-                                      ("--log-level", "loud", "debug, info, warning, error")]:
+                                      ("--log-level", "loud", "debug, info, warning, error"),
+                                      ("--history-age", "0s", "above 0"), ("--history-file", "file:x", "a path")]:
             with self.subTest(flag=flag, value=value):
                 name = flag.removeprefix("--").replace("-", "_")
                 self.assert_refused(f"{flag}={value}", says=[flag, f'"{value}"', expected])
