@@ -172,12 +172,16 @@ class LinkStatus {
 
 const people = new People();
 const log = new Log();
-const composer = { form: byId('composer'), input: byId('text'), error: byId('text-error'), counter: byId('counter') };
+const composer = {
+  form: byId('composer'), input: byId('text'), button: byId('send'), error: byId('text-error'),
+  counter: byId('counter'),
+};
 const joining = {
   form: byId('join-form'), input: byId('nick'), error: byId('nick-error'), button: byId('join-button'),
 };
 let me = '';
 let room = lobby; // the one that is shown
+let editing = null; // the message whose text is in the composer: { where, seq, text }
 const present = new Map(); // room -> the nicknames in it
 
 const tryNow = { label: 'Try now', run: () => hub.tryNow() };
@@ -328,6 +332,7 @@ function showRoom(name) {
   log.show(name);
   outbox.show(name);
   find.clear();
+  if (editing) startEditing(null);
   showPeople(name);
   textError('');
   composer.input.focus();
@@ -351,6 +356,7 @@ async function fetchHistory(where, before) {
   } catch { /* the connection ended: the next one begins anew */ }
 }
 log.wantsEarlier = fetchHistory;
+log.wantsChange = change;
 
 const wording = {
   nick_taken: 'Somebody here has this nickname already, or one that looks like it. Choose another.',
@@ -361,6 +367,8 @@ const wording = {
   not_in_room: 'Not sent: you are not in that room.',
   not_stored: 'Not sent: the hub could not store it. Try again later.',
   room_invalid: 'A room is named with letters, digits, - and _, without blanks.',
+  no_message: 'This message does not exist any more.',
+  not_yours: 'Only its author may change a message; this one is from another browser or program.',
   bad_message: 'Not sent: the hub did not understand this page. Reload it.',
 };
 
@@ -448,11 +456,43 @@ function send(text, where = room) {
   return true;
 }
 
+/** What to do with a message of one's own; the hub knows whether it is. */
+function change(what, where, seq, text) {
+  if (what === 'edit') return startEditing({ where, seq, text });
+  if (confirm('Delete this message for everybody?')) ask('delete', { room: where, seq });
+}
+
+function startEditing(message) {
+  editing = message;
+  composer.input.value = message?.text ?? '';
+  composer.button.textContent = message ? 'Save' : 'Send';
+  composer.form.classList.toggle('editing', Boolean(message));
+  measureText();
+  composer.input.focus();
+}
+
+async function ask(type, members) {
+  try {
+    await hub.ask(type, members);
+    return true;
+  } catch (error) {
+    textError(inWords(error));
+    return false;
+  }
+}
+
+async function saveEdit(text) {
+  const message = editing;
+  const isSaved = text === message.text || await ask('edit', { room: message.where, seq: message.seq, text });
+  if (isSaved && editing === message) startEditing(null);
+}
+
 function submitText(event) {
   event.preventDefault();
   const text = singleLine(composer.input.value);
   if (!text.trim()) return;
   if (byteCount(text) > limits.textBytes) return textError(wording.text_too_long);
+  if (editing) return saveEdit(text);
   if (!send(text)) return;
   composer.input.value = '';
   measureText();
@@ -524,6 +564,7 @@ joining.form.addEventListener('submit', join);
 joining.input.addEventListener('input', () => nickError(''));
 composer.form.addEventListener('submit', submitText);
 composer.input.addEventListener('input', measureText);
+composer.input.addEventListener('keydown', ({ key }) => { if (key === 'Escape' && editing) startEditing(null); });
 composer.input.addEventListener('beforeinput', keepOneLine);
 byId('leave').addEventListener('click', () => showJoin());
 byId('people-toggle').addEventListener('click', togglePeople);

@@ -12,6 +12,17 @@ const nearTop = 80; // pixels
 const byId = (id) => document.getElementById(id);
 export const topicWords = ({ text }) => (text ? `set the topic: ${text}` : 'removed the topic');
 
+/** The buttons of one's own message. */
+function changes() {
+  const button = (what) => {
+    const made = element('button', 'change', what);
+    made.type = 'button';
+    made.dataset.change = what.toLowerCase();
+    return made;
+  };
+  return element('p', 'changes', button('Edit'), ' ', button('Delete'));
+}
+
 /** Lines in their order; follows: what the next one looks at to share a heading or a day. */
 class Lines {
   constructor(list, follows = {}) { [this.list, this.follows] = [list, follows]; }
@@ -27,6 +38,7 @@ class Lines {
     const head = element('p', 'head', nickElement(nick), ' ', timeElement(when));
     const line = element('li', `message${own ? ' own' : ''}${joins ? ' follow' : ''}`, rings(nick), head, body);
     line.dataset.seq = seq;
+    if (own) line.append(changes());
     this.list.append(line);
     this.follows = { nick, when };
   }
@@ -54,12 +66,21 @@ export class Log {
   #rooms = new Map(); #room = null; #atEnd = true; #top = 0; #below = 0; #unread = 0; #frame = 0;
   /** Called with a room and a sequence number when the reader wants what is before. */
   wantsEarlier = () => {};
+  /** Called with 'edit' or 'delete', the room, the sequence number, and the text of a message. */
+  wantsChange = () => {};
 
   constructor() {
     this.show('lobby');
     this.#view.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.settle()).observe(this.#view);
     this.#pill.addEventListener('click', () => this.toEnd());
+    this.#place.addEventListener('click', ({ target }) => {
+      const line = target.closest('[data-change]')?.closest('[data-seq]');
+      if (!line) return;
+      const body = line.querySelector('.text').cloneNode(true);
+      body.querySelector('.edited')?.remove();
+      this.wantsChange(target.dataset.change, this.#room.name, Number(line.dataset.seq), body.textContent.trimEnd());
+    });
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return;
       this.#unread = 0;
@@ -125,6 +146,7 @@ export class Log {
   deleted(name, seq) {
     const line = this.#of(name).list.querySelector(`[data-seq="${Number(seq)}"]`);
     line?.querySelector('.text').replaceChildren(element('span', 'edited', '(deleted)'));
+    line?.querySelector('.changes')?.remove();
   }
 
   /** Events of before all that are there. `hasMore`: there are earlier ones still. */

@@ -159,3 +159,35 @@ browserTest('the messages of a room are searched, and saved as JSON Lines', asyn
   await words.press('Escape');
   await alice.page.locator('#find').waitFor({ state: 'hidden' });
 });
+
+browserTest('the author of a message edits and deletes it', async ({ hub, open }) => {
+  const bob = await RawClient.join(hub, 'bob');
+  const alice = await open();
+  await alice.join('alice');
+  await alice.send('helo');
+  await alice.reads('helo');
+  const button = (name) => alice.page.getByRole('button', { name, exact: true });
+  await alice.messages.getByText('helo').hover();
+  await button('Edit').click();
+  const field = alice.page.getByRole('textbox', { name: 'Message' });
+  assert.equal(await field.inputValue(), 'helo');
+  await field.fill('hello');
+  await button('Save').click();
+  await alice.reads('hello (edited)');
+  await bob.reads('* alice edited a message: hello');
+  await button('Send').waitFor();
+
+  await button('Edit').click();
+  assert.equal(await field.inputValue(), 'hello');
+  await field.press('Escape');
+  assert.equal(await field.inputValue(), '');
+
+  alice.page.once('dialog', (dialog) => dialog.accept());
+  await button('Delete').click();
+  await alice.reads('(deleted)');
+  await bob.reads('* alice deleted a message');
+  assert.equal(await button('Edit').count(), 0);
+  bob.send('mine');
+  await alice.reads('mine');
+  assert.equal(await button('Delete').count(), 0);
+});
