@@ -459,7 +459,9 @@ function send(text, where = room) {
 /** What to do with a message of one's own; the hub knows whether it is. */
 function change(what, where, seq, text) {
   if (what === 'edit') return startEditing({ where, seq, text });
-  if (confirm('Delete this message for everybody?')) ask('delete', { room: where, seq });
+  if (!confirm('Delete this message for everybody?')) return;
+  if (editing?.seq === seq) startEditing(null);
+  ask('delete', { room: where, seq });
 }
 
 function startEditing(message) {
@@ -490,6 +492,7 @@ async function saveEdit(text) {
 function submitText(event) {
   event.preventDefault();
   const text = singleLine(composer.input.value);
+  if (editing && !text.trim()) return change('delete', editing.where, editing.seq);
   if (!text.trim()) return;
   if (byteCount(text) > limits.textBytes) return textError(wording.text_too_long);
   if (editing) return saveEdit(text);
@@ -564,7 +567,14 @@ joining.form.addEventListener('submit', join);
 joining.input.addEventListener('input', () => nickError(''));
 composer.form.addEventListener('submit', submitText);
 composer.input.addEventListener('input', measureText);
-composer.input.addEventListener('keydown', ({ key }) => { if (key === 'Escape' && editing) startEditing(null); });
+composer.input.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && editing) startEditing(null);
+  if (event.key !== 'ArrowUp' || editing || composer.input.value) return;
+  const last = log.lastOwn();
+  if (!last) return;
+  event.preventDefault();
+  startEditing({ where: room, ...last });
+});
 composer.input.addEventListener('beforeinput', keepOneLine);
 byId('leave').addEventListener('click', () => showJoin());
 byId('people-toggle').addEventListener('click', togglePeople);

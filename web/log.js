@@ -17,10 +17,17 @@ function changes() {
   const button = (what) => {
     const made = element('button', 'change', what);
     made.type = 'button';
+    made.tabIndex = -1; // not two stops for each message: the arrow up in the empty field edits the last one
     made.dataset.change = what.toLowerCase();
     return made;
   };
   return element('p', 'changes', button('Edit'), ' ', button('Delete'));
+}
+
+function textOf(line) {
+  const body = line.querySelector('.text').cloneNode(true);
+  body.querySelector('.edited')?.remove();
+  return body.textContent.trimEnd();
 }
 
 /** Lines in their order; follows: what the next one looks at to share a heading or a day. */
@@ -77,9 +84,7 @@ export class Log {
     this.#place.addEventListener('click', ({ target }) => {
       const line = target.closest('[data-change]')?.closest('[data-seq]');
       if (!line) return;
-      const body = line.querySelector('.text').cloneNode(true);
-      body.querySelector('.edited')?.remove();
-      this.wantsChange(target.dataset.change, this.#room.name, Number(line.dataset.seq), body.textContent.trimEnd());
+      this.wantsChange(target.dataset.change, this.#room.name, Number(line.dataset.seq), textOf(line));
     });
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return;
@@ -170,6 +175,13 @@ export class Log {
     if (this.#atEnd) return this.settle();
     this.#view.scrollTop += this.#view.scrollHeight - before;
     this.#top = this.#view.scrollTop;
+  }
+
+  /** One's own last message in the room that is shown: { seq, text }, or undefined. */
+  lastOwn() {
+    const own = [...this.#room.list.querySelectorAll('.message.own[data-seq]')];
+    const line = own.findLast((one) => one.querySelector('.changes'));
+    return line && { seq: Number(line.dataset.seq), text: textOf(line) };
   }
 
   toEnd() {

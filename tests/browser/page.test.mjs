@@ -34,6 +34,8 @@ browserTest('the keyboard alone is enough', async ({ hub, open }) => {
   await keyboard.press('Shift+Tab');
   assert.equal(await alice.focused(), 'leave');
   await keyboard.press('Shift+Tab');
+  assert.equal(await alice.focused(), 'find-toggle');
+  await keyboard.press('Shift+Tab');
   const skip = alice.page.getByRole('link', { name: 'Skip to the message field' });
   assert.equal(await skip.evaluate((link) => link === document.activeElement), true);
   await keyboard.press('Enter');
@@ -76,7 +78,7 @@ for (const colorScheme of ['light', 'dark']) {
     assert.deepEqual(await tooWide(alice.page), []);
     const fields = alice.page.locator('input');
     const fonts = await fields.evaluateAll((all) => all.map((one) => getComputedStyle(one).fontSize));
-    assert.deepEqual(fonts, ['16px', '16px', '16px']); // less, and phones zoom in
+    assert.deepEqual(fonts, ['16px', '16px', '16px', '16px']); // less, and phones zoom in
     await alice.join('alice');
     assert.deepEqual(await tooWide(alice.page), []);
     const bob = await RawClient.join(hub, 'b'.repeat(32));
