@@ -19,6 +19,7 @@ namespace {
 
 constexpr int errors_max = 10;  // in a row
 constexpr int replacements_max = 10;
+constexpr int waits_max = 3;
 constexpr std::size_t request_cost = 256;  // bytes of the budget
 
 struct CloseStatus {
@@ -118,8 +119,9 @@ Task<std::optional<Refusal>> JsonClient::try_join(std::expected<ClientMessage, R
   for (int tries = 0; !joined && message->version == 2 && !message->token.empty() && tries < replacements_max;
        ++tries) {
     const bool is_free = co_await rooms_.replace(*nick, person_of(message->token));
-    if (!is_free) break;
-    joined = co_await session_.join(rooms_.lobby(), *nick, true);
+    if (!is_free && tries >= waits_max) break;
+    if (!is_free) co_await sleep(std::chrono::milliseconds(20));  // it may have joined a moment ago
+    joined = co_await session_.join(rooms_.lobby(), *nick, is_free);
   }
   if (!joined) co_return joined.error();
   rooms_.attach(session_);
