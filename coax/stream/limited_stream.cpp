@@ -158,10 +158,7 @@ bool LimitedStream::start(SendOp& op) noexcept {
     op.error = send_error_;
     return true;
   }
-  sends_.push_back(op);
-  starting_ = &op;
-  pump();
-  return std::exchange(starting_, nullptr) == nullptr;
+  return sends_.start(op, [this] { pump(); });
 }
 
 bool LimitedStream::queue(BytesView bytes) noexcept {
@@ -175,7 +172,7 @@ void LimitedStream::pump() noexcept {
   while (!piece_is_sent_ && !sends_.empty()) {
     SendOp& op = sends_.front();
     if (op.sent == op.total() && op.then == SendOp::Then::nothing) {
-      complete_send(op, 0);
+      sends_.complete(op, 0, loop());
       continue;
     }
     if (op.sent != op.total() && !send_.is_free(loop().now())) {
@@ -211,35 +208,22 @@ void LimitedStream::piece_is_complete() noexcept {
   send_.charge(sent, loop().now());
   op.sent += sent;
   const bool is_whole = op.sent == op.total() && op.then == piece_.then && piece_.error == 0;
-  if (is_whole) return complete_send(op, 0);
+  if (is_whole) return sends_.complete(op, 0, loop());
   if (piece_.error != 0 && piece_.error != ECANCELED) return fail_sends(piece_.error);
   if (op.state != SendOp::State::cancelling) return;
   complete_cancelled(op);
-}
-
-void LimitedStream::complete_send(SendOp& op, int error) noexcept {
-  op.unlink();
-  op.error = error;
-  op.state = SendOp::State::complete;
-  if (&op == starting_) {
-    starting_ = nullptr;
-  } else {
-    loop().finish_later(op);
-  }
 }
 
 void LimitedStream::complete(SendOp& op) noexcept {
   if (send_.bytes_per_second == 0) Layer::complete(op);
 }
 
-void LimitedStream::fail_sends(int error) noexcept {
-  while (!sends_.empty()) complete_send(sends_.front(), error);
-}
+void LimitedStream::fail_sends(int error) noexcept { sends_.complete_all(error, loop()); }
 
 // After a part was sent, the peer cannot make sense of any later send.
 void LimitedStream::complete_cancelled(SendOp& op) noexcept {
   if (op.sent != 0) send_error_ = EPIPE;
-  complete_send(op, ECANCELED);
+  sends_.complete(op, ECANCELED, loop());
   if (send_error_ != 0) fail_sends(send_error_);
 }
 
@@ -261,7 +245,7 @@ void LimitedStream::interrupt() noexcept {
   unread_ = {};
   interrupt_recv();
   send_timer_.unlink();
-  while (!sends_.empty()) complete_send(sends_.front(), EBADF);
+  sends_.complete_all(EBADF, loop());
 }
 
 void LimitedStream::close() noexcept {

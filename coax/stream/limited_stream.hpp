@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "coax/base/list.hpp"
 #include "coax/loop/timers.hpp"
 #include "coax/stream/layer.hpp"
+#include "coax/stream/send_queue.hpp"
 
 namespace coax {
 
@@ -67,7 +67,6 @@ class LimitedStream final : public Layer {
   void pump() noexcept;
   bool start_piece(SendOp& op) noexcept;
   void piece_is_complete() noexcept;
-  void complete_send(SendOp& op, int error) noexcept;
   void complete_cancelled(SendOp& op) noexcept;
   void fail_sends(int error) noexcept;
   void interrupt() noexcept;
@@ -80,8 +79,7 @@ class LimitedStream final : public Layer {
   RecvOp* complete_ = nullptr;  // completed before the loop calls it
   OwnTimer<&LimitedStream::recv_delay_is_over> recv_timer_{*this};
   OwnTimer<&LimitedStream::pump> send_timer_{*this};
-  List<SendOp> sends_;          // in the order of the calls
-  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value
+  SendQueue sends_;
   PieceOp piece_;               // of the first of them
   bool piece_is_sent_ = false;  // by the stream below, at this moment
   int send_error_ = 0;

@@ -159,10 +159,7 @@ bool MemoryStream::start(SendOp& op) noexcept {
     op.error = send_error_ != 0 ? send_error_ : EPIPE;
     return true;
   }
-  sends_.push_back(op);
-  starting_ = &op;
-  push();
-  return std::exchange(starting_, nullptr) == nullptr;
+  return sends_.start(op, [this] { push(); });
 }
 
 bool MemoryStream::queue(BytesView bytes) noexcept {
@@ -190,33 +187,22 @@ void MemoryStream::push() noexcept {
     if (!all) return;
     if (op.then == SendOp::Then::shutdown) out_->finished = true;
     if (out_->finished && out_->receiver != nullptr) out_->receiver->wake_receiver();
-    complete_send(op, 0);
+    sends_.complete(op, 0, loop());
     if (out_->finished) return fail_sends(EPIPE);
   }
   stalled_since_.reset();
 }
 
-void MemoryStream::complete_send(SendOp& op, int error) noexcept {
-  op.unlink();
-  op.error = error;
-  op.state = SendOp::State::complete;
-  if (&op == starting_) {
-    starting_ = nullptr;
-  } else {
-    loop().finish_later(op);
-  }
-}
-
 void MemoryStream::fail_sends(int error) noexcept {
   send_error_ = error;
   stalled_since_.reset();
-  while (!sends_.empty()) complete_send(sends_.front(), error);
+  sends_.complete_all(error, loop());
 }
 
 void MemoryStream::cancel(SendOp& op) noexcept {
   if (op.state == SendOp::State::complete) return;
   const bool broken = op.sent != 0;  // the peer has a part of it, and cannot make sense of any later send
-  complete_send(op, ECANCELED);
+  sends_.complete(op, ECANCELED, loop());
   if (broken) return fail_sends(EPIPE);
   push();
 }

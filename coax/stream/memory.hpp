@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "coax/loop/loop.hpp"
+#include "coax/stream/send_queue.hpp"
 #include "coax/stream/stream.hpp"
 
 namespace coax {
@@ -46,13 +47,11 @@ class MemoryStream final : public BufferedStream {
   void wake_receiver() noexcept;
   void take_bytes(RecvOp& op) noexcept;
   void push() noexcept;
-  void complete_send(SendOp& op, int error) noexcept;
   void fail_sends(int error) noexcept;
 
   std::shared_ptr<Pipe> in_;
   std::shared_ptr<Pipe> out_;
-  List<SendOp> sends_;          // wait for room, in the order of the calls
-  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
+  SendQueue sends_;  // wait for room, in the order of the calls
   std::size_t recv_bytes_max_ = SIZE_MAX;
   std::optional<TimePoint> stalled_since_;
   int send_error_ = 0;

@@ -54,11 +54,11 @@ bool SocketWriter::start(SendOp& op) noexcept {
   const bool is_small = op.then == SendOp::Then::nothing && total <= copied_bytes_max && op.sent == 0;
   if (is_small && queue(op.pieces(), total)) return true;
   if (!end_of_turn_.linked()) loop_->flush_later(end_of_turn_);
-  waits_.push_back(op);
-  if (!loop_->backend().consume_budget()) return false;  // the task's budget is exhausted: end_of_turn_ sends it
-  starting_ = &op;
-  push();
-  return std::exchange(starting_, nullptr) == nullptr;
+  if (!loop_->backend().consume_budget()) {  // the task's budget is exhausted: end_of_turn_ sends it
+    waits_.append(op);
+    return false;
+  }
+  return waits_.start(op, [this] { push(); });
 }
 
 bool SocketWriter::queue(std::span<const BytesView> pieces, std::size_t total) noexcept {
@@ -132,24 +132,13 @@ void SocketWriter::complete_sent() noexcept {
   while (queue_begin_ == queue_end_ && !waits_.empty() && waits_.front().sent == waits_.front().total()) {
     SendOp& op = waits_.front();
     if (op.then != SendOp::Then::shutdown) {
-      complete(op, 0);
+      waits_.complete(op, 0, *loop_);
       continue;
     }
     const int failure = loop_->backend().shutdown_send(op_.descriptor);
     if (failure == 0) reports_.record_shutdown();
-    complete(op, failure);
+    waits_.complete(op, failure, *loop_);
     fail(EPIPE);  // sends that were started after the shutdown, and all later ones
-  }
-}
-
-void SocketWriter::complete(SendOp& op, int error) noexcept {
-  op.unlink();
-  op.error = error;
-  op.state = SendOp::State::complete;
-  if (&op == starting_) {
-    starting_ = nullptr;
-  } else {
-    loop_->finish_later(op);
   }
 }
 
@@ -165,7 +154,7 @@ void SocketWriter::drop_cancelled() noexcept {
   waits_.for_each([&](SendOp& op) {
     if (op.state != SendOp::State::cancelling) return;
     broken = broken || op.sent != 0;
-    complete(op, ECANCELED);
+    waits_.complete(op, ECANCELED, *loop_);
   });
   if (broken) fail(EPIPE);
 }
@@ -174,7 +163,7 @@ void SocketWriter::fail(int reason) noexcept {
   reports_.record_failure(reason);
   stalled_since_.reset();
   queue_begin_ = queue_end_ = 0;
-  while (!waits_.empty()) complete(waits_.front(), reason);
+  waits_.complete_all(reason, *loop_);
 }
 
 void SocketWriter::abandon() noexcept {

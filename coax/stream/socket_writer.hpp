@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "coax/stream/send_queue.hpp"
 #include "coax/stream/socket_stream.hpp"
 
 namespace coax {
@@ -62,7 +63,6 @@ class SocketWriter {
   void note_sent(std::int64_t result) noexcept;
   void consume(std::size_t count) noexcept;
   void complete_sent() noexcept;
-  void complete(SendOp& op, int error) noexcept;
   void drop_cancelled() noexcept;
   void fail(int reason) noexcept;
 
@@ -70,8 +70,7 @@ class SocketWriter {
   Loop* loop_;
   SendNow op_;
   EndOfTurn end_of_turn_;
-  List<SendOp> waits_;          // in the order of the calls
-  SendOp* starting_ = nullptr;  // its start() runs, and reports by its return value, not by done()
+  SendQueue waits_;
   std::optional<TimePoint> stalled_since_;
   std::optional<std::uint64_t> acknowledged_;  // when it was last looked at
   bool in_flight_ = false;

@@ -292,10 +292,7 @@ bool Stream::start(SendOp& op) noexcept {
     op.error = is_done ? 0 : send_error_;
     return true;
   }
-  sends_.push_back(op);
-  starting_ = &op;
-  pump();
-  return std::exchange(starting_, nullptr) == nullptr;
+  return sends_.start(op, [this] { pump(); });
 }
 
 bool Stream::queue(BytesView bytes) noexcept {
@@ -336,7 +333,7 @@ void Stream::pump() noexcept {
       if (!encrypt(op)) return;
       if (op.sent != op.total() && !send_output()) return;
     } else if (op.then == SendOp::Then::nothing) {
-      complete_send(op, 0);
+      sends_.complete(op, 0, loop());
     } else if (!send_control(op)) {
       return;
     }
@@ -443,7 +440,7 @@ void Stream::control_is_complete() noexcept {
   const int error = output_.error;
   const bool is_shutdown = sends_.front().then == SendOp::Then::shutdown;
   if (is_shutdown && (error == 0 || may_ignore(error))) return complete_shutdown();
-  complete_send(sends_.front(), error);
+  sends_.complete(sends_.front(), error, loop());
   if (error != 0 && error != ECANCELED) fail_sends(error);
 }
 
@@ -456,25 +453,14 @@ bool Stream::may_ignore(int error) const noexcept {
 
 void Stream::complete_shutdown() noexcept {
   if (sends_.empty()) return;  // it was cancelled
-  complete_send(sends_.front(), 0);
+  sends_.complete(sends_.front(), 0, loop());
   send_is_shut_down_ = true;
   fail_sends(EPIPE);  // those that were started after it
 }
 
-void Stream::complete_send(SendOp& op, int error) noexcept {
-  op.unlink();
-  op.error = error;
-  op.state = SendOp::State::complete;
-  if (&op == starting_) {
-    starting_ = nullptr;
-  } else {
-    loop().finish_later(op);
-  }
-}
-
 void Stream::fail_sends(int error) noexcept {
   if (send_error_ == 0 || error == EBADF) send_error_ = error;
-  while (!sends_.empty()) complete_send(sends_.front(), error);
+  sends_.complete_all(error, loop());
 }
 
 // After a part of it was encrypted, the peer cannot make sense of any later send.
@@ -485,7 +471,7 @@ void Stream::cancel(SendOp& op) noexcept {
     return below().cancel(output_);
   }
   const bool is_broken = op.sent != 0;
-  complete_send(op, ECANCELED);
+  sends_.complete(op, ECANCELED, loop());
   if (is_broken) return fail_sends(EPIPE);
   pump();
 }

@@ -14,6 +14,7 @@
 
 #include "coax/stream/connector.hpp"
 #include "coax/stream/layer.hpp"
+#include "coax/stream/send_queue.hpp"
 #include "coax/stream/socket_stream.hpp"
 #include "coax/tls/context.hpp"
 
@@ -110,7 +111,6 @@ class Stream final : public Layer {
   void complete_shutdown() noexcept;
   void discard_received() noexcept;
   void interrupt_receive() noexcept;
-  void complete_send(SendOp& op, int error) noexcept;
   void fail_sends(int error) noexcept;
 
   std::unique_ptr<Engine> engine_;
@@ -122,9 +122,8 @@ class Stream final : public Layer {
   LentBuffer* output_buffer_ = nullptr;  // records to be sent
   std::uint32_t output_begin_ = 0;       // of them, what has been sent
   std::uint32_t output_sending_ = 0;     // and what the stream below sends
-  List<SendOp> sends_;                   // in the order of the calls
-  SendOp* starting_ = nullptr;           // its start() runs, and reports by its return value
-  int recv_error_ = 0;                   // an errno value
+  SendQueue sends_;
+  int recv_error_ = 0;  // an errno value
   int send_error_ = 0;
   bool is_receiving_below_ = false;
   bool is_sending_below_ = false;
