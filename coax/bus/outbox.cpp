@@ -13,7 +13,7 @@ namespace coax {
 namespace {
 
 constexpr std::size_t piece_overhead_bytes = 64;   // overhead of a piece beside its bytes
-constexpr std::size_t send_bytes_max = 64_KiB;     // of one call of send(): progress is measured between calls
+constexpr std::size_t send_bytes_max = 64_KiB;     // of several blocks in one call of send()
 constexpr std::size_t unsent_bytes_max = 128_KiB;  // in the kernel's send buffer: Stream::limit_unsent()
 constexpr std::size_t memory_bytes_max = 16_MiB;   // queued bytes above which the peer is disconnected,
 constexpr std::size_t memory_factor = 4;           // or this multiple of bytes_max, if it is more
@@ -34,11 +34,12 @@ class Outbox::LagMonitor : private Timer {
   LagMonitor(const LagMonitor&) = delete;
   LagMonitor& operator=(const LagMonitor&) = delete;
   ~LagMonitor() { Timers::stop(*this); }
-  void sent(std::size_t count) noexcept { sent_ += count; }
+  // A call of send() has returned.
+  void sent(std::size_t count) noexcept { sent_ += count - std::exchange(sent_of_current_, 0); }
   [[nodiscard]] bool slow() const noexcept { return slow_; }
 
-  List<Relief> relief_waiters;  // until it delays no publishers
-  List<Relief> ready_waiters;   // until it is not behind
+  List<UnblockedHook> unblocked_waiters;  // until it delays no publishers
+  List<UnblockedHook> ready_waiters;      // until it is not behind
 
  private:
   [[nodiscard]] Duration tick_duration() const noexcept { return Duration(outbox_.stalled_max_) / ticks_stalled_max; }
@@ -47,8 +48,11 @@ class Outbox::LagMonitor : private Timer {
     loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
   }
   void tick() noexcept {
+    if (outbox_.sending_ != nullptr) {  // what the peer has accepted of a large block is progress, too
+      sent_ += outbox_.sending_->sent - std::exchange(sent_of_current_, outbox_.sending_->sent);
+    }
     if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
-      ticks_without_progress_ = 0;  // the current send() made progress, even if it has not returned
+      ticks_without_progress_ = 0;
     } else if (++ticks_without_progress_ == ticks_stalled_max) {
       outbox_.stalled_ = true;
       return outbox_.overflow();  // destroys this
@@ -61,15 +65,16 @@ class Outbox::LagMonitor : private Timer {
       sent_ = 0;
       ticks_ = 0;
       slow_ = true;
-      run_all(relief_waiters);
+      run_all(unblocked_waiters);
     }
     start();
   }
 
   Outbox& outbox_;
-  int ticks_ = 0;                   // of the current period, which ends after ticks_slow, or when enough was sent
-  std::size_t sent_ = 0;            // in that period
-  int ticks_without_progress_ = 0;  // in a row, in which the peer accepted nothing
+  int ticks_ = 0;                    // of the current period, which ends after ticks_slow, or when enough was sent
+  std::size_t sent_ = 0;             // in that period
+  std::size_t sent_of_current_ = 0;  // what sent_ has of the send() that runs
+  int ticks_without_progress_ = 0;   // in a row, in which the peer accepted nothing
   bool slow_ = false;
 };
 
@@ -94,8 +99,7 @@ class Outbox::Wait : public Operation<Wait>, public Completion {
 Outbox::Outbox(OutboxOptions options) noexcept
     : bytes_max_(options.bytes_max),
       stalled_max_(milliseconds(options.stalled_max)),
-      form_(static_cast<std::uint32_t>(std::min<std::size_t>(options.form, UINT32_MAX))),
-      part_max_(static_cast<std::uint32_t>(std::clamp<std::size_t>(bytes_max_ / 4, 1, send_bytes_max))) {}
+      form_(static_cast<std::uint16_t>(std::min<std::size_t>(options.form, UINT16_MAX))) {}
 
 Outbox::~Outbox() {
   if (drainer_ != nullptr) [[unlikely]] {
@@ -105,7 +109,7 @@ Outbox::~Outbox() {
     abort_misuse(
         "an Outbox is destroyed while a Subscription refers to it; declare the Outbox before the Subscription");
   }
-  relieve();
+  stop_lagging();
 }
 
 std::size_t Outbox::memory_max() const noexcept { return std::max(memory_bytes_max, memory_factor * bytes_max_); }
@@ -131,19 +135,14 @@ void Outbox::push(const Shared& block, std::size_t offset) {
   if (cost() > memory_max()) overflow();
 }
 
-// Pops the pieces for one call of send().
+// Pops the pieces for one call of send(). A block is never divided between two calls, since another task may send in
+// between, such as a WebSocket that answers a ping, and what it sends would be in the middle of a message.
 std::vector<Outbox::Piece> Outbox::take_some() {
-  const std::size_t limit = part_max_;
   std::vector<Piece> taken;
-  if (first_.bytes.size() > limit) {
-    taken.push_back({first_.block, first_.bytes.first(limit)});
-    first_.bytes = first_.bytes.from(limit);
-    return taken;
-  }
   std::size_t total = first_.bytes.size();
   taken.push_back(std::move(first_));
   auto next = more_.begin();
-  for (; next != more_.end() && total + next->bytes.size() <= limit; ++next) {
+  for (; next != more_.end() && total + next->bytes.size() <= send_bytes_max; ++next) {
     total += next->bytes.size();
     taken.push_back(std::move(*next));
   }
@@ -153,10 +152,11 @@ std::vector<Outbox::Piece> Outbox::take_some() {
 }
 
 void Outbox::sent(std::size_t count) noexcept {
+  sending_ = nullptr;
   bytes_ -= count;
   if (lag_monitor_ == nullptr) return;
   lag_monitor_->sent(count);
-  if (cost() <= bytes_max_ / 2 || !first_.block) relieve();
+  if (cost() <= bytes_max_ / 2 || !first_.block) stop_lagging();
 }
 
 void Outbox::drop() noexcept {
@@ -168,26 +168,26 @@ void Outbox::drop() noexcept {
 
 bool Outbox::blocks_publishers() const noexcept { return lag_monitor_ != nullptr && !lag_monitor_->slow(); }
 
-void Outbox::run_all(List<Relief>& reliefs) noexcept {
-  while (!reliefs.empty()) {
-    Relief& relief = reliefs.pop_front();
-    relief.run(relief);
+void Outbox::run_all(List<UnblockedHook>& hooks) noexcept {
+  while (!hooks.empty()) {
+    UnblockedHook& hook = hooks.pop_front();
+    hook.run(hook);
   }
 }
 
-void Outbox::on_relief(Relief& relief) noexcept { lag_monitor_->relief_waiters.push_back(relief); }
+void Outbox::on_unblocked(UnblockedHook& hook) noexcept { lag_monitor_->unblocked_waiters.push_back(hook); }
 
-void Outbox::relieve() noexcept {
+void Outbox::stop_lagging() noexcept {
   const std::unique_ptr<LagMonitor> monitor = std::move(lag_monitor_);  // from here on it is not behind
   if (!monitor) return;
-  run_all(monitor->relief_waiters);
+  run_all(monitor->unblocked_waiters);
   run_all(monitor->ready_waiters);
 }
 
 void Outbox::overflow() noexcept {
   overflowed_ = true;
   drop();
-  relieve();
+  stop_lagging();
   wake();
   if (drainer_ != nullptr) drainer_->cancel();
 }
@@ -225,7 +225,7 @@ void Outbox::finish_if_ended() noexcept {
 void Outbox::abandon() noexcept {
   drop();
   finish();
-  relieve();
+  stop_lagging();
 }
 
 Outbox::Ready::Ready(Outbox& outbox) noexcept
@@ -236,7 +236,7 @@ Outbox::Ready::Ready(Outbox& outbox) noexcept
         ready.woken_.cancelled = true;
         ready.wake();
       }),
-      Relief([](Relief& self) noexcept { static_cast<Ready&>(self).wake(); }),
+      UnblockedHook([](UnblockedHook& self) noexcept { static_cast<Ready&>(self).wake(); }),
       outbox_(outbox),
       woken_([](Completion& self) noexcept { static_cast<Woken&>(self).ready->resume(); }) {}
 
@@ -267,6 +267,7 @@ Task<> Outbox::drain_to(Stream& stream) {
     ~Drainer() {
       outbox.drainer_ = nullptr;
       outbox.stream_ = nullptr;
+      outbox.sending_ = nullptr;
     }
     Outbox& outbox;
   } drainer(*this, co_await this_context(), stream);
@@ -279,9 +280,11 @@ Task<> Outbox::drain_to(Stream& stream) {
         if (finished_) break;
         continue;  // woken by a cancellation: the next wait throws
       }
-      if (is_one_send()) {
+      if (more_.empty()) {
         const Piece piece = std::move(first_);
-        co_await stream.send(piece.bytes);
+        Stream::Send send = stream.send(piece.bytes);
+        sending_ = &send;
+        co_await send;
         sent(piece.bytes.size());
       } else {
         co_await send_some(stream);
@@ -293,8 +296,8 @@ Task<> Outbox::drain_to(Stream& stream) {
   }
 }
 
-// From several blocks, or a part of a large one. A coroutine of its own: its variables are not in the frame that lives
-// as long as a connection does.
+// From several blocks. A coroutine of its own: its variables are not in the frame that lives as long as a connection
+// does.
 Task<> Outbox::send_some(Stream& stream) {
   const std::vector<Piece> pieces = take_some();
   std::vector<BytesView> all;
@@ -303,7 +306,9 @@ Task<> Outbox::send_some(Stream& stream) {
     all.push_back(piece.bytes);
     total += piece.bytes.size();
   }
-  co_await stream.send(all);
+  Stream::Send send = stream.send(all);
+  sending_ = &send;
+  co_await send;
   sent(total);
 }
 

@@ -58,9 +58,9 @@ struct OutboxOptions {
 class Outbox {
  public:
   // Called once, when publishers need not wait for this outbox any more. Must not destroy the outbox.
-  struct Relief : ListHook {
-    using Run = void (*)(Relief&) noexcept;
-    explicit Relief(Run on_relief) noexcept : run(on_relief) {}
+  struct UnblockedHook : ListHook {
+    using Run = void (*)(UnblockedHook&) noexcept;
+    explicit UnblockedHook(Run on_unblocked) noexcept : run(on_unblocked) {}
     Run run;
   };
   class Ready;
@@ -84,8 +84,8 @@ class Outbox {
   [[nodiscard]] bool behind() const noexcept { return lag_monitor_ != nullptr; }
   // Behind, and its peer is not slow: publishers should wait.
   [[nodiscard]] bool blocks_publishers() const noexcept;
-  // Runs `relief` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
-  void on_relief(Relief& relief) noexcept;
+  // Runs `hook` once this outbox, which must delay publishers, stops doing so. Unlinking it withdraws it.
+  void on_unblocked(UnblockedHook& hook) noexcept;
 
   // See drain().
   Task<> drain_to(Stream& stream);
@@ -104,7 +104,6 @@ class Outbox {
   };
   [[nodiscard]] std::size_t cost() const noexcept;
   [[nodiscard]] std::size_t memory_max() const noexcept;
-  [[nodiscard]] bool is_one_send() const noexcept { return first_.bytes.size() <= part_max_ && more_.empty(); }
   Task<> send_some(Stream& stream);
   std::vector<Piece> take_some();
   void sent(std::size_t count) noexcept;
@@ -114,8 +113,8 @@ class Outbox {
   void end_subscription() noexcept;  // its topic has closed
   void remove_subscription(bool has_ended) noexcept;
   void finish_if_ended() noexcept;
-  static void run_all(List<Relief>& reliefs) noexcept;
-  void relieve() noexcept;
+  static void run_all(List<UnblockedHook>& hooks) noexcept;
+  void stop_lagging() noexcept;
   void overflow() noexcept;
   [[noreturn]] void throw_overflow(const Stream& stream) const;
 
@@ -128,17 +127,18 @@ class Outbox {
   Wait* wait_ = nullptr;
   Context* drainer_ = nullptr;  // both only while drain() runs
   Stream* stream_ = nullptr;
+  const SendOp* sending_ = nullptr;  // while a call of send() runs
   Milliseconds stalled_max_;
-  std::uint32_t form_;
-  std::uint32_t part_max_;                 // bytes of one call of send()
+  std::uint16_t form_;
+  bool finished_ : 1 = false;
+  bool overflowed_ : 1 = false;
+  bool stalled_ : 1 = false;               // the reason of the overflow
   std::uint32_t subscriptions_ = 0;        // that refer to it
   std::uint32_t ended_subscriptions_ = 0;  // those of them whose topic has closed
-  bool finished_ = false;
-  bool overflowed_ = false;
-  bool stalled_ = false;  // the reason of the overflow
 };
 
-class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Operation<Ready>, private Relief {
+class [[nodiscard("it does nothing until it is awaited")]] Outbox::Ready : public Operation<Ready>,
+                                                                           private UnblockedHook {
  public:
   explicit Ready(Outbox& outbox) noexcept;
   bool start() noexcept;

@@ -30,7 +30,7 @@ struct Topic::State {
   explicit State(std::size_t count) : forms(count) {}
   [[nodiscard]] std::shared_ptr<Subscription::Part> part_of(Loop& loop, const std::shared_ptr<State>& self);
   void congest() noexcept { congestion.fetch_add(1, std::memory_order_acq_rel); }
-  void relieve() noexcept;
+  void end_congestion() noexcept;
   [[nodiscard]] bool congested() const noexcept { return congestion.load(std::memory_order_acquire) != 0; }
 
   const std::size_t forms;
@@ -97,7 +97,7 @@ void Subscription::Part::deliver() {
     if (finished) subscription.end();
   });
   for (auto& blocks : sealed) blocks.clear();
-  if (was_flooded) state->relieve();
+  if (was_flooded) state->end_congestion();
 }
 
 // One after the other, until their messages congest the topic again.
@@ -106,7 +106,7 @@ void Subscription::Part::resume_waiting() noexcept {
     if (state->congested()) {
       const std::scoped_lock lock(state->mutex);
       has_waiting = true;
-      if (state->congested()) return;  // State::relieve() posts the next call
+      if (state->congested()) return;  // State::end_congestion() posts the next call
     }
     publishers.front().proceed();
   }
@@ -121,7 +121,7 @@ std::shared_ptr<Subscription::Part> Topic::State::part_of(Loop& loop, const std:
   return parts.emplace_back(std::make_shared<Subscription::Part>(loop, self));
 }
 
-void Topic::State::relieve() noexcept {
+void Topic::State::end_congestion() noexcept {
   if (congestion.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   const std::scoped_lock lock(mutex);
   for (const auto& part : parts) {
@@ -133,7 +133,7 @@ void Topic::State::relieve() noexcept {
 
 Subscription::Subscription(Topic& topic, Outbox& outbox)
     : outbox_(outbox),
-      behind_([](Outbox::Relief& self) noexcept { static_cast<Behind&>(self).subscription->release_behind(); }) {
+      behind_([](Outbox::UnblockedHook& self) noexcept { static_cast<Behind&>(self).subscription->release_behind(); }) {
   if (outbox.form() >= topic.state_->forms) {
     throw Error(ErrorKind::invalid, "subscribe to", "a topic",
                 "the outbox names an encoding that the topic does not have");
@@ -198,12 +198,12 @@ void Subscription::finish() {
 void Subscription::record_behind() noexcept {
   if (behind_.linked()) return;
   part_->state->congest();
-  outbox_.on_relief(behind_);
+  outbox_.on_unblocked(behind_);
 }
 
 void Subscription::release_behind() noexcept {
   behind_.unlink();
-  part_->state->relieve();
+  part_->state->end_congestion();
 }
 
 // --- Topic ---

@@ -41,8 +41,8 @@ class Subscription : private ListHook {
   template <class T>
   friend class List;
   struct Part;
-  struct Behind : Outbox::Relief {
-    using Relief::Relief;
+  struct Behind : Outbox::UnblockedHook {
+    using UnblockedHook::UnblockedHook;
     Subscription* subscription = nullptr;
   };
   void push_sealed();

@@ -223,6 +223,38 @@ TEST(Outbox, gives_a_reader_that_keeps_up_more_than_its_bound) {
   });
 }
 
+// A WebSocket answers pings on the stream that is drained: not in the middle of a message.
+TEST(Outbox, sends_nothing_of_others_within_a_block) {
+  run([]() -> Task<> {
+    Reader reader;
+    const std::string large(300'000, 'x');
+    const std::string small(20'000, 'y');
+    for (const std::string& block : {large, small, large}) reader.outbox.push(block);
+    reader.outbox.finish();
+    int sent = 0;
+    const auto send_others = [&]() -> Task<> {
+      for (; sent < 20; ++sent) co_await reader.pair.first->send("-");
+    };
+    const auto send = [&]() -> Task<> {
+      co_await all(drain(reader.outbox, *reader.pair.first), send_others());
+      co_await reader.pair.first->shutdown_send();
+    };
+    co_await all(send(), reader.read());
+    EXPECT_EQ(sent, 20);
+    std::string blocks = reader.heard;
+    std::erase(blocks, '-');
+    EXPECT_EQ(blocks, large + small + large);
+    for (const std::size_t at : {std::size_t{0}, large.size(), large.size() + small.size()}) {
+      // Where the block begins, when what was sent before it is counted.
+      std::size_t begin = 0;
+      for (std::size_t count = 0; reader.heard[begin] == '-' || count < at; ++begin)
+        count += reader.heard[begin] != '-';
+      const std::size_t size = at == large.size() ? small.size() : large.size();
+      EXPECT_FALSE(reader.heard.substr(begin, size).contains('-')) << "within the block at " << at;
+    }
+  });
+}
+
 TEST(Outbox, that_overflowed_before_its_drain_began_ends_it_at_once) {
   run([]() -> Task<> {
     Reader reader({.bytes_max = 1000, .stalled_max = 1ms});
