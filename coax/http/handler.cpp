@@ -1,4 +1,6 @@
 // An app as a handler for serve(): HTTP/1.1 on each connection, and then perhaps another protocol.
+#include <stdexcept>
+
 #include "coax/http/http1_private.hpp"
 
 namespace coax::http {
@@ -38,8 +40,8 @@ using HandOver = std::unique_ptr<Http1Connection::HandOver>;  // null: the conne
   }
 }
 
-// The peer knows the reason already, or cannot receive it any more.
-bool is_of_peer(const Error& error) noexcept {
+// A kind of error that has ended the connection, when it is of this connection.
+bool may_end_connection(const Error& error) noexcept {
   return error.kind() == ErrorKind::disconnected || error.kind() == ErrorKind::protocol ||
          error.kind() == ErrorKind::overloaded || error.kind() == ErrorKind::timed_out;
 }
@@ -56,25 +58,36 @@ bool is_of_peer(const Error& error) noexcept {
   return handler.function(socket, connection, over ? &*over->exchange->request : nullptr);
 }
 
+// As a failure of the handler: serve() would take a timeout, for example of a database, for one of this connection.
+[[noreturn]] void rethrow_failure(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const Error& error) {
+    if (may_end_connection(error)) throw std::runtime_error(error.what());
+    throw;
+  }
+}
+
 [[gnu::noinline]] Task<> end_websocket(coax::Connection& connection, ws::WebSocket& socket,
                                        const std::exception_ptr& failure) {
   co_await socket.close(failure ? 1011 : connection.draining() ? 1001 : 1000);  // RFC 6455, section 7.4.1
   co_await socket.wait_closed();
-  if (failure) std::rethrow_exception(failure);
+  if (failure) rethrow_failure(failure);
 }
 
 // The exception that is being handled ended a WebSocket's handler.
 // Returns: the handler's failure, to be reported once the WebSocket is closed; nothing: it has been closed already.
 // Throws: the exception again when the connection cannot, or need not, be closed by a frame.
-[[gnu::noinline]] std::exception_ptr failure_of_handler(const ws::WebSocket& socket) {
+[[gnu::noinline]] std::exception_ptr failure_of_handler(const coax::Connection& connection,
+                                                        const ws::WebSocket& socket) {
   try {
     throw;
   } catch (const Cancelled&) {
     throw;
   } catch (const Error& error) {
-    const bool is_after_close = error.kind() == ErrorKind::disconnected && socket.close_sent();
-    if (is_of_peer(error) && !is_after_close) throw;
-    return is_after_close ? nullptr : std::current_exception();
+    if (!may_end_connection(error) || error.peer() != connection.peer_name()) return std::current_exception();
+    if (error.kind() == ErrorKind::disconnected && socket.close_sent()) return nullptr;
+    throw;
   } catch (...) {
     return std::current_exception();
   }
@@ -99,7 +112,7 @@ Task<> speak(coax::Connection& connection, const Site& site) {
     stage = run_handler(connection, socket, over);
     co_await stage;
   } catch (...) {
-    failure = failure_of_handler(socket);
+    failure = failure_of_handler(connection, socket);
   }
   stage = end_websocket(connection, socket, failure);
   co_await stage;

@@ -4,6 +4,7 @@
 #include <regex>
 
 #include "coax/http/app.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/server/serve.hpp"
 #include "coax/stream/memory.hpp"
 #include "coax/stream/socket_stream.hpp"
@@ -49,6 +50,16 @@ App make_app(http::AppOptions options = {}) {
     co_await socket.recv();
     co_await socket.send_text("\xff");
   });
+  app.websocket("/fails/{kind}", [](ws::WebSocket& socket, const Request& request) -> Task<> {
+    const std::string kind(request.parameter("kind"));
+    co_await socket.recv();
+    if (kind == "status") throw http::StatusError(404, "there is no such room");
+    if (kind == "number") throw 42;
+    for (const ErrorKind each : {ErrorKind::timed_out, ErrorKind::disconnected, ErrorKind::protocol}) {
+      if (kind == to_string(each)) throw Error(each, "ask", "the database", "on purpose");
+    }
+    throw Error(ErrorKind::overloaded, "ask", "the database", "on purpose");
+  });
   app.websocket("/echo", [](ws::WebSocket& socket) -> Task<> {
     while (auto message = co_await socket.recv()) co_await socket.send(message);
   });
@@ -69,7 +80,12 @@ std::string answer(std::string_view request, std::size_t piece = SIZE_MAX, http:
     const auto serve_one = [&]() -> Task<> {
       Connection connection(*server, 1);
       const Handler handler = http::handler(make_app(options));
-      co_await test::outcome(handler(connection));
+      try {
+        co_await handler(connection);
+      } catch (const Cancelled&) {
+        throw;
+      } catch (...) {  // of a WebSocket's handler, on purpose
+      }
       co_await server->shutdown_send();
     };
     const auto send = [&]() -> Task<> {
@@ -329,6 +345,17 @@ TEST(WebSocket, a_handler_that_fails_closes_with_1011) {
   const std::string text = answer(request + "\r\n" + "\x81\x81\0\0\0\0x"s);
   ASSERT_TRUE(text.starts_with(switching));
   EXPECT_EQ(text.substr(switching.size()), "\x88\x02\x03\xf3"s);
+}
+
+TEST(WebSocket, a_failure_of_something_else_than_the_connection_closes_with_1011) {
+  using namespace std::string_literals;
+  for (const std::string_view kind : {"timed_out", "disconnected", "protocol", "overloaded", "status", "number"}) {
+    std::string request(upgrade);
+    request.replace(request.find("/echo"), 5, fmt::format("/fails/{}", kind));
+    const std::string text = answer(request + "\r\n" + "\x81\x81\0\0\0\0x"s);
+    ASSERT_TRUE(text.starts_with(switching)) << kind;
+    EXPECT_EQ(text.substr(switching.size()), "\x88\x02\x03\xf3"s) << kind;
+  }
 }
 
 TEST(Http, a_handler_that_throws_what_is_no_exception_is_500) {
