@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # Runs clang-tidy on every source of ours that has changed, itself or a header of ours that it includes, since it last
-# passed, in this clone or in another one of this user. Without the precompiled headers: that is faster here, needs no
-# build, and finds an include that is missing. The tests are left to the compiler's warnings and the sanitizers, which
-# find more there in less time.
+# passed, in this clone or in another one of this user. Most of its time it looks at the headers, so it reads several
+# sources of a folder as one; then the compiler reads each by itself, without the precompiled headers, which finds an
+# include that is missing. The tests are left to the compiler's warnings and the sanitizers, which find more there in
+# less time.
 """Usage: tools/clang_tidy.py COMPILE_COMMANDS_FOLDER WORK_FOLDER"""
 
 import concurrent.futures
@@ -11,6 +12,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -22,6 +24,9 @@ KEPT_S = 30 * 24 * 3600
 TOOL = "clang-tidy-19"
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
 PRECOMPILED = re.compile(r"-include \S+/cmake_pch\.hxx|-Winvalid-pch|-fpch-instantiate-templates")
+# The programs with a main() are read one by one.
+READ_TOGETHER = ("coax", "services", "app")
+TOGETHER_MAX = 8
 # The analyzer does not follow a coroutine over its awaits; elsewhere it may look at 10,000 states of each function,
 # since without a bound it takes longer than everything else.
 COROUTINE = re.compile(r"\bco_(await|return|yield)\b")
@@ -50,41 +55,78 @@ class Sources:
         return sorted(seen)
 
 
-def write_commands(build: pathlib.Path, folder: pathlib.Path) -> dict[pathlib.Path, str]:
-    """Writes the compile commands without the precompiled headers into the folder. Returns: the sources of ours, each
-    with its command, in which no path depends on where this clone is."""
-    commands = json.loads((build / "compile_commands.json").read_text())
-    commands = [command for command in commands if not command["file"].startswith(str(ROOT / "build"))]
-    for command in commands:
-        command["command"] = PRECOMPILED.sub("", command["command"])
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compile_commands.json").write_text(json.dumps(commands))
-    all_commands = {pathlib.Path(command["file"]): command["command"].replace(str(ROOT), "") for command in commands}
-    return {path: command for path, command in sorted(all_commands.items())
-            if path.exists() and not path.is_relative_to(ROOT / "tests")}
+def read_commands(build: pathlib.Path) -> dict[pathlib.Path, dict[str, str]]:
+    """Returns: the sources of ours, each with its compile command without the precompiled headers."""
+    found: dict[pathlib.Path, dict[str, str]] = {}
+    for command in json.loads((build / "compile_commands.json").read_text()):
+        path = pathlib.Path(command["file"])
+        if path.exists() and not any(path.is_relative_to(ROOT / folder) for folder in ("build", "tests")):
+            command["command"] = PRECOMPILED.sub("", command["command"])
+            found[path] = command
+    return dict(sorted(found.items()))
 
 
-def arguments_for(path: pathlib.Path, text: str) -> list[str]:
-    left_out = ["-clang-analyzer-*"] if COROUTINE.search(text) else []
-    if not path.is_relative_to(ROOT / "coax"):
-        left_out.append("-concurrency-mt-unsafe")  # a program may ask for its environment
-    return [f"--checks={','.join(left_out)}", *ANALYZER_BOUND]
+class Unit:
+    """Sources that clang-tidy reads as one, compiled with one command."""
+
+    def __init__(self, sources: list[pathlib.Path], command: dict[str, str], is_coroutine: bool) -> None:
+        self.sources = sources
+        self.command = command
+        self.is_coroutine = is_coroutine
+        self.checks = ["-clang-analyzer-*"] if is_coroutine else []
+        if not sources[0].is_relative_to(ROOT / "coax"):
+            self.checks.append("-concurrency-mt-unsafe")  # a program may ask for its environment
+
+    def key(self, sources: Sources, common: str) -> str:
+        """No path of this clone is part of it."""
+        digest = hashlib.sha256((common + self.command["command"].replace(str(ROOT), "")).encode())
+        for file in sorted({file for source in self.sources for file in sources.closure(source)}):
+            digest.update(f"{file.relative_to(ROOT)}\0{sources.text(file)}\0".encode())
+        return digest.hexdigest()[:32]
+
+    def check(self, work: pathlib.Path, number: int) -> str:
+        """What there is to say, empty when nothing."""
+        folder = work / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        file = self.sources[0]
+        if len(self.sources) > 1:
+            file = folder / "together.cpp"
+            lines = [f'#include "{path.relative_to(ROOT)}"  // NOLINT\n' for path in self.sources]
+            file.write_text("".join(lines))
+        (folder / "compile_commands.json").write_text(json.dumps([{**self.command_for(file), "file": str(file)}]))
+        run = subprocess.run([TOOL, "-p", str(folder), "--quiet", "--use-color=false",
+                              f"--checks={','.join(self.checks)}", *ANALYZER_BOUND, str(file)],
+                             capture_output=True, text=True, check=False)
+        said = "" if run.returncode == 0 else run.stdout or f"{file}: clang-tidy: {run.stderr}"
+        if len(self.sources) > 1:
+            if "[clang-diagnostic-error]" in said:  # they cannot be read together
+                return "".join(unit.check(work / str(number), index) for index, unit in enumerate(self.divided()))
+            said += "".join(self.read_alone(path) for path in self.sources)
+        return said.replace(f"{ROOT}/", "")
+
+    def divided(self) -> list["Unit"]:
+        middle = len(self.sources) // 2
+        return [Unit(part, self.command_for(part[0]), self.is_coroutine)
+                for part in (self.sources[:middle], self.sources[middle:])]
+
+    def command_for(self, path: pathlib.Path) -> dict[str, str]:
+        return {**self.command, "command": self.command["command"].replace(str(self.sources[0]), str(path))}
+
+    def read_alone(self, path: pathlib.Path) -> str:
+        words = [word for word in shlex.split(self.command_for(path)["command"]) if not word.endswith("ccache")]
+        words[words.index("-o"):words.index("-o") + 2] = ["-fsyntax-only"]
+        run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=self.command["directory"])
+        return "" if run.returncode == 0 else run.stderr
 
 
-def key_of(sources: Sources, path: pathlib.Path, common: str) -> str:
-    digest = hashlib.sha256(common.encode())
-    for file in sources.closure(path):
-        digest.update(f"{file.relative_to(ROOT)}\0{sources.text(file)}\0".encode())
-    return digest.hexdigest()[:32]
-
-
-def check(path: pathlib.Path, commands: pathlib.Path, arguments: list[str]) -> str:
-    """What clang-tidy has to say, empty when nothing."""
-    command = [TOOL, "-p", str(commands), "--quiet", "--use-color=false", *arguments, str(path)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode == 0:
-        return ""
-    return run.stdout.replace(f"{ROOT}/", "") or f"{path.relative_to(ROOT)}: clang-tidy: {run.stderr}"
+def units_of(commands: dict[pathlib.Path, dict[str, str]], sources: Sources) -> list[Unit]:
+    groups: dict[tuple[pathlib.Path, bool], list[pathlib.Path]] = {}
+    for path in commands:
+        is_alone = path.relative_to(ROOT).parts[0] not in READ_TOGETHER or path.name == "main.cpp"
+        is_coroutine = COROUTINE.search(sources.text(path)) is not None
+        groups.setdefault((path if is_alone else path.parent, is_coroutine), []).append(path)
+    return [Unit(group[first:first + TOGETHER_MAX], commands[group[first]], is_coroutine)
+            for (_, is_coroutine), group in groups.items() for first in range(0, len(group), TOGETHER_MAX)]
 
 
 def main() -> int:
@@ -93,19 +135,18 @@ def main() -> int:
         return 2
     start = time.monotonic()
     build, work = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve()
-    commands = write_commands(build, work)
-    paths = list(commands)
     CACHE.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([TOOL, "--version"], capture_output=True, text=True, check=True).stdout
     common = version + (ROOT / ".clang-tidy").read_text() + pathlib.Path(__file__).read_text()
     sources = Sources()
-    passed = {path: CACHE / key_of(sources, path, common + command) for path, command in commands.items()}
-    changed = [path for path in paths if not passed[path].exists()]
-    for path in set(paths) - set(changed):
-        passed[path].touch()  # it is in use
+    units = units_of(read_commands(build), sources)
+    passed = [CACHE / unit.key(sources, common) for unit in units]
+    changed = [number for number, file in enumerate(passed) if not file.exists()]
+    for number in set(range(len(units))) - set(changed):
+        passed[number].touch()  # it is in use
     printed: set[str] = set()
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        jobs = {pool.submit(check, path, work, arguments_for(path, sources.text(path))): path for path in changed}
+        jobs = {pool.submit(units[number].check, work, number): number for number in changed}
         for job in concurrent.futures.as_completed(jobs):
             if not job.result():
                 passed[jobs[job]].touch()
@@ -115,9 +156,10 @@ def main() -> int:
     for file in CACHE.iterdir():
         if file.stat().st_mtime < time.time() - KEPT_S:
             file.unlink(missing_ok=True)
-    failed = sum(not file.exists() for file in passed.values())
+    failed = sum(not file.exists() for file in passed)
+    total, checked = (sum(len(units[number].sources) for number in numbers) for numbers in (range(len(units)), changed))
     seconds = time.monotonic() - start
-    print(f"clang-tidy: {len(paths)} sources, {len(changed)} checked in {seconds:.0f} s, {failed} to mend")
+    print(f"clang-tidy: {total} sources, {checked} checked in {seconds:.0f} s, {failed} of {len(units)} groups to mend")
     return 1 if failed else 0
 
 

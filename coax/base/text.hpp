@@ -40,6 +40,8 @@ std::string printable(BytesView bytes, std::size_t characters_max = 200);
 std::string valid_utf8(BytesView bytes);
 // The start of valid UTF-8 with at most `bytes_max` bytes, without a part of a character.
 std::string_view first_characters(std::string_view utf8, std::size_t bytes_max) noexcept;
+// That of C's isspace().
+inline constexpr std::string_view white_space = " \t\n\r\f\v";
 // Without white space (space, tab, CR, LF) at both ends.
 std::string_view trim(std::string_view text) noexcept;
 // ASCII only, as protocols compare their words.

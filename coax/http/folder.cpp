@@ -60,7 +60,7 @@ std::string with_slash(const Request& request) {
 
 // --- bodies of several ranges (RFC 9110, section 14.6) ---
 
-constexpr std::size_t piece_bytes_max = 64_KiB;
+constexpr std::size_t file_piece_bytes_max = 64_KiB;
 
 struct Part {
   std::string head;
@@ -83,7 +83,7 @@ Task<> send_parts(Multipart body, BodyWriter& writer) {
   for (const Part& part : body.parts) {
     co_await writer.send(part.head);
     for (std::uint64_t at = 0; at < part.range.size;) {
-      const std::size_t size = std::min<std::uint64_t>(part.range.size - at, piece_bytes_max);
+      const std::size_t size = std::min<std::uint64_t>(part.range.size - at, file_piece_bytes_max);
       auto read = [file = body.file, offset = part.range.offset + at, size] { return file.read(offset, size); };
       const std::string bytes = co_await offload(std::move(read), abandon_on_cancel);
       co_await writer.send(bytes);

@@ -14,7 +14,6 @@ namespace coax::http::templates {
 namespace {
 
 using ValueKind = Value::Kind;
-constexpr std::string_view spaces = " \t\n\r\f\v";
 
 const std::string& string_in(const Arguments& arguments, std::size_t index) {
   if (arguments.values[index]->kind() != ValueKind::string) refuse_argument(arguments, index, "a string");
@@ -275,7 +274,7 @@ Value capitalize(const Arguments& arguments) {
 
 Value stripped(const Arguments& arguments, bool at_start, bool at_end) {
   std::string_view text = string_in(arguments, 0);
-  const std::string_view unwanted = arguments.values.size() == 2 ? string_in(arguments, 1) : spaces;
+  const std::string_view unwanted = arguments.values.size() == 2 ? string_in(arguments, 1) : white_space;
   arguments.budget.spend_bytes(text.size());
   arguments.budget.spend_steps((1 + text.size() / 64) * (1 + unwanted.size() / 8));
   if (at_start) text.remove_prefix(std::min(text.find_first_not_of(unwanted), text.size()));
@@ -320,9 +319,9 @@ Value split(const Arguments& arguments) {
   };
   if (arguments.values.size() == 1) {
     while (true) {
-      text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
+      text.remove_prefix(std::min(text.find_first_not_of(white_space), text.size()));
       if (text.empty()) return Value::list(std::move(parts));
-      add(text.substr(0, text.find_first_of(spaces)));
+      add(text.substr(0, text.find_first_of(white_space)));
       text.remove_prefix(parts.back().size());
     }
   }

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "coax/base/text.hpp"
 #include "coax/http/template_parse_private.hpp"
 
 namespace coax::http::templates {
@@ -11,11 +12,10 @@ namespace coax::http::templates {
 namespace {
 
 constexpr std::size_t nesting_max = 64;
-constexpr std::string_view spaces = " \t\n\r\f\v";
 
 std::string_view trimmed(std::string_view text) {
-  text.remove_prefix(std::min(text.find_first_not_of(spaces), text.size()));
-  return text.substr(0, text.find_last_not_of(spaces) + 1);
+  text.remove_prefix(std::min(text.find_first_not_of(white_space), text.size()));
+  return text.substr(0, text.find_last_not_of(white_space) + 1);
 }
 
 enum class WhiteSpace : std::uint8_t { all, single, one_line };
@@ -25,10 +25,10 @@ std::string collapse(std::string_view text, WhiteSpace mode) {
   if (mode == WhiteSpace::all || text.contains("<pre>")) return std::string(text);
   std::string result;
   while (!text.empty()) {
-    const std::size_t begin = std::min(text.find_first_of(spaces), text.size());
+    const std::size_t begin = std::min(text.find_first_of(white_space), text.size());
     result += text.substr(0, begin);
     text.remove_prefix(begin);
-    const std::size_t end = std::min(text.find_first_not_of(spaces), text.size());
+    const std::size_t end = std::min(text.find_first_not_of(white_space), text.size());
     const std::string_view run = text.substr(0, end);
     text.remove_prefix(end);
     if (run.empty()) continue;
@@ -134,7 +134,7 @@ class SourceParser {
   // Returns: the directive, when it ends or continues what encloses it.
   Directive directive(std::vector<Node>& nodes, std::string_view enclosing, std::string_view loop, std::size_t depth) {
     const std::string_view content = until("%}", "{%");
-    const std::size_t word_end = std::min(content.find_first_of(spaces), content.size());
+    const std::size_t word_end = std::min(content.find_first_of(white_space), content.size());
     const Directive found{content.substr(0, word_end), trimmed(content.substr(word_end))};
     const std::string word(found.word);
     if (word.empty()) throw Fault{"the directive is empty"};

@@ -8,7 +8,7 @@ namespace coax::http::templates {
 
 namespace {
 
-using Kind = Value::Kind;
+using ValueKind = Value::Kind;
 
 class Run {
  public:
@@ -77,7 +77,7 @@ class Run {
   }
 
   void write(const Value& value, Escape escape) {
-    if (value.kind() == Kind::string && value.size() > output_bytes_max_ - output_.size()) refuse_output();
+    if (value.kind() == ValueKind::string && value.size() > output_bytes_max_ - output_.size()) refuse_output();
     append_escaped(output_, value, escape, budget_, spare_);
     check_output();
   }
@@ -95,7 +95,7 @@ class Run {
   }
 
   Value copy_of(const Value& value) {
-    if (value.kind() == Kind::string) budget_.spend_bytes(value.size());
+    if (value.kind() == ValueKind::string) budget_.spend_bytes(value.size());
     return value;
   }
 
@@ -103,7 +103,7 @@ class Run {
     Value scratch;
     const Value& value = evaluator_.evaluate(*instruction.expression, scratch);
     const auto& slots = *instruction.slots;
-    if (&value != &scratch && value.kind() == Kind::string) budget_.spend_bytes(value.size());
+    if (&value != &scratch && value.kind() == ValueKind::string) budget_.spend_bytes(value.size());
     Value result = owned(value, scratch);
     if (slots.size() == 1) return evaluator_.slot(slots.front()).assign(std::move(result));
     require_parts(result, slots.size());
@@ -113,7 +113,7 @@ class Run {
   }
 
   static void require_parts(const Value& value, std::size_t count) {
-    if (value.kind() != Kind::list) throw Fault{kind_of(value) + " cannot be assigned to several variables"};
+    if (value.kind() != ValueKind::list) throw Fault{kind_of(value) + " cannot be assigned to several variables"};
     if (value.size() != count) {
       throw Fault{"a list of " + std::to_string(value.size()) + " cannot be assigned to " + std::to_string(count) +
                   " variables"};
@@ -126,16 +126,16 @@ class Run {
     Value scratch;
     const Value& value = evaluator_.evaluate(*instruction.expression, scratch);
     Loop loop{.slots = instruction.slots, .over = instruction.over};
-    if (instruction.over == Over::items && value.kind() != Kind::object) {
+    if (instruction.over == Over::items && value.kind() != ValueKind::object) {
       throw Fault{"'items' needs an object, not " + kind_of(value)};
     }
     switch (value.kind()) {
-      case Kind::list:
-      case Kind::object: loop.holder = value; break;
-      case Kind::string: loop.holder = characters_of(value.as_string(), budget_); break;
+      case ValueKind::list:
+      case ValueKind::object: loop.holder = value; break;
+      case ValueKind::string: loop.holder = characters_of(value.as_string(), budget_); break;
       default: throw Fault{"{% for %} needs a list, an object or a string, not " + kind_of(value)};
     }
-    if (loop.holder.kind() == Kind::list) {
+    if (loop.holder.kind() == ValueKind::list) {
       loop.elements = loop.holder.as_list();
     } else {
       loop.members = loop.holder.as_object();

@@ -10,15 +10,15 @@ namespace coax::http::templates {
 
 namespace {
 
-using Kind = Value::Kind;
+using ValueKind = Value::Kind;
 
-bool is_integer(const Value& value) noexcept { return value.kind() == Kind::integer || value.kind() == Kind::boolean; }
-bool is_number(const Value& value) noexcept { return is_integer(value) || value.kind() == Kind::number; }
+bool is_integer(const Value& value) noexcept { return value.kind() == ValueKind::integer || value.kind() == ValueKind::boolean; }
+bool is_number(const Value& value) noexcept { return is_integer(value) || value.kind() == ValueKind::number; }
 std::int64_t integer_of(const Value& value) {
-  return value.kind() == Kind::boolean ? static_cast<std::int64_t>(value.as_bool()) : value.as_integer();
+  return value.kind() == ValueKind::boolean ? static_cast<std::int64_t>(value.as_bool()) : value.as_integer();
 }
 double number_of(const Value& value) {
-  return value.kind() == Kind::boolean ? static_cast<double>(value.as_bool()) : value.as_number();
+  return value.kind() == ValueKind::boolean ? static_cast<double>(value.as_bool()) : value.as_number();
 }
 
 std::string_view symbol_of(Operator what) noexcept {
@@ -63,7 +63,7 @@ void append_quoted(std::string& text, std::string_view string) {
 }
 
 void append_element(std::string& text, const Value& value) {
-  if (value.kind() == Kind::string) {
+  if (value.kind() == ValueKind::string) {
     append_quoted(text, value.as_string());
   } else {
     append_text(text, value);
@@ -137,7 +137,7 @@ Value of_numbers(Operator what, double left, double right) {
 
 Value repeated(const Value& value, std::int64_t count, Budget& budget) {
   const std::uint64_t times = static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0));
-  const bool is_text = value.kind() == Kind::string;
+  const bool is_text = value.kind() == ValueKind::string;
   std::uint64_t size = std::max<std::uint64_t>(value.size(), 1) * (is_text ? 1 : sizeof(Value));
   if (__builtin_mul_overflow(size, times, &size)) size = std::numeric_limits<std::uint64_t>::max();
   budget.spend_bytes(size);
@@ -152,13 +152,13 @@ Value repeated(const Value& value, std::int64_t count, Budget& budget) {
     elements.insert(elements.end(), value.as_list().begin(), value.as_list().end());
   }
   for (const Value& element : elements) {
-    if (element.kind() == Kind::string) budget.spend_bytes(element.size());
+    if (element.kind() == ValueKind::string) budget.spend_bytes(element.size());
   }
   return Value::list(std::move(elements));
 }
 
 Value joined(const Value& left, const Value& right, Budget& budget) {
-  if (left.kind() == Kind::string) {
+  if (left.kind() == ValueKind::string) {
     budget.spend_bytes(left.size() + right.size());
     std::string text;
     text.reserve(left.size() + right.size());
@@ -169,7 +169,7 @@ Value joined(const Value& left, const Value& right, Budget& budget) {
   budget.spend_bytes((left.size() + right.size()) * sizeof(Value));
   for (const Value* part : {&left, &right}) {
     for (const Value& element : part->as_list()) {
-      if (element.kind() == Kind::string) budget.spend_bytes(element.size());
+      if (element.kind() == ValueKind::string) budget.spend_bytes(element.size());
       elements.push_back(element);
     }
   }
@@ -193,9 +193,9 @@ void Budget::spend_text(const Value& value) {
 
 std::string kind_of(const Value& value) {
   switch (value.kind()) {
-    case Kind::null: return "None";
-    case Kind::integer: return "an integer";
-    case Kind::object: return "an object";
+    case ValueKind::null: return "None";
+    case ValueKind::integer: return "an integer";
+    case ValueKind::object: return "an object";
     default: return "a " + std::string(to_string(value.kind()));
   }
 }
@@ -203,12 +203,12 @@ std::string kind_of(const Value& value) {
 void append_text(std::string& text, const Value& value) {
   const char* separator = "";
   switch (value.kind()) {
-    case Kind::null: text += "None"; break;
-    case Kind::boolean: text += value.as_bool() ? "True" : "False"; break;
-    case Kind::integer: text += std::to_string(value.as_integer()); break;
-    case Kind::number: text += to_text(value.as_number()); break;
-    case Kind::string: text += value.as_string(); break;
-    case Kind::list:
+    case ValueKind::null: text += "None"; break;
+    case ValueKind::boolean: text += value.as_bool() ? "True" : "False"; break;
+    case ValueKind::integer: text += std::to_string(value.as_integer()); break;
+    case ValueKind::number: text += to_text(value.as_number()); break;
+    case ValueKind::string: text += value.as_string(); break;
+    case ValueKind::list:
       text += '[';
       for (const Value& element : value.as_list()) {
         text += std::exchange(separator, ", ");
@@ -216,7 +216,7 @@ void append_text(std::string& text, const Value& value) {
       }
       text += ']';
       break;
-    case Kind::object:
+    case ValueKind::object:
       text += '{';
       for (const Member& member : value.as_object()) {
         text += std::exchange(separator, ", ");
@@ -238,21 +238,21 @@ std::string text_of(const Value& value, Budget& budget) {
 
 bool is_true(const Value& value) noexcept {
   switch (value.kind()) {
-    case Kind::null: return false;
-    case Kind::boolean:
-    case Kind::integer: return integer_of(value) != 0;
-    case Kind::number: return value.as_number() != 0;
+    case ValueKind::null: return false;
+    case ValueKind::boolean:
+    case ValueKind::integer: return integer_of(value) != 0;
+    case ValueKind::number: return value.as_number() != 0;
     default: return value.size() != 0;
   }
 }
 
 std::strong_ordering order(const Value& left, const Value& right, Budget& budget) {
   if (is_number(left) && is_number(right)) return order_of_numbers(left, right);
-  if (left.kind() == Kind::string && right.kind() == Kind::string) {
+  if (left.kind() == ValueKind::string && right.kind() == ValueKind::string) {
     budget.spend_steps(1 + std::min(left.size(), right.size()) / 64);
     return left.as_string() <=> right.as_string();
   }
-  if (left.kind() != Kind::list || right.kind() != Kind::list) {
+  if (left.kind() != ValueKind::list || right.kind() != ValueKind::list) {
     throw Fault{kind_of(left) + " and " + kind_of(right) + " have no order"};
   }
   const std::size_t count = std::min(left.size(), right.size());
@@ -276,7 +276,7 @@ Value arithmetic(Operator what, const Value& left, const Value& right, Budget& b
   if (is_integer(left) && is_integer(right)) return of_integers(what, integer_of(left), integer_of(right));
   if (is_number(left) && is_number(right)) return of_numbers(what, number_of(left), number_of(right));
   const auto is_sequence = [](const Value& value) {
-    return value.kind() == Kind::string || value.kind() == Kind::list;
+    return value.kind() == ValueKind::string || value.kind() == ValueKind::list;
   };
   if (what == Operator::add && is_sequence(left) && left.kind() == right.kind()) return joined(left, right, budget);
   if (what == Operator::multiply && is_sequence(left) && is_integer(right)) {
