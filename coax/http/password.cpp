@@ -1,12 +1,15 @@
 // Argon2id of libsodium, with its parameters for interactive use.
 #include "coax/http/password.hpp"
 
+#include <fmt/core.h>
 #include <sodium.h>
 
 #include <array>
+#include <atomic>
 #include <new>
 
 #include "coax/base/error.hpp"
+#include "coax/http/status_error.hpp"
 #include "coax/task/offload.hpp"
 
 namespace coax::http {
@@ -50,6 +53,23 @@ const std::string& decoy_hash() {
   return hash;
 }
 
+// So that a flood of logins costs seconds of waiting, not minutes, and little memory.
+class Turn {
+ public:
+  explicit Turn(const char* operation) {
+    if (waiting_.fetch_add(1, std::memory_order_relaxed) < password_hashes_max) return;
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
+    throw StatusError(503, operation, "a password",
+                      fmt::format("{} others wait for their turn; try again in a few seconds", password_hashes_max));
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  ~Turn() { waiting_.fetch_sub(1, std::memory_order_relaxed); }
+
+ private:
+  static inline std::atomic<std::size_t> waiting_ = 0;
+};
+
 bool verify_now(const std::string& password, const std::string& hash) {
   require_libsodium();
   const bool is_known = !hash.empty();
@@ -63,7 +83,8 @@ Task<std::string> hash_password(std::string password) {
   if (password.size() > password_bytes_max)
     throw Error(ErrorKind::invalid, "hash", "a password", "it has more than 1,024 bytes");
   auto work = [secret = Secret(std::move(password))] { return hash_now(secret.text()); };
-  co_return co_await offload(std::move(work));
+  const Turn turn("hash");
+  co_return co_await offload(std::move(work), as_cpu_work);
 }
 
 Task<bool> verify_password(std::string password, std::string hash) {
@@ -71,7 +92,8 @@ Task<bool> verify_password(std::string password, std::string hash) {
   auto work = [secret = Secret(std::move(password)), hash = std::move(hash)] {
     return verify_now(secret.text(), hash);
   };
-  co_return co_await offload(std::move(work));
+  const Turn turn("verify");
+  co_return co_await offload(std::move(work), as_cpu_work);
 }
 
 bool should_rehash_password(const std::string& hash) {

@@ -18,15 +18,21 @@ namespace coax::http {
 
 inline constexpr std::size_t password_bytes_max = 1024;
 
-// Hashes with a random salt: 64 MiB and about 0.1 s on a thread of offload(), so that at most 8 run at once.
+// Of this process, running and waiting.
+inline constexpr std::size_t password_hashes_max = 32;
+
+// Hashes with a random salt: 64 MiB and about 0.1 s on a thread of offload(as_cpu_work), so that at most half of the
+// processors, and at most 8, hash at once.
 // Returns: a text with the algorithm, its parameters and the salt: "$argon2id$v=19$...".
-// Throws: Error(invalid) for a password that is longer than password_bytes_max; std::bad_alloc.
-// Cancelled: the thread completes its work.
+// Throws: StatusError(503) when password_hashes_max run or wait already; Error(invalid) for a password that is longer
+// than password_bytes_max; std::bad_alloc.
+// Cancelled: before its turn, it is not hashed; then the thread completes its work.
 Task<std::string> hash_password(std::string password);
 
 // Returns: whether the hash is of this password. For an unknown user, give it an empty hash: it is false after the same
 // time, so that a stranger does not learn which names exist.
-// Cancelled: the thread completes its work.
+// Throws: StatusError(503), as above.
+// Cancelled: as above.
 Task<bool> verify_password(std::string password, std::string hash);
 
 // Whether the hash has other parameters than hash_password() has now: hash the password again after it was verified.

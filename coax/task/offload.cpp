@@ -1,11 +1,13 @@
-// The thread pools of offload(): three, which share nothing. Their threads are kept until the process ends.
+// The thread pools of offload(): four, which share nothing. Their threads are kept until the process ends.
 #include "coax/task/offload.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <list>
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "coax/base/error.hpp"
 #include "coax/task/blocked_signals_private.hpp"
@@ -18,7 +20,14 @@ class Threads {
     static Threads kept(8);
     static Threads abandonable(8);
     static Threads bulk(2);
-    return work.pool_ == Work::Pool::kept ? kept : work.pool_ == Work::Pool::bulk ? bulk : abandonable;
+    static Threads cpu(std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 8));
+    switch (work.pool_) {
+      case Work::Pool::kept: return kept;
+      case Work::Pool::abandonable: return abandonable;
+      case Work::Pool::bulk: return bulk;
+      case Work::Pool::cpu: return cpu;
+    }
+    std::unreachable();
   }
   explicit Threads(std::size_t threads_max) : threads_max_(threads_max) {}
   Threads(const Threads&) = delete;

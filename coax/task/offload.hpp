@@ -3,10 +3,11 @@
 //   co_await offload(read_all)                     its result, or its exception
 //   co_await offload(look_up, abandon_on_cancel)   the same; a cancelled task does not wait for its end
 //   co_await offload(list, as_bulk_work)           the same, behind other long calls
+//   co_await offload(hash, as_cpu_work)            the same, behind other calls that compute
 //
 // At most 8 calls run at once; the others wait in the order of arrival, for as long as a task awaits them. Calls that
 // may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file,
-// and bulk work has one of 2. On a simulated network, where time would not wait for a thread, the loop itself calls the
+// bulk work has one of 2, and what computes has one of half the processors. On a simulated network, where time would not wait for a thread, the loop itself calls the
 // function.
 #pragma once
 
@@ -29,7 +30,7 @@ namespace detail {
 // One call. Owned by the task that awaits it, or by its thread once it is abandoned.
 class Work : public ListHook {
  public:
-  enum class Pool : std::uint8_t { kept, abandonable, bulk };
+  enum class Pool : std::uint8_t { kept, abandonable, bulk, cpu };
   explicit Work(Pool pool) noexcept : pool_(pool) {}
   Work(const Work&) = delete;
   Work& operator=(const Work&) = delete;
@@ -158,6 +159,16 @@ inline constexpr struct AsBulkWork {
 template <class F>
 detail::Offload<F> offload(F function, AsBulkWork) {
   return {std::move(function), detail::Work::Pool::bulk};
+}
+
+inline constexpr struct AsCpuWork {
+} as_cpu_work;
+
+// As the first, for calls that keep a processor busy for long, such as the hash of a password: at most half as many as
+// there are processors run at once, from 1 to 8, and they delay no others.
+template <class F>
+detail::Offload<F> offload(F function, AsCpuWork) {
+  return {std::move(function), detail::Work::Pool::cpu};
 }
 
 }  // namespace coax

@@ -6,6 +6,7 @@
 #include "coax/http/password.hpp"
 #include "coax/test/sim.hpp"
 #include "tests/support/http.hpp"
+#include "tests/support/sim.hpp"
 
 namespace coax::login_test {
 namespace {
@@ -209,6 +210,32 @@ TEST_F(HttpLogin, passwords_are_verified_by_their_hash) {
     EXPECT_TRUE(
         http::should_rehash_password("$argon2id$v=19$m=8192,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$"
                                      "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+  });
+}
+
+TEST_F(HttpLogin, passwords_above_the_limit_of_those_that_wait_are_503) {
+  COAX_NEEDS_KERNEL();
+  test::run([]() -> Task<> {
+    std::vector<int> refused;
+    const auto hash_many = [&]() -> Task<> {
+      TaskGroup group;
+      for (std::size_t count = 0; count != http::password_hashes_max; ++count) {
+        group.spawn([]() -> Task<> { co_await http::hash_password("secret"); });
+      }
+      co_await test::next_turn();
+      for (int count = 0; count != 3; ++count) {
+        try {
+          co_await http::verify_password("secret", "");
+        } catch (const http::StatusError& error) {
+          refused.push_back(error.status());
+        }
+      }
+      group.cancel();
+      co_await group.join();
+    };
+    co_await hash_many();
+    EXPECT_EQ(refused, (std::vector{503, 503, 503}));
+    EXPECT_FALSE(co_await http::verify_password("secret", "")) << "those that were cancelled do not count any more";
   });
 }
 
