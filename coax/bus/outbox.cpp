@@ -48,10 +48,13 @@ class Outbox::LagMonitor : private Timer {
     loop.timers().start(*this, later(loop.backend().now(), tick_duration()));
   }
   void tick() noexcept {
-    if (outbox_.sending_ != nullptr) {  // what the peer has accepted of a large block is progress, too
-      sent_ += outbox_.sending_->sent - std::exchange(sent_of_current_, outbox_.sending_->sent);
-    }
-    if (outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration()) {
+    // What the peer has accepted of a large block is progress, too.
+    const std::size_t accepted = outbox_.sending_ == nullptr
+                                     ? 0
+                                     : outbox_.sending_->sent - std::exchange(sent_of_current_, outbox_.sending_->sent);
+    sent_ += accepted;
+    const bool is_taken = outbox_.stream_ != nullptr && outbox_.stream_->send_stalled() < tick_duration();
+    if (accepted != 0 || is_taken) {
       ticks_without_progress_ = 0;
     } else if (++ticks_without_progress_ == ticks_stalled_max) {
       outbox_.stalled_ = true;
