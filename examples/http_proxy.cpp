@@ -71,15 +71,18 @@ Response answer_of_last(const Request& request) {
 
 // The request as the server gets it.
 std::string head_for_server(const Request& request, const BodyReader& body, bool is_chunked) {
-  const auto is_list = [](std::string_view name) {
-    return coax::equal_ignoring_case(name, "X-Forwarded-For") || coax::equal_ignoring_case(name, "Via");
+  // Of these, the last two lists are continued; the others would be the client's word for the scheme and the host.
+  const auto is_of_proxies = [](std::string_view name) {
+    constexpr std::array names{"Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-For", "Via"};
+    return std::ranges::any_of(names, [name](auto each) { return coax::equal_ignoring_case(name, each); });
   };
   const auto hops = hops_left(request);
   const std::string fewer = std::to_string(hops.value_or(1) - 1);
   std::vector<Field> fields;
   for (const auto& field : request.fields()) {
     const bool is_count = hops && coax::equal_ignoring_case(field.name, "Max-Forwards");
-    if (!is_hop_by_hop(field.name, request.fields()) && !is_list(field.name) && !is_count) fields.push_back(field);
+    if (is_hop_by_hop(field.name, request.fields()) || is_of_proxies(field.name) || is_count) continue;
+    fields.push_back(field);
   }
   const std::string peer = request.peer().ip();
   const std::string clients = list_with(peer.empty() ? "unknown" : peer, "X-Forwarded-For", request.fields());
@@ -91,6 +94,7 @@ std::string head_for_server(const Request& request, const BodyReader& body, bool
   if (expects_continue(request)) fields.push_back({"Expect", "100-continue"});
   if (hops) fields.push_back({"Max-Forwards", fewer});
   fields.push_back({"X-Forwarded-For", clients});
+  fields.push_back({"X-Forwarded-Proto", request.is_secure() ? "https" : "http"});
   fields.push_back({"Via", proxies});
   fields.push_back({"Connection", upgrade.empty() ? "close" : "Upgrade"});
   if (!upgrade.empty()) fields.push_back({"Upgrade", upgrade});

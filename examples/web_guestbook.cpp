@@ -97,7 +97,8 @@ class Guestbook {
 
   Task<Response> sign(Request& request) {
     const http::Form form = co_await checked_form(request);
-    const std::string text(coax::trim(form.value("text")));
+    std::string text(coax::trim(form.value("text")));
+    std::erase(text, '\r');  // a form sends CR LF for a line break, which a browser counts as one character
     if (text.empty() || coax::count_characters(text) > 1000) throw http::StatusError(422, "1 to 1000 characters");
     co_await database_.execute("insert into messages (author, text) values (?, ?)", request.principal().name, text);
     co_return Response::redirect("/");
@@ -127,8 +128,11 @@ class Guestbook {
     if (name.empty() || coax::count_characters(name) > 30 || coax::has_control(name)) {
       co_return login_page(request, 422, "A name has 1 to 30 characters.");
     }
-    if (password.size() < 8 || password.size() > http::password_bytes_max) {
+    if (coax::count_characters(password) < 8) {
       co_return login_page(request, 422, "A password has 8 characters or more.");
+    }
+    if (password.size() > http::password_bytes_max) {
+      co_return login_page(request, 422, "This password is too long: 1024 bytes are the most.");
     }
     const std::string hash = co_await http::hash_password(password);
     const auto added = co_await database_.execute("insert or ignore into accounts values (?, ?)", name, hash);

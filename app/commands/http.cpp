@@ -274,7 +274,9 @@ const Command http_command{
         "A folder is shown by its index.html, or by a list of its files, which a program gets as JSON\n"
         "(Accept: application/json). ?archive=zip, tar or tar.gz behind its path is the folder as one file. Dot "
         "files,\n"
-        "special files and what symbolic links have outside of the folder are not served.\n"
+        "special files and what symbolic links have outside of the folder are not served; a link with a plain name to "
+        "a dot\n"
+        "folder inside is, such as current -> .releases/42.\n"
         "\n"
         "Exit codes: 0 ended by Ctrl-C or SIGTERM; 1 failed; 2 wrong arguments; 3 the address cannot be listened on.\n"
         "\n",

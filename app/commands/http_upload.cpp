@@ -74,10 +74,13 @@ std::pair<int, std::string> explain(const Error& error, const std::string& name)
 std::optional<std::string> wrong_name(const http::Form& form) {
   std::vector<string_view> names;
   for (const http::FormFile& file : form.files()) {
+    if (file.filename().empty()) return "a file has no name";
     if (!is_plain_file_name(file.filename())) {
       return fmt::format("{} cannot be a file's name here", printable(BytesView(file.filename()), 100));
     }
-    if (std::ranges::count(names, file.filename()) != 0) return "two files have the same name";
+    if (std::ranges::count(names, file.filename()) != 0) {
+      return fmt::format("two files have the name {}; the folders in front of a name are left out", file.filename());
+    }
     names.push_back(file.filename());
   }
   return names.empty() ? std::optional<std::string>("there is no file in the form") : std::nullopt;
@@ -91,7 +94,7 @@ struct Names {
   explicit Names(std::span<const http::FormFile> files) : text(files.empty() ? "none" : "") {
     for (const http::FormFile& file : files) {
       const std::string name = printable(BytesView(file.filename()), 255);
-      text.append(list.empty() ? "" : ", ").append(name);
+      text.append(list.empty() ? "" : ", ").append(name.empty() ? "(no name)" : name);
       list.push_back(http::Value(name));
     }
   }
@@ -147,7 +150,7 @@ Task<Response> upload(std::shared_ptr<const UploadOptions> options, Request& req
   try {
     const http::FormOptions limits{.parts_max = files_max, .folder = where};
     const http::Form form = co_await http::read_form(request, body, limits);
-    if (const auto wrong = wrong_name(form)) co_return refusal(request, 400, *wrong);
+    if (const auto wrong = wrong_name(form)) co_return partial_refusal(request, 400, *wrong, form, 0);
     co_return co_await store(request, form, where);
   } catch (const Error& error) {
     const auto [status, reason] = explain(error, "it");

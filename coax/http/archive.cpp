@@ -151,7 +151,7 @@ std::string line_of(string_view path, string_view reason) {
 
 constexpr string_view unreadable = "it was removed, or may not be read";
 
-// Symbolic links to folders are left out: they could form a circle.
+// Symbolic links to folders are not followed, since they could form a circle, but named among what is missing.
 class Walk {
  public:
   Walk(const OpenFolder& folder, std::string top, const std::stop_token& stop)
@@ -171,9 +171,12 @@ class Walk {
     if (!listed) return all_.missing.push_back(line_of(path, unreadable));
     SafeNames safe_names(*listed);
     for (const FolderEntry& entry : *listed) {
-      if (entry.is_folder && entry.is_link) continue;
-      if (all_.entries.size() == entries_max) {
+      if (all_.entries.size() + all_.missing.size() >= entries_max) {
         throw StatusError(413, "archive", where, fmt::format("the folder has more than {} entries", entries_max));
+      }
+      if (entry.is_folder && entry.is_link) {
+        all_.missing.push_back(line_of(path + entry.name, "a link to a folder: not followed"));
+        continue;
       }
       const string_view end = entry.is_folder ? "/" : "";
       const std::string own_path = fmt::format("{}{}{}", path, entry.name, end);
@@ -289,7 +292,7 @@ class Packer {
     log::warning("an archive of {}/{} is not whole, {} of its files or folders are missing or damaged: {}{}",
                  printable(BytesView(root_.path()), 200), printable(BytesView(path_), 200), missing_.size(),
                  missing_.front(), missing_.size() > 1 ? ", and others" : "");
-    std::string text = "This archive is not whole: these files or folders could not be read while it was made.\n\n";
+    std::string text = "This archive is not whole: these files or folders are missing or damaged.\n\n";
     for (const std::string& line : missing_) text += line + "\n";
     std::string name = "MISSING FILES.txt";
     const auto is_name = [&name](const ArchiveEntry& entry) { return entry.path == name || entry.name == name; };

@@ -42,7 +42,7 @@ std::unique_ptr<ArchiveWriter> make_zip_writer();
 std::unique_ptr<ArchiveWriter> make_tar_writer(bool is_compressed);
 
 // Blocks. `path`: of a folder below `root`, without a leading slash. format: "zip", "tar" or "tar.gz".
-// Files that cannot be read are named in a text at the end of the archive, and in the log.
+// Files that cannot be read, and links to folders, are named in a text at the end of the archive, and in the log.
 // Returns: nothing when there is no such folder or format, or a stop was requested.
 // Throws: StatusError(413) when it has too many entries.
 std::optional<Response> archive_of(const std::string& root, std::string path, std::string_view format,

@@ -187,7 +187,11 @@ bool is_negotiable(const Response& response, const CompressionOptions& options) 
   }
   std::string lower(trim(type.substr(0, type.find(';'))));
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return !lower.empty() && options.is_compressible(lower);
+  // A 206 and a 304 have the Vary of their 200 (RFC 9110, sections 15.3.7 and 15.4.5). Where its type is not known, one
+  // too many is harmless.
+  const bool is_unknown =
+      response.status == 206 ? lower == "multipart/byteranges" : response.status == 304 && lower.empty();
+  return is_unknown || (!lower.empty() && options.is_compressible(lower));
 }
 
 bool is_worth_it(const Response& response, const CompressionOptions& options) {
@@ -216,11 +220,8 @@ void weaken_etag(Response& response) {
   }
 }
 
-// A 304 has the ETag that its 200 would have: the client has named it. And its Vary (RFC 9110, section 15.4.5); the
-// type is not known, and a Vary that the 200 has not is harmless.
+// A 304 has the ETag that its 200 would have: the client has named it.
 void answer_not_modified(const Request& request, Response& response, std::string_view coding) {
-  if (has_word(find_header(response, "Cache-Control"), "no-transform")) return;
-  add_vary(response);
   const std::string* const etag = find_header(response, "ETag");
   if (etag == nullptr || coding == "identity") return;
   if (joined(request.fields(), "If-None-Match").contains("W/" + *etag)) weaken_etag(response);
@@ -228,9 +229,9 @@ void answer_not_modified(const Request& request, Response& response, std::string
 
 void compress(const Request& request, Response& response, const CompressionOptions& options) {
   const std::string_view coding = accepted_coding(request);
-  if (response.status == 304) return answer_not_modified(request, response, coding);
   if (!is_negotiable(response, options)) return;
   add_vary(response);
+  if (response.status == 304) return answer_not_modified(request, response, coding);
   if (coding.empty() || coding == "identity" || !is_worth_it(response, options)) return;
   if (!compress_body(response.body, coding, options.memory_bytes_max)) return;
   response.header("Content-Encoding", std::string(coding));

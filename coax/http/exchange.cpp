@@ -21,6 +21,7 @@ class StatusAndDateCache {
  public:
   static constexpr std::string_view status_line = "HTTP/1.1 200 OK\r\n";
   static constexpr std::size_t date_bytes = 37;
+  static constexpr std::size_t end_bytes = 31;  // the date itself, and the line end
   using Text = std::array<char, status_line.size() + date_bytes>;
 
   [[nodiscard]] const Text& text() const noexcept { return text_; }
@@ -108,6 +109,13 @@ void Exchange::update_date() noexcept { usual_start.update(); }
 
 namespace {
 
+// The response's own Date, such as that of the server behind a proxy, instead of ours (RFC 9110, section 6.6.1). It is
+// sent as IMF-fixdate, which has always the same length; one that is no date is ignored.
+void replace_date(char* date, std::string_view own) noexcept {
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  if (const auto time = parse_date(own, now)) write_date(date, *time);
+}
+
 // Fields that this connection writes by itself, or that have no meaning on it (RFC 9110, sections 6.6.1, 7.6.1 and
 // 8.6).
 bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
@@ -137,7 +145,8 @@ void require_writable(const Response& response) {
 bool Exchange::write(Response&& response, const How& how) {
   require_writable(response);
   const int status = response.status;
-  const std::string_view type = response.content_type;
+  // A 304 has none (RFC 9110, section 15.4.5).
+  const std::string_view type = status == 304 ? std::string_view() : response.content_type;
   // the other parts are shorter
   std::size_t room = 256 + type.size() + how.fixed_fields.size() + how.connection.size();
   for (const auto& [name, value] : response.headers) room += name.size() + value.size() + 4;
@@ -159,9 +168,14 @@ bool Exchange::write(Response&& response, const How& how) {
   const std::size_t before = out_.size();
   out_.resize_and_overwrite(before + room, [&](char* begin, std::size_t) noexcept {
     char* to = put_start(begin + before, status);
+    char* const date = to - StatusAndDateCache::end_bytes;
     if (!type.empty()) to = put_field(to, "Content-Type", type);
     for (const auto& [name, value] : response.headers) {
-      if (!is_ours_to_write(name, !type.empty())) to = put_field(to, name, value);
+      if (!is_ours_to_write(name, !type.empty())) {
+        to = put_field(to, name, value);
+      } else if (equal_ignoring_case(name, "Date")) {
+        replace_date(date, value);
+      }
     }
     if (!has_no_body(status) && has_length) {
       to = put(to, "Content-Length: ");

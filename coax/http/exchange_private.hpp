@@ -48,7 +48,7 @@ class Exchange {
     bool may_chunk;  // a body of unknown length
   };
   // Writes the framing and connection fields itself: those in the response (Content-Length, Transfer-Encoding,
-  // Connection, Keep-Alive, Date, Trailer) are dropped.
+  // Connection, Keep-Alive, Trailer) are dropped. A Date of the response is kept when it is a date.
   // Throws: Error(invalid), with nothing written, when a header is invalid, or the status is not in 200 to 599.
   // Returns: false when `streamed` or `file` is the body, which must still be sent.
   bool write(Response&& response, const How& how);

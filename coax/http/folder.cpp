@@ -154,6 +154,7 @@ Response answer(Request& request, const FoundFile& found, const FolderOptions& o
   if (found.varies) response.header("Vary", "Accept-Encoding");
   if (precondition == Precondition::not_modified) {  // section 15.4.5 has the fields
     response.status = 304;
+    response.content_type = media_type_of(found.name);
     return response;
   }
   // Section 14.2: ranges are for GET alone.

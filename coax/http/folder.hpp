@@ -3,7 +3,8 @@
 //   app.mount("/static", coax::http::folder("public"));
 //
 // GET and HEAD, with conditional requests (RFC 9110, section 13) and ranges (section 14). 404: missing files, folders
-// without an index, dot files, special files, unreadable files, and symbolic links that lead outside the folder.
+// without an index, dot files, special files, unreadable files, and symbolic links that lead outside the folder. A dot
+// file is one by the name in the URL: a link such as "current -> .releases/42" is served with what is behind it.
 #pragma once
 
 #include <chrono>
@@ -35,8 +36,8 @@ struct FolderOptions {
   std::string index = "index.html";  // answers for its folder; empty: none
   FolderListing listing = {};        // answers for a folder without an index; empty: 404
   // "?archive=zip", "tar" or "tar.gz" behind the path of a folder: its files and folders as one download, made while it
-  // is sent. The same files as are served, but not what is behind links to folders. 413 above 100,000 of them. What
-  // cannot be read meanwhile is named in its last file, "MISSING FILES.txt".
+  // is sent. The same files as are served, but not what is behind links to folders. 413 above 100,000 of them. These
+  // links, and what cannot be read meanwhile, are named in its last file, "MISSING FILES.txt".
   bool archives = false;
   std::string cache_control = "no-cache";
   // Whether the content of the file at this path never changes: "Cache-Control: public, max-age=31536000, immutable".
@@ -44,7 +45,7 @@ struct FolderOptions {
   // A file, relative to the folder, that answers for unknown paths whose last segment has no dot: "index.html" for an
   // application with routes of its own in the browser. Empty: 404.
   std::string fallback = {};
-  // Sends "x.js.br", "x.js.zst" or "x.js.gz" for "x.js" to clients that accept them, unless it is older than "x.js".
+  // Sends "x.js.br", "x.js.zst" or "x.js.gz" for "x.js" to clients that accept them, unless it is empty or older.
   bool precompressed = true;
   bool well_known = false;  // serves the folder ".well-known" (RFC 8615), although its name begins with a dot
 };

@@ -82,13 +82,14 @@ std::string etag_of(const File& file, std::string_view encoding) {
                      encoding);
 }
 
-// Of a file or a folder; nothing for anything else. Without a descriptor, unless it is a link.
-std::optional<FolderEntry> entry_of(int folder, const char* name, Beneath beneath) {
+// Of a file or a folder; nothing for anything else. Without a descriptor, unless it is a link: open(name) follows it.
+template <class Open>
+std::optional<FolderEntry> entry_of(int folder, const char* name, Open open) {
   struct stat status{};
   if (::fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) != 0) return std::nullopt;
   const bool is_link = S_ISLNK(status.st_mode);
   if (is_link) {
-    const FileDescriptor opened = open_beneath(folder, name, O_PATH, beneath);
+    const FileDescriptor opened = open(name);
     if (!opened && (errno == EMFILE || errno == ENFILE)) throw Error(errno, "open", name);
     if (!opened || ::fstat(opened.native(), &status) != 0) return std::nullopt;
   }
@@ -167,11 +168,14 @@ std::optional<std::vector<FolderEntry>> OpenFolder::list(const std::string& path
   if (!stream) throw Error(errno, "list", path_ + "/" + path);
   const int native = folder.release();
   std::vector<FolderEntry> entries;
+  const auto open_link = [&](const char* name) {  // from the root, below which it may lead anywhere
+    return open_beneath(root_.native(), path.empty() ? name : path + "/" + name, O_PATH, beneath_);
+  };
   while (const dirent* const entry = ::readdir(stream.get())) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (stop.stop_requested()) return std::nullopt;
     if (entry->d_name[0] == '.') continue;
     if (entries.size() == entries_max) break;
-    if (auto found = entry_of(native, entry->d_name, beneath_)) entries.push_back(*std::move(found));
+    if (auto found = entry_of(native, entry->d_name, open_link)) entries.push_back(*std::move(found));
   }
   std::ranges::sort(entries, {}, &FolderEntry::name);
   return entries;
@@ -194,7 +198,9 @@ FoundFile choose_form(const OpenFolder& folder, File plain, const std::string& p
     const auto& [name, extension] = encodings[index];
     if (path.ends_with(extension)) continue;
     forms[index] = folder.file(path + std::string(extension));
-    if (forms[index] && forms[index]->modified() < plain.modified()) forms[index].reset();
+    // An empty file is of no such format: its writer has failed, or has not begun.
+    const bool is_unfit = forms[index] && (forms[index]->size() == 0 || forms[index]->modified() < plain.modified());
+    if (is_unfit) forms[index].reset();
     if (forms[index]) some = offers[index] = name;
   }
   const std::string etag = etag_of(plain, "");

@@ -25,12 +25,12 @@ Router& Router::file(const MemoryFile& file) {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     const Precondition precondition = check_preconditions(request.fields(), {.etag = etag}, now);
     if (precondition == Precondition::failed) return error_response(request, 412);
-    Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}}};
+    Response response{.headers = {{"Cache-Control", "no-cache"}, {"ETag", etag}},
+                      .content_type = Literal::of(file.content_type)};
     if (precondition == Precondition::not_modified) {
       response.status = 304;
       return response;
     }
-    response.content_type = Literal::of(file.content_type);
     response.body = StaticBytes(file.body);
     return response;
   });

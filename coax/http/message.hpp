@@ -202,7 +202,8 @@ struct Response {
   int status = 200;
   Pairs headers = {};
   Body body = {};
-  Literal content_type = {};  // empty: none, or among the headers
+  // Empty: none, or among the headers. A 304 is sent without it; compression() finds by it whether the 200 has Vary.
+  Literal content_type = {};
 
   static constexpr Literal text_type = "text/plain; charset=utf-8";
   static constexpr Literal html_type = "text/html; charset=utf-8";

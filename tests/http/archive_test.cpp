@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "coax/http/archive_private.hpp"
+#include "coax/http/folder_find_private.hpp"
 #include "tests/http/folder.hpp"
 
 namespace coax::test::archive_test {
@@ -83,7 +84,7 @@ TEST_F(HttpArchive, a_file_that_vanishes_is_named_at_the_end) {
   }
   const std::vector<Member> members = read_tar(archive("tar", [&] { std::filesystem::remove(at("z.txt")); }));
   EXPECT_EQ(members.back().content,
-            "This archive is not whole: these files or folders could not be read while it was made.\n\n"
+            "This archive is not whole: these files or folders are missing or damaged.\n\n"
             "z.txt: it was removed, or may not be read\n");
 }
 
@@ -104,6 +105,24 @@ TEST_F(HttpArchive, the_list_of_missing_files_replaces_no_file) {
   ASSERT_EQ(members.size(), 3U);
   EXPECT_EQ(members[1].content, "mine");
   EXPECT_EQ(members[2].name, "public/_MISSING FILES.txt");
+}
+
+TEST_F(HttpArchive, a_link_to_a_folder_is_not_followed_but_named) {
+  write("sub/a.txt", "a");
+  std::filesystem::create_symlink("..", at("sub/loop"));
+  std::filesystem::create_symlink("sub", at("link"));
+  std::filesystem::create_symlink("digits.txt", at("digits"));
+  std::filesystem::create_symlink("/etc", at("outside"));
+  const std::vector<Member> members = read_tar(archive("tar", [] {}));
+  std::vector<std::string> names;
+  for (const Member& member : members) names.push_back(member.name);
+  if (http::available_beneath() != http::Beneath::openat2) GTEST_SKIP() << "no openat2(2)";
+  EXPECT_EQ(names, (std::vector<std::string>{"public/digits", "public/digits.txt", "public/sub/", "public/sub/a.txt",
+                                             "public/MISSING FILES.txt"}));
+  EXPECT_EQ(members.back().content,
+            "This archive is not whole: these files or folders are missing or damaged.\n\n"
+            "link: a link to a folder: not followed\n"
+            "sub/loop: a link to a folder: not followed\n");
 }
 
 TEST_F(HttpArchive, a_whole_archive_has_no_list_of_missing_files) {

@@ -229,6 +229,45 @@ TEST_F(HttpCompression, etag_of_a_compressed_response_is_weak_and_revalidated) {
   });
 }
 
+// RFC 9110, sections 15.3.7 and 15.4.5
+TEST_F(HttpCompression, vary_of_a_304_and_a_206_is_that_of_the_200) {
+  const test::Folder folder;
+  const std::string root = std::filesystem::path(folder.path("a")).parent_path();
+  for (const char* name : {"a.bin", "a.txt", "a.jpg"}) std::ofstream(folder.path(name)) << long_text;
+  App app = bare();
+  app.use(http::compression());
+  app.mount("/f", http::folder(root));
+  app.mount("/kept", http::folder(root, {.cache_control = "no-transform"}));
+  app.file({.path = "/m.png", .content_type = "image/png", .body = long_text});
+  app.file({.path = "/m.css", .content_type = "text/css", .body = long_text});
+  const Handler handler = http::handler(std::move(app));
+  run([&]() -> Task<> {
+    constexpr std::array<std::pair<std::string_view, std::string_view>, 6> cases{{{"/f/a.bin", "none"},
+                                                                                  {"/f/a.jpg", "none"},
+                                                                                  {"/f/a.txt", "Accept-Encoding"},
+                                                                                  {"/kept/a.txt", "none"},
+                                                                                  {"/m.png", "none"},
+                                                                                  {"/m.css", "Accept-Encoding"}}};
+    for (const auto& [path, vary] : cases) {
+      const auto get = [&handler, path](std::string_view fields) {
+        return ask(handler, fmt::format("GET {} HTTP/1.1\r\nHost: a\r\n{}\r\n", path, fields));
+      };
+      for (const std::string_view fields : {"", "Accept-Encoding: gzip\r\n"}) {
+        const std::string whole = co_await get(fields);
+        EXPECT_EQ(header_of(whole, "Vary"), vary) << path;
+        const std::string unmodified =
+            co_await get(fmt::format("{}If-None-Match: {}\r\n", fields, header_of(whole, "ETag")));
+        EXPECT_TRUE(unmodified.starts_with("HTTP/1.1 304 ")) << unmodified;
+        EXPECT_EQ(header_of(unmodified, "Vary"), vary) << path;
+        EXPECT_EQ(header_of(unmodified, "Content-Type"), "none") << path;
+      }
+    }
+    const std::string parts = co_await ask(handler, "GET /f/a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=0-1,5-6\r\n\r\n");
+    EXPECT_TRUE(parts.starts_with("HTTP/1.1 206 ")) << parts;
+    EXPECT_EQ(header_of(parts, "Vary"), "Accept-Encoding");
+  });
+}
+
 TEST_F(HttpCompression, files_of_a_folder_are_compressed_while_they_are_sent) {
   const test::Folder folder;
   const std::string data = mixed_text(300'000);

@@ -205,6 +205,14 @@ TEST_F(HttpFolder, walk_follows_no_symbolic_link) {
   EXPECT_EQ(folder.list("sub", 10, {})->at(0).name, "deep");
 }
 
+TEST_F(HttpFolder, link_with_a_plain_name_may_lead_to_a_dot_folder) {
+  write(".releases/42/a.txt", "release 42");
+  std::filesystem::create_symlink(".releases/42", at("current"));
+  EXPECT_EQ(status_of(ask("/s/.releases/42/a.txt")), 404);
+  if (http::available_beneath() != http::Beneath::openat2) GTEST_SKIP() << "no openat2(2)";
+  EXPECT_EQ(body_of(ask("/s/current/a.txt")), "release 42");
+}
+
 TEST_F(HttpFolder, root_may_be_a_changing_link) {
   std::filesystem::create_directory(folder_.path("next"));
   std::ofstream(folder_.path("next/a.txt")) << "next";
@@ -313,6 +321,19 @@ TEST_F(HttpFolder, listing_is_an_option) {
   EXPECT_EQ(status_of(ask_with(options, "/s/none/")), 404);
   EXPECT_EQ(status_of(ask_with(options, "/s/digits.txt/")), 404);
   EXPECT_EQ(status_of(ask("/s/sub/")), 404);
+}
+
+TEST_F(HttpFolder, listing_has_links_to_other_places_in_the_root) {
+  write("sub/a.txt", "1");
+  std::filesystem::create_symlink("../digits.txt", at("sub/up.txt"));
+  std::filesystem::create_symlink("..", at("sub/top"));
+  std::filesystem::create_symlink("../..", at("sub/outside"));
+  if (http::available_beneath() != http::Beneath::openat2) GTEST_SKIP() << "no openat2(2)";
+  std::vector<std::pair<std::string, bool>> found;
+  const auto entries = http::OpenFolder(root_).list("sub", 10, {});
+  ASSERT_TRUE(entries);
+  for (const http::FolderEntry& entry : *entries) found.emplace_back(entry.name, entry.is_folder);
+  EXPECT_EQ(found, (std::vector<std::pair<std::string, bool>>{{"a.txt", false}, {"top", true}, {"up.txt", false}}));
 }
 
 TEST_F(HttpFolder, fallback_answers_for_unknown_paths_without_extension) {
@@ -444,6 +465,21 @@ TEST_F(HttpFolder, precompressed_form_is_not_older_than_the_file) {
   EXPECT_EQ(status_of(ask("/s/only.js", "Accept-Encoding: gzip\r\n")), 404);
   std::filesystem::create_symlink("/etc/passwd", at("digits.txt.gz"));
   EXPECT_EQ(body_of(ask("/s/digits.txt", "Accept-Encoding: gzip\r\n")), "0123456789");
+}
+
+TEST_F(HttpFolder, precompressed_form_without_bytes_is_passed_over) {
+  write("x.js", "plain");
+  write("empty.js", "");
+  for (const char* name : {"x.js.br", "x.js.zst", "x.js.gz", "empty.js.gz"}) write(name, "");
+  for (const char* accepted : {"br", "zstd", "gzip", "gzip, deflate, br, zstd"}) {
+    const std::string fields = fmt::format("Accept-Encoding: {}\r\n", accepted);
+    const std::string response = ask("/s/x.js", fields);
+    EXPECT_EQ(field_of(response, "Content-Encoding"), "") << accepted;
+    EXPECT_EQ(body_of(response), "plain") << accepted;
+    EXPECT_EQ(field_of(ask("/s/empty.js", fields), "Content-Encoding"), "") << accepted;
+  }
+  write("x.js.zst", "zstd");
+  EXPECT_EQ(body_of(ask("/s/x.js", "Accept-Encoding: gzip, deflate, br, zstd\r\n")), "zstd");
 }
 
 // --- files that change ---

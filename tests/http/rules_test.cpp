@@ -40,6 +40,10 @@ App make_app(http::AppOptions options) {
         .header("Content-Type", "text/other")
         .header("X-Own", "kept");
   });
+  app.get("/dated", [](Request& request) {
+    return Response::text("old", std::stoi(std::string(request.query("status"))))
+        .header("date", std::string(request.query("date")));
+  });
   app.get("/close", [](Request&) { return Response::text("bye").header("Connection", "close"); });
   app.get("/status/{code}", [](Request& request) {
     return Response{.status = std::stoi(std::string(request.parameter("code"))), .body = "content"};
@@ -197,6 +201,16 @@ const std::vector<Row> rows{
      {" GMT\r\n"}},
     {"9110 6.6.1: an error has a Date, too", "GET /none HTTP/1.1\r\nHost: a\r\n\r\n",
      "HTTP/1.1 404 Not Found\r\nDate: "},
+    {"9110 6.6.1: the handler's own Date is kept",
+     "GET /dated?status=200&date=Sun,%2006%20Nov%201994%2008:49:37%20GMT HTTP/1.1\r\nHost: a\r\n\r\n",
+     "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain",
+     {"\r\n\r\nold"},
+     {"\r\ndate: "}},
+    {"9110 5.6.7: an obsolete form of a date is sent as IMF-fixdate",
+     "GET /dated?status=404&date=Sun%20Nov%20%206%2008:49:37%201994 HTTP/1.1\r\nHost: a\r\n\r\n",
+     "HTTP/1.1 404 Not Found\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/plain",
+     {"\r\n\r\nold"},
+     {"\r\ndate: ", "1994\r\n"}},
     {"9110 7.8: Upgrade in HTTP/1.0 is ignored",
      "GET /ws HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "HTTP/1.1 426 "},
     {"9110 7.8: Upgrade is named in Connection",

@@ -106,6 +106,8 @@ class FileServer(unittest.TestCase):
                   for p in self.root.rglob("*")
                   if p.is_file() and not p.is_symlink() and p.name != ".secret" and "\\" not in p.name}
         wanted["files/x_.._.._evil (2).txt"] = b"evil"
+        wanted["files/MISSING FILES.txt"] = (b"This archive is not whole: these files or folders are missing or "
+                                             b"damaged.\n\nloop: a link to a folder: not followed\n")
         response, data = self.ask("GET", "/?archive=zip")
         self.assertIn("files.zip", response.getheader("Content-Disposition"))
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -182,6 +184,23 @@ class FileServer(unittest.TestCase):
             self.assertEqual((self.root / name).read_bytes(), b"1")
         self.assertEqual((self.root / "b").read_text(), "old")
         self.assertFalse((self.root / "c").exists())
+
+    def test_a_refused_name_is_told_with_the_names_that_are_not_stored(self) -> None:
+        self.start("--upload")
+        before = sorted(self.folder.rglob("*"))
+        twice = "two files have the name a; the folders in front of a name are left out"
+        for names, reason, text in (
+                (("a", ".h", "c"), ".h cannot be a file's name here", "a, .h, c"),
+                (("a", "sub/a"), twice, "a, a"),
+                (("a", ""), "a file has no name", "a, (no name)")):
+            body, kind = multipart(*((name, b"x") for name in names))
+            response, data = self.ask("POST", "/", body, Content_Type=kind, Accept="application/json")
+            stated = [name.rpartition("/")[2] for name in names]
+            self.assertEqual((response.status, json.loads(data)),
+                             (400, {"error": reason, "stored": [], "not_stored": stated}))
+            response, data = self.ask("POST", "/", body, Content_Type=kind)
+            self.assertEqual((response.status, data.decode()), (400, f"{reason}\nstored: none\nnot stored: {text}\n"))
+        self.assertEqual(sorted(self.folder.rglob("*")), before)
 
     @unittest.skipIf(support.has_asan(), "UBSan calls an object broken when it has no descriptor to look at it")
     def test_without_descriptors_requests_get_503_and_the_log_says_so_once(self) -> None:

@@ -283,6 +283,32 @@ class Scripted(unittest.TestCase):
         read_to_end(client)
         self.assertIn(b"\r\nVia: 1.0 coax\r\n", heads[-1])
 
+    def test_the_client_decides_neither_scheme_nor_host(self) -> None:
+        heads: list[bytes] = []
+
+        def script(peer: socket.socket) -> None:
+            heads.append(recv_until(peer, b"\r\n\r\n"))
+            peer.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+        for claimed in (b"", b"x-forwarded-proto: https\r\nX-Forwarded-Proto: https\r\n"
+                             b"Forwarded: proto=https;for=10.0.0.1\r\nX-Forwarded-Host: evil.example\r\n"):
+            client = self.serve(script)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n" + claimed + b"\r\n")
+            recv_until(client, b"\r\n\r\n")
+            stated = [line for line in heads[-1].split(b"\r\n") if b"forwarded" in line.lower()]
+            self.assertEqual(stated, [b"X-Forwarded-For: 127.0.0.1", b"X-Forwarded-Proto: http"])
+
+    def test_the_date_is_that_of_the_server(self) -> None:
+        def script(peer: socket.socket) -> None:
+            recv_until(peer, b"\r\n\r\n")
+            peer.sendall(b"HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n")
+
+        client = self.serve(script)
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = recv_until(client, b"\r\n\r\n")
+        self.assertTrue(answer.startswith(
+            b"HTTP/1.1 204 No Content\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nVia: 1.1 coax\r\n"), answer)
+
     def test_requests_that_count_proxies(self) -> None:
         heads: list[bytes] = []
 

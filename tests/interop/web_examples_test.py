@@ -188,8 +188,10 @@ class Guestbook(Case):
         self.visitor.cookies.clear()
         for name, status in [("", 422), ("x" * 31, 422), ("a\nb", 422), ("tAKEN", 409), ("Taken", 409)]:
             self.assertEqual(self.register(name).status, status, name)
-        for password in ("", "1234567", "x" * 1025):
-            self.assertEqual(self.post("/register", name="new", password=password).status, 422, password)
+        for password in ("", "1234567", "ä" * 7, "x" * 1025, "ä" * 513):
+            answer = self.post("/register", name="new", password=password)
+            self.assertEqual(answer.status, 422, password)
+            self.assertIn("too long" if len(password) > 8 else "8 characters or more", answer.text)
         page = self.post("/login", name="x' or '1'='1", password=self.password)
         self.assertEqual(page.status, 403)
 
@@ -199,6 +201,8 @@ class Guestbook(Case):
         for text in ("", "   ", "x" * 1001):
             self.assertEqual(self.post("/messages", "/", text=text).status, 422)
         self.assert_home(self.post("/messages", "/", text="ä" * 1000))
+        self.assert_home(self.post("/messages", "/", text="a\r\n" * 499 + "bc"))  # as browsers send line breaks
+        self.assertNotIn("\r", self.get("/").text)
         self.assertNotIn("anonymous", self.get("/").text)
 
     def test_forged_requests(self) -> None:

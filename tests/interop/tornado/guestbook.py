@@ -149,7 +149,7 @@ class MessagesHandler(Handler):
     def post(self):
         if not self.current_user:
             return self.redirect("/login", status=303)
-        text = self.get_body_argument("text", "")
+        text = self.get_body_argument("text", "").replace("\r", "")
         if not 1 <= len(text) <= 1000:
             raise tornado.web.HTTPError(422)
         database.execute("insert into messages (author, text) values (?, ?)", (self.current_user, text))
@@ -177,8 +177,10 @@ class RegisterHandler(Handler):
         name, password = self.get_body_argument("name", ""), self.get_body_argument("password", "", strip=False)
         if not 1 <= len(name) <= 30 or not name.isprintable():
             return self.page("login.html", 422, message="A name has 1 to 30 characters.")
-        if not 8 <= len(password) <= 1024:
+        if len(password) < 8:
             return self.page("login.html", 422, message="A password has 8 characters or more.")
+        if len(password.encode()) > 1024:
+            return self.page("login.html", 422, message="This password is too long: 1024 bytes are the most.")
         hash = await asyncio.to_thread(hash_password, password, os.urandom(16))
         if database.execute("insert or ignore into accounts values (?, ?)", (name, hash)).rowcount == 0:
             return self.page("login.html", 409, message="Another guest has this name.")
