@@ -409,44 +409,43 @@ std::size_t login_limit(const coax::Arguments& given) {
 
 void add_middleware(http::App& app) {
   app.use(http::access_log()).use(http::request_id()).use(http::security_headers()).use(http::compression());
-  app.use(http::sessions()).use(http::csrf_protection());
 }
 
-void add_requests(http::App& app) {
-  app.get("/hello/{name}",
-          [](Request& request) { return Response::text(fmt::format("Hello, {}!", request.parameter("name"))); });
-  app.get("/item/{id:int}", [](Request& request) { return json({{"id", request.int_parameter("id")}}); });
-  app.get("/files/{rest:path}",
-          [](Request& request) { return Response::text(std::string(request.parameter("rest"))); });
-  app.get("/query", [](Request& request) { return json(lists_of(request.query())); });
-  app.post("/form", form, {.body_bytes_max = 10_MiB});
-  app.post("/json", todo, {.body_bytes_max = 10_MiB});
-  app.post("/upload", upload, {.body_bytes_max = 2_GiB});
-  for (const char* method : {"PUT", "PATCH", "DELETE"}) app.route(method, "/echo", echo);
-  app.get("/cookie/set", set_cookies).get("/cookies", cookies);
-  app.get("/stream", stream).get("/events", events);
-  app.get("/compress", [](Request&) { return Response::text(ten_thousand_bytes()); });
-  app.get("/slow", [](Request&) -> Task<Response> {
+void add_requests(http::Router& site) {
+  site.get("/hello/{name}",
+           [](Request& request) { return Response::text(fmt::format("Hello, {}!", request.parameter("name"))); });
+  site.get("/item/{id:int}", [](Request& request) { return json({{"id", request.int_parameter("id")}}); });
+  site.get("/files/{rest:path}",
+           [](Request& request) { return Response::text(std::string(request.parameter("rest"))); });
+  site.get("/query", [](Request& request) { return json(lists_of(request.query())); });
+  site.post("/form", form, {.body_bytes_max = 10_MiB});
+  site.post("/json", todo, {.body_bytes_max = 10_MiB});
+  site.post("/upload", upload, {.body_bytes_max = 2_GiB});
+  for (const char* method : {"PUT", "PATCH", "DELETE"}) site.route(method, "/echo", echo);
+  site.get("/cookie/set", set_cookies).get("/cookies", cookies);
+  site.get("/stream", stream).get("/events", events);
+  site.get("/compress", [](Request&) { return Response::text(ten_thousand_bytes()); });
+  site.get("/slow", [](Request&) -> Task<Response> {
     co_await coax::sleep(1s);
     co_return Response::text("That took a second.\n");
   });
-  app.get("/error", [](Request&) -> Response { throw std::runtime_error("the details are in the log only"); });
-  app.get("/redirect", [](Request&) { return Response{.status = 302}.header("Location", "/hello/world"); });
+  site.get("/error", [](Request&) -> Response { throw std::runtime_error("the details are in the log only"); });
+  site.get("/redirect", [](Request&) { return Response{.status = 302}.header("Location", "/hello/world"); });
 }
 
-void add_pages(http::App& app, const http::Templates& templates, Logins& logins) {
-  app.file(style);
-  app.get("/", [&](Request& request) {
+void add_pages(http::Router& site, const http::Templates& templates, Logins& logins) {
+  site.file(style);
+  site.get("/", [&](Request& request) {
     return Response::html(templates.render("index.html", {{"links", links()}, {"user", request.principal().name}}));
   });
-  app.get("/template", [&](Request& request) { return template_page(request, templates); });
-  app.get("/login", [&](Request& request) { return logins.page(request); });
-  app.post("/login", [&](Request& request, BodyReader& body) { return logins.log_in(request, body); });
-  app.post("/logout", Logins::log_out);
+  site.get("/template", [&](Request& request) { return template_page(request, templates); });
+  site.get("/login", [&](Request& request) { return logins.page(request); });
+  site.post("/login", [&](Request& request, BodyReader& body) { return logins.log_in(request, body); });
+  site.post("/logout", Logins::log_out);
   http::Router members;
   members.use(http::login_required("/login"));
   members.get("/private", [&](Request& request) { return logins.private_page(request); });
-  app.mount("/", std::move(members));
+  site.mount("/", std::move(members));
 }
 
 Task<> serve(const coax::Arguments& given) {
@@ -464,8 +463,11 @@ Task<> serve(const coax::Arguments& given) {
 
   http::App app;
   add_middleware(app);
-  add_requests(app);
-  add_pages(app, templates, logins);
+  http::Router site;  // without /api: there, a refusal passes through cors(), too
+  site.use(http::sessions()).use(http::csrf_protection());
+  add_requests(site);
+  add_pages(site, templates, logins);
+  app.mount("/", std::move(site));
   app.get("/session", [&](Request& request) { return count_visits(request, keys); });
   app.mount("/static", http::folder(has_folder ? std::string(given["STATIC_FOLDER"]) : own->path(),
                                     {.listing = [&](const Request& request, const auto& entries) {

@@ -80,7 +80,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const Body body = decode(coax::fuzz::cut(head + std::string(input) + "\r\n--b--", 5));
     require(body.content == input && body.text.ends_with("end"));
   }
-  if (const auto parsed = coax::http::parse_parameters(input)) require(!parsed->value.empty());
+  using coax::http::Backslash;
+  for (const Backslash backslash : {Backslash::path, Backslash::form, Backslash::pair}) {
+    if (const auto parsed = coax::http::parse_parameters(input, backslash)) require(!parsed->value.empty());
+  }
   if (const auto decoded = coax::http::decode_extended_value(input)) require(coax::is_utf8(*decoded));
   if (const auto boundary = coax::http::multipart_boundary(input))
     require(!boundary->empty() && boundary->size() <= 70);

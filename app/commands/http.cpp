@@ -74,6 +74,7 @@ http::App app_of(const HttpArguments& options, bool only_this_machine) {
   // A browser asks whether it may send a password before it has one.
   if (!options.cors.empty())
     app.use(http::cors({.origins = options.cors,
+                        .methods = {"GET", "HEAD"},  // uploads are for its own pages
                         .headers = {"Authorization", "Range"},
                         .exposed = {"Accept-Ranges", "Content-Encoding", "Content-Range", "ETag"}}));
   if (!options.user.empty()) {

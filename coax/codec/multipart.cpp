@@ -54,7 +54,7 @@ bool is_transfer_encoding_plain(std::string_view value) noexcept {
 }  // namespace
 
 std::expected<std::string, std::string_view> multipart_boundary(std::string_view content_type) {
-  const auto parsed = parse_parameters(content_type);
+  const auto parsed = parse_parameters(content_type, Backslash::pair);
   if (!parsed) return std::unexpected("a malformed Content-Type");
   if (parsed->value != "multipart/form-data") return std::unexpected("a Content-Type other than multipart/form-data");
   const auto boundary = parsed->find("boundary");
@@ -248,7 +248,7 @@ void MultipartDecoder::parse_head() {
 // RFC 7578, section 4.2. It forbids name* and filename*, which some clients send all the same.
 void MultipartDecoder::parse_disposition(std::string_view text) {
   if (text.empty()) return fail("a part without Content-Disposition");
-  const auto parsed = parse_parameters(text);
+  const auto parsed = parse_parameters(text, Backslash::form);
   if (!parsed) return fail("a part with a malformed Content-Disposition");
   if (parsed->value != "form-data") return fail("a part whose Content-Disposition is not form-data");
   const auto find = [&](std::string_view name) -> std::optional<std::string> {

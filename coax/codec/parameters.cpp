@@ -22,24 +22,45 @@ void skip_space(std::string_view& text) noexcept {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
 }
 
-// After the opening quote.
-std::optional<std::string> read_quoted(std::string_view& text) {
-  std::string out;
-  while (!text.empty() && text[0] != '"') {
-    if (text[0] == '\\' && text.size() > 1 && (text[1] == '"' || text[1] == '\\')) text.remove_prefix(1);
-    out.push_back(text[0]);
-    text.remove_prefix(1);
+struct Syntax {
+  char separator;
+  Backslash backslash = Backslash::path;
+
+  // At the end of a parameter's value.
+  [[nodiscard]] bool is_end(std::string_view text) const noexcept {
+    skip_space(text);
+    return text.empty() || text[0] == separator;
   }
-  if (text.empty()) return std::nullopt;
-  text.remove_prefix(1);
+  [[nodiscard]] bool is_escape(std::string_view text) const noexcept {
+    if (text.size() < 2 || text[0] != '\\') return false;
+    return text[1] == '"' || text[1] == '\\' || backslash == Backslash::pair;
+  }
+};
+
+// After the opening quote. `closes_at_backslash`: \" before the end of the value is a backslash and the closing quote.
+std::optional<std::string> read_quoted(std::string_view& text, const Syntax& syntax, bool closes_at_backslash = false) {
+  std::string out;
+  std::string_view rest = text;
+  while (!rest.empty() && rest[0] != '"') {
+    const bool is_end = closes_at_backslash && rest.starts_with("\\\"") && syntax.is_end(rest.substr(2));
+    if (!is_end && syntax.is_escape(rest)) rest.remove_prefix(1);
+    out.push_back(rest[0]);
+    rest.remove_prefix(1);
+  }
+  if (rest.empty() || !syntax.is_end(rest.substr(1))) {
+    if (syntax.backslash != Backslash::form || closes_at_backslash) return std::nullopt;
+    return read_quoted(text, syntax, true);
+  }
+  text = rest.substr(1);
   return out;
 }
 
-std::optional<std::string> read_value(std::string_view& text, char separator) {
+std::optional<std::string> read_value(std::string_view& text, const Syntax& syntax) {
   if (text.starts_with('"')) {
     text.remove_prefix(1);
-    return read_quoted(text);
+    return read_quoted(text, syntax);
   }
+  const char separator = syntax.separator;
   const std::string_view value = text.substr(0, text.find_first_of(std::array{separator, ' ', '\t', '\0'}.data()));
   if (value.contains('"')) return std::nullopt;
   text.remove_prefix(value.size());
@@ -47,13 +68,13 @@ std::optional<std::string> read_value(std::string_view& text, char separator) {
 }
 
 // "name=value", and the white space after it. Nothing when it is malformed.
-std::optional<std::pair<std::string, std::string>> read_parameter(std::string_view& text, char separator) {
+std::optional<std::pair<std::string, std::string>> read_parameter(std::string_view& text, const Syntax& syntax) {
   const std::string_view name = text.substr(0, text.find('='));
   if (!http1::is_token(name) || name.size() == text.size()) return std::nullopt;
   text.remove_prefix(name.size() + 1);
-  auto value = read_value(text, separator);
+  auto value = read_value(text, syntax);
+  if (!value || !syntax.is_end(text)) return std::nullopt;
   skip_space(text);
-  if (!value || (!text.empty() && text[0] != separator)) return std::nullopt;
   return std::pair(lower_case(name), std::move(*value));
 }
 
@@ -67,15 +88,15 @@ std::optional<std::string_view> ParameterizedValue::find(std::string_view name) 
 namespace {
 
 // False: they are malformed, or too many.
-bool read_parameters(std::string_view text, char separator, ParameterizedValue& result) {
+bool read_parameters(std::string_view text, const Syntax& syntax, ParameterizedValue& result) {
   constexpr std::size_t parameters_max = 32;  // each is compared with all others
   while (!text.empty()) {
-    if (text[0] == separator) {  // an empty parameter is allowed
+    if (text[0] == syntax.separator) {  // an empty parameter is allowed
       text.remove_prefix(1);
       skip_space(text);
       continue;
     }
-    auto parameter = read_parameter(text, separator);
+    auto parameter = read_parameter(text, syntax);
     if (!parameter || result.find(parameter->first) || result.parameters.size() == parameters_max) return false;
     result.parameters.push_back(std::move(*parameter));
   }
@@ -84,12 +105,12 @@ bool read_parameters(std::string_view text, char separator, ParameterizedValue& 
 
 }  // namespace
 
-std::optional<ParameterizedValue> parse_parameters(std::string_view text) {
+std::optional<ParameterizedValue> parse_parameters(std::string_view text, Backslash backslash) {
   if (!http1::is_field_value(text)) return std::nullopt;
   ParameterizedValue result{.value = lower_case(trim(text.substr(0, text.find(';')))), .parameters = {}};
   if (result.value.empty() || result.value.find_first_of(" \t\",=") != std::string::npos) return std::nullopt;
   text.remove_prefix(std::min(text.find(';'), text.size()));
-  if (!read_parameters(text, ';', result)) return std::nullopt;
+  if (!read_parameters(text, {.separator = ';', .backslash = backslash}, result)) return std::nullopt;
   return result;
 }
 
@@ -99,7 +120,7 @@ std::optional<ParameterizedValue> parse_credentials(std::string_view text) {
   ParameterizedValue result{.value = lower_case(text.substr(0, space)), .parameters = {}};
   text.remove_prefix(space);
   skip_space(text);
-  if (!read_parameters(text, ',', result)) return std::nullopt;
+  if (!read_parameters(text, {.separator = ','}, result)) return std::nullopt;
   return result;
 }
 

@@ -68,13 +68,14 @@ class App : public Router {
   explicit App(AppOptions options = {});
 
   // The one place for the form of all errors: what handlers and middleware throw, and what the server answers by
-  // itself: 404, 405, 413, 422, 429, 500 and so on. Another exception is a 500, whose reason is empty.
+  // itself: 404, 405, 413, 422, 429, 500 and so on. Another exception is a 500, whose reason is the phrase of the
+  // status.
   //
   //   app.errors(http::json_error);
   //
-  // Without it, an error is JSON if the client prefers application/json, otherwise a text. Responses that a handler
-  // returns are left as they are; so are the errors of requests whose head cannot be read, and the pages of development
-  // mode.
+  // Without it, an error is JSON if the client prefers application/json, otherwise a text; a ValidationError is JSON
+  // unless the client prefers text. Responses that a handler returns are left as they are; so are the errors of
+  // requests whose head cannot be read, and the pages of development mode.
   // Throws: Error(invalid) for an empty function.
   App& errors(ErrorHandler handler);
 

@@ -9,6 +9,7 @@
 #include "coax/codec/url.hpp"
 #include "coax/http/middleware.hpp"
 #include "coax/http/middleware_private.hpp"
+#include "coax/http/site_private.hpp"
 
 namespace coax::http {
 
@@ -49,7 +50,7 @@ class Cors {
     const bool is_preflight =
         request.method() == "OPTIONS" && request.fields().count("Access-Control-Request-Method") != 0;
     const auto origin = request.fields().find_only("Origin");
-    if (is_preflight && origin) co_return preflight(*origin);
+    if (is_preflight && origin) co_return preflight(*origin, Dispatch::refusal(next));
     Response response = co_await next.answered(request);
     allow(response, origin);
     const std::string exposed = join(options_.exposed);
@@ -72,14 +73,26 @@ class Cors {
     if (options_.credentials) response.header("Access-Control-Allow-Credentials", "true");
   }
 
-  [[nodiscard]] Response preflight(std::string_view origin) const {
+  // `automatic`: the response of the server to OPTIONS, which has the methods of the routes at the path; null when a
+  // route answers OPTIONS by itself.
+  [[nodiscard]] Response preflight(std::string_view origin, const Response* automatic) const {
     Response response{.status = is_allowed(origin) ? 204 : 403};
     allow(response, origin);
     if (!is_allowed(origin)) return response;
-    response.header("Access-Control-Allow-Methods", join(options_.methods));
+    const std::string* const allow = automatic != nullptr ? find_header(*automatic, "Allow") : nullptr;
+    const std::string methods = join(allow != nullptr ? methods_in(*allow) : options_.methods);
+    if (!methods.empty()) response.header("Access-Control-Allow-Methods", methods);
     if (!options_.headers.empty()) response.header("Access-Control-Allow-Headers", join(options_.headers));
     response.header("Access-Control-Max-Age", std::to_string(options_.max_age.count()));
     return response;
+  }
+
+  [[nodiscard]] std::vector<std::string> methods_in(std::string_view allow) const {
+    std::vector<std::string> common;
+    http1::for_each_word(allow, [&](std::string_view method) {
+      if (std::ranges::count(options_.methods, method) != 0) common.emplace_back(method);
+    });
+    return common;
   }
 
   CorsOptions options_;

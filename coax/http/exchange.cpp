@@ -132,6 +132,8 @@ bool is_ours_to_write(std::string_view name, bool has_type) noexcept {
 
 }  // namespace
 
+bool sends_body(bool is_head, int status) noexcept { return !is_head && !has_no_body(status) && status != 205; }
+
 void require_writable(const Response& response) {
   if (response.status < 200 || response.status > 599) {
     throw Error(ErrorKind::invalid, "write the status", std::to_string(response.status), "it is not of 200 to 599");
@@ -154,7 +156,7 @@ bool Exchange::write(Response&& response, const How& how) {
   auto* const range = std::get_if<FileRange>(&response.body);
   std::string_view body = whole != nullptr ? std::string_view(*whole) : lasting != nullptr ? lasting->bytes : "";
   if (status == 205) body = body.substr(0, 0);  // RFC 9110, section 15.3.6
-  const bool with_body = !how.head_only && !has_no_body(status) && status != 205;
+  const bool with_body = sends_body(how.head_only, status);
   const bool is_long = with_body && body.size() > copied_body_max;
   if (with_body && !is_long) room += body.size();
   const bool has_length = made == nullptr || made->length || status == 205;

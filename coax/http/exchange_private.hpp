@@ -16,6 +16,9 @@ namespace coax::http {
 // Throws: Error(invalid) for what Exchange::write() would refuse: a status that is none, a header that cannot be one.
 void require_writable(const Response& response);
 
+// Whether a response of that status is sent with its body (RFC 9110, section 6.4.1). is_head: it answers HEAD.
+bool sends_body(bool is_head, int status) noexcept;
+
 class Exchange {
  public:
   struct GiveBack {

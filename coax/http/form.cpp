@@ -10,6 +10,7 @@
 #include "coax/codec/parameters.hpp"
 #include "coax/codec/urlencoded.hpp"
 #include "coax/http/form_file_private.hpp"
+#include "coax/http/site_private.hpp"
 #include "coax/http/status_error.hpp"
 #include "coax/task/offload.hpp"
 
@@ -77,19 +78,19 @@ class FormReader {
 Task<Form> FormReader::read() {
   const auto type = request_.fields().find_only("Content-Type");
   if (!type) fail(415, "a form has one Content-Type");
-  if (!equal_ignoring_case(request_.fields().find("Content-Encoding").value_or("identity"), "identity")) {
-    fail(415, "a form has no Content-Encoding");
-  }
   const auto parsed = parse_parameters(*type);
   if (!parsed) fail(400, "a malformed Content-Type");
-  if (parsed->value == "application/x-www-form-urlencoded") {
+  const bool is_urlencoded = parsed->value == "application/x-www-form-urlencoded";
+  if (!is_urlencoded && parsed->value != "multipart/form-data") {
+    fail(415, "the body is not a form: send application/x-www-form-urlencoded or multipart/form-data");
+  }
+  require_no_content_coding(request_, "read a form from");
+  if (is_urlencoded) {
     co_await read_urlencoded();
-  } else if (parsed->value == "multipart/form-data") {
+  } else {
     const auto boundary = multipart_boundary(*type);
     if (!boundary) fail(400, boundary.error());
     co_await read_multipart(*boundary);
-  } else {
-    fail(415, "the body is not a form: send application/x-www-form-urlencoded or multipart/form-data");
   }
   co_return std::move(form_);
 }

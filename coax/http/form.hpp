@@ -88,8 +88,8 @@ class Form {
 };
 
 // Reads the body to its end.
-// Throws: StatusError: 400 for a malformed body, 413 above a limit, 415 for other types of body; Error of the system
-// when a temporary file cannot be written; else as BodyReader::recv().
+// Throws: StatusError: 400 for a malformed body, 413 above a limit, 415 for other types of body and for a
+// Content-Encoding; Error of the system when a temporary file cannot be written; else as BodyReader::recv().
 // Cancelled: what was read is dropped.
 Task<Form> read_form(Request& request, BodyReader& body, FormOptions options = {});
 // The same for a handler without a BodyReader, whose body is in memory already: for short forms.

@@ -81,7 +81,7 @@ class Http1Connection {
   bool write_switching(Response&& response);
   Response failure_response(bool is_cut_short);
   Task<> send_file();
-  void record_cut_body(std::string_view peer, const char* reason);
+  void record_cut_body(std::string_view peer, std::string_view reason);
   void end_request() noexcept;
   [[nodiscard]] bool keeps_alive() const noexcept {
     return exchange_->parser.head().keep_alive && !connection_.draining();

@@ -242,10 +242,8 @@ Response Http1Connection::failure_response(bool is_cut_short) {
     if (is_out_of_descriptors(error)) return out_of_descriptors(request, error);
     if (is_out_of_space(error)) return out_of_space(request, error);
     reason = error.what();
-  } catch (const std::exception& error) {
-    reason = error.what();
   } catch (...) {
-    reason = "it threw something that is not a std::exception";
+    reason = reason_of_exception();
   }
   const std::string_view id = request.id();
   log::error("the handler failed for {}: {}; {} {}{}{}", connection_.peer_name(), reason, request.method(),
@@ -322,7 +320,7 @@ bool Http1Connection::write_switching(Response&& response) {
   return true;
 }
 
-void Http1Connection::record_cut_body(std::string_view peer, const char* reason) {
+void Http1Connection::record_cut_body(std::string_view peer, std::string_view reason) {
   log::error("the body for {} is cut short: {}", peer, reason);
   connection_.set_reason(CloseReason::failed);
   ended_ = true;
@@ -363,8 +361,10 @@ Task<> Http1Connection::send_streamed() {
     if (error.peer() == peer) throw;  // the client has left
     record_cut_body(peer, error.what());
     is_cut = true;
-  } catch (const std::exception& error) {
-    record_cut_body(peer, error.what());
+  } catch (const Cancelled&) {
+    throw;
+  } catch (...) {
+    record_cut_body(peer, reason_of_exception());
     is_cut = true;
   }
   // otherwise the client would regard it as complete

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "coax/base/text.hpp"
+#include "coax/http/site_private.hpp"
 #include "coax/http/status_error.hpp"
 
 namespace coax::http::detail {
@@ -63,6 +64,7 @@ Value json_body(Request& request) {
   const bool is_json = equal_ignoring_case(type, "application/json") ||
                        (type.size() > 5 && equal_ignoring_case(type.substr(type.size() - 5), "+json"));
   if (!is_json) throw StatusError(415, "read JSON", "", "the body must be application/json");
+  require_no_content_coding(request, "read JSON from");
   auto value = try_parse_json(request.body());
   if (!value) throw StatusError(400, "read JSON", "", value.error());
   return std::move(*value);

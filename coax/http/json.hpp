@@ -258,9 +258,9 @@ std::expected<T, std::vector<FieldError>> from_json(const Text& text) {
 }
 
 // The body of a request for which the route has no BodyReader.
-// Throws: StatusError: 415 when its Content-Type is neither application/json nor ends with +json; 400 when it is no
-// JSON (parse_json() says what that is). ValidationError (422) when it is not a T, with all errors in the response:
-// {"errors":[{"field":"priority","message":"must be 1 to 5"}]}.
+// Throws: StatusError: 415 when its Content-Type is neither application/json nor ends with +json, or it has a
+// Content-Encoding; 400 when it is no JSON (parse_json() says what that is). ValidationError (422) when it is not a T,
+// with all errors in the response: {"errors":[{"field":"priority","message":"must be 1 to 5"}]}.
 template <class T>
 T read_json(Request& request) {
   std::expected<T, std::vector<FieldError>> result = from_json<T>(detail::json_body(request));

@@ -11,6 +11,7 @@
 #include "coax/base/text.hpp"
 #include "coax/codec/http1.hpp"
 #include "coax/http/crypto_private.hpp"
+#include "coax/http/exchange_private.hpp"
 #include "coax/http/middleware_private.hpp"
 #include "coax/http/site_private.hpp"
 #include "coax/http/status_error.hpp"
@@ -82,7 +83,9 @@ struct Outcome {
   std::optional<std::uint64_t> bytes = {};
 };
 
-Outcome outcome_of(const Response& response) {
+Outcome outcome_of(const Request& request, const Response& response) {
+  if (const bool is_head = request.method() == "HEAD"; !sends_body(is_head, response.status))
+    return {response.status, 0};
   if (const auto* text = std::get_if<std::string>(&response.body)) return {response.status, text->size()};
   if (const auto* bytes = std::get_if<StaticBytes>(&response.body)) return {response.status, bytes->bytes.size()};
   if (const auto* file = std::get_if<FileRange>(&response.body)) return {response.status, file->size()};
@@ -169,7 +172,7 @@ Middleware access_log(AccessLogOptions options) {
     if (has_reasons) RequestAccess::set_in_access_log(request);
     try {
       Response response = co_await next.answered(request);
-      log_access(options, request, outcome_of(response), start);
+      log_access(options, request, outcome_of(request, response), start);
       co_return response;
     } catch (const std::exception&) {  // the client has left: as nginx has it
       log_access(options, request, {.status = 499}, start);

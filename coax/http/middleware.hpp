@@ -46,9 +46,11 @@ struct AccessLogOptions {
   // Thread: each loop calls it.
   std::function<void(std::string_view line)> sink = {};
 };
-// Logs each request with its status, the bytes of its body ("-" for a stream without a length), and at the end the
-// seconds until the response was there. A streamed body is not waited for. Without a sink, and in JSON, the line of a
-// refusal ends with its reason; otherwise the reason has a line in the log, as every request without a valid head.
+// Logs each request with its status, the bytes of the response's body ("-" for a stream without a length; 0 where none
+// is sent: HEAD, 204, 304), and at the end the seconds until the response was there. A streamed body is not waited for.
+// 499, as in nginx: the client has left before the end of its body, and there was no response. Without a sink, and in
+// JSON, the line of a refusal ends with its reason; otherwise the reason has a line in the log, as every request
+// without a valid head.
 Middleware access_log(AccessLogOptions options = {});
 
 // Answers 503 when the response is not there in that time. The handler is cancelled. Streamed bodies and WebSockets are
@@ -66,7 +68,9 @@ struct CorsOptions {
   std::chrono::seconds max_age = std::chrono::minutes(10);  // of the answer to a preflight
 };
 // Lets pages of other origins read responses (Cross-Origin Resource Sharing: WHATWG Fetch, section 3.3). It answers
-// preflights by itself. It protects from nothing: for that see csrf.hpp.
+// preflights by itself, with those of `methods` that have a route at the path; where there is no route, or it answers
+// OPTIONS, with all. Use it before middleware that refuses requests: a page cannot read refusals that do not pass
+// through it. It protects from nothing: for that see csrf.hpp.
 // Throws: Error(invalid) for any origin with credentials, and for texts that are no origin, method or name.
 Middleware cors(CorsOptions options);
 

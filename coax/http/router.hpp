@@ -44,7 +44,7 @@ class Next {
   Task<Response> operator()(Request& request) const;
   // As above, but an exception becomes the response that the server would send for it, so that it passes through the
   // middleware like any other: for those that add headers, or count.
-  // Throws: Error(disconnected) when the client has left before the end of its body; what is no std::exception.
+  // Throws: Error(disconnected) when the client has left before the end of its body; Cancelled.
   Task<Response> answered(Request& request) const;
 
  private:

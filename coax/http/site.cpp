@@ -200,7 +200,9 @@ Task<Response> Next::answered(Request& request) const {
     Response response = co_await (*this)(request);
     if (!std::holds_alternative<Upgrade>(response.body)) require_writable(response);
     co_return response;
-  } catch (const std::exception&) {
+  } catch (const Cancelled&) {
+    throw;
+  } catch (...) {
     co_return dispatch_->source_.failure_response();
   }
 }

@@ -198,6 +198,11 @@ class Dispatch {
   Dispatch(const Route& route, RequestSource& source, std::optional<Response> refusal)
       : route_(route), source_(source), refusal_(std::move(refusal)) {}
   Task<Response> run(Request& request) const;
+  // The response that next() would return instead of the handler's; null: the handler is called.
+  static const Response* refusal(const Next& next) noexcept {
+    const std::optional<Response>& response = next.dispatch_->refusal_;
+    return response ? &*response : nullptr;
+  }
 
  private:
   friend class Next;
@@ -216,6 +221,13 @@ inline Response error_response(Request& request, int status) { return error_resp
 void log_refusal(Request& request, int status, std::string_view reason);
 // Both: the response to a request whose handler or middleware threw the error.
 Response refusal_of(const StatusError& error, Request& request);
+
+// For readers of a body, which decode none.
+// Throws: StatusError(415) for a Content-Encoding; the response has Accept-Encoding: identity (RFC 9110, section
+// 12.5.3).
+void require_no_content_coding(const Request& request, std::string_view operation);
+// Within a catch block: the text of the exception, for the log.
+std::string reason_of_exception();
 
 // AppOptions::development: the response to a request whose handler threw this.
 Response development_page(Request& request, std::string_view reason);

@@ -7,7 +7,9 @@
 
 #include "coax/base/log.hpp"
 #include "coax/base/text.hpp"
+#include "coax/codec/token.hpp"
 #include "coax/http/exchange_private.hpp"
+#include "coax/http/middleware_private.hpp"
 #include "coax/http/negotiate.hpp"
 #include "coax/http/site_private.hpp"
 #include "coax/http/value.hpp"
@@ -35,8 +37,12 @@ std::string reason_of(const std::vector<FieldError>& errors) {
   return (first.field.empty() ? "it" : first.field) + " " + first.message;
 }
 
-std::string_view words_of(const StatusError& error) {
-  return error.reason().empty() ? http1::reason_phrase(error.status()) : std::string_view(error.reason());
+int valid_status(int status) noexcept { return status >= 400 && status <= 599 ? status : 500; }
+
+// Of an error without one of its own.
+std::string reason_of_status(int status) {
+  const std::string_view phrase = http1::reason_phrase(status);
+  return phrase.empty() ? fmt::format("status {}", status) : std::string(phrase);
 }
 
 // Only a client that names it: "*/*" is that of curl, and of pages, too.
@@ -46,27 +52,48 @@ bool prefers_json(const Request& request) {
          preferred(accept, {"application/json", "text/html", "text/plain"}) == "application/json";
 }
 
+// A browser, as opposed to programs that accept anything.
+bool prefers_text(const Request& request) {
+  const std::string_view accept = request.header("Accept");
+  const std::string_view type = preferred(accept, {"application/json", "text/html", "text/plain"});
+  return type.starts_with("text/");
+}
+
+// All that is wrong, a line each.
+std::string text_of(const StatusError& error) {
+  const auto* const invalid = dynamic_cast<const ValidationError*>(&error);
+  if (invalid == nullptr) return error.reason();
+  std::string text;
+  for (const auto& [field, message] : invalid->errors()) {
+    text.append(text.empty() ? "" : "\n").append(printable(field)).append(field.empty() ? "" : " ").append(message);
+  }
+  return text;
+}
+
+Response text_error(const StatusError& error) {
+  std::string text = fmt::format("{} {}", error.status(), http1::reason_phrase(error.status()));
+  if (text.ends_with(' ')) text.pop_back();  // no phrase
+  if (error.reason() != reason_of_status(error.status())) text += ": " + text_of(error);
+  return Response::text(text + "\n", error.status());
+}
+
 Response default_response(Request& request, const StatusError& error) {
-  if (!error.json().empty()) return json_error(request, error);
-  if (prefers_json(request)) return json_error(request, error).header("Vary", "Accept");
-  return Response::text(fmt::format("{} {}{}{}\n", error.status(), http1::reason_phrase(error.status()),
-                                    error.reason().empty() ? "" : ": ", error.reason()),
-                        error.status());
+  if (error.json().empty()) {
+    return prefers_json(request) ? json_error(request, error).header("Vary", "Accept") : text_error(error);
+  }
+  return (prefers_text(request) ? text_error(error) : json_error(request, error)).header("Vary", "Accept");
 }
 
 }  // namespace
 
 StatusError::StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
                          std::string json)
-    : Error(kind_of_status(status), operation, peer, reason),
-      status_(status >= 400 && status <= 599 ? status : 500),
-      reason_(reason),
+    : Error(kind_of_status(status), operation, peer, reason.empty() ? reason_of_status(valid_status(status)) : reason),
+      status_(valid_status(status)),
+      reason_(reason.empty() ? reason_of_status(status_) : reason),
       json_(std::move(json)) {}
 
-StatusError::StatusError(int status, std::string_view reason)
-    : StatusError(status, "answer the request", "", reason.empty() ? http1::reason_phrase(status) : reason) {
-  reason_ = reason;
-}
+StatusError::StatusError(int status, std::string_view reason) : StatusError(status, "answer the request", "", reason) {}
 
 ValidationError::ValidationError(std::string_view field, std::string_view message)
     : ValidationError({FieldError{.field = std::string(field), .message = std::string(message)}}) {}
@@ -87,10 +114,17 @@ bool is_out_of_descriptors(const std::system_error& error) noexcept {
 
 Response json_error(Request& /*request*/, const StatusError& error) {
   if (!error.json().empty()) return Response::json(error.json(), error.status());
-  return Response::json(to_json({{.field = "", .message = valid_utf8(words_of(error))}}), error.status());
+  return Response::json(to_json({{.field = "", .message = valid_utf8(error.reason())}}), error.status());
 }
 
-Response error_response(Request& request, const StatusError& error) {
+namespace {
+
+class ContentCodingError : public StatusError {
+ public:
+  using StatusError::StatusError;
+};
+
+Response response_of_app(Request& request, const StatusError& error) {
   const SiteFacts* const site = RequestAccess::site(request);
   if (site == nullptr || !site->errors) return default_response(request, error);
   try {
@@ -98,11 +132,39 @@ Response error_response(Request& request, const StatusError& error) {
     if (response.status == 200) response.status = error.status();
     require_writable(response);
     return response;
-  } catch (const std::exception& failure) {
-    log::error("the handler of App::errors() failed for {}: {}; {} {}", request.connection().peer_name(),
-               failure.what(), request.method(), request.target());
+  } catch (...) {
+    const std::string_view id = request.id();
+    log::error("the handler of App::errors() failed for {}: {}; {} {}{}{}", request.connection().peer_name(),
+               reason_of_exception(), request.method(), request.path(), id.empty() ? "" : "; request ", id);
   }
   return default_response(request, error);
+}
+
+}  // namespace
+
+Response error_response(Request& request, const StatusError& error) {
+  Response response = response_of_app(request, error);
+  if (dynamic_cast<const ContentCodingError*>(&error) != nullptr) add_header(response, "Accept-Encoding", "identity");
+  return response;
+}
+
+void require_no_content_coding(const Request& request, std::string_view operation) {
+  const std::string codings = joined(request.fields(), "Content-Encoding");
+  http1::for_each_word(codings, [&](std::string_view coding) {
+    if (equal_ignoring_case(coding, "identity")) return;
+    throw ContentCodingError(415, operation, request.connection().peer_name(),
+                             "its Content-Encoding is not decoded here: send it without one");
+  });
+}
+
+std::string reason_of_exception() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "it threw something that is not a std::exception";
+  }
 }
 
 void log_refusal(Request& request, int status, std::string_view reason) {
@@ -112,7 +174,7 @@ void log_refusal(Request& request, int status, std::string_view reason) {
 }
 
 Response refusal_of(const StatusError& error, Request& request) {
-  log_refusal(request, error.status(), words_of(error));
+  log_refusal(request, error.status(), error.reason());
   return error_response(request, error);
 }
 

@@ -14,14 +14,15 @@ namespace coax::http {
 // "415 Unsupported Media Type: the body is not a form". Other exceptions are answered with 500, without their reason.
 class StatusError : public Error {
  public:
-  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too; may be empty. json:
-  // the body of the response, in place of the text.
+  // status: of 400 to 599; any other becomes 500. peer: may be empty. reason: for the client, too; empty: the phrase of
+  // the status. json: the body of the response, in place of the text, unless the client prefers text.
   StatusError(int status, std::string_view operation, std::string_view peer, std::string_view reason,
               std::string json = {});
-  // For a handler whose reason says it all: StatusError(404, "there is no todo 7"). Empty: the phrase of the status.
+  // For a handler whose reason says it all: StatusError(404, "there is no todo 7").
   explicit StatusError(int status, std::string_view reason = {});
 
   [[nodiscard]] int status() const noexcept { return status_; }
+  // Never empty: "status 418" where the status has no phrase.
   [[nodiscard]] const std::string& reason() const noexcept { return reason_; }
   [[nodiscard]] const std::string& json() const noexcept { return json_; }
 
@@ -37,7 +38,8 @@ struct FieldError {
   std::string message;  // "must be an integer, is a string"
 };
 
-// 422, as read_json() throws it: {"errors":[{"field":"email","message":"is in use"}]}.
+// 422, as read_json() throws it: {"errors":[{"field":"email","message":"is in use"}]}, for a client that prefers text,
+// such as a browser, "422 Unprocessable Content: email is in use".
 //
 //   if (is_in_use(user.email)) throw http::ValidationError("email", "is in use");
 class ValidationError : public StatusError {

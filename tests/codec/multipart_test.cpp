@@ -209,6 +209,17 @@ TEST(Multipart, names_are_as_clients_escape_them) {
       {"; name=\"a%22b%0D%0ac%41%\"", "[a\"b\r\nc%41%|-|text/plain]x;end"},
       {"; name=\"a\\\"b\\\\c\\d\"", "[a\"b\\c\\d|-|text/plain]x;end"},
       {"; name=\"a; filename=\\\"b\\\"\"", "[a; filename=\"b\"|-|text/plain]x;end"},
+      // of clients that escape nothing by a backslash (WHATWG HTML)
+      {R"(; name="a"; filename="x\")", "[a||text/plain]x;end"},
+      {R"(; name="x\")", R"([x\|-|text/plain]x;end)"},
+      {R"(; name="dir\"; filename="a;b")", R"([dir\|a;b|text/plain]x;end)"},
+      {R"(; name="dir\" ; filename="")", R"([dir\||text/plain]x;end)"},
+      {R"(; name="dir\"; filename="x\")", R"([dir\||text/plain]x;end)"},
+      {R"(; name="a\"b"; filename="x\")", R"([a"b||text/plain]x;end)"},
+      {R"(; name="a\"; b")", R"([a"; b|-|text/plain]x;end)"},
+      {R"(; name="a\\"; filename="b")", R"([a\|b|text/plain]x;end)"},
+      {R"(; name="a\"b)", "!a part with a malformed Content-Disposition"},
+      {R"(; name="a\)", "!a part with a malformed Content-Disposition"},
       {"; name=\"a\xFF\"", "[a\xEF\xBF\xBD|-|text/plain]x;end"},
       {"; name*=utf-8''%C3%A4", "[\xC3\xA4|-|text/plain]x;end"},
       {"; name=a; filename=\"x\"; filename*=UTF-8''%e2%82%ac", "[a|\xE2\x82\xAC|text/plain]x;end"},
@@ -281,6 +292,7 @@ TEST(MultipartBoundary, is_a_parameter_of_the_type) {
   EXPECT_EQ(multipart_boundary("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"a b\""), "a b");
   EXPECT_EQ(multipart_boundary("multipart/form-data; boundary=----=_Part_1.2:3/4"), "----=_Part_1.2:3/4");
   EXPECT_EQ(multipart_boundary("multipart/form-data; boundary=" + longest), longest);
+  EXPECT_EQ(multipart_boundary(R"(multipart/form-data; boundary="--\--X")"), "----X");  // RFC 9110, section 5.6.4
   const std::vector<std::pair<std::string, std::string_view>> table{
       {"multipart/mixed; boundary=abc", "a Content-Type other than multipart/form-data"},
       {"multipart/form-data", "a Content-Type without a boundary"},
@@ -291,6 +303,7 @@ TEST(MultipartBoundary, is_a_parameter_of_the_type) {
       {"multipart/form-data; boundary=\"a;b\"", "a boundary with a character that boundaries do not have"},
       {"multipart/form-data; boundary=\xC3\xA4", "a boundary with a character that boundaries do not have"},
       {"multipart/form-data; boundary=\"a\\\"b\"", "a boundary with a character that boundaries do not have"},
+      {R"(multipart/form-data; boundary="a\")", "a malformed Content-Type"},
       {"multipart/form-data; boundary=a; boundary=b", "a malformed Content-Type"},
       {"multipart/form-data; boundary=a, b", "a malformed Content-Type"},
       {"", "a malformed Content-Type"},

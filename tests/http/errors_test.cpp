@@ -132,11 +132,98 @@ TEST_F(HttpErrors, a_body_that_cannot_be_framed_is_refused_before_its_route_is_a
   }
 }
 
+TEST_F(HttpErrors, of_what_is_no_exception_are_as_usual) {
+  App app = make_app();
+  app.use(http::access_log()).use(http::security_headers());
+  app.get("/thrown", [](Request&) -> Response { throw 42; });
+  app.errors([](Request&, const http::StatusError&) -> Response { throw 43; });
+  const std::string text = answer(std::move(app), request("GET /thrown"));
+  EXPECT_TRUE(text.starts_with("HTTP/1.1 500 ")) << text;
+  EXPECT_NE(header_of(text, "Content-Security-Policy"), "none") << text;
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0], "the handler failed for memory: it threw something that is not a std::exception; GET /thrown");
+  EXPECT_EQ(lines[1],
+            "the handler of App::errors() failed for memory: it threw something that is not a std::exception; "
+            "GET /thrown");
+  EXPECT_TRUE(lines[2].contains("\"GET /thrown HTTP/1.1\" 500 26 ")) << lines[2];
+  lines.clear();
+  app = make_app();
+  app.get("/", [](Request&) {
+    return Response::stream("text/plain", [](http::BodyWriter&) -> Task<> {
+      co_await checkpoint();
+      throw 42;
+    });
+  });
+  EXPECT_FALSE(answer(std::move(app), request("GET /")).ends_with("0\r\n\r\n"));
+  ASSERT_EQ(lines.size(), 1U);
+  EXPECT_EQ(lines[0], "the body for memory is cut short: it threw something that is not a std::exception");
+}
+
 TEST_F(HttpErrors, several_errors_of_a_request_are_one_response) {
   EXPECT_EQ(summary(answer(make_app(), request("POST /many"))),
             "422 application/json: {\"errors\":[{\"field\":\"a\",\"message\":\"is missing\"},"
             "{\"field\":\"b\",\"message\":\"is missing\"}]}\n");
   EXPECT_THROW(http::ValidationError(std::vector<http::FieldError>()), Error);
+}
+
+TEST_F(HttpErrors, of_fields_are_text_for_a_client_that_prefers_it) {
+  const auto ask = [](std::string_view what, std::string_view accept) {
+    return answer(make_app(), request(what, accept.empty() ? "" : fmt::format("Accept: {}\r\n", accept)));
+  };
+  for (const char* accept : {"", "*/*", "application/json", "text/html, application/json", "image/png",
+                             "text/html;q=0.8, application/json;q=0.9", "text/*;q=0.5, */*"}) {
+    EXPECT_TRUE(summary(ask("POST /many", accept)).starts_with("422 application/json: {\"errors\":")) << accept;
+  }
+  for (const char* accept : {"text/html,application/xhtml+xml,*/*;q=0.8", "text/html", "text/plain, */*;q=0.1"}) {
+    const std::string text = ask("POST /many", accept);
+    EXPECT_EQ(summary(text), "422 text/plain; charset=utf-8: 422 Unprocessable Content: a is missing\nb is missing\n");
+    EXPECT_EQ(header_of(text, "Vary"), "Accept");
+  }
+  EXPECT_EQ(body_of(ask("POST /user", "text/html")), "422 Unprocessable Content: email is in use\n");
+}
+
+TEST_F(HttpErrors, without_a_reason_have_the_phrase_of_the_status) {
+  EXPECT_EQ(http::StatusError(404).reason(), "Not Found");
+  EXPECT_EQ(http::StatusError(404, "find", "it", "").reason(), "Not Found");
+  EXPECT_EQ(http::StatusError(418).reason(), "status 418");
+  EXPECT_EQ(http::StatusError(200).reason(), "Internal Server Error");
+  const auto ask = [](http::StatusError error, std::string_view fields = "") {
+    App app(small());
+    app.get("/", [&](Request&) -> Response { throw error; });
+    return body_of(answer(std::move(app), request("GET /", fields)));
+  };
+  EXPECT_EQ(ask(http::StatusError(404)), "404 Not Found\n");
+  EXPECT_EQ(ask(http::StatusError(418)), "418\n");
+  EXPECT_EQ(ask(http::StatusError(418, "a teapot")), "418: a teapot\n");
+  EXPECT_EQ(ask(http::StatusError(418), "Accept: application/json\r\n"),
+            "{\"errors\":[{\"field\":\"\",\"message\":\"status 418\"}]}\n");
+}
+
+// RFC 9110, section 12.5.3: Accept-Encoding is for a 415 because of the coding only.
+TEST_F(HttpErrors, a_body_in_a_content_coding_is_415) {
+  const auto ask = [](std::string_view path, std::string_view type, std::string_view coding, bool with_page = false) {
+    App app = make_app();
+    app.post("/form", [](Request& request) -> Task<Response> {
+      co_return Response::text(std::string((co_await http::read_form(request)).value("a")));
+    });
+    if (with_page) app.errors(http::json_error);
+    const std::string fields = fmt::format("Content-Type: {}\r\n{}", type, coding);
+    const std::string text = answer(std::move(app), request(path, fields, path == "POST /form" ? "a=1" : "{}"));
+    return text.substr(9, 3) + " " + header_of(text, "Accept-Encoding");
+  };
+  const char* const form = "application/x-www-form-urlencoded";
+  for (const char* coding : {"Content-Encoding: gzip\r\n", "Content-Encoding: identity, br\r\n",
+                             "Content-Encoding: identity\r\nContent-Encoding: x\r\n"}) {
+    EXPECT_EQ(ask("POST /todo", "application/json", coding), "415 identity") << coding;
+    EXPECT_EQ(ask("POST /todo", "application/json", coding, true), "415 identity") << coding;
+    EXPECT_EQ(ask("POST /form", form, coding), "415 identity") << coding;
+    EXPECT_EQ(ask("POST /todo", "text/plain", coding), "415 none") << coding;
+    EXPECT_EQ(ask("POST /form", "text/plain", coding), "415 none") << coding;
+  }
+  for (const char* coding : {"", "Content-Encoding: Identity\r\n", "Content-Encoding:\r\n"}) {
+    EXPECT_EQ(ask("POST /form", form, coding), "200 none") << coding;
+    EXPECT_EQ(ask("POST /todo", "application/json", coding), "422 none") << coding;
+  }
 }
 
 TEST_F(HttpErrors, a_page_of_the_app_has_the_status_and_its_headers) {
@@ -157,12 +244,14 @@ TEST_F(HttpErrors, a_page_of_the_app_has_the_status_and_its_headers) {
   EXPECT_EQ(summary(ask("GET /missing")), "404 text/html; charset=utf-8: <h1>404</h1><p>there is no todo 7\n");
   EXPECT_EQ(header_of(ask("GET /missing"), "X-Request-Id").size(), 32U);
   EXPECT_EQ(header_of(ask("PUT /todo"), "Allow"), "OPTIONS, POST");
-  EXPECT_EQ(summary(ask("GET /broken")), "500 text/html; charset=utf-8: <h1>500</h1><p>\n");
+  EXPECT_EQ(summary(ask("GET /broken")), "500 text/html; charset=utf-8: <h1>500</h1><p>Internal Server Error\n");
+  EXPECT_EQ(summary(ask("GET /none")), "404 text/html; charset=utf-8: <h1>404</h1><p>Not Found\n");
   EXPECT_EQ(summary(ask("GET /broken", true)), "500 text/html; charset=utf-8: <h1>500</h1><p>the secret\n");
   EXPECT_TRUE(ask("POST /user").starts_with("HTTP/1.1 303 "));
   logged();
   EXPECT_EQ(summary(ask("GET /fail")), "409 text/plain; charset=utf-8: 409 Conflict: no\n");
-  EXPECT_TRUE(logged().contains("the handler of App::errors() failed for memory: no page; GET /fail\n"));
+  EXPECT_TRUE(std::regex_search(logged(), std::regex("the handler of App::errors\\(\\) failed for memory: no page; "
+                                                     "GET /fail; request [0-9a-f]{32}\n")));
   EXPECT_THROW(App().errors({}), Error);
 }
 

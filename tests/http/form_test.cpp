@@ -292,7 +292,7 @@ TEST_F(HttpForm, other_bodies_are_415_and_malformed_ones_400) {
   EXPECT_EQ(outcome_of(answer(form_app(),
                               "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
                               "Content-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx")),
-            "415 Unsupported Media Type: a form has no Content-Encoding");
+            "415 Unsupported Media Type: its Content-Encoding is not decoded here: send it without one");
   EXPECT_EQ(post("multipart/form-data", "x"), "400 Bad Request: a Content-Type without a boundary");
   EXPECT_EQ(post("multipart/form-data; boundary=\"", "x"), "400 Bad Request: a malformed Content-Type");
   EXPECT_EQ(post(multipart, ""), "400 Bad Request: the body ends before its closing boundary");

@@ -136,7 +136,7 @@ TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
   EXPECT_EQ(line_of("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
             "- - - T \"GET /stream HTTP/1.1\" 200 - T");
   EXPECT_EQ(line_of("GET /refused HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
-            "- - - T \"GET /refused HTTP/1.1\" 418 15 T");
+            "- - - T \"GET /refused HTTP/1.1\" 418 14 T");
   EXPECT_EQ(line_of("GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", Format::common),
             "- - - T \"GET /broken HTTP/1.1\" 500 26 T");
   EXPECT_EQ(line_of("GET / HTTP/1.1\r\nHost: a\r\nUser-Agent: x\" 200\\\x80\r\n\r\n", Format::combined),
@@ -147,6 +147,26 @@ TEST_F(HttpReadyMiddleware, access_log_has_status_bytes_and_escaped_texts) {
   const std::string json = line_of("GET /?a=%22 HTTP/1.1\r\nHost: a\r\nReferer: \"\r\n\r\n", Format::json);
   EXPECT_TRUE(json.contains(R"("method":"GET","target":"/?a=%22","status":200,"bytes":0,)")) << json;
   EXPECT_TRUE(json.contains(R"("referer":"\"")")) << json;
+}
+
+TEST_F(HttpReadyMiddleware, access_log_counts_no_body_that_is_not_sent) {
+  const auto bytes_of = [](std::string_view method, int status, bool is_stream = false) {
+    std::string line;
+    App app = app_with(http::access_log(
+        {.format = http::AccessLogOptions::Format::common, .sink = [&](std::string_view text) { line = text; }}));
+    app.get("/text", [&](Request&) {
+      if (is_stream) return Response::stream("text/plain", [](http::BodyWriter&) -> Task<> { co_return; });
+      return Response::text("body", status);
+    });
+    answer(std::move(app), fmt::format("{} /text HTTP/1.1\r\nHost: a\r\n\r\n", method));
+    const std::string rest = line.substr(line.rfind('"') + 2);
+    return rest.substr(0, rest.rfind(' '));
+  };
+  EXPECT_EQ(bytes_of("GET", 200), "200 4");
+  EXPECT_EQ(bytes_of("GET", 200, true), "200 -");
+  EXPECT_EQ(bytes_of("HEAD", 200), "200 0");
+  EXPECT_EQ(bytes_of("HEAD", 200, true), "200 0");
+  for (const int status : {204, 205, 304}) EXPECT_EQ(bytes_of("GET", status), fmt::format("{} 0", status));
 }
 
 TEST_F(HttpReadyMiddleware, timeout_answers_503_and_cancels_the_handler) {
@@ -236,8 +256,28 @@ TEST_F(HttpReadyMiddleware, cors_preflight_lists_methods_headers_and_age) {
   const http::CorsOptions options{.origins = {"*"}, .methods = {"GET", "PUT"}, .headers = {"X-Key"}};
   EXPECT_EQ(answer(app_with(http::cors(options)),
                    "OPTIONS / HTTP/1.1\r\nHost: h\r\nOrigin: null\r\nAccess-Control-Request-Method: PUT\r\n\r\n"),
-            "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET, PUT\r\n"
+            "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Allow-Methods: GET\r\n"
             "Access-Control-Allow-Headers: X-Key\r\nAccess-Control-Max-Age: 600\r\n\r\n");
+}
+
+TEST_F(HttpReadyMiddleware, cors_preflight_lists_methods_that_the_path_has) {
+  const auto methods_of = [](std::string_view path) {
+    App app = bare();
+    app.use(http::cors({.origins = {"*"}, .methods = {"GET", "HEAD", "POST", "PUT"}}));
+    const auto reply = [](Request&) { return Response{}; };
+    app.get("/get", reply).post("/post", reply).delete_("/delete", reply).any("/any", reply);
+    app.get("/own", reply).route("OPTIONS", "/own", reply);
+    app.get("/item/{id}", reply).put("/item/{id}", reply);
+    return header_of(answer(std::move(app), fmt::format("OPTIONS {} HTTP/1.1\r\nHost: h\r\nOrigin: null\r\n"
+                                                        "Access-Control-Request-Method: POST\r\n\r\n",
+                                                        path)),
+                     "Access-Control-Allow-Methods");
+  };
+  EXPECT_EQ(methods_of("/get"), "GET, HEAD");
+  EXPECT_EQ(methods_of("/post"), "POST");
+  EXPECT_EQ(methods_of("/item/7"), "GET, HEAD, PUT");
+  EXPECT_EQ(methods_of("/delete"), "none") << "cors() does not allow it";
+  for (const char* path : {"/any", "/own", "/unknown"}) EXPECT_EQ(methods_of(path), "GET, HEAD, POST, PUT") << path;
 }
 
 TEST_F(HttpReadyMiddleware, access_log_has_the_status_that_the_client_gets) {

@@ -100,4 +100,22 @@ TEST(HttpWebSocket, a_refused_websocket_reports_the_reason) {
   });
 }
 
+TEST(HttpWebSocket, middleware_of_a_mounted_router_refuses_a_handshake) {
+  run([]() -> Task<> {
+    auto [server, client] = memory_stream_pair();
+    http::Router rooms;
+    rooms.use([](http::Request&, http::Next) -> Task<http::Response> { throw http::StatusError(403, "log in first"); });
+    rooms.websocket("/{name}", [](ws::WebSocket&) -> Task<> { co_return; });
+    App app;
+    app.mount("/rooms", std::move(rooms));
+    const Handler handler = http::handler(std::move(app));
+    const auto ask = [&]() -> Task<> {
+      const std::string refused = co_await test::text_of_error(ws::client_handshake(*client, "a", "/rooms/tea"));
+      EXPECT_TRUE(refused.contains("the server answered 403 Forbidden")) << refused;
+      client->close();
+    };
+    co_await all(serve_one(*server, handler), ask());
+  });
+}
+
 }  // namespace coax::websocket_route_test

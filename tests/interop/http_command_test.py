@@ -294,6 +294,11 @@ class FileServer(unittest.TestCase):
         response, data = self.ask("GET", "/sub/deep/zeros.bin", Range="bytes=0-9")
         self.assertEqual((response.status, data), (206, bytes(10)))
 
+    def test_cors_is_for_reading(self) -> None:
+        self.start("--upload", "--cors", "https://app.example")
+        response, _ = self.ask("OPTIONS", "/", Origin="https://app.example", Access_Control_Request_Method="POST")
+        self.assertEqual((response.status, response.getheader("Access-Control-Allow-Methods")), (204, "GET, HEAD"))
+
     def test_new_certificates_are_used_after_sighup(self) -> None:
         extra = {"XDG_DATA_HOME": str(self.folder)}
         for name in ("first.example", "second.example"):

@@ -171,6 +171,10 @@ class Showcase(unittest.TestCase):
         self.assertEqual(post('{"title":"a","done":false,"priority":3.0}').status, 422)
         for malformed in ["", "{", '{"title":"a","title":"b"}', '{"priority":NaN}', "{'a':1}", "[1,]"]:
             self.assertEqual(post(malformed).status, 400, malformed)
+        answer = self.ask("POST", "/json", b"{}", {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"},
+                          content_type="application/json")
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (422, "text/plain; charset=utf-8"))
+        self.assertIn("title is missing\n", answer.text)
         self.assertEqual(post(json.dumps(good), "text/plain").status, 415)
         self.assertEqual(post(json.dumps(good), "").status, 415)
 
@@ -363,6 +367,14 @@ class Showcase(unittest.TestCase):
                          "https://app.example")
         for origin in ["https://evil.example", "http://app.example", "https://app.example.evil", "null"]:
             self.assertIsNone(self.get("/api/time", Origin=origin).headers["Access-Control-Allow-Origin"], origin)
+        other = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
+        refused = self.ask("POST", "/api/time", b"", other)
+        self.assertEqual((refused.status, refused.headers["Access-Control-Allow-Origin"]),
+                         (405, "https://app.example"))
+        self.assertIn("Origin", refused.headers["Vary"].split(", "))
+        asked = self.ask("OPTIONS", "/api/time", b"", other | {"Access-Control-Request-Method": "POST"})
+        self.assertEqual((asked.status, asked.headers["Access-Control-Allow-Methods"]), (204, "GET, HEAD"))
+        self.assertEqual(self.ask("POST", "/json", b"", other).status, 403)
 
     def test_upload(self) -> None:
         content = bytes(range(256)) * 4096 * 8
