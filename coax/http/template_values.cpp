@@ -12,7 +12,9 @@ namespace {
 
 using ValueKind = Value::Kind;
 
-bool is_integer(const Value& value) noexcept { return value.kind() == ValueKind::integer || value.kind() == ValueKind::boolean; }
+bool is_integer(const Value& value) noexcept {
+  return value.kind() == ValueKind::integer || value.kind() == ValueKind::boolean;
+}
 bool is_number(const Value& value) noexcept { return is_integer(value) || value.kind() == ValueKind::number; }
 std::int64_t integer_of(const Value& value) {
   return value.kind() == ValueKind::boolean ? static_cast<std::int64_t>(value.as_bool()) : value.as_integer();

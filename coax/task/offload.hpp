@@ -6,9 +6,9 @@
 //   co_await offload(hash, as_cpu_work)            the same, behind other calls that compute
 //
 // At most 8 calls run at once; the others wait in the order of arrival, for as long as a task awaits them. Calls that
-// may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file,
-// bulk work has one of 2, and what computes has one of half the processors. On a simulated network, where time would not wait for a thread, the loop itself calls the
-// function.
+// may be abandoned have a pool of 8 threads of their own, so that a name server that does not answer delays no file;
+// bulk work has one of 2, and what computes one of half the processors. On a simulated network, where time would not
+// wait for a thread, the loop itself calls the function.
 #pragma once
 
 #include <cstdint>
