@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # Runs clang-tidy on every source of ours that has changed, itself or a header of ours that it includes, since it last
 # passed, in this clone or in another one of this user. Most of its time it looks at the headers, so it reads several
-# sources of a folder as one; then the compiler reads each by itself, without the precompiled headers, which finds an
-# include that is missing. The tests are left to the compiler's warnings and the sanitizers, which find more there in
+# sources of a folder as one. The tests are left to the compiler's warnings and the sanitizers, which find more there in
 # less time.
 """Usage: tools/clang_tidy.py COMPILE_COMMANDS_FOLDER WORK_FOLDER"""
 
@@ -12,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -23,10 +21,10 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / "
 KEPT_S = 30 * 24 * 3600
 TOOL = "clang-tidy-19"
 INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+ANY_INCLUDE = re.compile(r"^#include [<\"].*[>\"]", re.MULTILINE)
 PRECOMPILED = re.compile(r"-include \S+/cmake_pch\.hxx|-Winvalid-pch|-fpch-instantiate-templates")
-# The programs with a main() are read one by one.
-READ_TOGETHER = ("coax", "services", "app")
 TOGETHER_MAX = 8
+OUTPUT = re.compile(r" -o \S+| -M\w \S+")
 # The analyzer does not follow a coroutine over its awaits; elsewhere it may look at 10,000 states of each function,
 # since without a bound it takes longer than everything else.
 COROUTINE = re.compile(r"\bco_(await|return|yield)\b")
@@ -91,18 +89,24 @@ class Unit:
         file = self.sources[0]
         if len(self.sources) > 1:
             file = folder / "together.cpp"
-            lines = [f'#include "{path.relative_to(ROOT)}"  // NOLINT\n' for path in self.sources]
-            file.write_text("".join(lines))
+            file.write_text(self.together())
         (folder / "compile_commands.json").write_text(json.dumps([{**self.command_for(file), "file": str(file)}]))
         run = subprocess.run([TOOL, "-p", str(folder), "--quiet", "--use-color=false",
                               f"--checks={','.join(self.checks)}", *ANALYZER_BOUND, str(file)],
                              capture_output=True, text=True, check=False)
         said = "" if run.returncode == 0 else run.stdout or f"{file}: clang-tidy: {run.stderr}"
-        if len(self.sources) > 1:
-            if "[clang-diagnostic-error]" in said:  # they cannot be read together
-                return "".join(unit.check(work / str(number), index) for index, unit in enumerate(self.divided()))
-            said += "".join(self.read_alone(path) for path in self.sources)
+        if len(self.sources) > 1 and "[clang-diagnostic-" in said:  # they cannot be read together
+            return "".join(unit.check(folder, index) for index, unit in enumerate(self.divided()))
         return said.replace(f"{ROOT}/", "")
+
+    def together(self) -> str:
+        """Programs are in a namespace each, since each has a main(); their headers come before."""
+        includes = [f'#include "{path.relative_to(ROOT)}"  // NOLINT' for path in self.sources]
+        if self.sources[0].relative_to(ROOT).parts[0] not in ("examples", "bench"):
+            return "\n".join(includes) + "\n"
+        headers = {line for path in self.sources for line in ANY_INCLUDE.findall(path.read_text())}
+        programs = [f"namespace program_{number} {{\n{line}\n}}" for number, line in enumerate(includes)]
+        return "\n".join([*(f"{header}  // NOLINT" for header in sorted(headers)), *programs]) + "\n"
 
     def divided(self) -> list["Unit"]:
         middle = len(self.sources) // 2
@@ -112,21 +116,15 @@ class Unit:
     def command_for(self, path: pathlib.Path) -> dict[str, str]:
         return {**self.command, "command": self.command["command"].replace(str(self.sources[0]), str(path))}
 
-    def read_alone(self, path: pathlib.Path) -> str:
-        words = [word for word in shlex.split(self.command_for(path)["command"]) if not word.endswith("ccache")]
-        words[words.index("-o"):words.index("-o") + 2] = ["-fsyntax-only"]
-        run = subprocess.run(words, capture_output=True, text=True, check=False, cwd=self.command["directory"])
-        return "" if run.returncode == 0 else run.stderr
-
 
 def units_of(commands: dict[pathlib.Path, dict[str, str]], sources: Sources) -> list[Unit]:
-    groups: dict[tuple[pathlib.Path, bool], list[pathlib.Path]] = {}
-    for path in commands:
-        is_alone = path.relative_to(ROOT).parts[0] not in READ_TOGETHER or path.name == "main.cpp"
+    groups: dict[tuple[pathlib.Path, bool, str], list[pathlib.Path]] = {}
+    for path, command in commands.items():
         is_coroutine = COROUTINE.search(sources.text(path)) is not None
-        groups.setdefault((path if is_alone else path.parent, is_coroutine), []).append(path)
+        flags = OUTPUT.sub("", command["command"].replace(str(path), ""))
+        groups.setdefault((path.parent, is_coroutine, flags), []).append(path)
     return [Unit(group[first:first + TOGETHER_MAX], commands[group[first]], is_coroutine)
-            for (_, is_coroutine), group in groups.items() for first in range(0, len(group), TOGETHER_MAX)]
+            for (_, is_coroutine, _), group in groups.items() for first in range(0, len(group), TOGETHER_MAX)]
 
 
 def main() -> int:
