@@ -25,10 +25,12 @@ ANY_INCLUDE = re.compile(r"^#include [<\"].*[>\"]", re.MULTILINE)
 PRECOMPILED = re.compile(r"-include \S+/cmake_pch\.hxx|-Winvalid-pch|-fpch-instantiate-templates")
 TOGETHER_MAX = 8
 OUTPUT = re.compile(r" -o \S+| -M\w \S+")
-# The analyzer does not follow a coroutine over its awaits; elsewhere it may look at 10,000 states of each function,
-# since without a bound it takes longer than everything else.
-COROUTINE = re.compile(r"\bco_(await|return|yield)\b")
-ANALYZER_BOUND = [f"--extra-arg={word}" for word in ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=10000"]]
+# The analyzer does not follow a coroutine over its awaits, and takes GoogleTest's macros for leaks; elsewhere it may
+# look at 10,000 states of each function, since without a bound it takes longer than everything else.
+NOT_ANALYZED = re.compile(r"\bco_(await|return|yield)\b|<gtest/gtest\.h>")
+# Sources that are included count as headers for it.
+ANALYZER = [f"--extra-arg={word}" for word in ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=10000",
+                                               "-Xclang", "-analyzer-opt-analyze-headers"]]
 
 
 class Sources:
@@ -67,11 +69,11 @@ def read_commands(build: pathlib.Path) -> dict[pathlib.Path, dict[str, str]]:
 class Unit:
     """Sources that clang-tidy reads as one, compiled with one command."""
 
-    def __init__(self, sources: list[pathlib.Path], command: dict[str, str], is_coroutine: bool) -> None:
+    def __init__(self, sources: list[pathlib.Path], command: dict[str, str], is_analyzed: bool) -> None:
         self.sources = sources
         self.command = command
-        self.is_coroutine = is_coroutine
-        self.checks = ["-clang-analyzer-*"] if is_coroutine else []
+        self.is_analyzed = is_analyzed
+        self.checks = [] if is_analyzed else ["-clang-analyzer-*"]
         if not sources[0].is_relative_to(ROOT / "coax"):
             self.checks.append("-concurrency-mt-unsafe")  # a program may ask for its environment
 
@@ -92,7 +94,7 @@ class Unit:
             file.write_text(self.together())
         (folder / "compile_commands.json").write_text(json.dumps([{**self.command_for(file), "file": str(file)}]))
         run = subprocess.run([TOOL, "-p", str(folder), "--quiet", "--use-color=false",
-                              f"--checks={','.join(self.checks)}", *ANALYZER_BOUND, str(file)],
+                              f"--checks={','.join(self.checks)}", *ANALYZER, str(file)],
                              capture_output=True, text=True, check=False)
         said = "" if run.returncode == 0 else run.stdout or f"{file}: clang-tidy: {run.stderr}"
         if len(self.sources) > 1 and "[clang-diagnostic-" in said:  # they cannot be read together
@@ -110,7 +112,7 @@ class Unit:
 
     def divided(self) -> list["Unit"]:
         middle = len(self.sources) // 2
-        return [Unit(part, self.command_for(part[0]), self.is_coroutine)
+        return [Unit(part, self.command_for(part[0]), self.is_analyzed)
                 for part in (self.sources[:middle], self.sources[middle:])]
 
     def command_for(self, path: pathlib.Path) -> dict[str, str]:
@@ -120,11 +122,11 @@ class Unit:
 def units_of(commands: dict[pathlib.Path, dict[str, str]], sources: Sources) -> list[Unit]:
     groups: dict[tuple[pathlib.Path, bool, str], list[pathlib.Path]] = {}
     for path, command in commands.items():
-        is_coroutine = COROUTINE.search(sources.text(path)) is not None
+        is_analyzed = NOT_ANALYZED.search(sources.text(path)) is None
         flags = OUTPUT.sub("", command["command"].replace(str(path), ""))
-        groups.setdefault((path.parent, is_coroutine, flags), []).append(path)
-    return [Unit(group[first:first + TOGETHER_MAX], commands[group[first]], is_coroutine)
-            for (_, is_coroutine, _), group in groups.items() for first in range(0, len(group), TOGETHER_MAX)]
+        groups.setdefault((path.parent, is_analyzed, flags), []).append(path)
+    return [Unit(group[first:first + TOGETHER_MAX], commands[group[first]], is_analyzed)
+            for (_, is_analyzed, _), group in groups.items() for first in range(0, len(group), TOGETHER_MAX)]
 
 
 def main() -> int:
